@@ -1,0 +1,1 @@
+"""Contracts and state shared by every part. Standard library only."""

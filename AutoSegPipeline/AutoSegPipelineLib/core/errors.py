@@ -1,0 +1,165 @@
+"""Errors that carry a stable code, a message that names the file, and the way out.
+
+Every code is a row of :data:`CODES`; a code that is no row cannot be raised.
+``docs/errors.md`` is held against this table by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# code -> what a person can do about it, used when the raiser has nothing better.
+CODES: dict[str, str] = {
+    # What came in cannot be taken (-> refused).
+    "input.missing": "Check the path; nothing was found there.",
+    "input.unreadable": "Check that the file's permissions let this user read it.",
+    "input.empty": "The file has no bytes; copy it again from its source.",
+    "input.unknown_format": "Give NIfTI, NRRD, MetaImage, DICOM or a .zip of these.",
+    "input.truncated": "The file ends early; copy it again from its source.",
+    "input.claims_too_much": "The header promises more voxels than the file holds; export it anew.",
+    "input.corrupt": "The file's header or data cannot be read; export it anew.",
+    "input.link": "Links are not followed; drop the file itself.",
+    "input.external_data": "The data file must lie beside its header and be named without a path.",
+    "input.missing_data_file": "Drop the header together with its data file, or as one .zip.",
+    "input.two_dimensional": "A single slice has no depth; give a volume of several slices.",
+    "input.four_dimensional": "Split the time series and give one volume.",
+    "input.colour": "Colour pictures cannot be segmented; give the scan's intensities.",
+    "input.non_finite": "The scan holds NaN or infinity; export it with finite intensities.",
+    "input.constant": "Every voxel has the same value; check the export.",
+    "input.bad_affine": "The axes are singular or sheared; resample onto a regular grid first.",
+    "input.orientation_unstated": (
+        "The file does not say which way is left. Say it with the option assume_orientation, "
+        "for example assume_orientation=RAS, or export it anew with its orientation."
+    ),
+    "input.orientation_conflict": (
+        "sform and qform disagree. Say which holds with assume_orientation=sform or "
+        "assume_orientation=qform, or export it anew."
+    ),
+    "input.label_map": "This is a segmentation, not a scan; turn it into 3D with `autoseg export`.",
+    "input.own_output": "This is a result of this pipeline; it is not segmented again.",
+    "input.too_large": "The scan is above the limit max_voxels; crop or resample it.",
+    "input.too_thin": "Too few slices for a volume; see the option min_slices.",
+    "input.nothing_inside": "No scan was found in the folder or archive.",
+    "input.changed": "The file changed while it was taken in; drop it again when it is complete.",
+    "dicom.not_an_image": "Reports, presentation states and the like have no voxels to segment.",
+    "dicom.scout": "Localizers and scouts are not volumes; give the axial series.",
+    "dicom.unsupported_modality": "Give a CT or MR series.",
+    "dicom.two_patients": "One series UID holds two patients; send the studies anew.",
+    "dicom.conflicting_instances": "Two different files share one SOP instance UID; send the series anew.",
+    "dicom.late_slices": "The series was done and its inputs are gone; drop all of its slices again.",
+    "dicom.missing_slices": "Slices are missing from the series; send it again, whole.",
+    "dicom.conversion_failed": "The series could not be converted; look at the log for the converter's words.",
+    "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
+    "archive.corrupt": "The archive cannot be read; pack it again.",
+    "archive.encrypted": "The archive has a password; pack it again without one.",
+    "archive.too_many_files": "The archive holds more files than the limit; pack fewer into each.",
+    "archive.too_large": "The archive unpacks to more than the limit; pack less into each.",
+    "archive.suspicious_ratio": "The archive's compression is implausible for a scan; it was not unpacked.",
+    "archive.unsafe_path": "The archive names a path outside itself; pack it again.",
+    "archive.nested": "An archive inside an archive is not unpacked; pack the scans directly.",
+    "options.invalid": "Correct the options file or the option, then try again.",
+    "options.unknown_key": "Correct the name of the option.",
+    "options.unreadable": "The options file is not valid JSON; correct it.",
+    # The case was taken but did not end well (-> failed).
+    "engine.unknown": "`autoseg doctor` lists the engines.",
+    "engine.not_available": "`autoseg doctor` says what the engine lacks.",
+    "engine.wrong_modality": "Choose an engine or task for this modality.",
+    "engine.implausible_intensity": "The intensities are not Hounsfield units; check the export's rescaling.",
+    "engine.no_body": "No body was found in the scan; check that it shows a patient.",
+    "engine.failed": "Look at the case's log for the engine's words.",
+    "engine.no_memory": "Choose a lower quality, crop the scan, or use a machine with more memory.",
+    "engine.task_unknown": "`autoseg doctor` lists the tasks of each engine.",
+    "engine.structure_unknown": "Correct the structure's name.",
+    "export.empty": "The segmentation has no voxel of any structure.",
+    "export.no_names": "Give a table `value,name[,color]` with --labels.",
+    "export.bad_table": "Correct the table: a CSV with the columns value,name[,color].",
+    "export.failed": "Look at the case's log; the scan itself was kept.",
+    "export.verification": "A written file did not pass its check; look at the case's log.",
+    "worker.vanished": "The worker ended without a word, often for lack of memory; see the log.",
+    "worker.hung": "The worker made no progress for longer than hung_minutes; see the log.",
+    "worker.protocol": "The worker spoke out of turn; see the log.",
+    "worker.not_started": "The worker could not be started; `autoseg doctor` says why.",
+    "pipeline.died": "The pipeline itself ended too often during this case; it is left alone now.",
+    "pipeline.internal": "An error of this program; the log holds the traceback.",
+    "job.cancelled": "It was cancelled on request; `autoseg retry` starts it again.",
+    # The surroundings are at fault (-> the pipeline pauses, the case waits).
+    "environment.disk_full": "Free space on the disk; the pipeline resumes by itself.",
+    "environment.results_unreachable": "Make the results folder reachable and writable again.",
+    "environment.home_unwritable": "Make the folder writable for this user.",
+    "environment.network_state": "Put the state on a local disk with --state DIR.",
+    "environment.locked": "Stop the other pipeline first, or use another --home.",
+    "environment.nested_folders": "Choose folders that do not lie inside one another.",
+    "environment.missing_package": "Run `python3 autoseg.py` again, or install the package.",
+    "environment.gpu_gone": "Bring the GPU back or choose device=cpu.",
+    # The caller is at fault.
+    "request.unknown_job": "`autoseg list` shows the jobs.",
+    "request.ambiguous_job": "Give more letters of the job's id.",
+    "request.wrong_state": "Look at the job's state with `autoseg show`.",
+    "request.unknown_setting": "`autoseg config show` lists the settings.",
+    "request.invalid": "Correct the request.",
+    "request.no_pipeline": "Start it with `autoseg serve`.",
+    "store.newer": "Update AutoSegPipeline to at least the version named.",
+    "store.damaged": "Restore a copy from state/backups, or move state/ aside.",
+}
+
+
+class PipelineError(Exception):
+    """An expected failure with a stable ``code`` of :data:`CODES`.
+
+    ``message`` says what is wrong and names the file or option; ``hint`` says
+    what to do; ``data`` carries what a program may want (exit code, log tail).
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None, **data: Any) -> None:
+        if code not in CODES:
+            raise ValueError(f"error code {code!r} is not in the table of errors")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = CODES[code] if hint is None else hint
+        self.data = data
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code}) {self.hint}".rstrip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (self.code, self.message, self.hint, self.data))
+
+    def to_dict(self) -> dict[str, str]:
+        """The form in which it stands in a job: ``code``, ``message``, ``hint``."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+    @property
+    def is_environment(self) -> bool:
+        """Whether the surroundings are at fault, so that the case should wait."""
+        return self.code.startswith("environment.")
+
+
+class Refused(PipelineError):
+    """The input cannot be taken; the job ends ``refused``."""
+
+
+class EngineFailed(PipelineError):
+    """The engine says that this case cannot be done; trying again would not help."""
+
+
+class Cancelled(PipelineError):
+    """Somebody asked for the case to be stopped."""
+
+    def __init__(self, message: str = "The case was cancelled.") -> None:
+        super().__init__("job.cancelled", message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Cancelled, (self.message,))
+
+
+def _rebuild(code: str, message: str, hint: str, data: dict[str, Any]) -> PipelineError:
+    return PipelineError(code, message, hint, **data)
+
+
+def from_dict(error: dict[str, Any]) -> PipelineError:
+    """The inverse of :meth:`PipelineError.to_dict`; an unknown code becomes ``pipeline.internal``."""
+    code = str(error.get("code", ""))
+    if code not in CODES:
+        code = "pipeline.internal"
+    return PipelineError(code, str(error.get("message", "")), error.get("hint"))

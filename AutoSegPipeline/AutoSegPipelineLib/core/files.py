@@ -1,0 +1,151 @@
+"""Files that survive a crash: fsynced writes, retried renames, hashes, containment."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+T = TypeVar("T")
+
+# Windows: somebody (a virus scanner, a viewer) has the file open; it passes.
+_SHARING = (5, 32, 33)  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+_FULL = tuple(getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
+_WIN_FULL = (39, 112)  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether ``error`` says that the disk or the quota is full."""
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _FULL or getattr(error, "winerror", None) in _WIN_FULL
+
+
+def is_sharing_violation(error: BaseException) -> bool:
+    """Whether somebody else holds the file open (Windows only)."""
+    return isinstance(error, OSError) and getattr(error, "winerror", None) in _SHARING
+
+
+def retried(action: Callable[[], T], tries: int = 5, pause: float = 0.01) -> T:
+    """``action()``, tried again for a moment while Windows says that the file is in use."""
+    for left in range(tries - 1, -1, -1):
+        try:
+            return action()
+        except OSError as error:
+            if not left or not is_sharing_violation(error):
+                raise
+            time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` durable. Windows has no such call; NTFS journals them."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def fsync_file(path: Path) -> None:
+    """Make the bytes of ``path`` durable."""
+    # Windows refuses to flush what was opened for reading only.
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` so that ``path`` holds either the old or the whole new text."""
+    part = path.with_name(path.name + f".{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=1, ensure_ascii=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        retried(lambda: os.replace(part, path))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in ``path``; raises ``ValueError`` when it is none."""
+    with open(path, encoding="utf-8-sig") as stream:
+        return json.load(stream)
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of the file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while True:
+            block = stream.read(1 << 20)
+            if not block:
+                return digest.hexdigest()
+            digest.update(block)
+
+
+def contained(base: Path, path: Path) -> bool:
+    """Whether ``path`` lies in ``base`` (or is it), with links and ``..`` resolved."""
+    try:
+        return os.path.commonpath([base.resolve(), path.resolve()]) == str(base.resolve())
+    except ValueError:  # another drive
+        return False
+
+
+def is_link(path: Path) -> bool:
+    """Whether ``path`` is a symbolic link or, on Windows, any reparse point (junctions too)."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    reparse = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0x400)
+    return stat.S_ISLNK(found.st_mode) or bool(getattr(found, "st_file_attributes", 0) & reparse)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file with all that is in it; gone already is fine."""
+    if not os.path.lexists(path):
+        return
+    if path.is_dir() and not is_link(path):
+
+        def again(function: Callable[..., Any], name: str, error: Any) -> None:
+            raised = error[1] if isinstance(error, tuple) else error
+            if isinstance(raised, FileNotFoundError):
+                return
+            os.chmod(name, stat.S_IRWXU)  # Windows keeps read-only files
+            retried(lambda: function(name))
+
+        if sys.version_info >= (3, 12):
+            shutil.rmtree(path, onexc=again)
+        else:
+            shutil.rmtree(path, onerror=again)
+    else:
+        retried(lambda: path.unlink(missing_ok=True))
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write on the disk of ``folder``."""
+    return shutil.disk_usage(folder).free
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    """Whether a rename between the two folders cannot cross disks."""
+    return os.stat(one).st_dev == os.stat(other).st_dev

@@ -1,0 +1,127 @@
+"""The folders of one pipeline and the rules about where they may lie."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import PipelineError
+from .files import contained
+from .places import is_network
+
+
+@dataclass(frozen=True)
+class Home:
+    """``inbox/ results/ failed/ refused/ logs/ state/`` below ``root``, or where the user put them."""
+
+    root: Path
+    inbox: Path
+    results: Path
+    state: Path
+
+    @classmethod
+    def at(
+        cls,
+        root: Path,
+        inbox: Path | None = None,
+        results: Path | None = None,
+        state: Path | None = None,
+    ) -> Home:
+        """The home at ``root``; ``inbox``, ``results`` and ``state`` may lie elsewhere."""
+        root = Path(os.path.abspath(root.expanduser()))
+
+        def place(given: Path | None, name: str) -> Path:
+            return root / name if given is None else Path(os.path.abspath(given.expanduser()))
+
+        return cls(root, place(inbox, "inbox"), place(results, "results"), place(state, "state"))
+
+    @property
+    def failed(self) -> Path:
+        return self.root / "failed"
+
+    @property
+    def refused(self) -> Path:
+        return self.root / "refused"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "archive"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "settings.json"
+
+    @property
+    def store(self) -> Path:
+        return self.state / "store.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "pipeline.lock"
+
+    @property
+    def incoming(self) -> Path:
+        return self.state / "incoming"
+
+    @property
+    def work(self) -> Path:
+        return self.state / "work"
+
+    @property
+    def spent(self) -> Path:
+        return self.state / "spent"
+
+    @property
+    def cache(self) -> Path:
+        return self.state / "cache"
+
+    @property
+    def reserve(self) -> Path:
+        return self.state / "reserve"
+
+    def job_log(self, job_id: str) -> Path:
+        """The log of one case."""
+        return self.logs / "jobs" / f"{job_id}.log"
+
+    def create(self) -> None:
+        """Make what is missing, private to the user; raise where a rule is broken."""
+        self._check_nesting()
+        if is_network(self.state):
+            raise PipelineError(
+                "environment.network_state", f"{self.state} lies on a network file system"
+            )
+        private = (self.root, self.state, self.incoming, self.work, self.spent, self.cache)
+        shown = (self.inbox, self.results, self.failed, self.refused, self.logs, self.logs / "jobs")
+        for folder in (*private, *shown):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise PipelineError(
+                    "environment.home_unwritable", f"{folder} cannot be made: {error.strerror}"
+                ) from error
+
+    def _check_nesting(self) -> None:
+        named = {"inbox": self.inbox, "results": self.results, "state": self.state}
+        for name, folder in named.items():
+            for other, place in named.items():
+                if name != other and contained(place, folder):
+                    raise PipelineError(
+                        "environment.nested_folders", f"{name} {folder} lies inside {other} {place}"
+                    )
+
+
+def default_root() -> Path:
+    """Where a headless pipeline lives when nobody says: the user's data folder."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "AutoSegPipeline"

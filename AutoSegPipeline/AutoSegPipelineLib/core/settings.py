@@ -1,0 +1,82 @@
+"""Where a value comes from: flag > AUTOSEG_* > settings.json > default; and case options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from . import specs
+from .errors import PipelineError
+from .files import read_json
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved values by name (options too, as the last defaults of cases) and their origins."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @classmethod
+    def defaults(cls, **changes: Any) -> Settings:
+        """The defaults with ``changes``; for callers and tests without files."""
+        return resolve(changes, {}, {})
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The object in ``settings.json``; an absent file is an empty one."""
+    try:
+        found = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise PipelineError("options.unreadable", f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise PipelineError("options.unreadable", f"{path} is not a JSON object")
+    return found
+
+
+def resolve(
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    written: Mapping[str, Any],
+    written_origin: str = "settings.json",
+) -> Settings:
+    """Every setting and option with its origin; an unknown or wrong one is an error that names it."""
+    known = {spec.environment: spec for spec in specs.BY_NAME.values()}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for spec in specs.BY_NAME.values():
+        values[spec.name] = list(spec.default) if spec.kind == "list" else spec.default
+        origins[spec.name] = "default"
+
+    def take(spec: specs.Spec, value: Any, origin: str) -> None:
+        parsed = specs.parse_options({spec.name: value}, origin) if spec.option else None
+        values[spec.name] = parsed[spec.name] if parsed else spec.parse(value, origin)
+        origins[spec.name] = origin
+
+    for name, value in written.items():
+        take(specs.find(name, written_origin), value, written_origin)
+    for variable in environ:
+        if variable.upper() in known:
+            take(known[variable.upper()], environ[variable], variable.upper())
+    for name, value in flags.items():
+        if value is not None:
+            take(specs.find(name, "command line"), value, specs.BY_NAME[name].flag)
+    return Settings(values, origins)
+
+
+def resolve_options(settings: Settings, *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of one case: the first of ``layers`` that has one wins, then the settings.
+
+    Callers pass caller, ``NAME.options.json``, folder's ``options.json`` and rule in this order,
+    each already through :func:`.specs.parse_options`.
+    """
+    resolved = {name: settings[name] for name in specs.OPTION_NAMES}
+    for layer in reversed(layers):
+        resolved.update(layer)
+    return resolved

@@ -1,0 +1,208 @@
+"""The one table of settings and case options.
+
+Flags, environment names, ``settings.json``, the API's schema, the panel and
+the docs test are made from it. A *setting* is one value for a whole pipeline;
+an *option* may differ from case to case, and a setting of the same name is its
+last default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import PipelineError
+
+FORMATS = (
+    "gltf",
+    "glb",
+    "seg",
+    "labels",
+    "statistics",
+    "picture",
+    "report",
+    "stl",
+    "obj",
+    "manifest",
+)
+ALWAYS = ("gltf", "manifest")
+DEFAULT_FORMATS = ("gltf", "glb", "seg", "labels", "statistics", "picture", "report", "manifest")
+QUALITIES = ("normal", "fast", "fastest")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One setting or option: its type, limits and help. ``unit`` is for people."""
+
+    name: str
+    kind: str  # bool, int, float, choice, text, list
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    option: bool = False
+
+    @property
+    def flag(self) -> str:
+        """``--settle-seconds``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def environment(self) -> str:
+        """``AUTOSEG_SETTLE_SECONDS``."""
+        return "AUTOSEG_" + self.name.upper()
+
+    def parse(self, value: Any, origin: str) -> Any:
+        """``value`` (text or JSON) as this spec's type; ``origin`` names it in errors."""
+        try:
+            return _PARSERS[self.kind](self, value)
+        except (TypeError, ValueError) as error:
+            raise PipelineError(
+                "options.invalid", f"{origin}: {self.name}: {error}", f"{self.name}: {self.help}"
+            ) from None
+
+
+def _bool(spec: Spec, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _number(spec: Spec, value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    if spec.minimum is not None and number < spec.minimum:
+        raise ValueError(f"{value!r} is below {spec.minimum:g}")
+    if spec.maximum is not None and number > spec.maximum:
+        raise ValueError(f"{value!r} is above {spec.maximum:g}")
+    return number
+
+
+def _int(spec: Spec, value: Any) -> int:
+    number = _number(spec, value)
+    if number != int(number):
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(number)
+
+
+def _choice(spec: Spec, value: Any) -> str:
+    return _one_of(str(value).strip(), spec.choices)
+
+
+def _one_of(text: str, choices: tuple[str, ...]) -> str:
+    for choice in choices:
+        if text.casefold() == choice.casefold():
+            return choice
+    raise ValueError(f"{text!r} is not one of {', '.join(choices)}{did_you_mean(text, choices)}")
+
+
+def _text(spec: Spec, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
+    return value.strip()
+
+
+def _list(spec: Spec, value: Any) -> list[str]:
+    items = value.split(",") if isinstance(value, str) else list(value)
+    cleaned = [str(item).strip() for item in items if str(item).strip()]
+    if spec.choices:
+        cleaned = [_one_of(item, spec.choices) for item in cleaned]
+    return list(dict.fromkeys(cleaned))
+
+
+_PARSERS = {
+    "bool": _bool,
+    "int": _int,
+    "float": _number,
+    "choice": _choice,
+    "text": _text,
+    "list": _list,
+}
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """``; did you mean 'X'?`` for the nearest of ``known``, or nothing."""
+    near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+OPTIONS: tuple[Spec, ...] = (
+    Spec("engine", "text", "auto", "Segmentation engine; auto takes the best that works here.", option=True),
+    Spec("task", "text", "", "Task of the engine; empty takes its default.", option=True),
+    Spec("quality", "choice", "normal", "Trade detail for time.", QUALITIES, option=True),
+    Spec("structures", "list", (), "Only these structures; empty means all.", option=True),
+    Spec("device", "text", "auto", "Where the engine computes: auto, cpu, gpu, gpu:N or mps.", option=True),
+    Spec("formats", "list", DEFAULT_FORMATS, "Result files; gltf and manifest are always there.", FORMATS, option=True),
+    Spec("detail", "float", 0.1, "Part of the surface triangles that is kept.", minimum=0.005, maximum=1, option=True),
+    Spec("smoothing", "bool", True, "Smooth the surfaces without shrinking them.", option=True),
+    Spec(
+        "assume_orientation", "choice", "",
+        "Orientation of a file that states none (RAS, LPS, ...) or two (sform, qform).",
+        ("", "RAS", "LPS", "LAS", "RPS", "sform", "qform"), option=True,
+    ),
+    Spec("modality", "choice", "", "CT or MR, when the file cannot say it.", ("", "CT", "MR"), option=True),
+    Spec("min_slices", "int", 8, "Fewer slices than this are no volume.", minimum=2, maximum=10000, option=True),
+    Spec("priority", "int", 50, "0 (whenever) to 100 (next).", minimum=0, maximum=100, option=True),
+)  # fmt: skip
+
+SETTINGS: tuple[Spec, ...] = (
+    Spec("watch", "bool", True, "Watch the inbox."),
+    Spec("settle_seconds", "float", 5.0, "A file is complete when it rested this long.", minimum=0.1, maximum=3600, unit="s"),
+    Spec("settle_network_seconds", "float", 30.0, "The same on network file systems.", minimum=0.1, maximum=3600, unit="s"),
+    Spec("rescan_seconds", "float", 10.0, "How often the inbox is listed anew.", minimum=0.2, maximum=3600, unit="s"),
+    Spec("truncated_minutes", "float", 15.0, "An incomplete file that rested this long is refused.", minimum=0.01, maximum=10080, unit="min"),
+    Spec("inputs", "choice", "delete", "What happens to an input after its case is done.", ("delete", "archive", "keep")),
+    Spec("grace_hours", "float", 24.0, "How long a spent input can still be had back.", minimum=0, maximum=8760, unit="h"),
+    Spec("keep_results_days", "float", 0.0, "Results older than this are purged; 0 keeps them for ever.", minimum=0, maximum=36500, unit="d"),
+    Spec("keep_failed_days", "float", 0.0, "Failed and refused inputs older than this are purged; 0 keeps them.", minimum=0, maximum=36500, unit="d"),
+    Spec("max_voxels", "int", 2_000_000_000, "Scans above this many voxels are refused.", minimum=1000, maximum=10**11),
+    Spec("archive_max_files", "int", 20000, "Most files in one archive.", minimum=1, maximum=10**7),
+    Spec("archive_max_mb", "int", 16384, "Most megabytes that one archive may unpack to.", minimum=1, maximum=10**7, unit="MB"),
+    Spec("archive_max_ratio", "float", 200.0, "Most plausible compression of a file in an archive.", minimum=2, maximum=10**6),
+    Spec("hung_minutes", "float", 30.0, "A worker without progress for this long is ended.", minimum=0.05, maximum=10080, unit="min"),
+    Spec("recycle_cases", "int", 100, "A worker is started anew after this many cases.", minimum=1, maximum=10**6),
+    Spec("recycle_growth_mb", "int", 2048, "A worker is started anew when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),
+    Spec("disk_min_free_mb", "int", 500, "Below this much free disk nothing new is begun.", minimum=10, maximum=10**7, unit="MB"),
+    Spec("disk_reserve_mb", "int", 16, "Size of the file that is given up when the disk is full.", minimum=1, maximum=4096, unit="MB"),
+    Spec("cache_mb", "int", 2048, "Label maps kept so that the same scan need not be computed twice; 0 keeps none.", minimum=0, maximum=10**7, unit="MB"),
+    Spec("log_mb", "int", 10, "Size at which the log is rotated.", minimum=1, maximum=4096, unit="MB"),
+    Spec("log_files", "int", 10, "How many rotated logs are kept.", minimum=1, maximum=1000),
+)  # fmt: skip
+
+BY_NAME: dict[str, Spec] = {spec.name: spec for spec in OPTIONS + SETTINGS}
+OPTION_NAMES: tuple[str, ...] = tuple(spec.name for spec in OPTIONS)
+
+
+def find(name: str, origin: str, options_only: bool = False) -> Spec:
+    """The spec called ``name``; an unknown one is an error that says the nearest."""
+    known = OPTION_NAMES if options_only else tuple(BY_NAME)
+    spec = BY_NAME.get(name)
+    if spec is None or (options_only and not spec.option):
+        raise PipelineError(
+            "options.unknown_key" if options_only else "request.unknown_setting",
+            f"{origin}: there is no {'option' if options_only else 'setting'} {name!r}"
+            f"{did_you_mean(name, known)}",
+        )
+    return spec
+
+
+def parse_options(given: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Validate case options; the answer holds what was given, as the specs' types."""
+    if not isinstance(given, dict):
+        raise PipelineError("options.invalid", f"{origin}: options are a JSON object")
+    parsed = {name: find(name, origin, True).parse(value, origin) for name, value in given.items()}
+    if "formats" in parsed:
+        parsed["formats"] = [f for f in FORMATS if f in parsed["formats"] or f in ALWAYS]
+    return parsed

@@ -1,0 +1,143 @@
+"""One connection: opening, migrations with a copy before each, transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+from ..errors import PipelineError
+from . import schema
+
+_PROGRAM = "0.1.0"  # the first release that reads the newest schema; named to older ones
+
+
+class Database:
+    """A durable SQLite file (WAL, synchronous FULL) with one writer at a time.
+
+    Raises ``store.newer`` for a store of a later program and ``store.damaged``
+    for a file that is none.
+    """
+
+    def __init__(self, path: Path, migrations: Sequence[str] = schema.MIGRATIONS) -> None:
+        self.path = path
+        try:
+            self._connection = sqlite3.connect(str(path), timeout=30, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._migrate(migrations)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise PipelineError("store.damaged", f"{path} is no store: {error}") from error
+        self._depth = 0
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        version = self._user_version()
+        if version > len(migrations):
+            raise PipelineError(
+                "store.newer",
+                f"{self.path} was written by a newer AutoSegPipeline (store {version}, this one "
+                f"reads up to {len(migrations)}); it needs version {self._needs()} or later",
+            )
+        while self._user_version() < len(migrations):
+            self._migrate_one(migrations)
+
+    def _migrate_one(self, migrations: Sequence[str]) -> None:
+        number = self._user_version()
+        if number:
+            self._copy(number)
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have done it while we waited for the lock.
+            if self._user_version() == number:
+                for statement in _statements(migrations[number]):
+                    self._connection.execute(statement)
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('needs_program', ?)", (_PROGRAM,)
+                )
+                self._connection.execute(f"PRAGMA user_version = {number + 1}")
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def _user_version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _needs(self) -> str:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'needs_program'").fetchone()
+        return str(row[0]) if row else "the one that wrote it"
+
+    def _copy(self, version: int) -> None:
+        folder = self.path.parent / "backups"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        target = sqlite3.connect(str(folder / f"store-{version}.sqlite"))
+        try:
+            self._connection.backup(target)
+        finally:
+            target.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; inside another one it is part of that."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._depth = 0
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._depth = 0
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk refuses COMMIT and leaves it open
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        return self._connection.execute(sql, values)
+
+    def rows(self, sql: str, values: Any = ()) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Any = ()) -> sqlite3.Row | None:
+        found = self._connection.execute(sql, values).fetchone()
+        return found if found is None or isinstance(found, sqlite3.Row) else None
+
+    def data_version(self) -> int:
+        """Changes when another connection has committed."""
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def next_revision(self) -> int:
+        """The revision of the change at hand; call it inside the transaction of the change."""
+        if not self._depth:
+            raise AssertionError("a revision belongs to a transaction")
+        self.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
+        return self.revision()
+
+    def revision(self) -> int:
+        """The revision of the newest change."""
+        row = self.row("SELECT value FROM meta WHERE key = 'revision'")
+        return int(row[0]) if row else 0
+
+
+def _statements(script: str) -> list[str]:
+    return [part for part in re.split(r";\s*\n", script) if part.strip()]

@@ -1,0 +1,145 @@
+"""Rows of jobs: reading for everybody, writing for the pipeline alone."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from .. import states
+from ..clock import Clock
+from ..errors import PipelineError
+from ..job import COLUMNS, Job
+from .database import Database
+
+_COLUMNS = ", ".join(f'"{name}"' for name in COLUMNS)
+_MARKS = ", ".join(f":{name}" for name in COLUMNS)
+_SETS = ", ".join(f'"{name}" = :{name}' for name in COLUMNS if name != "id")
+# Waiting lifts a job by one point of priority a minute, so that nothing waits for ever.
+_AGING_SECONDS = 60.0
+
+
+class Jobs:
+    """The table ``jobs`` and the tombstones of what was deleted from it."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # --- writing: the pipeline only -------------------------------------------------
+
+    def add(self, job: Job) -> None:
+        """A new row, its present state stamped."""
+        job.stamp(self._clock.now())
+        with self._database.transaction():
+            job.revision = self._database.next_revision()
+            self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
+
+    def save(self, job: Job) -> None:
+        """Write what changed besides the state."""
+        with self._database.transaction():
+            row = self._database.row("SELECT state FROM jobs WHERE id = ?", (job.id,))
+            if row is None or row["state"] != job.state:
+                raise states.WrongTransition(job.id, row["state"] if row else "deleted", job.state)
+            self._write(job)
+
+    def enter(self, job: Job, state: str) -> None:
+        """Move ``job`` to ``state`` by the table of transitions and write all of it."""
+        old = job.state
+        states.check(job.id, old, state)
+        with self._database.transaction():
+            row = self._database.row("SELECT state FROM jobs WHERE id = ?", (job.id,))
+            if row is None or row["state"] != old:
+                raise states.WrongTransition(job.id, row["state"] if row else "deleted", state)
+            job.state = state
+            job.stamp(self._clock.now())
+            if state == states.QUEUED:
+                job.queued_at = self._clock.now()
+            try:
+                self._write(job)
+            except BaseException:
+                job.state = old
+                raise
+
+    def _write(self, job: Job) -> None:
+        job.revision = self._database.next_revision()
+        self._database.execute(f"UPDATE jobs SET {_SETS} WHERE id = :id", job.to_row())
+
+    def delete(self, job_id: str) -> None:
+        """Remove the row and leave a tombstone for those who follow by revision."""
+        with self._database.transaction():
+            revision = self._database.next_revision()
+            self._database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            self._database.execute("INSERT OR REPLACE INTO tombstones VALUES (?, ?)", (job_id, revision))
+
+    # --- reading: everybody ---------------------------------------------------------
+
+    def get(self, job_id: str) -> Job:
+        """The job whose id is or begins with ``job_id`` (at least 4 letters)."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        if row is not None:
+            return Job.from_row(row)
+        key = job_id.lower()
+        usable = len(key) >= 4 and all(c in "0123456789abcdef" for c in key)
+        found = self._database.rows("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (key + "%",)) if usable else []
+        if len(found) > 1:
+            raise PipelineError("request.ambiguous_job", f"more than one job begins with {job_id}")
+        if not found:
+            raise PipelineError("request.unknown_job", f"there is no job {job_id}")
+        return Job.from_row(found[0])
+
+    def find(self, job_id: str) -> Job | None:
+        """The job of exactly this id, or None."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return None if row is None else Job.from_row(row)
+
+    def list(
+        self,
+        in_states: Iterable[str] | None = None,
+        since: int | None = None,
+        limit: int = -1,
+        offset: int = 0,
+        newest_first: bool = False,
+    ) -> list[Job]:
+        """Jobs by first arrival, or with ``since`` those changed after that revision."""
+        where, values = ["1"], []  # type: ignore[var-annotated]
+        if in_states is not None:
+            wanted = list(in_states)
+            where.append(f"state IN ({', '.join('?' for _ in wanted)})")
+            values += wanted
+        if since is not None:
+            where.append("revision > ?")
+            values.append(since)
+        order = "revision" if since is not None else ("rowid DESC" if newest_first else "rowid")
+        sql = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
+        return [Job.from_row(row) for row in self._database.rows(sql, (*values, limit, offset))]
+
+    def deleted(self, since: int) -> list[str]:
+        """Ids deleted after revision ``since``."""
+        rows = self._database.rows("SELECT id FROM tombstones WHERE revision > ? ORDER BY revision", (since,))
+        return [str(row["id"]) for row in rows]
+
+    def children(self, job_id: str) -> list[Job]:
+        """Jobs that came out of the same archive or folder as ``job_id``."""
+        rows = self._database.rows("SELECT * FROM jobs WHERE parent = ? ORDER BY rowid", (job_id,))
+        return [Job.from_row(row) for row in rows]
+
+    def of_series(self, series_key: str) -> list[Job]:
+        """Every version of one DICOM series, oldest first."""
+        sql = "SELECT * FROM jobs WHERE series_key = ? ORDER BY version, rowid"
+        return [Job.from_row(row) for row in self._database.rows(sql, (series_key,))]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state; every state is a key."""
+        found = {state: 0 for state in states.ALL}
+        for row in self._database.rows("SELECT state, COUNT(*) AS n FROM jobs GROUP BY state"):
+            found[row["state"]] = int(row["n"])
+        return found
+
+    def next_queued(self, now: float) -> Job | None:
+        """The queued job whose turn it is: highest priority, lifted by the time it waited."""
+        sql = (
+            "SELECT * FROM jobs WHERE state = ? AND not_before <= ? "
+            "ORDER BY priority + MAX(0, ? - queued_at) / ? DESC, rowid LIMIT 1"
+        )
+        row = self._database.row(sql, (states.QUEUED, now, now, _AGING_SECONDS))
+        return None if row is None else Job.from_row(row)
+

@@ -1,0 +1,42 @@
+"""Everything in the one file, each table behind a small class of its own."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ..clock import Clock, SystemClock
+from .books import Cache, Ledger, Meta, Stems, Timings
+from .database import Database
+from .jobs import Jobs
+from .requests import Requests
+
+
+class Store:
+    """``jobs``, ``requests``, ``stems``, ``ledger``, ``cache``, ``timings`` and ``meta``."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        self._database = Database(path)
+        self.jobs = Jobs(self._database, clock)
+        self.requests = Requests(self._database, clock)
+        self.stems = Stems(self._database)
+        self.ledger = Ledger(self._database, clock)
+        self.cache = Cache(self._database, clock)
+        self.timings = Timings(self._database, clock)
+        self.meta = Meta(self._database)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Several changes, all or nothing."""
+        return self._database.transaction()
+
+    def revision(self) -> int:
+        """Rises with each change that readers may want to see."""
+        return self._database.revision()
+
+    def data_version(self) -> int:
+        """Changes when another process wrote."""
+        return self._database.data_version()
+
+    def close(self) -> None:
+        self._database.close()
