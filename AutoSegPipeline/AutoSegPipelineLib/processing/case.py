@@ -1,0 +1,139 @@
+"""From one staged case to its verified result files."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator
+
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.report import Report
+from AutoSegPipelineLib.core.segmentation import Affine, Segmentation
+from AutoSegPipelineLib.core.specs import ALWAYS, FORMATS, OPTIONS, parse_options
+from AutoSegPipelineLib.processing.files import seal, sync_folder
+from AutoSegPipelineLib.processing.progress import Portion
+from AutoSegPipelineLib.processing.result import CaseResult
+
+
+@dataclass(frozen=True)
+class Case:
+    """What ``process_case`` is asked to do; the worker protocol's ``case`` message.
+
+    ``kind`` is ``scan`` (segment it) or ``segmentation`` (export it as it is).
+    ``affine`` overrides the file's own (index to LPS mm). ``out`` takes the
+    results, ``work`` whatever is temporary. ``reuse`` is a cached ``.seg.nrrd``
+    to take instead of running the engine, ``keep`` where the cache wants one.
+    """
+
+    kind: str
+    path: Path
+    stem: str
+    out: Path
+    work: Path
+    options: dict[str, Any]
+    label: str = ""
+    modality: str = ""
+    affine: Affine | None = None
+    labels: Path | None = None
+    reuse: Path | None = None
+    keep: Path | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Case:
+        """The case of a protocol message; raises ``request.invalid`` or ``options.*``."""
+        missing = [key for key in ("kind", "path", "stem", "out", "work") if not plain.get(key)]
+        if missing or plain["kind"] not in ("scan", "segmentation"):
+            raise PipelineError("request.invalid", f"a case message lacks {missing or 'a known kind'}")
+        stem = str(plain["stem"])
+        if stem != Path(stem).name or stem in (".", "..") or "\\" in stem:
+            raise PipelineError("request.invalid", f"{stem!r} cannot be the name of result files")
+        return cls(
+            kind=plain["kind"],
+            path=Path(plain["path"]),
+            stem=stem,
+            out=Path(plain["out"]),
+            work=Path(plain["work"]),
+            options=complete_options(plain.get("options") or {}),
+            label=str(plain.get("label") or stem),
+            modality=str(plain.get("modality") or ""),
+            affine=_affine(plain.get("affine")),
+            labels=_path(plain.get("labels")),
+            reuse=_path(plain.get("reuse")),
+            keep=_path(plain.get("keep")),
+            source=dict(plain.get("source") or {}),
+        )
+
+    def file(self, ending: str) -> Path:
+        """The result file with this ending."""
+        return self.out / (self.stem + ending)
+
+
+def complete_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Every case option with its value; formats always hold those that are never left out."""
+    options = {spec.name: spec.default for spec in OPTIONS}
+    options.update(parse_options(given, "case"))
+    options["formats"] = [f for f in FORMATS if f in options["formats"] or f in ALWAYS]
+    options["structures"] = list(options["structures"])
+    return options
+
+
+def _path(value: Any) -> Path | None:
+    return Path(value) if value else None
+
+
+def _affine(rows: Any) -> Affine | None:
+    if rows is None:
+        return None
+    if len(rows) != 4 or any(len(row) != 4 for row in rows):
+        raise PipelineError("request.invalid", "the affine is not four rows of four numbers")
+    first, second, third, fourth = (tuple(float(x) for x in row) for row in rows)
+    return (first, second, third, fourth)  # type: ignore[return-value]
+
+
+class Stopwatch:
+    """Seconds by what was done, for the manifest."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, what: str) -> Iterator[None]:
+        """Add the time spent in the block to ``what``."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - begin, 4)
+
+
+def process_case(case: Case, report: Report) -> CaseResult:
+    """Read, segment (or take what is there), make surfaces, write, verify.
+
+    The files named in ``case.options["formats"]`` are in ``case.out`` afterwards,
+    synced and verified, the manifest written last. Raises :class:`PipelineError`
+    (``Cancelled`` among them); what was written until then is left to the caller.
+    """
+    from AutoSegPipelineLib.processing.export import Exporter
+    from AutoSegPipelineLib.processing.source import obtain
+
+    watch = Stopwatch()
+    case.out.mkdir(parents=True, exist_ok=True)
+    case.work.mkdir(parents=True, exist_ok=True)
+    with watch.time("total"):
+        found = obtain(case, report, watch)
+        report.stage("exporting", "making surfaces")
+        exporter = Exporter(case, found, watch)
+        exporter.write(Portion(report, 0.0, 0.9))
+        report.progress(0.9, "checking the files")
+        with watch.time("verify"):
+            exporter.verify(Portion(report, 0.9, 0.98))
+    exporter.write_manifest()
+    sync_folder(case.out)
+    report.progress(1.0, "done")
+    return exporter.result
+
+
+__all__ = ["Case", "CaseResult", "Segmentation", "Stopwatch", "complete_options", "process_case", "seal"]

@@ -1,0 +1,205 @@
+"""The worker's main: ``python -m AutoSegPipelineLib.processing.worker``.
+
+It speaks :mod:`AutoSegPipelineLib.core.protocol` with the pipeline, keeps its
+libraries and models warm from case to case, and ends when its standard input
+closes. ``PYTHONPATH`` must name the folder that holds ``AutoSegPipelineLib``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+from AutoSegPipelineLib import __version__
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.protocol import ChildChannel, ProtocolError, pack, unpack
+
+HEARTBEAT_SECONDS = 5.0
+PROGRESS_SECONDS = 0.1  # more often than this nobody can see
+NO_SPACE_BYTES = 1 << 20
+_WINDOWS_DISK_FULL = (39, 112)  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
+
+
+class ChannelReport:
+    """A :class:`~AutoSegPipelineLib.core.report.Report` that speaks the worker protocol.
+
+    A stage's 0..1 becomes its share of the whole case; progress never falls.
+    """
+
+    def __init__(self, channel: ChildChannel, engine_runs: bool) -> None:
+        self._channel = channel
+        self._engine_runs = engine_runs
+        self._share = (0.0, 0.0)
+        self._last = 0.0
+        self._sent_at = 0.0
+
+    def stage(self, state: str, message: str = "") -> None:
+        """Say that ``state`` begins."""
+        from AutoSegPipelineLib.processing.progress import stage_share
+
+        self._channel.check()
+        self._share = stage_share(state, self._engine_runs)
+        self._channel.send({"type": "stage", "state": state, "message": message})
+        self._sent_at = 0.0
+        self.progress(0.0, message)
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """``fraction`` 0..1 of the current stage; raises ``Cancelled`` when asked to."""
+        self._channel.check()
+        start, end = self._share
+        self._last = max(self._last, start + (end - start) * min(max(fraction, 0.0), 1.0))
+        now = time.monotonic()
+        if now - self._sent_at < PROGRESS_SECONDS and self._last < 1.0:
+            return
+        self._sent_at = now
+        self._channel.send({"type": "progress", "fraction": round(self._last, 4), "message": message[:500]})
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Lines for the case's log."""
+        send_log(self._channel, text, level)
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` when the case was cancelled."""
+        self._channel.check()
+
+
+def send_log(channel: ChildChannel, text: str, level: str) -> None:
+    """``text`` in pieces that fit a line of the protocol (a character may take 12 bytes there)."""
+    for start in range(0, max(len(text), 1), 4000):
+        channel.send({"type": "log", "level": level, "text": text[start : start + 4000]})
+
+
+def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
+    from AutoSegPipelineLib.processing.memory import resident_mb
+
+    while not stop.wait(HEARTBEAT_SECONDS):
+        channel.send({"type": "heartbeat", "rss_mb": round(resident_mb(), 1)})
+
+
+def as_pipeline_error(error: BaseException, folder: str) -> PipelineError:
+    """The coded error that the pipeline is told; ``folder`` is where the outputs were written."""
+    disk_full = PipelineError("environment.disk_full", f"no space left while writing into {folder}")
+    if isinstance(error, OSError):
+        full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+        if error.errno in full or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL:
+            return disk_full
+    if isinstance(error, PipelineError):
+        # A library that swallowed the system's error leaves a broken file and a full disk.
+        broken_write = error.code in ("export.failed", "export.verification")
+        return disk_full if broken_write and _is_full(folder) else error
+    if isinstance(error, MemoryError):
+        return PipelineError("engine.no_memory", "the memory did not suffice for this case")
+    if _is_full(folder):
+        return disk_full
+    return PipelineError("pipeline.internal", f"{type(error).__name__}: {error}"[:2000])
+
+
+def _is_full(folder: str) -> bool:
+    try:
+        return bool(folder) and shutil.disk_usage(folder).free < NO_SPACE_BYTES
+    except OSError:
+        return False
+
+
+def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
+    folder = ""
+    try:
+        from AutoSegPipelineLib.processing.case import Case, process_case
+
+        payload = unpack("case", message)
+        folder = str(payload.get("out", ""))
+        case = Case.from_dict(payload)
+        report = ChannelReport(channel, engine_runs=case.kind == "scan" and case.reuse is None)
+        result = process_case(case, report)
+        channel.send({"type": "done", **pack("result", result.to_dict(), str(case.work))})
+    except Exception as error:  # the job boundary: whatever happened, the pipeline is told
+        _fail(channel, error, folder)
+
+
+def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
+    known = as_pipeline_error(error, folder)
+    if known is not error:
+        send_log(channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error")
+    told = {key: text[:4000] for key, text in known.to_dict().items()}
+    channel.send({"type": "failed", "error": told})
+
+
+def describe_engines() -> dict[str, Any]:
+    """What every engine is, can do and lacks on this machine."""
+    from AutoSegPipelineLib.processing.engines import engines
+
+    described = []
+    for name, engine in engines().items():
+        check = engine.check()
+        described.append(
+            {
+                "name": name,
+                "title": engine.title,
+                "ok": check.ok,
+                "missing": list(check.missing),
+                "note": check.note,
+                "tasks": [_task(task) for task in engine.tasks()],
+            }
+        )
+    return {"engines": described}
+
+
+def _task(task: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(task)
+
+
+def _describe(channel: ChildChannel, message: dict[str, Any]) -> None:
+    try:
+        import tempfile
+
+        channel.send({"type": "done", **pack("result", describe_engines(), tempfile.gettempdir())})
+    except Exception as error:  # the same boundary for a question
+        _fail(channel, error, "")
+
+
+def _gone() -> None:
+    """The pipeline closed our standard input: nobody waits for this case any more."""
+    from AutoSegPipelineLib.processing.children import end_children
+
+    end_children()
+    os._exit(0)
+
+
+def main() -> int:
+    """Serve commands until ``quit`` or until the pipeline is gone."""
+    channel = ChildChannel.take()
+    stop = threading.Event()
+    channel.start(on_closed=_gone)
+    channel.send(
+        {
+            "type": "hello",
+            "pid": os.getpid(),
+            "what": "worker",
+            "version": __version__,
+            "python": platform.python_version(),
+        }
+    )
+    threading.Thread(target=_heartbeats, args=(channel, stop), name="heartbeat", daemon=True).start()
+    for message in channel.commands():
+        if message["type"] == "case":
+            _run_case(channel, message)
+        elif message["type"] == "describe":
+            _describe(channel, message)
+        else:
+            error = ProtocolError(f"the worker does not know {message['type']!r}")
+            channel.send({"type": "failed", "error": error.to_dict()})
+    stop.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""A worker for tests of the runtime: it speaks the real protocol and computes nothing.
+
+Start it where the runtime would start the worker (``[python, ".../fake_worker.py"]``,
+``PYTHONPATH`` = the folder of ``AutoSegPipelineLib``). What it does with a case is
+said by words in the case's **stem** (split at everything but letters and digits) or,
+for all cases, by the command line ``--do WORDS`` or the environment ``FAKE_WORKER``.
+A word may carry a number: ``slow500``. Words after ``until`` hold only for attempts
+up to that number: ``vanish_until2`` dies in attempts 1 and 2 and works in the third.
+
+===========  ====================================================================
+(none)       writes ``STEM.gltf`` and ``STEM.manifest.json`` (small, valid), ``done``
+slowN        takes N ms (default 1000) in small steps of progress; can be cancelled
+deafN        takes N ms (default 60000) with progress, but does not see ``cancel``
+hangN        says a stage, then nothing but heartbeats for N ms (default 10 min)
+mute         stops even the heartbeats, together with ``hang``
+fail         ``failed`` with ``engine.failed``
+memory       ``failed`` with ``engine.no_memory``
+disk         ``failed`` with ``environment.disk_full``
+vanish       exit code 9 in the middle of the case, after half of the outputs
+segv         dies by a signal (abort) in the middle
+babble       a line that is no message on the protocol's pipe, then goes on
+long         a line of 100,000 bytes without an end on the protocol's pipe, then goes on
+stderrN      writes N KB (default 1024) to standard error before it goes on
+bigN         outputs of N KB (default 1024) and a result that needs a file (``result_file``)
+lie          ``done`` names an output that was never written
+late         sends a second ``done`` for the attempt before this one, first
+childN       starts a grandchild that sleeps N s (default 600); its pid stands in STEM.child.pid in work
+growN        holds N MB (default 256) of memory for ever
+silent       never says hello
+===========  ====================================================================
+
+Each case is noted as a line ``job attempt stem pid`` in the file named by ``FAKE_WORKER_LOG``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.protocol import ChildChannel, pack, unpack
+
+HELD = []  # memory that `grow` keeps
+
+
+def wanted(text, attempt):
+    """The words that hold for this attempt, each with its number or None."""
+    words, found = re.findall(r"([a-z]+)(\d*)", text.lower()), {}
+    until = next((int(number) for word, number in words if word == "until" and number), None)
+    if until is None or attempt <= until:
+        found = {word: int(number) if number else None for word, number in words}
+    return found
+
+
+class Case:
+    """One case on its way."""
+
+    def __init__(self, channel, message, always):
+        self.channel = channel
+        self.message = message
+        self.case = unpack("case", message)
+        self.attempt = int(message.get("attempt", 0))
+        self.stem = self.case["stem"]
+        self.do = wanted(f"{always} {self.stem}", self.attempt)
+        self.out = Path(self.case["out"])
+        self.work = Path(self.case["work"])
+
+    def pause(self, milliseconds, deaf=False):
+        steps = max(milliseconds // 50, 1)
+        for step in range(steps):
+            if not deaf:
+                self.channel.check()
+            self.channel.send({"type": "progress", "fraction": step / steps, "message": "pretending"})
+            time.sleep(milliseconds / steps / 1000)
+
+    def write(self, kind, name, data):
+        path = self.out / name
+        path.write_bytes(data)
+        return {"kind": kind, "name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    def run(self, stop_heart):
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.channel.send({"type": "stage", "state": "preparing", "message": "pretending"})
+        self.misbehave_early()
+        self.channel.send({"type": "stage", "state": "segmenting", "message": "pretending"})
+        if "hang" in self.do:
+            if "mute" in self.do:
+                stop_heart.set()
+            time.sleep((self.do["hang"] or 600000) / 1000)
+        if "slow" in self.do:
+            self.pause(self.do["slow"] or 1000)
+        if "deaf" in self.do:
+            self.pause(self.do["deaf"] or 60000, deaf=True)
+        for word, code in (
+            ("fail", "engine.failed"), ("memory", "engine.no_memory"), ("disk", "environment.disk_full"),
+        ):  # fmt: skip
+            if word in self.do:
+                raise PipelineError(code, f"the fake worker was told to: {word}")
+        self.channel.send({"type": "stage", "state": "exporting", "message": "pretending"})
+        self.channel.send({"type": "done", **pack("result", self.write_all(), str(self.work))})
+
+    def misbehave_early(self):
+        raw = self.channel._out
+        if "late" in self.do:
+            self.channel.send(
+                {"type": "done", "job": self.message["job"], "attempt": self.attempt - 1, "result": {"outputs": []}}
+            )
+        if "babble" in self.do:
+            raw.write(b"Segmentation fault (not really)\n")
+        if "long" in self.do:
+            raw.write(b"x" * 100000 + b"\n")
+        if "stderr" in self.do:
+            sys.stderr.write("chatter " * 128 * (self.do["stderr"] or 1024))
+            sys.stderr.flush()
+        if "grow" in self.do:
+            HELD.append(bytearray(os.urandom(1) * ((self.do["grow"] or 256) << 20)))
+        if "child" in self.do:
+            seconds = self.do["child"] or 600
+            child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+            (self.work / f"{self.stem}.child.pid").write_text(str(child.pid), encoding="ascii")
+
+    def write_all(self):
+        filler = "x" * ((self.do.get("big") or 1024) * 1024) if "big" in self.do else ""
+        gltf = {"asset": {"version": "2.0"}, "extras": {"stem": self.stem, "filler": filler}}
+        outputs = [self.write("gltf", f"{self.stem}.gltf", json.dumps(gltf).encode())]
+        if "vanish" in self.do:
+            os._exit(9)
+        if "segv" in self.do:
+            os.abort()
+        if "lie" in self.do:
+            outputs.append({"kind": "glb", "name": f"{self.stem}.glb", "size": 1, "sha256": "0" * 64})
+        manifest = {"stem": self.stem, "job": self.message["job"], "attempt": self.attempt, "outputs": outputs}
+        outputs.append(self.write("manifest", f"{self.stem}.manifest.json", json.dumps(manifest).encode()))
+        return {
+            "outputs": outputs,
+            "warnings": [{"code": "fake.many", "message": "m" * 50000}] if "big" in self.do else [],
+            "engine": "fake",
+            "modality": self.case.get("modality") or "CT",
+            "shape": [4, 4, 4],
+            "spacing": [1.0, 1.0, 1.0],
+            "timings": {"total": 0.0},
+            "manifest_name": f"{self.stem}.manifest.json",
+        }
+
+
+def beat(channel, stop, seconds):
+    while not stop.wait(seconds):
+        channel.send({"type": "heartbeat", "rss_mb": 10.0 + sum(len(block) for block in HELD) / 1e6})
+
+
+def note(message, stem):
+    log = os.environ.get("FAKE_WORKER_LOG")
+    if log:
+        with open(log, "a", encoding="utf-8") as stream:
+            stream.write(f"{message.get('job')} {message.get('attempt')} {stem} {os.getpid()}\n")
+
+
+def main():
+    channel = ChildChannel.take()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--do", default=os.environ.get("FAKE_WORKER", ""))
+    parser.add_argument("--heartbeat", type=float, default=0.5)
+    arguments, _ = parser.parse_known_args()
+    channel.start(on_closed=lambda: os._exit(0))
+    if "silent" not in wanted(arguments.do, 0):
+        channel.send({"type": "hello", "pid": os.getpid(), "what": "worker", "python": sys.version.split()[0]})
+    stop = threading.Event()
+    threading.Thread(target=beat, args=(channel, stop, arguments.heartbeat), daemon=True).start()
+    for message in channel.commands():
+        try:
+            if message["type"] == "describe":
+                task = {"name": "fake", "title": "Fake", "modalities": ["CT"]}
+                engine = {"name": "fake", "title": "Fake", "ok": True, "missing": [], "note": "", "tasks": [task]}
+                channel.send({"type": "done", "result": {"engines": [engine]}})
+            elif message["type"] == "case":
+                case = Case(channel, message, arguments.do)
+                note(message, case.stem)
+                case.run(stop)
+        except PipelineError as error:
+            channel.send({"type": "failed", "error": error.to_dict()})
+
+
+if __name__ == "__main__":
+    main()
