@@ -1,0 +1,57 @@
+"""The engines that this installation knows, and the choice among them."""
+
+from __future__ import annotations
+
+from ...core.errors import EngineFailed
+from ...core.specs import did_you_mean
+from .base import Check, Engine, Task, modalities
+from .tissue import TissueEngine
+
+__all__ = ["Check", "Engine", "Task", "choose", "engines"]
+
+
+def engines() -> dict[str, Engine]:
+    """Every engine by name, the preferred one first, whether or not it can work here."""
+    known: list[Engine] = [TissueEngine()]
+    return {engine.name: engine for engine in sorted(known, key=lambda e: -e.rank)}
+
+
+def choose(name: str, modality: str = "") -> Engine:
+    """The engine called ``name``; ``auto`` is the best that works here and takes ``modality``.
+
+    Raises :class:`EngineFailed` ``engine.unknown``, ``engine.not_available``
+    (with what it lacks) or, for `auto`, ``engine.wrong_modality``.
+    """
+    known = engines()
+    wanted = (name or "auto").strip().casefold()
+    if wanted == "auto":
+        return _best(known, modality)
+    if wanted not in known:
+        words = ", ".join(["auto", *known])
+        raise EngineFailed(
+            "engine.unknown", f"there is no engine {name!r} (known: {words}){did_you_mean(wanted, known)}"
+        )
+    engine = known[wanted]
+    check = engine.check()
+    if not check.ok:
+        raise EngineFailed("engine.not_available", f"engine {engine.name}: {_lack(check)}")
+    return engine
+
+
+def _best(known: dict[str, Engine], modality: str) -> Engine:
+    lacks = []
+    for engine in known.values():
+        check = engine.check()
+        takes = modalities(engine)
+        if not check.ok:
+            lacks.append(f"{engine.name}: {_lack(check)}")
+        elif not modality or modality in takes or "" in takes:
+            return engine
+        else:
+            lacks.append(f"{engine.name} takes {' and '.join(sorted(takes))} only")
+    code = "engine.wrong_modality" if modality else "engine.not_available"
+    raise EngineFailed(code, f"no engine here can segment {modality or 'this'} ({'; '.join(lacks)})")
+
+
+def _lack(check: Check) -> str:
+    return ", ".join(check.missing) + " is missing" if check.missing else check.note or "it does not work here"

@@ -1,0 +1,71 @@
+"""What every segmentation engine offers to the rest of the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from ...core.report import Report
+from ...core.segmentation import Segmentation
+from ...core.specs import QUALITIES
+from ..volume import Volume
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that an engine can do.
+
+    ``modality`` is CT, MR or empty for any; ``classes`` are the machine names
+    of the structures it can find; ``qualities`` those of
+    :data:`~AutoSegPipelineLib.core.specs.QUALITIES` that differ in it;
+    ``licence`` names a licence that the user needs, empty for none.
+    """
+
+    name: str
+    title: str
+    modality: str
+    classes: tuple[str, ...]
+    qualities: tuple[str, ...] = QUALITIES
+    licence: str = ""
+    default: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """For messages and the command line; tuples become lists in JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether an engine can work here: ``missing`` names what it lacks, ``note`` tells more."""
+
+    ok: bool
+    missing: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Engine(Protocol):
+    """A segmentation engine. ``rank``: of those that work, `auto` takes the highest."""
+
+    name: str
+    title: str
+    rank: int
+
+    def tasks(self) -> list[Task]:
+        """The tasks it knows, the default one first."""
+
+    def check(self) -> Check:
+        """Whether it can work on this machine; cheap enough for every start."""
+
+    def segment(self, volume: Volume, options: dict[str, Any], report: Report) -> Segmentation:
+        """Segment ``volume``.
+
+        ``options`` are resolved case options (``task``, ``quality``,
+        ``structures``, ``device``). Raises
+        :class:`~AutoSegPipelineLib.core.errors.EngineFailed` for a scan that
+        it cannot do and :class:`~AutoSegPipelineLib.core.errors.Cancelled`.
+        """
+
+
+def modalities(engine: Engine) -> set[str]:
+    """The modalities that some task of ``engine`` takes; an empty name means any."""
+    return {task.modality for task in engine.tasks()}
