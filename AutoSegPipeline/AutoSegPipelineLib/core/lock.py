@@ -59,10 +59,26 @@ class HomeLock:
         """Whether anybody (this process too) holds the lock now."""
         if self._stream is not None:
             return True
-        if not self._path.exists():
-            return False
-        with open(self._path, "a+b") as stream:
-            return not _try_lock(stream)
+        return self._path.exists() and is_locked(self._path)
+
+
+def hold(path: Path) -> IO[bytes]:
+    """Make and lock a file that nobody else has; closing it lets go."""
+    stream = open(path, "a+b")  # noqa: SIM115 - the caller holds it
+    if not _try_lock(stream):
+        stream.close()
+        raise PipelineError("environment.locked", f"{path} is locked by another program")
+    return stream
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds ``path``."""
+    try:
+        stream = open(path, "a+b")  # noqa: SIM115 - closed below, on every way
+    except OSError:
+        return False
+    with stream:
+        return not _try_lock(stream)
 
 
 if sys.platform == "win32":

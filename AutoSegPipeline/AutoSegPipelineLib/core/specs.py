@@ -171,6 +171,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("archive_max_files", "int", 20000, "Most files in one archive.", minimum=1, maximum=10**7),
     Spec("archive_max_mb", "int", 16384, "Most megabytes that one archive may unpack to.", minimum=1, maximum=10**7, unit="MB"),
     Spec("archive_max_ratio", "float", 200.0, "Most plausible compression of a file in an archive.", minimum=2, maximum=10**6),
+    Spec("workers", "int", 1, "How many cases are computed at the same time.", minimum=1, maximum=16),
     Spec("hung_minutes", "float", 30.0, "A worker without progress for this long is ended.", minimum=0.05, maximum=10080, unit="min"),
     Spec("recycle_cases", "int", 100, "A worker is started anew after this many cases.", minimum=1, maximum=10**6),
     Spec("recycle_growth_mb", "int", 2048, "A worker is started anew when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 
 from ..clock import Clock, rfc3339
 from .database import Database
@@ -17,8 +18,10 @@ class Stems:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reserve(self, wanted: str, job_id: str, limit: int = 80) -> str:
-        """``wanted``, or ``wanted-2`` and so on where another job has it; at most ``limit`` letters."""
+    def reserve(
+        self, wanted: str, job_id: str, free: Callable[[str], bool] = lambda stem: True, limit: int = 80
+    ) -> str:
+        """``wanted``, or ``wanted-2`` and so on where another job has it or ``free`` says no."""
         with self._database.transaction():
             row = self._database.row("SELECT stem FROM stems WHERE job = ?", (job_id,))
             if row is not None:
@@ -27,7 +30,7 @@ class Stems:
             while True:
                 ending = "" if number == 1 else f"-{number}"
                 stem = wanted[: limit - len(ending)] + ending
-                if self._database.row("SELECT 1 FROM stems WHERE key = ?", (_key(stem),)) is None:
+                if self._database.row("SELECT 1 FROM stems WHERE key = ?", (_key(stem),)) is None and free(stem):
                     self._database.execute("INSERT INTO stems VALUES (?, ?, ?)", (_key(stem), stem, job_id))
                     return stem
                 number += 1
@@ -75,7 +78,7 @@ class Ledger:
             )
 
     def find(self, path: str) -> Consumed | None:
-        row = self._database.row("SELECT * FROM ledger WHERE path = ?", (path,))
+        row = self._database.row("SELECT * FROM ledger WHERE path IN (?, ?)", (path, _blind(path)))
         if row is None:
             return None
         return Consumed(row["path"], row["size"], row["mtime_ns"], row["hash"], row["job"])
@@ -88,7 +91,19 @@ class Ledger:
 
     def forget(self, path: str) -> None:
         with self._database.transaction():
-            self._database.execute("DELETE FROM ledger WHERE path = ?", (path,))
+            self._database.execute("DELETE FROM ledger WHERE path IN (?, ?)", (path, _blind(path)))
+
+    def blind(self, job_id: str) -> None:
+        """Keep only a hash of the paths that became ``job_id``: a name may tell of the patient."""
+        with self._database.transaction():
+            for row in self._database.rows("SELECT path FROM ledger WHERE job = ?", (job_id,)):
+                self._database.execute(
+                    "UPDATE ledger SET path = ?, job = '' WHERE path = ?", (_blind(row["path"]), row["path"])
+                )
+
+
+def _blind(path: str) -> str:
+    return "sha256:" + hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,215 @@
+"""``state/incoming/<id>/``: how bytes wait between a door and the pipeline.
+
+``intent.json`` says what was meant before a byte moves; ``input/`` holds the
+bytes. The pipeline makes the row and the folder itself. Another process (the
+command line, the web or dicom child) fills ``<id>.part/``, under a lock, and
+renames the folder when it is whole: what has no ``.part`` is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Iterator
+
+from . import lock
+from .errors import PipelineError
+from .files import fsync_file, fsync_folder, is_link, read_json, remove_tree, write_json
+from .home import Home
+
+# Endings that readers recognise a format by; longest first.
+ENDINGS = (
+    ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".raw.gz", ".raw", ".zraw",
+    ".img.gz", ".img", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", ".csv", ".ctbl", ".txt",
+)  # fmt: skip
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
+
+
+@dataclass(frozen=True)
+class IntentFile:
+    """One file: where it came from (None when only its bytes came), its name below ``input/``."""
+
+    name: str
+    source: str | None
+    original: str  # relative name as the source had it
+    size: int = 0
+    mtime_ns: int = 0
+
+
+@dataclass
+class Intent:
+    """What a door meant to do with some bytes."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    door: str = "submit"
+    by: str = ""
+    input: str = ""
+    label: str = ""
+    name: str = ""  # stem that the caller wishes
+    options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
+    file_options: dict[str, Any] = field(default_factory=dict)  # layer of files beside the scan
+    expect: str = "scan"  # or "segmentation"
+    labels: str | None = None  # staged name of a label table
+    files: list[IntentFile] = field(default_factory=list)
+    consume: bool = False  # the sources belong to the inbox and go away
+    container: bool = False  # a folder or archive that may hold several scans
+    out: str = ""
+    series_key: str | None = None
+    supersedes: str | None = None
+    version: int = 1
+    parent: str | None = None
+    refusal: dict[str, str] | None = None  # decided at the door: taken only to be put away
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Intent:
+        known = {f.name for f in fields(cls)}
+        values = {key: item for key, item in value.items() if key in known}
+        values["files"] = [IntentFile(**item) for item in values.get("files", [])]
+        return cls(**values)
+
+
+def folder_of(home: Home, job_id: str) -> Path:
+    """Where the bytes of ``job_id`` wait and stay until its end."""
+    return home.incoming / job_id
+
+
+def input_of(home: Home, job_id: str) -> Path:
+    """The folder of the staged files themselves."""
+    return folder_of(home, job_id) / "input"
+
+
+def write_intent(home: Home, intent: Intent) -> None:
+    """Make the folder and the intent durable; nothing else has happened yet."""
+    folder = folder_of(home, intent.id)
+    (folder / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(folder / "intent.json", intent.to_dict())
+    fsync_folder(home.incoming)
+
+
+def read_intent(folder: Path) -> Intent | None:
+    """The intent in ``folder``, or None where there is no whole one."""
+    try:
+        return Intent.from_dict(read_json(folder / "intent.json"))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def ending_of(name: str) -> str:
+    """The format ending of ``name`` in lower case, ``.nii.gz`` as one; empty for none known."""
+    low = name.lower()
+    return next((ending for ending in ENDINGS if low.endswith(ending)), "")
+
+
+def safe_name(original: str, number: int, keep: bool = False) -> str:
+    """A short ASCII name for a staged file.
+
+    With ``keep`` the base name stays as it is where it can, because a header
+    names its data file.
+    """
+    base = os.path.basename(original.replace("\\", "/"))
+    if keep:
+        return base
+    return f"{number:06d}{ending_of(base)}"
+
+
+def staged_files(path: Path) -> Iterator[tuple[Path, str]]:
+    """(file, name relative to the folder's parent) of a file or of all files below a folder."""
+    if not path.is_dir():
+        yield path, path.name
+        return
+    for folder, below, names in os.walk(path):
+        below[:] = sorted(d for d in below if not is_link(Path(folder) / d))
+        for name in sorted(names):
+            found = Path(folder) / name
+            if not is_link(found):
+                yield found, found.relative_to(path.parent).as_posix()
+
+
+def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Intent:
+    """The intent for ``path`` (a file or a folder) of a caller who keeps it.
+
+    Raises ``input.missing`` and ``input.link``.
+    """
+    path = Path(os.path.abspath(path))
+    if is_link(path):
+        raise PipelineError("input.link", f"{path} is a link")
+    if not path.exists():
+        raise PipelineError("input.missing", f"{path} does not exist")
+    container = path.is_dir() or ending_of(path.name) == ".zip"
+    sources = list(staged_files(path)) + [(c, c.name) for c in companions]
+    headers = any(ending_of(name) in (".nhdr", ".mhd", ".nrrd", ".mha") for _, name in sources)
+    files = []
+    for number, (source, name) in enumerate(sources, 1):
+        found = source.stat()
+        staged = name if path.is_dir() else safe_name(name, number, keep=headers)
+        files.append(IntentFile(staged, str(source), name, found.st_size, found.st_mtime_ns))
+    return Intent(input=str(path), label=path.name, files=files, container=container, **about)
+
+
+def stage(home: Home, path: Path, **about: Any) -> str:
+    """Copy ``path`` into ``state/incoming`` from a process that is not the pipeline; the job's id.
+
+    The caller asks ``requests(kind="adopt", args={"id": id})`` afterwards. Its
+    own file is only read. A file that changes meanwhile raises ``input.changed``.
+    """
+    intent = plan(path, companions=data_files(path), **about)
+    part = home.incoming / f"{intent.id}.part"
+    (part / "input").mkdir(mode=0o700, parents=True)
+    holder = lock.hold(part / "lock")
+    try:
+        for item in intent.files:
+            _copy(item, part / "input" / item.name)
+        write_json(part / "intent.json", intent.to_dict())
+        fsync_folder(part)
+    except BaseException:
+        holder.close()
+        remove_tree(part)
+        raise
+    # Windows renames no folder in which a file is open.
+    holder.close()
+    (part / "lock").unlink()
+    os.rename(part, folder_of(home, intent.id))
+    fsync_folder(home.incoming)
+    return intent.id
+
+
+def data_files(path: Path) -> tuple[Path, ...]:
+    """Data files that a text header beside them names; whether it may is decided at inspection."""
+    if path.is_dir() or ending_of(path.name) not in (".nhdr", ".mhd"):
+        return ()
+    with open(path, "rb") as stream:
+        head = stream.read(65536).decode("latin-1")
+    found = re.search(r"^\s*(?:data ?file|elementdatafile)\s*[:=]\s*(.+?)\s*$", head, re.I | re.M)
+    if not found or found.group(1).upper() in ("LOCAL", "LIST"):
+        return ()
+    name = found.group(1)
+    beside = path.parent / name
+    plain = not re.search(r"[/\\:]", name) and name not in (".", "..")
+    return (beside,) if plain and beside.is_file() and not is_link(beside) else ()
+
+
+def _copy(item: IntentFile, target: Path) -> None:
+    source = Path(str(item.source))
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    found = source.stat()
+    if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
+        raise PipelineError("input.changed", f"{source} changed while it was copied")
+    fsync_file(target)
+
+
+def sweep_parts(home: Home) -> list[str]:
+    """Remove ``.part`` folders whose writer is gone; their names."""
+    gone = []
+    for part in sorted(home.incoming.glob("*.part")):
+        if not lock.is_locked(part / "lock"):
+            remove_tree(part)
+            gone.append(part.name)
+    return gone
