@@ -1,0 +1,1 @@
+"""Everything that reads what came in: sniffing, grouping, archives, staging, inspection."""

@@ -1,0 +1,119 @@
+"""The intake child: ``python -m AutoSegPipelineLib.intake.child``.
+
+Everything that reads content runs here, so that a file which makes a reader
+hang or crash costs this process and not the pipeline.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import threading
+import traceback
+from typing import Any, Callable
+
+from ..core.errors import PipelineError
+from ..core.files import is_disk_full
+from ..core.protocol import ChildChannel, pack, unpack
+
+HEARTBEAT_SECONDS = 5.0
+Check = Callable[[], None]
+
+
+def _examine(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .examine import examine
+
+    return examine([str(path) for path in args.get("paths", [])], check)
+
+
+def _copy(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .copying import copy_pairs
+
+    return copy_pairs(args.get("pairs", []), check)
+
+
+def _hash(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .copying import hash_file
+
+    return hash_file(str(args["path"]), check)
+
+
+def _inspect(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .inspect import inspect
+
+    return inspect(args, check)
+
+
+TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
+    "examine": _examine,
+    "copy": _copy,
+    "hash": _hash,
+    "inspect": _inspect,
+}
+
+
+def run_task(name: str, args: dict[str, Any], check: Check) -> dict[str, Any]:
+    """The answer of one task; raises :class:`PipelineError` with a code for whatever went wrong."""
+    task = TASKS.get(name)
+    if task is None:
+        raise PipelineError("request.invalid", f"The intake child knows no task {name!r}.")
+    try:
+        return task(args, check)
+    except OSError as error:
+        raise _of_the_system(error) from error
+    except MemoryError as error:
+        raise PipelineError("input.too_large", "The memory of this machine does not suffice.") from error
+
+
+def _of_the_system(error: OSError) -> PipelineError:
+    """A full disk makes the case wait; a disk that cannot be read refuses it."""
+    where = str(error.filename or "a file")
+    if is_disk_full(error):
+        return PipelineError("environment.disk_full", f"Writing {where} failed: {error.strerror or error}.")
+    return PipelineError("input.unreadable", f"{where}: {error.strerror or error}.")
+
+
+def _answer(channel: ChildChannel, message: dict[str, Any]) -> None:
+    """The job boundary: whatever happens in a task becomes one ``done`` or ``failed``."""
+    folder = tempfile.gettempdir()
+    try:
+        args = unpack("args", message)
+        result = run_task(str(message.get("task", "")), args, channel.check)
+        channel.send({"type": "done", **pack("result", result, folder)})
+    except PipelineError as error:
+        channel.send({"type": "failed", "error": error.to_dict()})
+    except Exception as error:  # a defect of ours: told with its traceback, never swallowed
+        text = traceback.format_exc()
+        channel.send({"type": "log", "level": "error", "text": text[-8000:]})
+        name = type(error).__name__
+        failure = PipelineError("pipeline.internal", f"The task {message.get('task')} failed: {name}: {error}"[:2000])
+        channel.send({"type": "failed", "error": failure.to_dict()})
+
+
+def _beat(channel: ChildChannel, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        channel.send({"type": "heartbeat"})
+
+
+def main() -> int:
+    """Answer tasks one after the other until standard input closes."""
+    channel = ChildChannel.take()
+    if os.name != "nt":
+        os.umask(0o077)
+    channel.start(on_closed=lambda: os._exit(0))
+    channel.send({"type": "hello", "pid": os.getpid(), "python": platform.python_version(), "what": "intake"})
+    ended = threading.Event()
+    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
+    for message in channel.commands():
+        if message["type"] == "task":
+            _answer(channel, message)
+        elif message["type"] == "describe":
+            channel.send({"type": "done", "result": {"tasks": sorted(TASKS)}})
+    ended.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

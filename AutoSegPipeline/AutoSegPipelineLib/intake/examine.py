@@ -1,0 +1,155 @@
+"""A first look at many files: what each is and whether it is all there.
+
+Heads and tails only, and one bad file never spoils the others.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from typing import Any, Callable, Sequence
+
+from ..core.errors import PipelineError, Refused
+from . import sniff
+from .copying import no_check
+from .names import is_options_name
+from .opening import Locked, check_regular, open_input
+from .volume_file import completeness, read_volume_file
+
+COMPLETE, INCOMPLETE, LOCKED, GONE = "complete", "incomplete", "locked", "gone"
+OPTIONS, DATA = "options", "data"
+DATA_ENDINGS = (".raw", ".zraw", ".img", ".raw.gz", ".bin", ".dat")
+# Errors that time may heal; every other one is final.
+MAY_HEAL = ("input.truncated", "input.missing_data_file", "input.empty")
+Check = Callable[[], None]
+
+
+def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, Any]:
+    """The ``examine`` task: ``{"files": [one row for each path]}``."""
+    rows = []
+    for path in paths:
+        check()
+        rows.append(examine_one(str(path)))
+    _mark_data(rows)
+    return {"files": rows}
+
+
+def examine_one(path: str) -> dict[str, Any]:
+    """One row: path, size, mtime_ns, state, format, companions, missing, error, dicom."""
+    row: dict[str, Any] = {
+        "path": path, "size": 0, "mtime_ns": 0, "state": COMPLETE, "format": sniff.UNKNOWN,
+        "companions": [], "missing": [], "error": None, "dicom": None,
+    }  # fmt: skip
+    try:
+        info = os.lstat(path)
+        row["size"], row["mtime_ns"] = info.st_size, info.st_mtime_ns
+        check_regular(path)
+        _look(path, info.st_size, row)
+    except Refused as error:
+        row["error"] = error.to_dict()
+        if error.code in MAY_HEAL:
+            row["state"] = INCOMPLETE
+    except Locked as error:
+        row["state"] = LOCKED
+        row["error"] = Refused("input.unreadable", f"{os.path.basename(path)}: {error}.").to_dict()
+    except (FileNotFoundError, NotADirectoryError):
+        row["state"] = GONE
+        row["error"] = Refused("input.missing", f"{os.path.basename(path)} is not there.").to_dict()
+    except OSError as error:
+        row["state"] = LOCKED
+        row["error"] = Refused(
+            "input.unreadable", f"{os.path.basename(path)} cannot be read: {error.strerror or error}."
+        ).to_dict()
+    return row
+
+
+def _look(path: str, size: int, row: dict[str, Any]) -> None:
+    name = os.path.basename(path)
+    if is_options_name(name):
+        row["format"] = OPTIONS
+        _look_at_options(path, name)
+        return
+    if size == 0:
+        raise Refused("input.empty", f"{name} is empty.")
+    with open_input(path, exclusive=True) as stream:
+        head = stream.read(sniff.HEAD)
+    fmt = sniff.sniff(head)
+    row["format"] = fmt
+    if fmt == sniff.ZIP:
+        _look_at_zip(path, name)
+    elif fmt == sniff.DICOM:
+        # pydicom takes a quarter of a second to import; most files need none.
+        from .dicom_read import examine_dicom
+
+        row["dicom"] = examine_dicom(path)
+    elif fmt == sniff.UNKNOWN:
+        # A write that began a moment ago may not have reached the magic word yet.
+        if size < sniff.HEAD and _may_become_something(head):
+            raise Refused("input.truncated", f"{name} ends within its header.")
+        raise Refused("input.unknown_format", f"{name} is no scan that is known here.")
+    else:
+        _look_at_volume(path, fmt, row)
+
+
+def _may_become_something(head: bytes) -> bool:
+    """Whether more bytes could make a known format of what is there."""
+    starts = (b"NRRD000", b"PK\x03\x04", sniff.GZIP)
+    if any(head.startswith(start[: len(head)]) for start in starts if len(head) <= 16 or start == sniff.GZIP):
+        return True
+    zeros = head[:128].count(0)
+    return (len(head) < 132 and zeros == len(head)) or head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0") or (
+        head[:10] in (b"ObjectType", b"NDims = 3\n"[:10])
+    )
+
+
+def _look_at_volume(path: str, fmt: str, row: dict[str, Any]) -> None:
+    try:
+        volume = read_volume_file(path, fmt, exclusive=True)
+    except Refused as error:
+        # A text header without its end may still be written.
+        if error.code == "input.corrupt" and fmt != sniff.NIFTI and ("no end" in error.message or "has no" in error.message):
+            raise Refused("input.truncated", error.message) from error
+        raise
+    if volume.header.data_file is not None:
+        if volume.data_size < 0:
+            row["missing"] = [volume.header.data_file]
+        else:
+            row["companions"] = [os.path.abspath(volume.data_path)]
+    problem = completeness(volume)
+    if problem is not None:
+        raise problem
+
+
+def _look_at_zip(path: str, name: str) -> None:
+    """Complete when the directory at its end is there."""
+    try:
+        with open_input(path) as stream, zipfile.ZipFile(stream) as archive:
+            archive.infolist()
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, NotImplementedError) as error:
+        raise Refused("input.truncated", f"{name} has no archive directory: {error}.") from None
+
+
+def _look_at_options(path: str, name: str) -> None:
+    from .options_files import read_options
+
+    try:
+        read_options(path)
+    except Refused:
+        raise
+    except PipelineError as error:
+        # What the file says wrongly; whether it is for a scan that waits is not known here.
+        raise Refused(error.code, error.message, error.hint) from error
+
+
+def _mark_data(rows: list[dict[str, Any]]) -> None:
+    """What a header beside it names, or what only a header can explain, is data and waits for it."""
+    named = {companion for row in rows for companion in row["companions"]}
+    for row in rows:
+        if row["format"] != sniff.UNKNOWN or row["state"] in (GONE, LOCKED):
+            continue
+        if os.path.abspath(row["path"]) in named:
+            row.update(format=DATA, error=None, state=COMPLETE)
+        elif row["path"].lower().endswith(DATA_ENDINGS) and row["error"] and row["size"]:
+            name = os.path.basename(row["path"])
+            error = Refused("input.unknown_format", f"{name} is raw data without its header.", "Drop its header too.")
+            row.update(format=DATA, error=error.to_dict(), state=COMPLETE)

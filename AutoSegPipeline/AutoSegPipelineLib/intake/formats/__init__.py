@@ -1,0 +1,1 @@
+"""Header parsers, one file per format; none of them reads voxels."""

@@ -1,0 +1,159 @@
+"""MetaImage headers (.mha, .mhd): ``Key = Value`` lines up to ``ElementDataFile``.
+
+Format: itk.org/Wiki/MetaIO/Documentation; geometry as ITK's MetaImageIO writes it
+(each axis' direction in turn, LPS mm).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ...core.errors import Refused
+from ..header import STATED, UNSTATED, Header, corrupt, make_affine
+from ..names import bare_name
+
+HEAD_BYTES = 64 * 1024
+TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
+    "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+_LINE = re.compile(rb"^[ \t]*([A-Za-z][A-Za-z0-9_ ]*?)[ \t]*[=:][ \t]*(.*?)[ \t]*$")
+
+
+def looks_like(head: bytes) -> bool:
+    """Whether a file's first bytes are a MetaImage header."""
+    text = head[:2048].lstrip()
+    if b"\0" in text.split(b"ElementDataFile")[0][:512]:
+        return False
+    first = re.match(rb"(ObjectType|NDims|Comment|ObjectSubType)[ \t]*[=:]", text)
+    return first is not None and re.search(rb"(?m)^[ \t]*NDims[ \t]*[=:]", text) is not None
+
+
+def fields_of(head: bytes, name: str) -> tuple[dict[str, str], int]:
+    """Keys in lower case with their values, and where the data of a .mha begin.
+
+    Raises ``input.corrupt`` for a header without end, with a line that is none,
+    or with a key that is there twice (readers differ in which they take).
+    """
+    fields: dict[str, str] = {}
+    at = 0
+    while True:
+        end = head.find(b"\n", at)
+        line = head[at : end if end >= 0 else len(head)].rstrip(b"\r")
+        if line.strip():
+            match = _LINE.match(line)
+            if match is None:
+                raise corrupt(name, "a line of its header is not `Key = Value`")
+            key = match.group(1).decode("latin-1").lower()
+            if key in fields:
+                raise corrupt(name, f"its header says {key} twice")
+            fields[key] = match.group(2).decode("utf-8", "replace")
+            if key == "elementdatafile":
+                return fields, end + 1 if end >= 0 else len(head)
+        if end < 0:
+            raise corrupt(name, "its header has no ElementDataFile")
+        at = end + 1
+
+
+def parse(head: bytes, name: str) -> Header:
+    """The header in the file's first :data:`HEAD_BYTES` bytes.
+
+    Raises :class:`Refused`: ``input.corrupt``, ``input.external_data``, ``input.unknown_format``.
+    """
+    fields, end = fields_of(head, name)
+    if fields.get("objecttype", "Image").lower() != "image":
+        raise Refused("input.unknown_format", f"{name} holds a {fields['objecttype']}, not an image.")
+    dims = _integers(fields, "ndims", 1, name)[0]
+    if not 1 <= dims <= 7:
+        raise corrupt(name, f"it claims {dims} dimensions")
+    sizes = _integers(fields, "dimsize", dims, name)
+    if min(sizes) < 1:
+        raise corrupt(name, f"it claims the sizes {sizes}")
+    sizes += [1] * (3 - dims)
+    channels = _integers(fields, "elementnumberofchannels", 1, name, "1")[0]
+    if not 1 <= channels <= 10000:
+        raise corrupt(name, f"it claims {channels} channels")
+    steps = _floats(fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0)
+    steps += [1.0] * (3 - dims)
+    header = Header(
+        format="metaimage", shape=(sizes[0], sizes[1], sizes[2]), dtype=_dtype(fields, name), affine=None,
+        spacing=(abs(steps[0]), abs(steps[1]), abs(steps[2])),
+        dimensions=max((n + 1 for n, size in enumerate(sizes) if size > 1), default=1),
+        extra=math.prod(sizes[3:]) * channels,
+        extra_kind="time" if math.prod(sizes[3:]) > 1 else "colour" if channels in (3, 4) else "vector",
+    )  # fmt: skip
+    _set_geometry(header, fields, dims, steps, name)
+    _set_data(header, fields, end, name)
+    header.facts = {"keys": sorted(fields)}
+    return header
+
+
+def _dtype(fields: dict[str, str], name: str) -> str:
+    given = fields.get("elementtype", "").upper().replace("_ARRAY", "")
+    if given not in TYPES:
+        raise Refused("input.unknown_format", f"{name}: voxels of type {given or 'unknown'} are not supported.")
+    msb = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "False"))
+    word = TYPES[given]
+    return ("|" if word[1] == "1" else ">" if msb.strip().lower().startswith(("t", "1", "y")) else "<") + word
+
+
+def _set_geometry(header: Header, fields: dict[str, str], dims: int, steps: list[float], name: str) -> None:
+    key = next((k for k in ("transformmatrix", "rotation", "orientation") if k in fields), None)
+    if dims < 3 or key is None:
+        header.orientation = UNSTATED
+        return
+    matrix = _floats(fields, key, dims * dims, name)
+    origin_key = next((k for k in ("offset", "position", "origin") if k in fields), "offset")
+    origin = _floats(fields, origin_key, dims, name, 0.0)
+    columns = [[matrix[axis * dims + r] * steps[axis] for r in range(3)] for axis in range(3)]
+    header.affine = make_affine(columns, origin[:3])
+    header.orientation = STATED
+
+
+def _set_data(header: Header, fields: dict[str, str], end: int, name: str) -> None:
+    data = fields["elementdatafile"]
+    compressed = fields.get("compresseddata", "False").strip().lower().startswith(("t", "1", "y"))
+    if fields.get("binarydata", "True").strip().lower().startswith(("f", "0", "n")):
+        header.encoding = "ascii"
+        if compressed:
+            raise corrupt(name, "it claims to be text and compressed")
+    elif compressed:
+        header.encoding = "zlib"
+        if "compresseddatasize" in fields:
+            header.stored_bytes = _integers(fields, "compresseddatasize", 1, name)[0]
+    skip = _integers(fields, "headersize", 1, name, "0")[0]
+    if data.upper() == "LOCAL":
+        header.data_offset = end
+        return
+    words = data.split()
+    if not words or words[0].upper() == "LIST" or "%" in data or not bare_name(data):
+        raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
+    if skip < -1:
+        raise corrupt(name, f"its data begin at {skip}")
+    header.data_file, header.data_offset = data, skip
+
+
+def _integers(fields: dict[str, str], key: str, count: int, name: str, default: str | None = None) -> list[int]:
+    text = fields.get(key, default)
+    words = (text or "").split()
+    if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):
+        raise corrupt(name, f"{key} is {text!r}")
+    return [int(word) for word in words[:count]]
+
+
+def _floats(
+    fields: dict[str, str], key: str, count: int, name: str, default: float | None = None
+) -> list[float]:
+    if key not in fields and default is not None:
+        return [default] * count
+    words = fields.get(key, "").split()
+    try:
+        return [float(word) for word in words[:count]] if len(words) >= count else _short(key, name)
+    except ValueError:
+        raise corrupt(name, f"{key} is {fields.get(key)!r}") from None
+
+
+def _short(key: str, name: str) -> list[float]:
+    raise corrupt(name, f"{key} has too few numbers")

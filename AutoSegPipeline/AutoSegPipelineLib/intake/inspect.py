@@ -1,0 +1,272 @@
+"""From a job's staged files to cases and refusals: unzip, group, convert, look inside."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+from ..core import incoming
+from ..core.errors import PipelineError, Refused
+from . import sniff
+from .checks import SEGMENTATION, check_content, check_header
+from .content import guess_modality, scan_content
+from .copying import hash_file, hash_of, no_check
+from .header import spacing_of
+from .names import file_stem, is_junk_name, is_options_name, name_state
+from .opening import Locked, check_regular, is_link, open_input
+from .options_files import scan_options_path
+from .staging import Staging
+from .volume_file import VolumeFile, completeness, read_volume_file
+
+Check = Callable[[], None]
+DEFAULT_VOXELS = 2_000_000_000
+
+
+@dataclass
+class Found:
+    """One file of the job: ``path``, its name below the staged folder, and how its source called it."""
+
+    path: str
+    relative: str
+    label: str
+    format: str = ""
+
+
+@dataclass
+class Inspection:
+    """What the whole inspection needs, and what it found so far."""
+
+    options: Mapping[str, Any]
+    expect: str
+    limits: Mapping[str, Any]
+    own_outputs: frozenset[str]
+    staging: Staging
+    check: Check
+    key: bytes | None = None
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    @property
+    def max_voxels(self) -> int:
+        """The limit of one volume."""
+        return int(self.limits.get("max_voxels") or DEFAULT_VOXELS)
+
+    def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: Any) -> None:
+        """One more refusal."""
+        self.refusals.append({"files": files, "stem": stem, "label": label, "error": error.to_dict(), **more})
+
+
+def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
+    """The ``inspect`` task; see the worker protocol for its arguments and answer.
+
+    ``names`` maps a staged file's relative name to its source's; without it the
+    intent beside the folder says it. ``key`` (hex) keys the hash in DICOM stems.
+    """
+    folder = os.path.abspath(str(args["folder"]))
+    key = args.get("key")
+    state = Inspection(
+        options=args.get("options") or {},
+        expect=str(args.get("expect") or "scan"),
+        limits=args.get("limits") or {},
+        own_outputs=frozenset(args.get("own_outputs") or ()),
+        staging=Staging(os.path.abspath(str(args["work"]))),
+        check=check,
+        key=bytes.fromhex(key) if key else None,
+    )
+    names = args.get("names")
+    look_into(state, folder, dict(names) if names else original_names(folder), "")
+    if not state.cases and not state.refusals:
+        stem = file_stem(os.path.basename(folder))
+        state.refuse(Refused("input.nothing_inside", "No scan was found."), [], stem, stem)
+    for case in state.cases:
+        case["facts"]["ignored"] = state.ignored[:20]
+    return {"cases": state.cases, "refusals": state.refusals}
+
+
+def original_names(folder: str) -> dict[str, str]:
+    """Staged name -> the source's relative name, from the intent beside the staged folder."""
+    intent = incoming.read_intent(Path(folder).parent)
+    if intent is None:
+        return {}
+    names = {item.name: item.original or item.name for item in intent.files}
+    if intent.name and len(intent.files) == 1 and intent.files[0].name in names:
+        # A stem that the caller wishes.
+        names[intent.files[0].name] = intent.name
+    return names
+
+
+def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> None:
+    """Every file below ``folder``; ``prefix`` stands before the relative names (an archive's member)."""
+    found = list(_files(state, folder, names, prefix))
+    claimed: set[str] = set()
+    rest: list[Found] = []
+    dicom: list[Found] = []
+    for item in found:
+        state.check()
+        if item.format in (sniff.NIFTI, sniff.NRRD, sniff.METAIMAGE):
+            claimed.update(_volume(state, item))
+        elif item.format == sniff.DICOM:
+            dicom.append(item)
+        elif item.format == sniff.ZIP:
+            _archive(state, item, nested=bool(prefix))
+        else:
+            rest.append(item)
+    if dicom:
+        from .dicom_cases import look_at_dicom
+
+        look_at_dicom(state, dicom)
+    _leftovers(state, rest, claimed, alone=len(found) == 1)
+
+
+def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[Found]:
+    found = []
+    for path, relative in _walk(folder):
+        label = names.get(relative, relative)
+        item = Found(path, prefix + relative, prefix + label)
+        if name_state(label) == "ignored" and prefix + relative not in names:
+            state.ignored.append(item.label)
+            continue
+        try:
+            check_regular(path)
+            with open_input(path) as stream:
+                head = stream.read(sniff.HEAD)
+            item.format = sniff.sniff(head) if head else "empty"
+        except Locked as error:
+            state.refuse(Refused("input.unreadable", str(error)), [item.relative], file_stem(label), item.label)
+            continue
+        except PipelineError as error:
+            state.refuse(error, [item.relative], file_stem(item.label), item.label)
+            continue
+        found.append(item)
+    return found
+
+
+def _walk(folder: str) -> list[tuple[str, str]]:
+    """(path, relative name with slashes) of everything below ``folder``, links never followed."""
+    if not os.path.isdir(folder):
+        return [(folder, os.path.basename(folder))] if os.path.lexists(folder) else []
+    found = []
+    for place, folders, names in os.walk(folder):
+        links = [name for name in folders if is_link(os.lstat(os.path.join(place, name)))]
+        folders[:] = sorted(name for name in folders if name not in links)
+        for name in sorted([*names, *links]):
+            path = os.path.join(place, name)
+            found.append((path, os.path.relpath(path, folder).replace(os.sep, "/")))
+    return found
+
+
+def _archive(state: Inspection, item: Found, nested: bool) -> None:
+    from .archive import unpack_archive
+
+    try:
+        if nested:
+            raise Refused("archive.nested", f"{item.label} lies inside another archive.")
+        place = state.staging.folder("unzipped")
+        names = unpack_archive(item.path, place, item.label, state.limits, state.check)
+    except PipelineError as error:
+        if error.is_environment:
+            raise
+        state.refuse(error, [item.relative], file_stem(item.label), item.label)
+        return
+    before = len(state.cases) + len(state.refusals)
+    look_into(state, place, names, item.label + "/")
+    for row in (state.cases + state.refusals)[:]:
+        # To the pipeline the archive is the file; its members are ours.
+        if any(name.startswith(item.label + "/") for name in row["files"]):
+            row["files"] = [item.relative]
+    if len(state.cases) + len(state.refusals) == before:
+        error = Refused("input.nothing_inside", f"{item.label} holds no scan.")
+        state.refuse(error, [item.relative], file_stem(item.label), item.label)
+
+
+def _volume(state: Inspection, item: Found) -> list[str]:
+    """One volume file becomes a case or a refusal; the paths that it owns."""
+    files = [item.path]
+    try:
+        volume = read_volume_file(item.path, item.format, name=os.path.basename(item.label))
+        files = volume.files
+        state.cases.append(volume_case(state, volume, item))
+    except PipelineError as error:
+        if error.is_environment or error.code == "job.cancelled":
+            raise
+        relatives = [item.relative] + [_beside(item.relative, path) for path in files[1:]]
+        state.refuse(error, relatives, file_stem(item.label), item.label)
+    return files
+
+
+def _beside(relative: str, path: str) -> str:
+    folder = relative.rpartition("/")[0]
+    return f"{folder}/{os.path.basename(path)}" if folder else os.path.basename(path)
+
+
+def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str, Any]:
+    """The row of an acceptable volume; raises :class:`Refused` for every other."""
+    name, header = os.path.basename(item.label), volume.header
+    affine = check_header(header, name, state.options, state.expect, state.max_voxels)
+    problem = completeness(volume, state.check)
+    if problem is not None:
+        raise problem
+    hashes = [hash_file(path, state.check)["sha256"] for path in volume.files]
+    if state.expect != SEGMENTATION and state.own_outputs.intersection(hashes):
+        raise Refused("input.own_output", f"{name} is a result of this pipeline.")
+    content = scan_content(volume, state.check)
+    check_content(content, name, item.label, state.expect)
+    modality, source = str(state.options.get("modality") or ""), "option"
+    if not modality and state.expect != SEGMENTATION:
+        modality = guess_modality(content)
+        source = "intensities" if modality else ""
+    return {
+        "kind": state.expect,
+        "path": state.staging.volume(volume, state.check),
+        "stem": file_stem(item.label),
+        "label": item.label,
+        "modality": modality,
+        "shape": list(header.shape),
+        "spacing": list(spacing_of(affine)),
+        "affine": [list(row) for row in affine],
+        "series_key": None,
+        "sha256": hashes[0] if len(hashes) == 1 else hash_of(hashes),
+        "format": header.format,
+        "warnings": [],
+        "facts": _facts(volume, content.low, content.high, source, state.options),
+        "files": [item.relative] + [_beside(item.relative, path) for path in volume.files[1:]],
+        "options_file": scan_options_path(item.path),
+    }
+
+
+def _facts(
+    volume: VolumeFile, low: float, high: float, modality_source: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    header = volume.header
+    assumed = header.orientation != "stated"
+    return {
+        "format": header.format,
+        "dtype": header.dtype,
+        "intensity_range": [low, high],
+        "modality_source": modality_source,
+        "orientation": f"assumed {options.get('assume_orientation')}" if assumed else "stated",
+        "compressed": header.whole_gzip or header.encoding in ("gzip", "zlib"),
+        "layers": header.extra,
+        "own_output": header.own_output,
+        **({"qform_code": header.facts["qform_code"], "sform_code": header.facts["sform_code"]}
+           if header.format == "nifti" else {}),
+    }  # fmt: skip
+
+
+def _leftovers(state: Inspection, rest: list[Found], claimed: set[str], alone: bool) -> None:
+    """Files that are no scan: options and junk pass in silence, the rest is refused."""
+    for item in rest:
+        if item.path in claimed or is_options_name(os.path.basename(item.label)):
+            continue
+        name = os.path.basename(item.label)
+        if is_junk_name(name) and not alone:
+            state.ignored.append(item.label)
+            continue
+        if item.format == "empty":
+            error = Refused("input.empty", f"{name} is empty.")
+        else:
+            error = Refused("input.unknown_format", f"{name} is no scan that is known here.")
+        state.refuse(error, [item.relative], file_stem(item.label), item.label)

@@ -1,0 +1,126 @@
+"""Moves the inputs of an ended case out of the way, under the names that their source gave them.
+
+Every step can be repeated after a crash: what was moved already is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import PipelineError
+from ..core.files import fsync_file, fsync_folder, read_json, remove_tree, retried, write_json
+from ..core.incoming import Intent, read_intent
+
+REASON = "reason.json"
+
+
+def put_away(folder: Path, parent: Path, name: str, reason: dict[str, Any]) -> Path:
+    """Move ``state/incoming/<id>`` to ``parent/name`` (``name-2`` where taken) with ``reason.json``.
+
+    ``input/`` is dissolved: its files get their original names back; what the
+    pipeline made itself (conversions, work) is dropped. The answer is the new folder.
+    """
+    intent = read_intent(folder)
+    if intent is None:
+        raise PipelineError("input.missing", f"{folder} has no intent.json; nothing was moved")
+    for made in ("work", "split.json"):
+        remove_tree(folder / made)
+    if not (folder / REASON).exists():
+        write_json(folder / REASON, {**reason, "intent": intent.to_dict()})
+    _dissolve(folder, intent)
+    (folder / "intent.json").unlink(missing_ok=True)
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return move_folder(folder, parent, name)
+
+
+def _dissolve(folder: Path, intent: Intent) -> None:
+    """``input/<staged>`` becomes ``<original>``, never over one of our own names."""
+    for item in intent.files:
+        source = folder / "input" / item.name
+        if source.exists():
+            target = folder / _clear_of_ours(item.original)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            retried(lambda s=source, t=target: os.replace(s, t))
+    remains = folder / "input"
+    if remains.exists() and not any(path.is_file() for path in remains.rglob("*")):
+        remove_tree(remains)
+
+
+def _clear_of_ours(original: str) -> str:
+    first = original.replace("\\", "/").split("/")[0]
+    taken = first.lower() in (REASON, "intent.json", "input", "work")
+    return f"original/{original}" if taken else original
+
+
+def fetch_back(folder: Path, target: Path) -> Intent:
+    """The inverse of :func:`put_away`, for a retry: ``target`` is ``state/incoming/<id>``.
+
+    Raises ``input.missing`` when somebody has taken files away meanwhile.
+    """
+    try:
+        intent = Intent.from_dict(read_json(folder / REASON)["intent"])
+    except (OSError, ValueError, KeyError) as error:
+        raise PipelineError("input.missing", f"the input was put away in {folder} and is gone") from error
+    missing = [item.original for item in intent.files if not (folder / _clear_of_ours(item.original)).exists()]
+    if missing:
+        raise PipelineError("input.missing", f"{missing[0]} is no longer in {folder}")
+    (target / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
+    for item in intent.files:
+        place = target / "input" / item.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _move(folder / _clear_of_ours(item.original), place)
+    write_json(target / "intent.json", intent.to_dict())
+    remove_tree(folder)
+    return intent
+
+
+def move_folder(folder: Path, parent: Path, name: str) -> Path:
+    """Rename ``folder`` to ``parent/name``, by a copy where ``parent`` is on another disk."""
+    number = 1
+    while True:
+        target = parent / (name if number == 1 else f"{name}-{number}")
+        if not target.exists():
+            break
+        number += 1
+    try:
+        retried(lambda: os.rename(folder, target))
+    except OSError:
+        if not folder.exists() or os.stat(folder).st_dev == os.stat(parent).st_dev:
+            raise
+        part = parent / f".{target.name}.part"
+        remove_tree(part)
+        shutil.copytree(folder, part)
+        for path in part.rglob("*"):
+            if path.is_file():
+                fsync_file(path)
+        os.rename(part, target)
+        remove_tree(folder)
+    fsync_folder(parent)
+    return target
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        retried(lambda: os.replace(source, target))
+    except OSError:
+        if not source.exists() or os.stat(source).st_dev == os.stat(target.parent).st_dev:
+            raise
+        part = target.with_name(target.name + ".part")
+        shutil.copyfile(source, part)
+        fsync_file(part)
+        os.replace(part, target)
+        source.unlink()
+
+
+def move_files(pairs: list[tuple[Path, Path]]) -> None:
+    """Rename each ``(from, to)``; a pair that was moved before is left alone."""
+    for source, target in pairs:
+        if not source.exists() and target.exists():
+            continue
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _move(source, target)
+    for folder in {target.parent for _, target in pairs}:
+        fsync_folder(folder)
