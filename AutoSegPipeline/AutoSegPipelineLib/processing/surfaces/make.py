@@ -6,14 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...core.errors import PipelineError
 from ...core.report import SilentReport
-from .labels import compact
-from .net import numpy_net
-from .surface import Surface, vertex_normals
+from .contract import contract
+from .decimate import decimate, simplifier_is_there
+from .labels import Block, compact
+from .mesh import triangle_counts, triangulate, without_degenerate
+from .net import Net, surface_net
+from .restore import restore_volumes
+from .smooth import smooth
+from .split import split, unpinch
+from .surface import Surface, is_closed, vertex_normals
 
 if TYPE_CHECKING:
     from ...core.report import Report
-    from ...core.segmentation import Segmentation
+    from ...core.segmentation import Grid, Segment, Segmentation
+
+COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
+COARSEN_ABOVE = 4000  # triangles that a structure must have for that
+ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
+REACH_LARGE, REACH_SMALL = 1.0, 0.35  # voxels by which smoothing may move a point
+SMALL = 2000  # triangles below which a structure counts as small for smoothing
 
 
 def make_surfaces(
@@ -24,36 +37,112 @@ def make_surfaces(
 ) -> list[Surface]:
     """One closed surface for each segment that has voxels, in the order of ``segmentation.segments``.
 
-    ``detail`` is the part of the triangles that is kept. A segment without
-    voxels gives no surface but a warning ``surface.empty`` in
-    ``segmentation.warnings``. Raises :class:`Cancelled` through ``report``.
+    Structures of one layer that touch share their walls exactly. ``detail`` is
+    the part of the triangles that is kept; small structures keep more. A
+    segment without voxels gives no surface but a warning ``surface.empty`` in
+    ``segmentation.warnings``. Raises :class:`Cancelled` through ``report``, and
+    PipelineError ``export.failed`` when a surface cannot be closed.
     """
     report = report or SilentReport()
+    reduce = detail < 1.0 and simplifier_is_there()
+    if detail < 1.0 and not reduce:
+        _warn(segmentation, "surface.not_reduced", "fast-simplification is missing; surfaces keep all triangles")
     made: dict[str, Surface] = {}
-    affine = np.array(segmentation.grid.affine, float)
     for number, layer in enumerate(segmentation.layers):
         segments = [s for s in segmentation.segments if s.layer == number]
         report.check()
         block = compact(layer, [s.value for s in segments])
-        if block is None:
-            continue
-        net = numpy_net(block.labels)
-        points = (net.points + block.offset) @ affine[:3, :3].T + affine[:3, 3]
-        for label, segment in enumerate(segments, 1):
-            ahead, behind = net.sides[:, 0] == label, net.sides[:, 1] == label
-            quads = np.concatenate([net.quads[ahead], net.quads[behind][:, ::-1]])
-            if not len(quads):
-                continue
-            if segmentation.grid.determinant < 0:
-                quads = quads[:, ::-1]
-            used, local = np.unique(quads, return_inverse=True)
-            local = local.reshape(-1, 4)
-            triangles = np.concatenate([local[:, [0, 1, 2]], local[:, [0, 2, 3]]]).astype(np.int32)
-            own = points[used].astype(np.float32)
-            made[segment.name] = Surface(segment, own, triangles, vertex_normals(own, triangles))
+        if block is not None:
+            shape = detail if reduce else 1.0
+            made.update(_layer_surfaces(block, segmentation.grid, segments, shape, smoothing, report))
     for segment in segmentation.segments:
         if segment.name not in made:
-            segmentation.warnings.append(
-                {"code": "surface.empty", "message": f"{segment.title} has no voxels and so no surface"}
-            )
+            _warn(segmentation, "surface.empty", f"{segment.title} has no voxels and so no surface")
     return [made[s.name] for s in segmentation.segments if s.name in made]
+
+
+def _warn(segmentation: Segmentation, code: str, message: str) -> None:
+    segmentation.warnings.append({"code": code, "message": message})
+
+
+def _layer_surfaces(
+    block: Block, grid: Grid, segments: list[Segment], detail: float, smoothing: bool, report: Report
+) -> dict[str, Surface]:
+    net = surface_net(block.labels, len(segments))
+    report.check()
+    faces = 2 * triangle_counts(net.sides, len(segments))
+    keep = _kept_part(net.sides, faces, detail)
+    target = 2.0 * float(keep.sum())
+    if detail < COARSEN_BELOW:
+        coarse = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
+    else:
+        coarse = net
+    points = coarse.points
+    if smoothing:
+        small = _touching(coarse, faces < SMALL)
+        points = smooth(points, coarse.quads, np.where(small, REACH_SMALL, REACH_LARGE))
+    report.check()
+    mesh = triangulate(coarse, _to_mm(points, grid), grid.determinant < 0)
+    volumes = block.counts * (grid.voxel_ml * 1000.0)
+    if detail < 1.0:
+        frozen = _kept_part(mesh.sides, faces, detail) >= 1.0
+        mesh = decimate(mesh, frozen, int(target - frozen.sum()), min(grid.spacing))
+        report.check()
+    mesh = restore_volumes(mesh, volumes, 0.25 * min(grid.spacing))
+    origin = _origin(block, grid)
+    found: dict[str, Surface] = {}
+    for label, own, triangles in split(mesh, len(segments)):
+        if is_closed(triangles):
+            found[segments[label - 1].name] = _surface(segments[label - 1], own + origin, triangles)
+    for label, segment in enumerate(segments, 1):
+        if block.counts[label] and segment.name not in found:
+            found[segment.name] = _plain(net, label, segment, grid, origin)
+    return found
+
+
+def _plain(net: Net, label: int, segment: Segment, grid: Grid, origin: np.ndarray) -> Surface:
+    """The surface of one label as its voxels give it, for what shaping would destroy."""
+    own = np.flatnonzero((net.sides == label).any(axis=1))
+    alone = Net(net.points, net.quads[own], net.sides[own])
+    mesh = without_degenerate(triangulate(alone, _to_mm(net.points, grid), grid.determinant < 0))
+    turned = mesh.sides[:, 1] == label
+    triangles = np.where(turned[:, None], mesh.triangles[:, ::-1], mesh.triangles)
+    points, triangles = unpinch(mesh.points, triangles)
+    if not is_closed(triangles):
+        raise PipelineError("export.failed", f"the surface of {segment.name} cannot be closed")
+    return _surface(segment, points + origin, triangles)
+
+
+def _surface(segment: Segment, points: np.ndarray, triangles: np.ndarray) -> Surface:
+    normals = vertex_normals(points, triangles)
+    return Surface(segment, points.astype(np.float32), np.ascontiguousarray(triangles, np.int32), normals)
+
+
+def _kept_part(sides: np.ndarray, faces: np.ndarray, detail: float) -> np.ndarray:
+    """The part 0..1 of its triangles that each face's neediest side should keep, (m,)."""
+    part = np.clip(np.maximum(detail, ENOUGH / np.maximum(faces, 1)), 0.0, 1.0)
+    part[0] = 0.0
+    return np.asarray(np.maximum(part[sides[:, 0]], part[sides[:, 1]]))
+
+
+def _touching(net: Net, which: np.ndarray) -> np.ndarray:
+    """Mark the points (n,) that belong to a label of ``which`` (bool for each label, 0 not counted)."""
+    which = which.copy()
+    which[0] = False
+    marked = np.zeros(len(net.points), bool)
+    marked[net.quads[which[net.sides[:, 0]] | which[net.sides[:, 1]]]] = True
+    return marked
+
+
+def _to_mm(points: np.ndarray, grid: Grid) -> np.ndarray:
+    """Index offsets (n, 3) as LPS mm relative to the block's first voxel, float64."""
+    axes = np.array(grid.affine, np.float64)[:3, :3]
+    return points.astype(np.float64) @ axes.T
+
+
+def _origin(block: Block, grid: Grid) -> np.ndarray:
+    """LPS mm of the block's first voxel."""
+    affine = np.array(grid.affine, np.float64)
+    return affine[:3, :3] @ block.offset + affine[:3, 3]
+
+

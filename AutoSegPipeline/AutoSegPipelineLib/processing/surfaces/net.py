@@ -1,4 +1,4 @@
-"""The multi-label surface net before any shaping: quads between voxels of different labels.
+"""The multi-label surface net: quads between voxels of different labels, before any shaping.
 
 All labels share one mesh, so a wall between two neighbours exists once and
 stays one wall however it is smoothed and simplified.
@@ -13,11 +13,11 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Net:
-    """``points`` float32 (n, 3) in voxel indices i, j, k; ``quads`` int32 (m, 4); ``sides`` (m, 2).
+    """``points`` float32 (n, 3) in indices i, j, k of the array; ``quads`` int32 (m, 4); ``sides`` (m, 2).
 
-    ``sides`` are the labels on both sides, 0 being outside. Seen from side 1 a
-    quad runs counter-clockwise when the index axes are right-handed, so its
-    normal points from side 0 into side 1.
+    ``sides`` are the labels on both sides of a quad, 0 being outside and always
+    second. Where the index axes are right-handed a quad's normal points from
+    the first side into the second.
     """
 
     points: np.ndarray
@@ -25,33 +25,108 @@ class Net:
     sides: np.ndarray
 
 
-def numpy_net(labels: np.ndarray) -> Net:
-    """The net of ``labels`` (k, j, i), whose outermost voxels are all 0.
+def surface_net(labels: np.ndarray, count: int) -> Net:
+    """The net of ``labels`` (k, j, i), numbered 1 to ``count``, whose outermost voxels are all 0.
 
-    Made without VTK. A point lies in the middle of each 2x2x2 block of voxels
-    that holds more than one label, a quad between each two voxels that differ
-    (S. Frisken, Surface Nets for Multi-Label Segmentations, JCGT 11(1), 2022).
+    VTK's filter where there is one and its answer is sound, otherwise ours:
+    the same quads, more slowly and on one core.
     """
-    nk, nj, ni = labels.shape
-    steps = {2: 1, 1: ni, 0: ni * nj}  # array axis -> step in the flat index
+    net = _vtk_net(labels, count)
+    return net if net is not None and is_sound(net, count) else numpy_net(labels)
+
+
+def is_sound(net: Net, count: int) -> bool:
+    """Whether the quads round each label add up to a closed surface that encloses a volume.
+
+    The area vectors of a closed surface sum to zero; on this lattice, exactly so.
+    """
+    corners = net.points.astype(np.float64)
+    a, b, c, d = (corners[net.quads[:, corner]] for corner in range(4))
+    areas = np.cross(c - a, d - b) / 2.0
+    heights = np.einsum("ij,ij->i", areas, a)
+    for values, closed in ((areas[:, 0], True), (areas[:, 1], True), (areas[:, 2], True), (heights, False)):
+        sums = np.bincount(net.sides[:, 0], values, count + 1) - np.bincount(net.sides[:, 1], values, count + 1)
+        if np.any(np.abs(sums[1:]) > 1e-3) if closed else np.any(sums[1:] < 0.0):
+            return False
+    return bool((net.sides[:, 0] > 0).all())
+
+
+def _vtk_net(labels: np.ndarray, count: int) -> Net | None:
+    """The net as ``vtkSurfaceNets3D`` (VTK 9.2 and later) makes it, or ``None`` without that filter."""
+    from vtkmodules import vtkFiltersCore
+    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+
+    if not hasattr(vtkFiltersCore, "vtkSurfaceNets3D"):
+        return None
+    image = vtkImageData()
+    image.SetDimensions(labels.shape[2], labels.shape[1], labels.shape[0])
+    image.GetPointData().SetScalars(numpy_to_vtk(labels.reshape(-1)))  # shares the memory
+    nets = vtkFiltersCore.vtkSurfaceNets3D()
+    nets.SetInputData(image)
+    nets.SetNumberOfLabels(count)
+    for label in range(count):
+        nets.SetLabel(label, label + 1)
+    nets.SetBackgroundLabel(0)
+    nets.SmoothingOff()
+    nets.SetOutputMeshTypeToQuads()
+    nets.Update()
+    mesh = nets.GetOutput()
+    sides = mesh.GetCellData().GetArray("BoundaryLabels")
+    if sides is None or mesh.GetNumberOfCells() == 0:
+        return None
+    quads = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray())
+    if len(quads) != 4 * mesh.GetNumberOfCells():
+        return None
+    points = np.array(vtk_to_numpy(mesh.GetPoints().GetData()), np.float32)
+    quads = np.array(quads, np.int32).reshape(-1, 4)
+    twins = mesh.GetPointData().GetArray("NonManifoldTableIndices")
+    if twins is not None:
+        quads = _merge_twins(points, quads, vtk_to_numpy(twins) >= 0)
+    return Net(points, quads, np.array(vtk_to_numpy(sides)).astype(labels.dtype))
+
+
+def _merge_twins(points: np.ndarray, quads: np.ndarray, twins: np.ndarray) -> np.ndarray:
+    """``quads`` with points of one place made one again.
+
+    VTK 9.7 doubles points at pinches so that the whole mesh is manifold, which
+    opens the surface of each single label there.
+    """
+    where = np.flatnonzero(twins)
+    if not len(where):
+        return quads
+    _, first, place = np.unique(points[where], axis=0, return_index=True, return_inverse=True)
+    same = np.arange(len(points), dtype=np.int32)
+    same[where] = where[first][place.reshape(-1)]
+    return np.asarray(same[quads])
+
+
+def numpy_net(labels: np.ndarray) -> Net:
+    """The net made with numpy alone; arguments and result as for :func:`surface_net`.
+
+    A point lies in the middle of each 2x2x2 block of voxels that holds more
+    than one label, a quad between each two voxels that differ (S. Frisken,
+    Surface Nets for Multi-Label Segmentations, JCGT 11(1), 2022).
+    """
+    _, nj, ni = labels.shape
+    steps = (ni * nj, ni, 1)  # array axis -> step in the flat index
     flat = labels.reshape(-1)
     blocks, sides = [], []
     for axis in (2, 1, 0):
         step = steps[axis]
         low = np.flatnonzero(flat[:-step] != flat[step:])
-        # Between voxel p and p + step. Blocks are named by their lowest voxel; those that touch
-        # the face lie one step back along the two other axes, taken so that u x v = axis.
-        u, v = {2: (steps[1], steps[0]), 1: (steps[0], steps[2]), 0: (steps[2], steps[1])}[axis]
+        # Between voxel p and p + step. A block is named by its lowest voxel; those that touch the
+        # face lie one step back along the two other axes, taken so that u x v = the axis of p.
+        u, v = steps[(axis + 2) % 3], steps[(axis + 1) % 3]
         blocks.append(np.stack([low - u - v, low - v, low, low - u], axis=1))
         sides.append(np.stack([flat[low], flat[low + step]], axis=1))
-    corners = np.concatenate(blocks)
     pairs = np.concatenate(sides)
-    names, quads = np.unique(corners, return_inverse=True)
+    names, quads = np.unique(np.concatenate(blocks), return_inverse=True)
     quads = quads.reshape(-1, 4).astype(np.int32)
     k, rest = np.divmod(names, ni * nj)
     j, i = np.divmod(rest, ni)
     points = np.stack([i, j, k], axis=1).astype(np.float32) + np.float32(0.5)
-    outside = pairs[:, 0] == 0  # the inside comes first
+    outside = pairs[:, 0] == 0
     quads[outside] = quads[outside][:, ::-1]
     pairs[outside] = pairs[outside][:, ::-1]
     return Net(points, quads, pairs)

@@ -1,0 +1,57 @@
+"""The shared mesh while it is shaped: triangles with a label on each side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .net import Net
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """``points`` float64 (n, 3); ``triangles`` int32 (m, 3), normals pointing from side 0 into side 1.
+
+    ``sides`` (m, 2) are labels, 0 being outside. Points are in mm along the
+    patient's axes, relative to some origin near the structures.
+    """
+
+    points: np.ndarray
+    triangles: np.ndarray
+    sides: np.ndarray
+
+
+def triangulate(net: Net, points: np.ndarray, mirrored: bool) -> Mesh:
+    """``net`` at ``points`` (n, 3), each quad cut along its shorter diagonal.
+
+    ``mirrored`` says that ``points`` are in axes of the other handedness.
+    Triangles follow the order of their lowest point: simplifying walks through
+    memory in that order, and it is the same on every machine.
+    """
+    quads = net.quads[np.argsort(net.quads.min(axis=1), kind="stable")]
+    sides = net.sides[np.argsort(net.quads.min(axis=1), kind="stable")]
+    if mirrored:
+        quads = quads[:, ::-1]
+    a, b, c, d = (points[quads[:, corner]] for corner in range(4))
+    turn = ((a - c) ** 2).sum(axis=1) > ((b - d) ** 2).sum(axis=1)
+    quads = np.where(turn[:, None], quads[:, [1, 2, 3, 0]], quads)
+    triangles = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
+    whole = Mesh(points, triangles, np.repeat(sides, 2, axis=0))
+    return without_degenerate(whole)
+
+
+def without_degenerate(mesh: Mesh) -> Mesh:
+    """``mesh`` without triangles that lost a corner and without points that nothing uses."""
+    t = mesh.triangles
+    whole = (t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 2] != t[:, 0])
+    triangles, sides = t[whole], mesh.sides[whole]
+    used = np.zeros(len(mesh.points), bool)
+    used[triangles] = True
+    number = np.cumsum(used, dtype=np.int32) - 1
+    return Mesh(mesh.points[used], number[triangles], sides)
+
+
+def triangle_counts(sides: np.ndarray, count: int) -> np.ndarray:
+    """How many faces each label 0..``count`` has."""
+    return np.bincount(sides[:, 0], minlength=count + 1) + np.bincount(sides[:, 1], minlength=count + 1)

@@ -1,0 +1,194 @@
+"""Take the shared mesh apart into one closed mesh for each label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .mesh import Mesh
+from .surface import half_edges, is_closed
+
+ROUNDS = 8
+NUDGE = 0.02  # of the way to a point's neighbours, by which the two sides of a pinch are drawn apart
+
+
+def split(mesh: Mesh, count: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """For each label 1..``count`` that has faces: label, points (n, 3), triangles int32 (m, 3), outward.
+
+    Pinches (edges with four faces or more) are separated, so each edge has two faces.
+    """
+    labels = np.concatenate([mesh.sides[:, 0], mesh.sides[:, 1]])
+    order = np.argsort(labels, kind="stable")
+    faces = np.concatenate([mesh.triangles, mesh.triangles[:, ::-1]])[order]
+    limits = np.searchsorted(labels[order], np.arange(1, count + 2))
+    scratch = np.empty(len(mesh.points), np.int32)
+    for label in range(1, count + 1):
+        own = faces[limits[label - 1] : limits[label]]
+        if not len(own):
+            continue
+        used = np.zeros(len(mesh.points), bool)
+        used[own] = True
+        ids = np.flatnonzero(used)
+        scratch[ids] = np.arange(len(ids), dtype=np.int32)
+        points, triangles = mesh.points[ids], scratch[own]
+        if not is_closed(triangles):
+            points, triangles = unpinch(points, triangles)
+        if len(triangles):
+            yield label, points, triangles
+
+
+def unpinch(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same surface with each edge between two faces only, as long as it was closed.
+
+    Faces that lie back to back cancel. Round an edge with four faces the two
+    that bound the same wedge of the solid belong together; each group of faces
+    round a point gets a point of its own. Where both ends of such an edge stay
+    whole, because the wedges meet elsewhere, one pair gets a point in its middle.
+    """
+    for _ in range(ROUNDS):
+        triangles = _cancel(triangles)
+        if not len(triangles):
+            return points[:0], triangles
+        one, other = _pairs(points, triangles)
+        points, triangles = _regroup(points, triangles, one, other)
+        crowded = _crowded(triangles, one)
+        if not len(crowded):
+            break
+        points, triangles = _subdivide(points, triangles, one[crowded], other[crowded])
+    return points, triangles
+
+
+def _regroup(
+    points: np.ndarray, triangles: np.ndarray, one: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give each group of faces that hang together round a point a point of its own."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    m = len(triangles)
+    # Half-edge e leaves corner e and ends at the corner of the next slot; its partner runs backwards.
+    after = np.concatenate([np.arange(m, 3 * m), np.arange(m)])
+    rows, columns = np.r_[one, after[one]], np.r_[after[other], other]
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(3 * m, 3 * m))
+    _, group = connected_components(graph, directed=False)
+    _, first, number = np.unique(group, return_index=True, return_inverse=True)
+    origin = triangles.T.reshape(-1)[first]
+    own = np.ascontiguousarray(number.reshape(3, m).T.astype(np.int32))
+    several = np.bincount(origin, minlength=len(points))[origin] > 1
+    return _nudge(points[origin], own, several), own
+
+
+def _crowded(triangles: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """Which pairs (index into ``one``) share their two points with an earlier pair."""
+    starts, ends = half_edges(triangles)
+    names = np.minimum(starts, ends)[one] * (int(triangles.max()) + 1) + np.maximum(starts, ends)[one]
+    order = np.argsort(names, kind="stable")
+    again = np.r_[False, names[order][1:] == names[order][:-1]]
+    return order[again]
+
+
+def _subdivide(
+    points: np.ndarray, triangles: np.ndarray, one: np.ndarray, other: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put a point into the edge of each pair and cut its two faces there, each face once at most."""
+    m = len(triangles)
+    touched: set[int] = set()
+    kept, added, middles = np.ones(m, bool), [], []
+    for pair in zip(one.tolist(), other.tolist()):
+        faces = {edge % m for edge in pair}
+        if faces & touched or len(faces) < 2:
+            continue
+        touched |= faces
+        middle = len(points) + len(middles)
+        tips = []
+        for edge in pair:
+            face, corner = edge % m, edge // m
+            a, b, c = (int(triangles[face, (corner + turn) % 3]) for turn in range(3))
+            kept[face] = False
+            added += [(a, middle, c), (middle, b, c)]
+            tips.append(c)
+        here = (points[a] + points[b]) / 2.0
+        middles.append(here + NUDGE * (points[tips].mean(axis=0) - here))
+    if not middles:
+        return points, triangles
+    more = np.array(added, np.int32)
+    return np.concatenate([points, np.array(middles)]), np.concatenate([triangles[kept], more])
+
+
+def _cancel(triangles: np.ndarray) -> np.ndarray:
+    """``triangles`` without pairs that have the same corners in opposite order."""
+    sorted_corners = np.sort(triangles, axis=1)
+    parity = np.where(
+        (triangles[:, 0] < triangles[:, 1]).astype(int)
+        + (triangles[:, 1] < triangles[:, 2])
+        + (triangles[:, 2] < triangles[:, 0])
+        == 2,
+        1,
+        -1,
+    )
+    order = np.lexsort(sorted_corners.T)
+    rows = sorted_corners[order]
+    new = np.r_[True, np.any(rows[1:] != rows[:-1], axis=1)]
+    group = np.cumsum(new) - 1
+    net = np.bincount(group, parity[order])
+    starts = np.flatnonzero(new)
+    # Of each group keep |net| faces of the prevailing direction: sort them to the front first.
+    prevailing = parity[order] * np.sign(net[group]) > 0
+    rank = np.cumsum(prevailing) - 1
+    base = rank[starts] - prevailing[starts] + 1
+    keep = prevailing & (rank - base[group] < np.abs(net[group]))
+    return triangles[np.sort(order[keep])]
+
+
+def _pairs(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Half-edges that belong together, as two arrays: each edge of ``one`` runs against that of ``other``."""
+    starts, ends = half_edges(triangles)
+    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
+    order = np.lexsort((starts > ends, high, low))
+    new = np.r_[True, (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])]
+    first = np.flatnonzero(new)
+    size = np.diff(np.r_[first, len(order)])
+    simple = first[size == 2]
+    one, other = [order[simple]], [order[simple + 1]]
+    for begin, many in zip(first[size > 2], size[size > 2]):
+        for a, b in _wedges(points, triangles, order[begin : begin + many], starts, ends):
+            one.append(np.array([a]))
+            other.append(np.array([b]))
+    return np.concatenate(one), np.concatenate(other)
+
+
+def _wedges(
+    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> list[tuple[int, int]]:
+    """Pair the half-edges of one crowded edge by the wedges of the solid between their faces."""
+    m = len(triangles)
+    low, high = min(starts[edges[0]], ends[edges[0]]), max(starts[edges[0]], ends[edges[0]])
+    axis = points[high] - points[low]
+    axis = axis / max(float(np.linalg.norm(axis)), 1e-12)
+    tips = triangles.T.reshape(-1)[(edges + 2 * m) % (3 * m)]
+    arms = points[tips] - points[low]
+    arms = arms - (arms @ axis)[:, None] * axis
+    u = arms[0] / max(float(np.linalg.norm(arms[0])), 1e-12)
+    angles = np.arctan2(arms @ np.cross(axis, u), arms @ u) % (2.0 * np.pi)
+    forward = starts[edges] < ends[edges]
+    # The normal of a face that runs along the axis points to growing angles, so the solid lies on the
+    # other side: going round against the angle, the next backward face bounds the same wedge.
+    around = np.lexsort((forward, angles))[::-1]
+    stack: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for place in np.r_[around, around]:
+        if forward[place] and place not in stack and not any(edges[place] == a for a, _ in pairs):
+            stack.append(int(place))
+        elif not forward[place] and stack and not any(edges[place] == b for _, b in pairs):
+            pairs.append((int(edges[stack.pop()]), int(edges[place])))
+    return pairs
+
+
+def _nudge(points: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """``points`` with the ``chosen`` ones drawn a little towards the middle of their neighbours."""
+    starts, ends = half_edges(triangles)
+    count = np.maximum(np.bincount(starts, minlength=len(points)), 1)
+    middle = np.stack([np.bincount(starts, points[ends, axis], len(points)) for axis in range(3)], axis=1)
+    middle /= count[:, None]
+    return np.where(chosen[:, None], points + NUDGE * (middle - points), points)
