@@ -89,13 +89,17 @@ class Home:
         """The log of one case."""
         return self.logs / "jobs" / f"{job_id}.log"
 
-    def create(self) -> None:
-        """Make what is missing, private to the user; raise where a rule is broken."""
+    def check(self) -> None:
+        """Raise where a rule about the places is broken; nothing is made."""
         self._check_nesting()
         if is_network(self.state):
             raise PipelineError(
                 "environment.network_state", f"{self.state} lies on a network file system"
             )
+
+    def create(self) -> None:
+        """Make what is missing, private to the user; raise where a rule is broken."""
+        self.check()
         private = (self.root, self.state, self.incoming, self.work, self.spent, self.cache)
         shown = (self.inbox, self.results, self.failed, self.refused, self.logs, self.logs / "jobs")
         for folder in (*private, *shown):

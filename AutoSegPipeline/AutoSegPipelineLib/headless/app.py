@@ -1,0 +1,170 @@
+"""The composition root: one pipeline on one event loop, its display and its signals."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, Callable, Protocol
+
+from ..core.clock import SystemClock
+from ..core.events import Event
+from ..core.home import Home
+from ..core.settings import Settings
+from ..runtime import qt
+from ..runtime.logs import log_to, stop_logging
+from ..runtime.pipeline import Pipeline
+from .display import Display
+from .narrator import Narrator
+from .signals import Signals
+
+log = logging.getLogger(__name__)
+
+_REFRESH_MS = 250
+
+
+class Task(Protocol):
+    """What a host does besides keeping the pipeline alive."""
+
+    def begin(self, host: Host) -> None:
+        """The pipeline has started."""
+
+    def hear(self, event: Event) -> None:
+        """Something happened."""
+
+    def interrupted(self, host: Host) -> None:
+        """The first Ctrl+C: bring it to an end and call ``host.stop``."""
+
+    def abandoned(self, host: Host) -> None:
+        """The second Ctrl+C: the process ends now; undo what must not stay."""
+
+
+class Serving:
+    """A task without an end of its own."""
+
+    def begin(self, host: Host) -> None:
+        return
+
+    def hear(self, event: Event) -> None:
+        return
+
+    def interrupted(self, host: Host) -> None:
+        """Stop; what runs goes back to the queue."""
+        host.stop(0)
+
+    def abandoned(self, host: Host) -> None:
+        return
+
+
+class Host:
+    """Runs one pipeline until somebody stops it."""
+
+    def __init__(
+        self, home: Home, settings: Settings, display: Display, what: str, verbose: bool = False
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self._verbose = verbose
+        self._code = 0
+        self._heard = 0
+        self._stopping = False
+        self._timers: list[Any] = []
+        self._application = qt.application()
+        self.pipeline = Pipeline(home, settings, clock=SystemClock(), what=what)
+        self._make_display = display
+        self._task: Task = Serving()
+
+    def run(self, task: Task) -> int:
+        """Start, serve, stop; the exit code. Raises what :meth:`Pipeline.start` raises."""
+        self._task = task
+        self.home.create()
+        logs = log_to(self.home.logs, self.settings["log_mb"], self.settings["log_files"])
+        try:
+            return self._run_logged()
+        finally:
+            stop_logging(logs)
+
+    def _run_logged(self) -> int:
+        self.pipeline.start()
+        self.narrator = Narrator(self.pipeline.store, self.home.results)
+        self.pipeline.bus.subscribe(self.narrator.hear)
+        self.pipeline.bus.subscribe(self._task.hear)
+        mirror = _Mirror(self.narrator) if self._verbose else None
+        self._display = self._make_display(self.narrator)
+        signals = Signals(self._signal)
+        self._display.start()
+        timer = qt.make_timer(_REFRESH_MS, self._refresh)
+        try:
+            self.later(lambda: self._task.begin(self))
+            qt.run_loop(self._application)
+        finally:
+            for running in (timer, *self._timers):
+                running.stop()
+            self._display.close()
+            signals.close()
+            if mirror is not None:
+                stop_logging(mirror)
+        return self._code
+
+    def later(self, action: Callable[[], None]) -> None:
+        """``action`` on the next turn of the event loop."""
+        qt.single_shot(0, lambda: self._guarded(action))
+
+    def every(self, seconds: float, action: Callable[[], None]) -> None:
+        """``action`` again and again until the end."""
+        self._timers.append(qt.make_timer(int(seconds * 1000), lambda: self._guarded(action)))
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:  # the boundary of a slot: Qt would print it and go on as if nothing was
+            log.exception("the host failed")
+            self.narrator.say(
+                f"an internal error; {self.home.logs / 'pipeline.jsonl'} has the traceback", "bold red"
+            )
+            self.stop(1)
+
+    def stop(self, code: int) -> None:
+        """Stop the pipeline and leave with ``code``; what runs goes back to the queue."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._code = code
+        self.pipeline.stop(self._application.quit)
+
+    def _signal(self, name: str) -> None:
+        self._heard += 1
+        log.warning("%s", name)
+        if self._heard == 1:
+            self.narrator.say("stopping; once more to stop at once")
+            self._refresh()
+            self._guarded(lambda: self._task.interrupted(self))
+            return
+        # Nothing is lost: the store is durable and the children end with their standard input.
+        self._display.close()
+        self._task.abandoned(self)
+        logging.shutdown()
+        os._exit(130)
+
+    def _refresh(self) -> None:
+        try:
+            self._display.refresh()
+        except (OSError, ValueError):
+            # The terminal is gone (a closed window or pipe): go on without one.
+            log.warning("nobody reads the display any more")
+            from .display import Silence
+
+            self._display = Silence(self.narrator)
+
+
+class _Mirror(logging.Handler):
+    """With --verbose the log's lines stand among those of the display."""
+
+    def __init__(self, narrator: Narrator) -> None:
+        super().__init__(logging.INFO)
+        self._narrator = narrator
+        from ..runtime.logs import LIBRARY
+
+        logging.getLogger(LIBRARY).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._narrator.say(f"{record.levelname.lower()}: {record.getMessage()}", "dim")

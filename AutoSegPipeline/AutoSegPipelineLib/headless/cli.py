@@ -1,0 +1,140 @@
+"""The command line: ``autoseg COMMAND``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from typing import Any, Sequence
+
+import click
+
+from .. import __version__
+from ..core.errors import PipelineError
+from ..core.specs import did_you_mean
+from .flags import common
+from .output import console, prepare_streams, show_error, write_document
+from .session import Session
+
+log = logging.getLogger(__name__)
+
+RESEARCH = "For research, not a medical device."
+SECTIONS = {
+    "Process": ("serve", "run", "export", "demo"),
+    "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "purge"),
+    "Pipeline": ("status", "pause", "resume", "stop"),
+    "Setup": ("doctor", "config", "completion"),
+}
+
+
+class Group(click.Group):
+    """A group that suggests the nearest command and lists its own under headings."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = click.utils.make_str(args[0])
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = did_you_mean(name, self.list_commands(ctx))
+            raise click.UsageError(f"there is no command {name!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            found = [(name, self.commands[name]) for name in names if name in self.commands]
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(70)) for name, command in found])
+
+
+@click.group(
+    cls=Group,
+    epilog=RESEARCH,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@common(hidden=False)
+@click.version_option(__version__, prog_name="autoseg")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """A scan goes in, named 3D anatomy comes out.
+
+    \b
+    Examples:
+      autoseg serve                     watch the inbox until Ctrl+C
+      autoseg run scan.nii.gz -o out    one scan, then end
+      autoseg export labels.nii.gz -o out --labels names.csv
+      autoseg doctor                    is everything here that is needed?
+    """
+    ctx.ensure_object(Session)
+
+
+def _add_commands() -> None:
+    from .commands import completion, config, demo, doctor, jobs, pipeline, run, serve, submit
+
+    for command in (
+        serve.serve, run.run, run.export, demo.demo, submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel,
+        jobs.retry, jobs.priority, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
+        doctor.doctor, config.config, completion.completion,
+    ):  # fmt: skip
+        cli.add_command(command)
+        command.epilog = RESEARCH
+
+
+_add_commands()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the answer is the exit code. Errors are told here and nowhere else."""
+    prepare_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        return int(cli.main(args=given, prog_name="autoseg", standalone_mode=False) or 0)
+    except click.exceptions.Exit as ending:
+        return int(ending.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except click.ClickException as error:
+        _usage(error, as_json)
+        return int(error.exit_code)
+    except PipelineError as error:
+        _tell(error, as_json)
+        return 2 if error.code.startswith(("request.", "options.")) else 1
+    except BrokenPipeError:
+        # The reader (`| head`) has enough; without this Python complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # the program's boundary: tell it shortly, keep the traceback
+        if os.environ.get("AUTOSEG_DEBUG"):
+            raise
+        _tell(_internal(error), as_json)
+        return 1
+
+
+def _usage(error: click.ClickException, as_json: bool) -> None:
+    message = error.format_message()
+    hint = ""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        hint = f"Try: {context.command_path} --help"
+    if as_json:
+        write_document({"error": {"code": "request.invalid", "message": message, "hint": hint}})
+    show_error(console(sys.stderr), message, hint)
+
+
+def _tell(error: PipelineError, as_json: bool) -> None:
+    if as_json:
+        write_document({"error": error.to_dict()})
+    show_error(console(sys.stderr), error.message, error.hint, error.code)
+
+
+def _internal(error: Exception) -> PipelineError:
+    log.error("%s", error, exc_info=error)
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    handle, path = tempfile.mkstemp(prefix="autoseg-error-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
+        stream.write(text)
+    return PipelineError(
+        "pipeline.internal",
+        f"{type(error).__name__}: {error}",
+        f"An error of this program; {path} holds the traceback.",
+    )

@@ -1,0 +1,116 @@
+"""Asking and steering the pipeline as a whole."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.lock import HomeLock
+from ..asking import Waiting, ask
+from ..flags import common
+from ..output import safe
+from ..session import Session
+from ..tables import facts_table, job_table
+from .jobs import as_json
+
+_STOP_SECONDS = 60.0
+
+
+@click.command("pause")
+@common()
+@click.pass_obj
+def pause(session: Session) -> int:
+    """Begin no new case until `autoseg resume`; the running one is finished."""
+    return _tell(session, "pause", "paused")
+
+
+@click.command("resume")
+@common()
+@click.pass_obj
+def resume(session: Session) -> int:
+    """Go on after `autoseg pause`."""
+    return _tell(session, "resume", "resumed")
+
+
+def _tell(session: Session, kind: str, said: str) -> int:
+    try:
+        ask(session, session.made_store(), kind)
+        session.output.say(f"{said}: {safe(str(session.home.root))}")
+    except Waiting as waiting:
+        session.output.say(f"{kind} noted. {waiting.text}")
+    return 0
+
+
+@click.command("stop")
+@common()
+@click.pass_obj
+def stop(session: Session) -> int:
+    """Stop the running pipeline; its case goes back to the queue."""
+    store = session.store()
+    if store is None or not session.is_running:
+        raise PipelineError("request.no_pipeline", f"no pipeline is running in {session.home.root}")
+    number = store.requests.ask("stop")
+    until = time.monotonic() + _STOP_SECONDS
+    while session.is_running:
+        if time.monotonic() > until:
+            session.output.say("The pipeline was asked to stop and is still busy with it.")
+            return 1
+        time.sleep(0.1)
+    # A pipeline that died unasked must not leave a wish that ends the next one.
+    store.requests.withdraw(number)
+    session.output.say(f"stopped: {safe(str(session.home.root))}")
+    return 0
+
+
+def status_document(session: Session) -> dict[str, Any]:
+    """What ``status --json`` prints."""
+    home, store = session.home, session.store()
+    running = session.is_running
+    current = store.jobs.list(states.RUNNING) if store else []
+    return {
+        "running": running,
+        "pipeline": HomeLock(home.lock).holder() if running else None,
+        "paused": store.meta.get("paused") if store else None,
+        "home": str(home.root),
+        "inbox": str(home.inbox),
+        "results": str(home.results),
+        "counts": store.jobs.counts() if store else dict.fromkeys(states.ALL, 0),
+        "current": [session.job_document(job) for job in current],
+        "open_requests": len(store.requests.open()) if store else 0,
+    }
+
+
+@click.command("status")
+@as_json
+@common()
+@click.pass_obj
+def status(session: Session, as_json: bool) -> int:
+    """Tell whether a pipeline runs, what it does and how much waits."""
+    document = status_document(session)
+    if as_json:
+        session.output.document(document)
+        return 0
+    counts, paused = document["counts"], document["paused"]
+    holder = document["pipeline"] or {}
+    facts = [
+        ("pipeline", f"running (process {holder.get('pid', '?')})" if document["running"] else "not running"),
+        ("paused", (paused or {}).get("reason") or (paused or {}).get("code")),
+        ("inbox", document["inbox"]),
+        ("results", document["results"]),
+        ("waiting", str(sum(counts[state] for state in states.WAITING))),
+        *(
+            (state, str(counts[state]))
+            for state in (states.DONE, states.FAILED, states.REFUSED, states.CANCELLED)
+        ),
+    ]
+    session.output.table(facts_table(facts))
+    store = session.store()
+    if store is not None and document["current"]:
+        session.output.table(job_table(store.jobs.list(states.RUNNING)))
+    if not document["running"]:
+        session.output.note("Start it with: autoseg serve")
+    return 0

@@ -1,0 +1,112 @@
+"""``run`` and ``export``: these inputs, then the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Sequence
+
+import click
+
+from ...core import specs
+from ..flags import EXPORT_OPTIONS, Command, common, given, spec_flags
+from ..output import safe
+from ..session import Session
+from .jobs import as_json
+
+RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
+out_folder = click.option(
+    "-o", "--out", required=True, metavar="OUT", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results; made where it is missing, nothing in it is overwritten.",
+)  # fmt: skip
+_path = click.Path(path_type=Path)
+
+
+@click.command("run", cls=Command)
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER...", type=_path)
+@out_folder
+@spec_flags(RUN_OPTIONS, "Case options")
+@as_json
+@common()
+@click.pass_obj
+def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **flags: Any) -> int:
+    """Segment files or folders into OUT and end.
+
+    Exit code 0: all done. 1: something failed or was refused. 2: usage.
+    130: Ctrl+C. With --json standard output is one document, {"jobs": [...]},
+    with an entry for every input.
+
+    \b
+    Examples:
+      autoseg run scan.nii.gz -o out
+      autoseg run ct1.nrrd dicom_folder/ archive.zip -o out --quality fast
+      autoseg run scan.nii.gz -o out --formats gltf,labels --json
+    """
+    return process(session, paths, out, given(flags), "run", as_json)
+
+
+@click.command("export", cls=Command)
+@click.argument("paths", nargs=-1, required=True, metavar="LABELMAP...", type=_path)
+@out_folder
+@click.option(
+    "--labels", metavar="TABLE", type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV with the columns value,name[,color]; a .seg.nrrd knows its names itself.",
+)  # fmt: skip
+@spec_flags(EXPORT_OPTIONS, "Case options")
+@as_json
+@common()
+@click.pass_obj
+def export(
+    session: Session, paths: tuple[Path, ...], out: Path, labels: Path | None, as_json: bool, **flags: Any
+) -> int:
+    """Turn existing segmentations into every result format, without an engine.
+
+    LABELMAP is a .seg.nrrd, or a label map in any volume format together with
+    a table of names. Exit codes and --json are those of `autoseg run`.
+
+    \b
+    Examples:
+      autoseg export liver.seg.nrrd -o out
+      autoseg export *.nii.gz -o out --labels names.csv --formats glb,stl
+    """
+    return process(session, paths, out, given(flags), "export", as_json, labels)
+
+
+def process(
+    session: Session,
+    paths: Sequence[Path],
+    out: Path,
+    options: dict[str, Any],
+    door: str,
+    as_json: bool,
+    labels: Path | None = None,
+) -> int:
+    """Run the pipeline in a home of its own over ``paths``."""
+    from ..app import Host
+    from ..batch import Batch, private_home, usable_folder
+    from ..display import choose
+
+    settings = session.settings({"watch": False})
+    if labels is not None and not labels.is_file():
+        raise click.UsageError(f"--labels: {labels} is no file")
+    folder = usable_folder(out)
+    output = session.output
+    batch = Batch([path.expanduser().absolute() for path in paths], folder, options, door, labels)
+    with private_home() as home:
+        host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
+        code = host.run(batch)
+        batch.sweep(host)
+    if as_json:
+        output.document({"jobs": batch.documents})
+    elif not session.quiet:
+        _tell(output, batch, folder)
+    sys.stdout.flush()
+    return code
+
+
+def _tell(output: Any, batch: Any, folder: Path) -> None:
+    done = [one for one in batch.documents if one["state"] == "done"]
+    total = len(batch.documents)
+    output.say(
+        f"{len(done)} of {total} done; results in {safe(str(folder))}", "green" if len(done) == total else ""
+    )

@@ -1,0 +1,62 @@
+"""Watching the inbox until somebody says stop."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from ...core import specs
+from ...core.home import Home
+from ...core.settings import Settings
+from ..flags import Command, common, given, spec_flags
+from ..output import safe
+from ..session import Session
+
+SETTING_NAMES = tuple(spec.name for spec in specs.SETTINGS)
+
+
+@click.command("serve", cls=Command)
+@common(hidden=False)
+@spec_flags(specs.OPTION_NAMES, "Options of cases that do not say otherwise")
+@spec_flags(SETTING_NAMES, "Settings")
+@click.pass_obj
+def serve(session: Session, **flags: Any) -> int:
+    """Watch the inbox and process what is dropped there, until Ctrl+C.
+
+    The first Ctrl+C stops cleanly: the running case goes back to the queue and
+    is done after the next start. The second stops at once; nothing is lost.
+
+    \b
+    Examples:
+      autoseg serve
+      autoseg serve --home /data/autoseg --quality fast
+      autoseg serve --inbox /mnt/scans --inputs archive --no-watch
+    """
+    return serve_home(session, session.home, session.settings(given(flags)))
+
+
+def serve_home(session: Session, home: Home, settings: Settings, hint: str = "") -> int:
+    """Serve ``home`` until stopped, saying where to drop scans."""
+    from ..app import Host, Serving
+    from ..display import choose
+
+    os.umask(0o077)
+    home.create()
+    heading = heading_of(home, settings)
+    for line in ([] if session.quiet else heading) + ([hint] if hint else []):
+        session.output.say(line)
+    display = choose(session.output.out, heading[-1:], session.quiet)
+    return Host(home, settings, display, "serve", session.verbose).run(Serving())
+
+
+def heading_of(home: Home, settings: Settings) -> list[str]:
+    """Where everything is, and what to do next."""
+    inbox, results = safe(str(home.inbox)), safe(str(home.results))
+    if not settings["watch"]:
+        return [
+            f"results  {results}",
+            "The inbox is not watched; hand scans over with: autoseg submit. Ctrl+C stops.",
+        ]
+    return [f"inbox    {inbox}", f"results  {results}", f"Drop a scan into {inbox}; Ctrl+C stops."]

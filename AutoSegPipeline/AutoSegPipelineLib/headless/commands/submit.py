@@ -1,0 +1,90 @@
+"""Handing scans over to a pipeline that runs, or that will."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...core import specs
+from ...core.errors import PipelineError
+from ...core.incoming import stage
+from ..asking import Waiting, ask
+from ..flags import Command, common, given, spec_flags
+from ..output import safe
+from ..session import Session, user_name
+from .jobs import as_json
+
+
+@click.command("submit", cls=Command)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Name of the results; one PATH only.")
+@click.option("--segmentation", is_flag=True, help="PATH is a label map or .seg.nrrd: export it, no engine.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV value,name[,color] for a label map.",
+)
+@spec_flags(specs.OPTION_NAMES, "Case options")
+@as_json
+@common()
+@click.pass_obj
+def submit(
+    session: Session,
+    paths: tuple[Path, ...],
+    name: str,
+    segmentation: bool,
+    labels: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Hand over files or folders; yours are copied and stay as they are.
+
+    Works without a running pipeline too: the copies wait for the next one.
+
+    \b
+    Examples:
+      autoseg submit scan.nii.gz
+      autoseg submit dicom_folder/ --quality fast --priority 90
+    """
+    if name and len(paths) > 1:
+        raise click.UsageError("--name goes with one PATH only")
+    if labels is not None and not segmentation:
+        raise click.UsageError("--labels goes with --segmentation")
+    about = {
+        "door": "submit",
+        "by": user_name(),
+        "options": given(flags),
+        "name": name,
+        "expect": "segmentation" if segmentation else "scan",
+    }
+    extra: dict[str, Any] = {} if labels is None else {"table": labels}
+    found = [_submit_one(session, path, {**about, **extra}) for path in paths]
+    if as_json:
+        session.output.document({"submitted": found})
+    return 1 if any("error" in one for one in found) else 0
+
+
+def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Stage ``path`` and ask for its adoption; what to tell of it as JSON."""
+    store, output = session.made_store(), session.output
+    try:
+        job_id = stage(session.home, path, **about)
+    except PipelineError as error:
+        output.error(error)
+        return {"input": str(path), "error": error.to_dict()}
+    except OSError as error:
+        unreadable = PipelineError("input.unreadable", f"{path} cannot be read: {error.strerror}")
+        output.error(unreadable)
+        return {"input": str(path), "error": unreadable.to_dict()}
+    try:
+        ask(session, store, "adopt", job_id, {"id": job_id})
+        output.note(f"{job_id[:8]} {safe(path.name)}: taken")
+        state = "taken"
+    except Waiting as waiting:
+        output.note(f"{job_id[:8]} {safe(path.name)}: waits. {waiting.text}")
+        state = "waiting"
+    finally:
+        store.close()
+    return {"input": str(path), "id": job_id, "state": state}

@@ -1,0 +1,174 @@
+"""The parts of ``doctor`` that start processes: engines, the picture, a case through the whole pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+from ..core import protocol
+from ..core.errors import PipelineError
+from .findings import FAIL, OK, WARN, Finding
+
+LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
+_DESCRIBE_SECONDS = 120.0
+_PICTURE_SECONDS = 60.0
+_TEST_SECONDS = 300.0
+_TOLERANCE = 0.05  # of the lungs' volume: the noise and the coarse grid of the made scan
+
+
+def child_environment() -> dict[str, str]:
+    """The environment in which a child finds this library."""
+    paths = [LIBRARY_PARENT, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def describe() -> list[dict[str, Any]]:
+    """What a worker says of its engines; raises ``worker.not_started``."""
+    lines = b"".join(protocol.encode(message) for message in ({"type": "describe"}, {"type": "quit"}))
+    command = [sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
+    try:
+        # The worker ends when its input closes, so the pipe stays open until it has answered.
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=child_environment(),
+        ) as worker:
+            assert worker.stdin is not None and worker.stdout is not None
+            worker.stdin.write(lines)
+            worker.stdin.flush()
+            try:
+                return _answer(worker)
+            finally:
+                worker.kill()
+    except OSError as error:
+        raise PipelineError("worker.not_started", f"{command[0]}: {error.strerror}") from error
+
+
+def _answer(worker: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+    assert worker.stdout is not None and worker.stderr is not None
+    until = time.monotonic() + _DESCRIBE_SECONDS
+    for line in worker.stdout:
+        message = protocol.decode(line.rstrip(b"\r\n"))
+        if message["type"] == "done":
+            return list(protocol.unpack("result", message)["engines"])
+        if message["type"] == "failed":
+            raise PipelineError("worker.not_started", str(message["error"].get("message")))
+        if time.monotonic() > until:  # heartbeats come every few seconds, so this is looked at
+            break
+    else:
+        tail = worker.stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise PipelineError("worker.not_started", f"the worker ended: {' '.join(tail) or 'without a word'}")
+    raise PipelineError("worker.hung", "the worker did not describe its engines")
+
+
+def engines() -> Iterator[Finding]:
+    """One finding an engine; none that works is a failure."""
+    try:
+        found = describe()
+    except PipelineError as error:
+        yield Finding(
+            "engines", FAIL, error.message, "Run `python3 autoseg.py` again to mend the installation."
+        )
+        return
+    for engine in found:
+        tasks = ", ".join(task["name"] for task in engine["tasks"][:6]) + (
+            " ..." if len(engine["tasks"]) > 6 else ""
+        )
+        text = f"{engine['name']}: {engine['title']}; tasks: {tasks or 'none'}"
+        if engine["ok"]:
+            yield Finding("engine", OK, text + (f"; {engine['note']}" if engine["note"] else ""))
+        else:
+            yield Finding("engine", WARN, f"{text}; lacks {', '.join(engine['missing'])}", engine["note"])
+    if not any(engine["ok"] for engine in found):
+        yield Finding("engines", FAIL, "no engine works here", "Install what one of them lacks.")
+
+
+def picture() -> Finding:
+    """Whether the drawing process can make a picture here; VTK may abort it, so it is one of its own."""
+    code = (
+        "import vtk\n"
+        "w = vtk.vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(16, 16)\n"
+        "r = vtk.vtkRenderer(); w.AddRenderer(r); w.Render()\n"
+        "print(type(w).__name__)\n"
+    )
+    without = "Results come without NAME.png. Install Mesa's OpenGL (Debian: libgl1, libegl1)."
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_PICTURE_SECONDS, check=False,
+            errors="replace", stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("picture", WARN, f"drawing did not end: {error}", without)
+    if done.returncode == 0:
+        return Finding("picture", OK, f"OpenGL draws without a display ({done.stdout.strip()})")
+    said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+    return Finding("picture", WARN, f"no OpenGL: {said[0]}", without)
+
+
+def self_test() -> Finding:
+    """A made CT through `autoseg run` in a process and a home of its own; the lungs must come out right."""
+    began = time.monotonic()
+    fix = "Look at the lines above; `autoseg demo` shows more."
+    with tempfile.TemporaryDirectory(prefix="autoseg-doctor-") as folder:
+        try:
+            text = _self_test(Path(folder))
+        except (PipelineError, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            message = (
+                error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            )
+            return Finding("self-test", FAIL, message, fix)
+    return Finding("self-test", OK, f"{text} in {time.monotonic() - began:.0f} s")
+
+
+def _self_test(folder: Path) -> str:
+    from ..processing.phantom import torso, write_nifti
+
+    phantom = torso()
+    scan = folder / "selftest.nii.gz"
+    write_nifti(phantom.volume, scan)
+    command = [
+        sys.executable,
+        "-m",
+        "AutoSegPipelineLib.headless",
+        "run",
+        str(scan),
+        "-o",
+        str(folder / "out"),
+    ]
+    done = subprocess.run(
+        [*command, "--engine", "tissue", "--json", "--quiet"], capture_output=True, text=True, encoding="utf-8",
+        timeout=_TEST_SECONDS, check=False, errors="replace", env=child_environment(), stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if not done.stdout.strip():
+        raise PipelineError("pipeline.internal", f"the case gave no answer: {done.stderr.strip()[-500:]}")
+    answer = json.loads(done.stdout)
+    error = answer.get("error") or answer["jobs"][0].get("error")
+    if error or done.returncode:
+        raise PipelineError(
+            "engine.failed", f"the made case did not end well: {(error or {}).get('message')}"
+        )
+    return _judged(answer["jobs"][0], phantom.volumes_ml)
+
+
+def _judged(job: dict[str, Any], truth_ml: dict[str, float]) -> str:
+    """Compare the lungs with what was drawn; raises ``export.verification``."""
+    paths = {Path(output["name"]).name: Path(output["path"]) for output in job["outputs"]}
+    statistics = next(path for name, path in paths.items() if name.endswith(".statistics.json"))
+    measured = {row["name"]: row["volume_ml"] for row in _structures(statistics)}
+    for name in ("lung_left", "lung_right"):
+        if abs(measured[name] - truth_ml[name]) > _TOLERANCE * truth_ml[name]:
+            text = f"{name}: {measured[name]:.0f} ml measured, {truth_ml[name]:.0f} ml drawn"
+            raise PipelineError("export.verification", text)
+    return f"a made CT became {len(paths)} files with {len(measured)} structures, both lungs right"
+
+
+def _structures(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text(encoding="utf-8"))["structures"])

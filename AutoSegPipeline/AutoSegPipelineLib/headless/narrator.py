@@ -1,0 +1,151 @@
+"""Events of the pipeline told as lines, and counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core import states
+from ..core.events import AlarmRaised, Event, JobAdded, JobChanged, JobEnded, PipelinePaused, PipelineResumed
+from ..core.job import Job
+from ..core.store import Store
+from .output import safe
+from .tables import STYLES, duration, news, took
+
+_MANY = 10  # files added at once; more are told as a number
+_LONG_SECONDS = 30.0  # how often a long case is told of without a display
+_ADDED = "added"
+
+
+@dataclass(frozen=True)
+class Line:
+    """``kind`` is added or other; ``style`` a rich style."""
+
+    kind: str
+    text: str
+    style: str = ""
+
+
+@dataclass
+class Narrator:
+    """Turns events into lines; the store says what the events leave out."""
+
+    store: Store
+    results: Path
+    # added, done, failed, refused, cancelled, all of this run
+    counts: Counter[str] = field(default_factory=Counter)
+    _states: dict[str, str] = field(default_factory=dict)
+    _lines: list[Line] = field(default_factory=list)
+    _told_at: dict[str, float] = field(default_factory=dict)
+
+    def hear(self, event: Event) -> None:
+        """Take in one event; cheap, so that thousands at once do no harm."""
+        if isinstance(event, JobAdded):
+            self._added(event.job_id)
+        elif isinstance(event, JobChanged):
+            self._changed(event)
+        elif isinstance(event, JobEnded):
+            self._ended(event)
+        elif isinstance(event, PipelinePaused):
+            code = "" if event.code == "request" else f" ({event.code})"
+            self.say(f"paused: {event.reason}{code}", "yellow")
+        elif isinstance(event, PipelineResumed):
+            self.say("resumed")
+        elif isinstance(event, AlarmRaised):
+            self.say(f"attention: {event.message} ({event.code})", "bold yellow")
+
+    def say(self, text: str, style: str = "") -> None:
+        """Add a line of one's own."""
+        self._lines.append(Line("other", safe(text), style))
+
+    def take(self) -> list[Line]:
+        """The lines since the last time; many additions in a row became one."""
+        lines, self._lines = self._lines, []
+        told: list[Line] = []
+        start = 0
+        while start < len(lines):
+            end = start
+            while end < len(lines) and lines[end].kind == _ADDED:
+                end += 1
+            if end - start > _MANY:
+                told.append(Line(_ADDED, f"{end - start} new files added"))
+                start = end
+            else:
+                told.append(lines[start])
+                start += 1
+        return told
+
+    def waiting(self) -> int:
+        """Jobs that wait for their turn."""
+        counts = self.store.jobs.counts()
+        return sum(counts[state] for state in states.WAITING)
+
+    def running(self) -> list[Job]:
+        """Jobs that are worked on now."""
+        return self.store.jobs.list(states.RUNNING)
+
+    def long_cases(self) -> list[Line]:
+        """How far the running cases are, each at most every half a minute."""
+        now, lines = time.monotonic(), []
+        for job in self.running():
+            if now - self._told_at.setdefault(job.id, now) >= _LONG_SECONDS:
+                self._told_at[job.id] = now
+                left = f", {duration(job.eta_s)} left" if job.eta_s is not None else ""
+                text = f"{job.label}: {job.state}, {job.progress:.0%}{left}"
+                lines.append(Line("other", safe(text)))
+        return lines
+
+    def _added(self, job_id: str) -> None:
+        if job_id in self._states:
+            return
+        self.counts[_ADDED] += 1
+        self._states[job_id] = states.RECEIVING
+        job = self.store.jobs.find(job_id)
+        if job is not None:
+            self._lines.append(Line(_ADDED, safe(f"new file added: {job.label or job.input}")))
+
+    def _changed(self, event: JobChanged) -> None:
+        if event.job_id not in self._states and event.state == states.RECEIVING:
+            self._added(event.job_id)
+        before = self._states.get(event.job_id)
+        if before == event.state or event.state in states.ENDS:
+            return
+        self._states[event.job_id] = event.state
+        job = self.store.jobs.find(event.job_id)
+        if job is None:
+            return
+        if event.state == states.QUEUED and before in states.RUNNING:
+            reason = f": {job.message}" if job.message else ""
+            self.say(f"{job.label} goes back to the queue{reason}", "yellow")
+        elif event.state in states.RUNNING and before not in states.RUNNING:
+            waiting = self.waiting()
+            queue = f"; {waiting} in the queue" if waiting else ""
+            self.say(f"processing {job.label}{queue}", STYLES[event.state])
+
+    def _ended(self, event: JobEnded) -> None:
+        self.counts[event.state] += 1
+        self._states.pop(event.job_id, None)
+        self._told_at.pop(event.job_id, None)
+        job = self.store.jobs.find(event.job_id)
+        if job is not None:
+            self.say(ending(job, self.results), STYLES.get(job.state, ""))
+
+
+def ending(job: Job, results: Path) -> str:
+    """How a job ended, in one line."""
+    label = job.label or job.input
+    if job.state == states.DONE:
+        seconds = took(job)
+        spent = f" in {duration(seconds)}" if seconds is not None else ""
+        cached = " (from the cache)" if job.cached_from else ""
+        folder = Path(job.out) if job.out else results
+        shown = next((o["name"] for o in job.outputs if o.get("kind") == "gltf"), "")
+        warned = f"; {news(job)}" if job.warnings else ""
+        return f"done {label}{spent}{cached}: {folder / shown}{warned}"
+    error = job.error or {}
+    if job.state == states.CANCELLED or not error:
+        return f"{job.state} {label}"
+    text = f"{job.state} {label}: {error.get('message')} ({error.get('code')})"
+    return f"{text} {error.get('hint', '')}".rstrip()

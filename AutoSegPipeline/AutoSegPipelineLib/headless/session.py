@@ -1,0 +1,82 @@
+"""What every command starts from: the home, its settings and store, and where to print."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping
+
+from ..core.home import Home, default_root
+from ..core.job import Job
+from ..core.lock import HomeLock
+from ..core.settings import Settings, read_settings_file, resolve
+from ..core.store import Store
+from .output import Output
+
+
+@dataclass
+class Session:
+    """The object that click hands to every command."""
+
+    places: dict[str, Path] = field(default_factory=dict)  # home, inbox, results, state
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def output(self) -> Output:
+        return Output(self.quiet, self.verbose)
+
+    @property
+    def home(self) -> Home:
+        """The folders that flags and environment name, or the user's own."""
+        where = self.places
+        return Home.at(
+            where.get("home") or default_root(), where.get("inbox"), where.get("results"), where.get("state")
+        )
+
+    def settings(self, flags: Mapping[str, Any] | None = None) -> Settings:
+        """Every setting and option: flag > environment > settings.json > default."""
+        path = self.home.settings_file
+        return resolve(flags or {}, os.environ, read_settings_file(path), str(path))
+
+    def store(self) -> Store | None:
+        """The store, or None where no pipeline has ever run: looking must not create a home."""
+        path = self.home.store
+        return Store(path) if path.exists() else None
+
+    def made_store(self) -> Store:
+        """The store, its home made where it was missing."""
+        home = self.home
+        os.umask(0o077)
+        home.create()
+        return Store(home.store)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a pipeline holds this home now."""
+        return HomeLock(self.home.lock).is_held()
+
+    def job_document(self, job: Job) -> dict[str, Any]:
+        """:meth:`Job.to_dict` with the ``path`` of each output."""
+        return job_document(job, self.home.results)
+
+
+def job_document(job: Job, results: Path) -> dict[str, Any]:
+    """:meth:`Job.to_dict` with the ``path`` of each output.
+
+    ``results`` is where they are when the job names no folder of its own.
+    """
+    document = job.to_dict()
+    folder = Path(job.out) if job.out else results
+    document["outputs"] = [{**found, "path": str(folder / found["name"])} for found in job.outputs]
+    return document
+
+
+def user_name() -> str:
+    """Who asks, for the books; empty where the system has no name for this user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

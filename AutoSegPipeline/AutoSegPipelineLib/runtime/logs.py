@@ -1,0 +1,76 @@
+"""The pipeline's log: JSON lines in ``logs/pipeline.jsonl``, rotated by size."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from ..core.clock import rfc3339
+from ..core.files import is_disk_full, is_sharing_violation
+
+NAME = "pipeline.jsonl"
+LIBRARY = __package__.split(".", maxsplit=1)[0]  # the logger above all of ours
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: ``at`` (RFC 3339 UTC), ``level``, ``logger``, ``message``, ``trace``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["trace"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(line, ensure_ascii=True)
+
+
+class RotatedLog(RotatingFileHandler):
+    """A rotated file that never harms the work it tells about."""
+
+    lost = 0  # records that a full disk or an unreachable folder did not take
+
+    def doRollover(self) -> None:
+        """Begin a new file; where Windows has the old one open elsewhere it just grows on."""
+        try:
+            super().doRollover()
+        except OSError as error:
+            if not is_sharing_violation(error):
+                raise
+            if self.stream is None:
+                self.stream = self._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Count what a full disk swallowed; anything else is a fault of ours and is shown."""
+        error = sys.exc_info()[1]
+        expected = isinstance(error, (PermissionError, FileNotFoundError))
+        if error is not None and (expected or is_disk_full(error)):
+            self.lost += 1
+            return
+        super().handleError(record)
+
+
+def log_to(folder: Path, megabytes: int, files: int, level: int = logging.INFO) -> RotatedLog:
+    """Write the library's records into ``folder`` from now on; :func:`stop_logging` takes it back."""
+    handler = RotatedLog(
+        folder / NAME, maxBytes=megabytes << 20, backupCount=files, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(LIBRARY)
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    # Standard error belongs to the command line's own words.
+    logger.propagate = False
+    return handler
+
+
+def stop_logging(handler: logging.Handler) -> None:
+    """Close ``handler`` and forget it."""
+    logging.getLogger(LIBRARY).removeHandler(handler)
+    handler.close()
