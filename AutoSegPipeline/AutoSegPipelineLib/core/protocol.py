@@ -12,8 +12,10 @@ to parent  ``hello`` (pid, python, what), ``stage``, ``progress``, ``log``,
            ``done`` (``result``), ``failed`` (``error``: code, message, hint), ``heartbeat``
 =========  =====================================================================
 
-A child ends when its standard input closes. It ignores Ctrl+C, because a
-console sends that to every process and the pipeline decides who stops.
+A child leads a session of its own (POSIX) and ends when its standard input
+closes, with everything that it started: a pipeline that was killed leaves
+nothing behind. It ignores Ctrl+C, because a console sends that to every
+process and the pipeline decides who stops.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import queue
 import signal
 import sys
 import threading
-from typing import Any, BinaryIO, Callable, Iterator
+from typing import Any, BinaryIO, Callable, Iterator, NoReturn
 
 from .errors import Cancelled, PipelineError
 
@@ -102,6 +104,7 @@ class ChildChannel:
         self._cancelled: set[tuple[str, int]] = set()
         self._current: tuple[str, int] | None = None
         self._on_closed: Callable[[], None] | None = None
+        self._told_to_quit = False
 
     @classmethod
     def take(cls) -> ChildChannel:
@@ -120,10 +123,15 @@ class ChildChannel:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "SIGBREAK"):  # Windows: Ctrl+Break and closing the console
             signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+        _lead_a_session()
         return cls(out, source)
 
     def start(self, on_closed: Callable[[], None] | None = None) -> None:
-        """Read commands from now on; ``on_closed`` runs when the pipeline is gone."""
+        """Read commands from now on.
+
+        When the pipeline is gone ``on_closed`` runs, then :func:`end_own_group`. An idle
+        child that was told to quit first is left alone: it ends by itself, with its exit code.
+        """
         self._on_closed = on_closed
         threading.Thread(target=self._read, name="commands", daemon=True).start()
 
@@ -135,8 +143,10 @@ class ChildChannel:
             self.send({"type": "log", "level": "error", "text": str(error)})
         finally:
             self._commands.put(None)
-            if self._on_closed is not None:
-                self._on_closed()
+            if not (self._told_to_quit and self._current is None):
+                if self._on_closed is not None:
+                    self._on_closed()
+                end_own_group()
 
     def _take_line(self, line: bytes) -> None:
         message = decode(line)
@@ -144,6 +154,7 @@ class ChildChannel:
             with self._lock:
                 self._cancelled.add(_key(message))
         else:
+            self._told_to_quit = self._told_to_quit or message["type"] == "quit"
             self._commands.put(message)
 
     def commands(self) -> Iterator[dict[str, Any]]:
@@ -181,7 +192,26 @@ class ChildChannel:
                     view = view[self._out.write(view) or 0 :]
             except (BrokenPipeError, ValueError, OSError):
                 # The pipeline is gone: nobody reads what this child would say.
-                os._exit(0)
+                end_own_group()
+
+
+def _lead_a_session() -> None:
+    """POSIX: a group of its own, so that the whole tree can be ended and a terminal's signals pass by."""
+    if sys.platform != "win32":
+        try:
+            os.setsid()
+        except PermissionError:
+            pass  # whoever started it has made it a leader already
+
+
+def end_own_group() -> NoReturn:
+    """End this child and all that it started, at once.
+
+    On Windows the job object, which closes with the pipeline, ends the others.
+    """
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def _key(message: dict[str, Any]) -> tuple[str, int]:

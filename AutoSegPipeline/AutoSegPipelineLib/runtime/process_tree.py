@@ -1,0 +1,185 @@
+"""A child with everything that it started: how the whole tree is found and ended.
+
+POSIX: a child makes itself leader of a session and says its real pid in
+``hello``; its group and all descendants are stopped first, so that nothing
+slips away by forking, then killed. Windows: a job object that ends all its
+processes when its last handle closes, also when the pipeline itself was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Iterable, Protocol
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of the process table; ``born`` tells two users of one pid apart."""
+
+    pid: int
+    parent: int
+    group: int
+    born: str
+    zombie: bool = False
+
+
+class ProcessTree(Protocol):
+    """What a child process and its descendants are to the pipeline."""
+
+    def add(self, pid: int) -> None:
+        """``pid`` is a root: the process that was started, or the real one behind a launcher."""
+
+    def kill(self) -> None:
+        """End every process of the tree at once."""
+
+    def close(self) -> None:
+        """The child has ended: end what it left behind and give the handles back."""
+
+
+def make_tree() -> ProcessTree:
+    """The tree for this system, empty."""
+    return WindowsTree() if sys.platform == "win32" else PosixTree()
+
+
+def process_table() -> dict[int, Process]:
+    """Every process that this user may see (POSIX), by pid."""
+    return _linux_table() if os.path.isdir("/proc/self") else _ps_table()
+
+
+def _linux_table() -> dict[int, Process]:
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found = _linux_process(int(name))
+            if found is not None:
+                table[found.pid] = found
+    return table
+
+
+def _linux_process(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            text = stream.read()
+    except OSError:
+        return None
+    # pid (name) state ppid pgrp ...; the name may hold spaces and brackets. Field 22 is the start time.
+    fields = text[text.rfind(b")") + 2 :].split()
+    return Process(pid, int(fields[1]), int(fields[2]), fields[19].decode("ascii"), fields[0] in (b"Z", b"X"))
+
+
+def _ps_table() -> dict[int, Process]:
+    columns = ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart="]
+    listed = subprocess.run(columns, capture_output=True, text=True, errors="replace", check=False)
+    table = {}
+    for line in listed.stdout.splitlines():
+        fields = line.split(None, 4)
+        if len(fields) == 5:
+            pid, parent, group = (int(field) for field in fields[:3])
+            table[pid] = Process(pid, parent, group, fields[4].strip(), fields[3].startswith("Z"))
+    return table
+
+
+def members(table: dict[int, Process], roots: Iterable[int], groups: Iterable[int]) -> set[int]:
+    """Pids of ``roots``, of all their descendants and of every process in ``groups``. Pure."""
+    below: dict[int, list[int]] = {}
+    for process in table.values():
+        below.setdefault(process.parent, []).append(process.pid)
+    wanted = set(groups)
+    waiting = [pid for pid in roots if pid in table]
+    waiting += [process.pid for process in table.values() if process.group in wanted]
+    found: set[int] = set()
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting += below.get(pid, [])
+    return found
+
+
+class PosixTree:
+    """Roots by pid and time of birth, and the groups that they lead."""
+
+    _ROUNDS = 5  # a fork bomb is not our child
+
+    def __init__(self) -> None:
+        self._roots: dict[int, str] = {}
+        self._groups: set[int] = set()
+
+    def add(self, pid: int) -> None:
+        process = _linux_process(pid) if os.path.isdir("/proc/self") else process_table().get(pid)
+        if process is None or pid <= 1:
+            return
+        self._roots[pid] = process.born
+        # Only a group that the child leads: any other one is ours or a stranger's.
+        if process.group == pid != os.getpgrp():
+            self._groups.add(pid)
+
+    def kill(self) -> None:
+        known: set[int] = set()
+        for _ in range(self._ROUNDS):
+            found = self._alive() - known
+            if not found:
+                break
+            for pid in found:
+                _signal(pid, signal.SIGSTOP)
+            known |= found
+        for pid in known:
+            _signal(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.kill()
+        self._roots.clear()
+        self._groups.clear()
+
+    def _alive(self) -> set[int]:
+        table = process_table()
+        roots = [pid for pid, born in self._roots.items() if pid in table and table[pid].born == born]
+        # A group's number is not given to a new process while the group has a member; a new
+        # process that bears it was born later than the child and leads a group of its own.
+        groups = [g for g in self._groups if g not in table or table[g].born == self._roots[g]]
+        found = members(table, roots, groups)
+        return {pid for pid in found if not table[pid].zombie} - {os.getpid(), 0, 1}
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return  # it has ended, or it changed its user and is not ours to end
+
+
+class WindowsTree:
+    """A job object; descendants belong to it by birth. Nested jobs exist since Windows 8."""
+
+    def __init__(self) -> None:
+        from .windows_job import WindowsJob
+
+        self._job: WindowsJob | None = WindowsJob()
+        self._strays: list[int] = []
+
+    def add(self, pid: int) -> None:
+        if self._job is not None and not self._job.add(pid):
+            self._strays.append(pid)
+
+    def kill(self) -> None:
+        if self._job is not None:
+            self._job.terminate()
+        for pid in self._strays:
+            # Not waited for: the Qt thread must not stand still.
+            subprocess.Popen(
+                ["taskkill", "/T", "/F", "/PID", str(pid)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )  # fmt: skip
+        self._strays.clear()
+
+    def close(self) -> None:
+        if self._job is not None:
+            self._job.terminate()
+            self._job.close()
+            self._job = None
+        self._strays.clear()

@@ -1,0 +1,122 @@
+"""The one door to Qt: Slicer's PythonQt where it is, else PySide6.
+
+What both share, and so all that may be used:
+
+- setters and plain methods (``timer.setInterval(5)``), never a property: in
+  PythonQt ``timer.interval`` is a number, in PySide6 a method;
+- ``object.signal.connect(callable)``. ``QProcess.finished`` may deliver one
+  argument or two: take ``*_`` and ask the process itself;
+- ``readAll...()`` empties the buffer, so call it once; :func:`to_bytes` turns
+  the answer into ``bytes``;
+- a Qt object lives as long as somebody in Python holds it: keep a reference,
+  or its signals silently stop. Inside one of its own signals let go of it with
+  :func:`release`;
+- an exception in a slot is printed and lost: connect :func:`guarded` callables;
+- no QThread (PythonQt has none), and no Python threads in the pipeline's
+  process (inside Slicer they starve).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any, Callable, Mapping
+
+try:
+    import qt as _qt
+
+    IN_SLICER = True
+except ImportError:
+    from PySide6 import QtCore as _qt
+
+    IN_SLICER = False
+
+log = logging.getLogger(__name__)
+
+QCoreApplication: Any = _qt.QCoreApplication
+QEventLoop: Any = _qt.QEventLoop
+QFileSystemWatcher: Any = _qt.QFileSystemWatcher
+QProcess: Any = _qt.QProcess
+QProcessEnvironment: Any = _qt.QProcessEnvironment
+QSocketNotifier: Any = _qt.QSocketNotifier
+QTimer: Any = _qt.QTimer
+
+
+def guarded(slot: Callable[..., Any]) -> Callable[..., None]:
+    """``slot`` with its exceptions logged: Qt would print them at best, and go on."""
+
+    @functools.wraps(slot)
+    def run(*arguments: Any) -> None:
+        try:
+            slot(*arguments)
+        except Exception:  # the event loop is the boundary: the next event must still be served
+            log.exception("an event could not be served")
+
+    return run
+
+
+def make_timer(interval_ms: int, callback: Callable[[], Any], start: bool = True) -> Any:
+    """A repeating timer; hold the answer. An interval of 0 fires whenever the loop is idle."""
+    timer = QTimer()
+    timer.setInterval(int(interval_ms))
+    timer.timeout.connect(guarded(callback))
+    if start:
+        timer.start()
+    return timer
+
+
+def make_alarm(callback: Callable[[], Any]) -> Any:
+    """A timer that fires once after each ``alarm.start(milliseconds)``; hold the answer."""
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(guarded(callback))
+    return timer
+
+
+def single_shot(delay_ms: int, callback: Callable[[], Any]) -> None:
+    """``callback()`` once from the event loop, ``delay_ms`` from now."""
+    QTimer.singleShot(int(delay_ms), guarded(callback))
+
+
+def release(thing: Any) -> None:
+    """Let go of a Qt object, safely even inside one of its own signals."""
+    thing.deleteLater()
+    # The wrapper owns the object: it must outlive the signal that is being delivered.
+    QTimer.singleShot(0, lambda: _nothing(thing))
+
+
+def _nothing(_thing: Any) -> None:
+    return None
+
+
+def environment(variables: Mapping[str, str]) -> Any:
+    """A QProcessEnvironment of exactly these variables."""
+    made = QProcessEnvironment()
+    for name, value in variables.items():
+        made.insert(name, value)
+    return made
+
+
+def to_bytes(data: Any) -> bytes:
+    """The bytes of a QByteArray, which PythonQt and PySide6 hand out differently."""
+    if not isinstance(data, (bytes, bytearray, str)):
+        data = data.data()
+    if isinstance(data, str):  # older PythonQt
+        return data.encode("latin-1")
+    return bytes(data)
+
+
+def number(value: Any) -> int:
+    """The number of an enum value, which is an ``int`` in PythonQt and an ``Enum`` in PySide6."""
+    return int(getattr(value, "value", value))
+
+
+def application(arguments: tuple[str, ...] = ()) -> Any:
+    """The process's QCoreApplication, made where there is none; hold the answer."""
+    return QCoreApplication.instance() or QCoreApplication(list(arguments or ("autoseg",)))
+
+
+def run_loop(loop: Any) -> int:
+    """Run an event loop or the application until it quits; its exit code."""
+    run = getattr(loop, "exec", None) or loop.exec_
+    return int(run() or 0)
