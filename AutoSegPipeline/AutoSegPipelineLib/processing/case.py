@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator
 
-from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.report import Report
-from AutoSegPipelineLib.core.segmentation import Affine, Segmentation
-from AutoSegPipelineLib.core.specs import ALWAYS, FORMATS, OPTIONS, parse_options
-from AutoSegPipelineLib.processing.files import seal, sync_folder
-from AutoSegPipelineLib.processing.progress import Portion
-from AutoSegPipelineLib.processing.result import CaseResult
+from ..core.errors import PipelineError
+from ..core.report import Report
+from ..core.segmentation import Affine, Segmentation
+from ..core.specs import ALWAYS, FORMATS, OPTIONS, parse_options
+from .files import seal, sync_folder
+from .progress import Portion
+from .result import CaseResult
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def process_case(case: Case, report: Report) -> CaseResult:
     synced and verified, the manifest written last. Raises :class:`PipelineError`
     (``Cancelled`` among them); what was written until then is left to the caller.
     """
-    from AutoSegPipelineLib.processing.export import Exporter
-    from AutoSegPipelineLib.processing.source import obtain
+    from .export import Exporter
+    from .source import obtain
 
     watch = Stopwatch()
     case.out.mkdir(parents=True, exist_ok=True)

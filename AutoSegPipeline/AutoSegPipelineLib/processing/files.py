@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from AutoSegPipelineLib.processing.result import Output
+from .result import Output
 
 _BLOCK = 1 << 20
 

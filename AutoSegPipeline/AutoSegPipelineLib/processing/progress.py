@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from AutoSegPipelineLib.core.report import Report
+from ..core.report import Report
 
 
 class Portion:

@@ -17,9 +17,9 @@ import time
 import traceback
 from typing import Any
 
-from AutoSegPipelineLib import __version__
-from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.protocol import ChildChannel, ProtocolError, pack, unpack
+from .. import __version__
+from ..core.errors import PipelineError
+from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
 
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.1  # more often than this nobody can see
@@ -42,7 +42,7 @@ class ChannelReport:
 
     def stage(self, state: str, message: str = "") -> None:
         """Say that ``state`` begins."""
-        from AutoSegPipelineLib.processing.progress import stage_share
+        from .progress import stage_share
 
         self._channel.check()
         self._share = stage_share(state, self._engine_runs)
@@ -77,7 +77,7 @@ def send_log(channel: ChildChannel, text: str, level: str) -> None:
 
 
 def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
-    from AutoSegPipelineLib.processing.memory import resident_mb
+    from .memory import resident_mb
 
     while not stop.wait(HEARTBEAT_SECONDS):
         channel.send({"type": "heartbeat", "rss_mb": round(resident_mb(), 1)})
@@ -111,7 +111,7 @@ def _is_full(folder: str) -> bool:
 def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
     folder = ""
     try:
-        from AutoSegPipelineLib.processing.case import Case, process_case
+        from .case import Case, process_case
 
         payload = unpack("case", message)
         folder = str(payload.get("out", ""))
@@ -133,7 +133,7 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
 
 def describe_engines() -> dict[str, Any]:
     """What every engine is, can do and lacks on this machine."""
-    from AutoSegPipelineLib.processing.engines import engines
+    from .engines import engines
 
     described = []
     for name, engine in engines().items():
@@ -168,7 +168,7 @@ def _describe(channel: ChildChannel, message: dict[str, Any]) -> None:
 
 def _gone() -> None:
     """The pipeline closed our standard input: nobody waits for this case any more."""
-    from AutoSegPipelineLib.processing.children import end_children
+    from .children import end_children
 
     end_children()
     os._exit(0)

@@ -7,6 +7,8 @@ writers' business: ``processing/verify.py`` opens every file anew.
 
 from __future__ import annotations
 
+DISCLAIMER = "For research, not a medical device."
+
 # kind (a word of --formats) -> the endings that follow the stem.
 ENDINGS: dict[str, tuple[str, ...]] = {
     "gltf": (".gltf",),

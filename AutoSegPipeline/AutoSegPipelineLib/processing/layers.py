@@ -1,0 +1,107 @@
+"""Facts about label layers: where each value is, and the layers flattened into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Tuple
+
+import numpy as np
+
+from ..core.segmentation import Segment, Segmentation
+
+Box = Tuple[slice, slice, slice]  # along k, j, i
+Boxes = Dict[Tuple[int, int], Box]  # (layer, value) -> box
+
+
+def layer_boxes(layers: list[np.ndarray]) -> Boxes:
+    """The bounding box of every value that occurs, in one pass for each layer."""
+    from scipy.ndimage import find_objects
+
+    boxes: Boxes = {}
+    for number, layer in enumerate(layers):
+        for value, box in enumerate(find_objects(layer), start=1):
+            if box is not None:
+                boxes[(number, value)] = box
+    return boxes
+
+
+def drop_empty(segmentation: Segmentation) -> tuple[Segmentation, list[Segment]]:
+    """The segmentation without segments that have no voxel, and those segments."""
+    boxes = layer_boxes(segmentation.layers)
+    absent = [s for s in segmentation.segments if (s.layer, s.value) not in boxes]
+    if not absent:
+        return segmentation, []
+    kept = tuple(s for s in segmentation.segments if (s.layer, s.value) in boxes)
+    return Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings), absent
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """``winner`` and ``loser`` (segment names) share ``voxels``; the label map shows the winner."""
+
+    winner: str
+    loser: str
+    voxels: int
+
+
+@dataclass(frozen=True)
+class Flat:
+    """One label array (k, j, i), the label of each segment name, and what was hidden."""
+
+    labels: np.ndarray
+    values: dict[str, int]
+    overlaps: tuple[Overlap, ...]
+
+
+def flatten(segmentation: Segmentation) -> Flat:
+    """Lay the segments over one another by priority, the later of equals on top.
+
+    Values are kept where they are unique over all layers and otherwise counted
+    from 1 in the table's order. The array has the smallest unsigned type.
+    """
+    segments = segmentation.segments
+    order = sorted(range(len(segments)), key=lambda n: (segments[n].priority, n))
+    unique = len({s.value for s in segments}) == len(segments)
+    values = {s.name: s.value if unique else n for n, s in enumerate(segments, start=1)}
+    rank_type = _smallest(len(segments))
+    ranked = [
+        _lookup(segmentation, number, order, rank_type)[layer] for number, layer in enumerate(segmentation.layers)
+    ]
+    top = ranked[0].copy()
+    for rank in ranked[1:]:
+        np.maximum(top, rank, out=top)
+    names = [segments[n].name for n in order]
+    overlaps = _overlaps(ranked, names)
+    table = np.zeros(len(order) + 1, dtype=_smallest(max(values.values(), default=0)))
+    table[1:] = [values[name] for name in names]
+    return Flat(table[top], values, overlaps)
+
+
+def _smallest(highest: int) -> np.dtype:
+    return np.dtype(np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32)
+
+
+def _lookup(segmentation: Segmentation, layer: int, order: list[int], dtype: np.dtype) -> np.ndarray:
+    """Label value of ``layer`` -> rank of its segment, 0 for none."""
+    table = np.zeros(int(segmentation.layers[layer].max()) + 1, dtype=dtype)
+    for rank, number in enumerate(order, start=1):
+        segment = segmentation.segments[number]
+        if segment.layer == layer and segment.value < len(table):
+            table[segment.value] = rank
+    return table
+
+
+def _overlaps(ranked: list[np.ndarray], names: list[str]) -> tuple[Overlap, ...]:
+    count = len(names) + 1
+    found: dict[tuple[int, int], int] = {}
+    for a in range(len(ranked)):
+        for b in range(a + 1, len(ranked)):
+            both = (ranked[a] > 0) & (ranked[b] > 0)
+            first, second = ranked[a][both].astype(np.int64), ranked[b][both].astype(np.int64)
+            pairs, voxels = np.unique(np.maximum(first, second) * count + np.minimum(first, second), return_counts=True)
+            for pair, voxel_count in zip(pairs.tolist(), voxels.tolist()):
+                key = divmod(pair, count)
+                found[key] = found.get(key, 0) + voxel_count
+    return tuple(
+        Overlap(names[high - 1], names[low - 1], voxels) for (high, low), voxels in sorted(found.items())
+    )

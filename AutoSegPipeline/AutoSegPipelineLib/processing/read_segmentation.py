@@ -1,0 +1,156 @@
+"""An existing segmentation for ``export``: ``.seg.nrrd``, or a label map with names from somewhere.
+
+Names come from, in this order: the table that was given, the segments of a
+``.seg.nrrd``, a label table inside a NIfTI file (what ``TotalSegmentator --ml``
+and our own label maps carry), a table beside the file (``NAME.csv``, ``.ctbl``,
+``.txt``). A label map without any is refused: nobody wants ``label_17``.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.errors import PipelineError
+from ..core.segmentation import Affine, Segment, Segmentation
+from .anatomy import guess_group, likely_colour, machine_name, readable_title
+from .nifti_labels import read_label_table
+from .read_seg_nrrd import is_seg_nrrd, read_seg_nrrd, unique_name
+from .tables import Entry, read_table
+
+if TYPE_CHECKING:
+    from .volume import Volume
+
+_ENDINGS = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd)(\.gz)?$", re.IGNORECASE)
+_BESIDE = (".csv", ".ctbl", ".txt", ".label")
+
+
+def read_segmentation(path: Path, labels: Path | None = None, affine: Affine | None = None) -> Segmentation:
+    """The segmentation of a file; ``labels`` is a table, ``affine`` (index to LPS mm) overrides the file's.
+
+    Raises :class:`PipelineError`: ``export.no_names``, ``export.bad_table``,
+    ``export.empty`` or what reading the file raises (``input.*``).
+    """
+    if is_seg_nrrd(path):
+        segmentation = read_seg_nrrd(path, affine)
+        return segmentation if labels is None else _renamed(segmentation, read_table(labels), labels)
+    from .volume import read_volume
+
+    volume = read_volume(path, affine)
+    array = _as_labels(volume, path)
+    return _from_table(volume, array, _entries(path, labels), path)
+
+
+def _as_labels(volume: Volume, path: Path) -> np.ndarray:
+    """The voxels as the smallest unsigned integers; raises when they are no labels."""
+    array = volume.array
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or not np.array_equal(np.rint(array), array):
+            raise PipelineError("input.corrupt", f"{path.name} holds fractions, so it is no label map")
+    lowest, highest = array.min(), array.max()
+    if lowest < 0 or highest >= 1 << 32:
+        raise PipelineError("input.corrupt", f"{path.name} holds values from {lowest} to {highest}, so it is no label map")
+    if highest == 0:
+        raise PipelineError("export.empty", f"{path.name} holds no label but 0")
+    dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _entries(path: Path, labels: Path | None) -> list[Entry]:
+    if labels is not None:
+        return read_table(labels)
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        try:
+            inside = read_label_table(path)
+        except (ElementTree.ParseError, ValueError) as error:
+            raise PipelineError("export.bad_table", f"the label table inside {path.name} is damaged: {error}") from error
+        if inside:
+            return _without_cycled_colours(inside)
+    stem = _ENDINGS.sub("", path.name)
+    for ending in _BESIDE:
+        beside = path.with_name(stem + ending)
+        if beside.is_file():
+            return read_table(beside)
+    raise PipelineError("export.no_names", f"{path.name} holds labels without names")
+
+
+def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
+    """Colours that repeat were dealt out in turn, not chosen; better ones follow from the names."""
+    colours = [entry.colour for entry in entries if entry.colour is not None]
+    if len(set(colours)) == len(colours):
+        return entries
+    return [Entry(entry.value, entry.name) for entry in entries]
+
+
+def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], path: Path) -> Segmentation:
+    present = _present(array)
+    by_value = {entry.value: entry for entry in entries}
+    named = sorted(value for value in present if value in by_value)
+    if not named:
+        raise PipelineError(
+            "export.no_names", f"the table names none of the labels of {path.name} ({_some(present)})"
+        )
+    taken: set[str] = set()
+    segments = tuple(_segment(by_value[value], taken, number) for number, value in enumerate(named))
+    segmentation = Segmentation(volume.grid, [array], segments)
+    nameless = sorted(set(present) - set(by_value))
+    if nameless:
+        segmentation.warnings.append(
+            {"code": "export.unnamed_labels", "message": f"labels without a name were left out: {_some(nameless)}"}
+        )
+    return segmentation
+
+
+def _present(array: np.ndarray) -> list[int]:
+    if array.dtype.itemsize <= 2:
+        return [value for value in np.flatnonzero(np.bincount(array.reshape(-1))).tolist() if value]
+    return [value for value in np.unique(array).tolist() if value]
+
+
+def _some(values: list[int]) -> str:
+    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
+    return ", ".join(str(value) for value in values[:10]) + more
+
+
+def _segment(entry: Entry, taken: set[str], number: int) -> Segment:
+    from .engines.structures import STRUCTURES
+
+    name = unique_name(machine_name(entry.name), taken)
+    known = STRUCTURES.get(name)
+    return Segment(
+        layer=0,
+        value=entry.value,
+        name=name,
+        title=known.title if known else readable_title(entry.name),
+        colour=entry.colour or likely_colour(name, number),
+        group=known.group if known else guess_group(name),
+        opacity=known.opacity if known else 1.0,
+        category=known.category if known else None,
+        code=known.code if known else None,
+        modifier=known.modifier if known else None,
+    )
+
+
+def _renamed(segmentation: Segmentation, entries: list[Entry], table: Path) -> Segmentation:
+    """A table given for a one-layer ``.seg.nrrd`` renames its segments by label value."""
+    from dataclasses import replace
+
+    if len(segmentation.layers) > 1:
+        raise PipelineError(
+            "export.bad_table", f"{table.name}: values name no segment where labels overlap in several layers"
+        )
+    by_value = {entry.value: entry for entry in entries}
+    taken: set[str] = set()
+    renamed = []
+    for segment in segmentation.segments:
+        entry = by_value.get(segment.value)
+        name = unique_name(machine_name(entry.name) if entry else segment.name, taken)
+        if entry:
+            title, colour = readable_title(entry.name), entry.colour or segment.colour
+            segment = replace(segment, title=title, colour=colour, group=guess_group(name))
+        renamed.append(replace(segment, name=name))
+    return Segmentation(segmentation.grid, segmentation.layers, tuple(renamed), segmentation.warnings)

@@ -1,0 +1,259 @@
+"""What the picture shows: the structures from the front, outer tissue like glass, letters for the sides.
+
+Orthographic, seen from anterior as in a radiologist's coronal view: the
+patient's right is on the left. Runs only in the drawing process (``draw.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Tuple
+
+import numpy as np
+
+Vector = Tuple[float, float, float]
+BACKGROUND_TOP, BACKGROUND_BOTTOM = (0.16, 0.19, 0.24), (0.05, 0.06, 0.08)
+GLASS_GROUPS = ("tissue", "muscles")
+WIDTH, MIN_HEIGHT, MAX_HEIGHT = 1400, 420, 1500  # pixels
+BORDER = 64  # pixels around each view, for the letters
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A surface in LPS mm with its look."""
+
+    points: np.ndarray
+    triangles: np.ndarray
+    normals: np.ndarray
+    colour: tuple[float, ...]
+    opacity: float
+    group: str
+    name: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A direction to look in, what is up, and the letters at the picture's left, right, top, bottom."""
+
+    look: Vector
+    up: Vector
+    letters: tuple[str, str, str, str]
+
+
+FRONT = View((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), ("R", "L", "S", "I"))
+SIDE = View((-1.0, 0.0, 0.0), (0.0, 0.0, 1.0), ("A", "P", "S", "I"))
+
+
+def draw_scene(meshes: list[Mesh], path: str) -> None:
+    """Render to a PNG at ``path``; raises RuntimeError when VTK wrote none."""
+    import vtkmodules.vtkRenderingFreeType
+    import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
+    from vtkmodules.vtkIOImage import vtkPNGWriter
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
+
+    low, high = _bounds(meshes)
+    layout = plan_layout(high - low)
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetSize(layout.width, layout.height)
+    window.SetMultiSamples(8)
+    edge = layout.front_width / layout.width
+    _add_view(window, meshes, FRONT, (0.0, 0.0, edge, 1.0), layout)
+    _add_view(window, meshes, SIDE, (edge, 0.0, 1.0, 1.0), layout)
+    window.Render()
+    grab = vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.ReadFrontBufferOff()
+    grab.ShouldRerenderOff()
+    grab.Update()
+    writer = vtkPNGWriter()
+    writer.SetFileName(path)
+    writer.SetInputConnection(grab.GetOutputPort())
+    writer.Write()
+    window.Finalize()
+    if writer.GetErrorCode():
+        raise RuntimeError(f"VTK could not write the picture (error {writer.GetErrorCode()})")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of the picture and of its front view, and how many millimetres a pixel is."""
+
+    width: int
+    height: int
+    front_width: int
+    mm_per_pixel: float
+
+
+def plan_layout(extent: np.ndarray) -> Layout:
+    """Both views at one scale, side by side, the picture cut to the anatomy; ``extent`` is x, y, z in mm."""
+    across, deep, tall = (max(float(length), 1.0) for length in extent)
+    wide = (WIDTH - 4 * BORDER) / (across + deep)
+    scale = min(wide, (MAX_HEIGHT - 2 * BORDER) / tall)  # pixels a millimetre
+    front = round(across * scale) + 2 * BORDER
+    side = round(deep * scale) + 2 * BORDER
+    height = max(round(tall * scale) + 2 * BORDER, MIN_HEIGHT)
+    return Layout(front + side, height, front, 1.0 / scale)
+
+
+def _bounds(meshes: list[Mesh]) -> tuple[np.ndarray, np.ndarray]:
+    low = np.min([mesh.points.min(axis=0) for mesh in meshes], axis=0).astype(float)
+    high = np.max([mesh.points.max(axis=0) for mesh in meshes], axis=0).astype(float)
+    return low, high
+
+
+def _add_view(
+    window: Any, meshes: list[Mesh], view: View, viewport: tuple[float, ...], layout: Layout
+) -> None:
+    from vtkmodules.vtkRenderingCore import vtkRenderer
+
+    renderer = vtkRenderer()
+    renderer.SetViewport(*viewport)
+    renderer.GradientBackgroundOn()
+    renderer.SetBackground(*BACKGROUND_BOTTOM)
+    renderer.SetBackground2(*BACKGROUND_TOP)
+    # The glass is sorted from back to front once; peeling it apart anew takes ten times as long.
+    renderer.SetUseDepthPeeling(0)
+    if hasattr(renderer, "SetUseOIT"):
+        renderer.SetUseOIT(False)
+    window.AddRenderer(renderer)
+    solid = [mesh for mesh in meshes if not _is_glass(mesh)] or meshes
+    glass = [mesh for mesh in meshes if not any(mesh is one for one in solid)]
+    for mesh in solid:
+        renderer.AddActor(_solid_actor(mesh))
+    if glass:
+        renderer.AddActor(_glass_actor(glass, view))
+    _light(renderer)
+    _aim(renderer, meshes, view, layout)
+    width = layout.front_width if view is FRONT else layout.width - layout.front_width
+    inset, middle = BORDER * 0.42, layout.height / 2
+    places = ((inset, middle), (width - inset, middle), (width / 2, layout.height - inset), (width / 2, inset))
+    for place, letter in zip(places, view.letters):
+        renderer.AddViewProp(_letter(letter, place))
+
+
+def _is_glass(mesh: Mesh) -> bool:
+    return mesh.opacity < 1.0 or mesh.group in GLASS_GROUPS
+
+
+def _solid_actor(mesh: Mesh) -> Any:
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
+
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(_poly_data(mesh.points, mesh.triangles, mesh.normals, None))
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    surface = actor.GetProperty()
+    surface.SetInterpolationToPhong()
+    surface.SetColor(*mesh.colour)
+    surface.SetAmbient(0.12)
+    surface.SetDiffuse(0.88)
+    surface.SetSpecular(0.22)
+    surface.SetSpecularPower(28)
+    return actor
+
+
+def _glass_actor(meshes: list[Mesh], view: View) -> Any:
+    """All glass as one surface whose triangles run from the farthest to the nearest."""
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
+
+    starts = np.cumsum([0] + [len(mesh.points) for mesh in meshes])
+    points = np.concatenate([mesh.points for mesh in meshes])
+    normals = np.concatenate([mesh.normals for mesh in meshes])
+    triangles = np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts)])
+    depth = points @ np.asarray(view.look, dtype=np.float32)
+    triangles = triangles[np.argsort(-depth[triangles].sum(axis=1), kind="stable")]
+    rgba = np.concatenate([_glass_colours(mesh, view) for mesh in meshes])
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(_poly_data(points, triangles, normals, rgba))
+    mapper.SetColorModeToDirectScalars()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    actor.ForceTranslucentOn()
+    surface = actor.GetProperty()
+    surface.SetInterpolationToPhong()
+    surface.SetAmbient(0.35)
+    surface.SetDiffuse(0.65)
+    surface.SetSpecular(0.0)
+    surface.BackfaceCullingOn()
+    return actor
+
+
+def _glass_colours(mesh: Mesh, view: View) -> np.ndarray:
+    """RGBA for each point: thin where one looks straight through, denser along the outline."""
+    facing = np.abs(mesh.normals @ np.asarray(view.look, dtype=np.float32))
+    rim = (1.0 - np.clip(facing, 0.0, 1.0)) ** 2.5
+    strength = min(mesh.opacity, 0.6)
+    alpha = 0.03 + 0.05 * strength + (0.25 + 0.45 * strength) * rim
+    rgba = np.empty((len(mesh.points), 4), dtype=np.uint8)
+    rgba[:, :3] = np.round(np.array(mesh.colour) * 255)
+    rgba[:, 3] = np.round(np.clip(alpha, 0.0, 1.0) * 255)
+    return rgba
+
+
+def _poly_data(points: np.ndarray, triangles: np.ndarray, normals: np.ndarray, rgba: np.ndarray | None) -> Any:
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    places = vtkPoints()
+    places.SetData(numpy_to_vtk(points, deep=True))
+    rows = np.insert(triangles.astype(np.int64), 0, 3, axis=1).reshape(-1)
+    cells = vtkCellArray()
+    cells.SetCells(len(triangles), numpy_to_vtkIdTypeArray(rows, deep=True))
+    data = vtkPolyData()
+    data.SetPoints(places)
+    data.SetPolys(cells)
+    data.GetPointData().SetNormals(numpy_to_vtk(normals, deep=True))
+    if rgba is not None:
+        data.GetPointData().SetScalars(numpy_to_vtk(rgba, deep=True))
+    return data
+
+
+def _light(renderer: Any) -> None:
+    """Key from the upper left, fill from the right, a rim from behind: depth without black shadows."""
+    from vtkmodules.vtkRenderingCore import vtkLight
+
+    renderer.RemoveAllLights()
+    renderer.SetAutomaticLightCreation(False)
+    for position, strength, colour in (
+        ((-0.7, 0.9, 1.2), 0.85, (1.0, 0.97, 0.92)),
+        ((1.0, -0.1, 0.9), 0.38, (0.85, 0.92, 1.0)),
+        ((0.2, 0.8, -1.0), 0.30, (1.0, 1.0, 1.0)),
+    ):
+        light = vtkLight()
+        light.SetLightTypeToCameraLight()
+        light.SetPosition(*position)
+        light.SetFocalPoint(0.0, 0.0, 0.0)
+        light.SetIntensity(strength)
+        light.SetColor(*colour)
+        renderer.AddLight(light)
+
+
+def _aim(renderer: Any, meshes: list[Mesh], view: View, layout: Layout) -> None:
+    low, high = _bounds(meshes)
+    centre, reach = (low + high) / 2.0, float(np.linalg.norm(high - low)) or 1.0
+    camera = renderer.GetActiveCamera()
+    camera.ParallelProjectionOn()
+    camera.SetFocalPoint(*centre)
+    camera.SetPosition(*(centre - np.asarray(view.look) * reach * 2.0))
+    camera.SetViewUp(*view.up)
+    camera.SetParallelScale(layout.height * layout.mm_per_pixel / 2.0)
+    camera.SetClippingRange(reach, reach * 3.0)
+
+
+def _letter(text: str, place: tuple[float, float]) -> Any:
+    from vtkmodules.vtkRenderingCore import vtkTextActor
+
+    actor = vtkTextActor()
+    actor.SetInput(text)
+    look = actor.GetTextProperty()
+    look.SetFontFamilyToArial()
+    look.SetFontSize(30)
+    look.BoldOn()
+    look.SetColor(0.96, 0.84, 0.42)
+    look.SetJustificationToCentered()
+    look.SetVerticalJustificationToCentered()
+    actor.GetPositionCoordinate().SetCoordinateSystemToViewport()
+    actor.GetPositionCoordinate().SetValue(*place)
+    return actor

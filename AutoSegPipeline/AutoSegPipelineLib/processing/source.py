@@ -1,0 +1,141 @@
+"""Where a case's segmentation comes from: an engine, the cache, or the file itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PipelineError
+from ..core.report import Report
+from ..core.segmentation import Grid, Segment, Segmentation
+from ..core.specs import did_you_mean
+from .files import replace_file
+from .layers import drop_empty
+
+if TYPE_CHECKING:
+    from .case import Case, Stopwatch
+    from .volume import Volume
+
+
+@dataclass
+class Found:
+    """A segmentation with voxels in every segment, the scan if there is one, and how it came about.
+
+    ``engine`` is empty for an existing segmentation; ``absent`` are segments
+    that the engine or the table names and no voxel has.
+    """
+
+    segmentation: Segmentation
+    volume: Volume | None
+    engine: str
+    modality: str
+    cached: bool = False
+    absent: list[Segment] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the scan's intensities; MR has none."""
+        return "HU" if self.modality == "CT" and self.volume is not None else ""
+
+
+def obtain(case: Case, report: Report, watch: Stopwatch) -> Found:
+    """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
+    report.stage("preparing", f"reading {case.path.name}")
+    found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
+    found.segmentation, found.absent = drop_empty(found.segmentation)
+    if not found.segmentation.segments:
+        raise PipelineError("export.empty", f"{case.label}: no structure has a voxel")
+    if case.kind == "segmentation" and case.options["structures"]:
+        found.segmentation = only(found.segmentation, case.options["structures"])
+    return found
+
+
+def only(segmentation: Segmentation, names: list[str]) -> Segmentation:
+    """The segments called ``names``; raises ``engine.structure_unknown`` for a name that none has."""
+    known = [segment.name for segment in segmentation.segments]
+    for name in names:
+        if name not in known:
+            raise PipelineError(
+                "engine.structure_unknown", f"the segmentation has no structure {name!r}{did_you_mean(name, known)}"
+            )
+    kept = tuple(segment for segment in segmentation.segments if segment.name in names)
+    return Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings)
+
+
+def _existing(case: Case, watch: Stopwatch) -> Found:
+    from .read_segmentation import read_segmentation
+
+    with watch.time("read"):
+        segmentation = read_segmentation(case.path, case.labels, case.affine)
+    return Found(segmentation, None, "", case.modality)
+
+
+def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
+    from .engines import choose
+    from .volume import read_volume
+
+    with watch.time("read"):
+        modality = case.options["modality"] or case.modality
+        volume = read_volume(case.path, case.affine, modality)
+    report.check()
+    reused = _reuse(case, volume.grid, report, watch)
+    if reused is not None:
+        segmentation, facts = reused
+        segmentation.warnings += facts.get("warnings", [])
+        return Found(segmentation, volume, str(facts.get("engine", "")), modality, cached=True, facts=facts)
+    engine = choose(case.options["engine"], modality)
+    report.stage("segmenting", f"{engine.title}")
+    with watch.time("segment"):
+        segmentation = engine.segment(volume, case.options, report)
+    facts = {"engine": engine.name, "engine_version": _version(engine), "modality": modality}
+    facts["warnings"] = list(segmentation.warnings)
+    if case.keep is not None:
+        with watch.time("keep"):
+            _keep(case, segmentation, facts, report)
+    return Found(segmentation, volume, engine.name, modality, facts=facts)
+
+
+def _version(engine: Any) -> str:
+    """The version that an engine states; the built-in ones have this library's."""
+    from .. import __version__
+
+    return str(getattr(engine, "version", "") or __version__)
+
+
+def _reuse(
+    case: Case, grid: Grid, report: Report, watch: Stopwatch
+) -> tuple[Segmentation, dict[str, Any]] | None:
+    """The cached segmentation, or None where the cache cannot serve: then it is computed."""
+    if case.reuse is None:
+        return None
+    from .read_seg_nrrd import read_facts, read_seg_nrrd
+
+    try:
+        with watch.time("cache"):
+            segmentation = read_seg_nrrd(case.reuse)
+            facts = read_facts(case.reuse)
+    except (PipelineError, OSError) as error:
+        report.log(f"the cached segmentation cannot be used and is computed anew: {error}", "warning")
+        return None
+    if segmentation.grid.shape != grid.shape:
+        report.log("the cached segmentation has another shape and is computed anew", "warning")
+        return None
+    segmentation.grid = grid
+    return segmentation, facts
+
+
+def _keep(case: Case, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
+    """Hand the cache its copy: whole under its name, or not there at all."""
+    from .writers.seg_nrrd import write_seg_nrrd
+
+    assert case.keep is not None
+    part = case.keep.with_name(case.keep.name + ".part")
+    try:
+        case.keep.parent.mkdir(parents=True, exist_ok=True)
+        write_seg_nrrd(part, segmentation, facts, report)
+        replace_file(part, case.keep)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        # The case itself does not need the cache.
+        report.log(f"the cache did not take the segmentation: {error}", "warning")

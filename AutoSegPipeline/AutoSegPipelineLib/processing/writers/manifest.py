@@ -1,0 +1,111 @@
+"""``NAME.manifest.json``: what was made of what, with which versions and options."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import __version__
+from ...core.segmentation import Code
+from . import DISCLAIMER
+
+if TYPE_CHECKING:
+    from ..export import Exporter
+
+SCHEMA = 1
+COORDINATES = {
+    "frame": "LPS: +x to the patient's left, +y to the back, +z to the head; millimetres",
+    "affine": "voxel index (i, j, k) of a voxel's centre to LPS millimetres, row by row",
+    "gltf": "metres, +Y up; the root node's matrix turns LPS millimetres into it",
+    "labels": "NIfTI in RAS millimetres; qform and sform agree",
+}
+
+
+def write_manifest(path: Path, exporter: Exporter) -> None:
+    """Write the manifest of everything in ``exporter.result``. Raises OSError."""
+    text = json.dumps(make_manifest(exporter), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def make_manifest(exporter: Exporter) -> dict[str, Any]:
+    """The manifest as JSON values."""
+    case, found, result = exporter.case, exporter.found, exporter.result
+    grid = found.segmentation.grid
+    source = case.source
+    return {
+        "schema": SCHEMA,
+        "name": case.stem,
+        "label": case.label,
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "kind": case.kind,
+        "input": {**{key: value for key, value in source.items() if key != "warnings"}, "modality": found.modality},
+        "grid": {"shape_ijk": list(grid.shape), "spacing_mm": list(grid.spacing), "affine_lps": list(grid.affine)},
+        "coordinate_system": COORDINATES,
+        "engine": {"name": found.engine, "version": found.facts.get("engine_version", "")},
+        "cached_from": (source.get("cached_from") or True) if found.cached else None,
+        "options": case.options,
+        "versions": versions(),
+        "segments": _segments(exporter),
+        "overlaps": [asdict(overlap) for overlap in exporter.flat.overlaps],
+        "absent": [segment.name for segment in found.absent],
+        "warnings": all_warnings(exporter),
+        "timings_s": dict(result.timings),
+        "outputs": [asdict(output) for output in result.outputs],
+    }
+
+
+def all_warnings(exporter: Exporter) -> list[dict[str, str]]:
+    """What the intake noticed, then what processing did; each once."""
+    kept: list[dict[str, str]] = []
+    for warning in [*exporter.case.source.get("warnings", []), *exporter.result.warnings]:
+        if warning not in kept:
+            kept.append(warning)
+    return kept
+
+
+def versions() -> dict[str, str]:
+    """This library, Python, the system and the libraries that shaped the result."""
+    found = {"autosegpipeline": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in ("numpy", "scipy", "SimpleITK", "fast_simplification"):
+        module = sys.modules.get(name)
+        if module is not None:
+            found[name] = str(getattr(module, "__version__", "unknown"))
+    if any(name == "vtk" or name.startswith("vtkmodules") for name in sys.modules):
+        found["vtk"] = import_module("vtkmodules.vtkCommonCore").vtkVersion.GetVTKVersion()
+    return found
+
+
+def _segments(exporter: Exporter) -> list[dict[str, Any]]:
+    volumes = {one.name: one for one in exporter.measured}
+    triangles = {surface.segment.name: len(surface.triangles) for surface in exporter.surfaces}
+    rows = []
+    for segment in exporter.found.segmentation.segments:
+        codes = {"category": segment.category, "code": segment.code, "modifier": segment.modifier, "region": segment.region}
+        rows.append(
+            {
+                "name": segment.name,
+                "title": segment.title,
+                "group": segment.group,
+                "colour": [round(channel, 4) for channel in segment.colour],
+                "opacity": segment.opacity,
+                "layer": segment.layer,
+                "value": segment.value,
+                "label": exporter.flat.values[segment.name],
+                "priority": segment.priority,
+                "volume_ml": round(volumes[segment.name].volume_ml, 4),
+                "triangles": triangles.get(segment.name, 0),
+                **{key: _code(code) for key, code in codes.items() if code is not None},
+            }
+        )
+    return rows
+
+
+def _code(code: Code) -> dict[str, str]:
+    return asdict(code)

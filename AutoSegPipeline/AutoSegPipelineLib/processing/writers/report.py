@@ -1,0 +1,190 @@
+"""``NAME.report.html``: picture, volumes, warnings and facts on one page for a person.
+
+Everything that came from outside is escaped; the page holds its picture and
+asks for nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ... import __version__
+from . import DISCLAIMER
+from .manifest import all_warnings, versions
+from .report_page import PAGE, POLICY, STYLE
+
+if TYPE_CHECKING:
+    from ...core.segmentation import Segment
+    from ..export import Exporter
+    from .statistics import Measured
+
+_GROUPS = {
+    "organs": "Organs", "airways": "Airways", "bones": "Bones", "vessels": "Vessels", "muscles": "Muscles",
+    "tissue": "Tissue", "other": "Other",
+}  # fmt: skip
+
+
+def write_report(path: Path, exporter: Exporter) -> None:
+    """Write the page. Raises OSError."""
+    path.write_bytes(make_report(exporter).encode("utf-8"))
+
+
+def make_report(exporter: Exporter) -> str:
+    """The whole page."""
+    case, found = exporter.case, exporter.found
+    return PAGE.substitute(
+        policy=POLICY,
+        style=STYLE,
+        title=escape(case.label),
+        subtitle=_subtitle(exporter),
+        disclaimer=escape(DISCLAIMER),
+        warnings=_warnings(exporter),
+        picture=_picture(exporter),
+        table=_table(exporter),
+        table_note=_table_note(exporter),
+        facts=_facts(exporter),
+        files=_files(exporter),
+        made_by=escape(f"AutoSegPipeline {__version__}, {found.engine or 'existing segmentation'}"),
+    )
+
+
+def _subtitle(exporter: Exporter) -> str:
+    found = exporter.found
+    count = len(exporter.measured)
+    parts = [f"{count} structure{'s' if count != 1 else ''}"]
+    if found.modality:
+        parts.insert(0, f"{found.modality} scan")
+    parts.append(f"found by the engine “{found.engine}”" if found.engine else "from an existing segmentation")
+    return escape(", ".join(parts))
+
+
+def _warnings(exporter: Exporter) -> str:
+    rows = [f"<li>{escape(str(w.get('message', w.get('code', ''))))}</li>" for w in all_warnings(exporter)]
+    if not rows:
+        return ""
+    return (
+        '<section class="warnings" aria-labelledby="warnings"><h2 id="warnings">Please note</h2>'
+        f"<ul>{''.join(rows)}</ul></section>"
+    )
+
+
+def _picture(exporter: Exporter) -> str:
+    if exporter.picture is None:
+        return '<p class="soft">This machine could not draw a picture.</p>'
+    data = base64.b64encode(exporter.picture.read_bytes()).decode("ascii")
+    titles = [one.title for one in exporter.measured]
+    named = ", ".join(titles[:12]) + (f" and {len(titles) - 12} more" if len(titles) > 12 else "")
+    alt = f"3D surfaces from the front and from the patient's left side: {named}"
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+        "<figcaption>From the front (the patient's right is on the left of the picture) and from the patient's "
+        "left side. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
+    )
+
+
+def _table(exporter: Exporter) -> str:
+    scan = exporter.found.volume is not None
+    unit = exporter.found.unit or "intensity"
+    head = '<th scope="col">Structure</th><th scope="col" class="number">Volume (ml)</th>'
+    if scan:
+        head += f'<th scope="col" class="number">Mean ± SD ({unit})</th><th scope="col" class="number">Median ({unit})</th>'
+    head += '<th scope="col">At the scan\'s edge</th>'
+    segments = {segment.name: segment for segment in exporter.found.segmentation.segments}
+    groups = list(dict.fromkeys(one.group for one in exporter.measured))
+    groups.sort(key=lambda group: list(_GROUPS).index(group) if group in _GROUPS else len(_GROUPS))
+    body = ""
+    columns = 5 if scan else 3
+    for group in groups:
+        title = escape(_GROUPS.get(group, group.capitalize()))
+        rows = "".join(_row(one, segments[one.name], scan) for one in exporter.measured if one.group == group)
+        body += f'<tbody><tr class="group"><th colspan="{columns}" scope="rowgroup">{title}</th></tr>{rows}</tbody>'
+    caption = "Volume and intensity of each structure"
+    return f'<table aria-label="{caption}"><thead><tr>{head}</tr></thead>{body}</table>'
+
+
+def _row(one: Measured, segment: Segment, scan: bool) -> str:
+    red, green, blue = (round(channel * 255) for channel in segment.colour)
+    swatch = f'<span class="swatch" style="background:rgb({red},{green},{blue})" aria-hidden="true"></span>'
+    cells = f'<th scope="row">{swatch}{escape(one.title)}</th><td class="number">{_ml(one.volume_ml)}</td>'
+    if scan:
+        value = one.intensity
+        cells += '<td class="number"></td>' * 2 if value is None else (
+            f'<td class="number">{_plain(value.mean)} ± {value.sd:.0f}</td>'
+            f'<td class="number">{_plain(value.median)}</td>'
+        )  # fmt: skip
+    cells += f"<td>{'cut off' if one.touches_border else ''}</td>"
+    return f"<tr>{cells}</tr>"
+
+
+def _ml(volume: float) -> str:
+    digits = 0 if volume >= 100 else 1 if volume >= 10 else 2
+    return f"{volume:,.{digits}f}".replace(",", "\u202f")
+
+
+def _plain(number: float) -> str:
+    return f"{number:.0f}".replace("-", "\u2212")
+
+
+def _table_note(exporter: Exporter) -> str:
+    notes = []
+    if any(one.touches_border for one in exporter.measured):
+        notes.append("“Cut off” means that the structure reaches the edge of the scan, so its volume is a part.")
+    if exporter.flat.overlaps:
+        notes.append("Structures may lie inside one another (lungs within the body); their volumes do not add up.")
+    return escape(" ".join(notes))
+
+
+def _facts(exporter: Exporter) -> str:
+    case, found, source = exporter.case, exporter.found, exporter.case.source
+    grid = found.segmentation.grid
+    shape = " × ".join(str(n) for n in grid.shape)
+    spacing = " × ".join(f"{n:.3g}" for n in grid.spacing)
+    rows: list[tuple[str, str]] = [("Engine", found.engine or "none (existing segmentation)")]
+    if found.cached:
+        rows.append(("Reused", "the label map of an earlier, identical case"))
+    for key, value in source.items():
+        if key not in ("warnings", "cached_from") and isinstance(value, (str, int, float)) and value != "":
+            rows.append(("SHA-256 of the input" if key == "sha256" else key.replace("_", " ").capitalize(), str(value)))
+    rows += [
+        ("Voxels", f"{shape} of {spacing} mm"),
+        ("Orientation", f"{orientation(grid.affine)} (towards which side the voxel index grows along i, j, k)"),
+        ("Options", ", ".join(f"{key} {_option(value)}" for key, value in case.options.items() if _option(value))),
+        ("Time", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in exporter.result.timings.items() if seconds >= 0.05)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
+    ]  # fmt: skip
+    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows if v) + "</dl>"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def orientation(affine: tuple[tuple[float, ...], ...]) -> str:
+    """Three letters: the patient's side that each index axis mostly points to, for example ``LPS``."""
+    letters = ""
+    for axis in range(3):
+        column = [affine[row][axis] for row in range(3)]
+        row = max(range(3), key=lambda n: abs(column[n]))
+        letters += ("LPS" if column[row] > 0 else "RAI")[row]
+    return letters
+
+
+def _files(exporter: Exporter) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(o.name)}</th><td class="number">{_size(o.size)}</td><td><code>{o.sha256}</code></td></tr>'
+        for o in exporter.result.outputs
+    )
+    return (
+        '<div class="scroll" role="region" aria-label="Files" tabindex="0"><table aria-label="Files of this case">'
+        '<thead><tr><th scope="col">File</th><th scope="col" class="number">Size</th><th scope="col">SHA-256</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(size / 1e3, 0.1):.1f} kB"
