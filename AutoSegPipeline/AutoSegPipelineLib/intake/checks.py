@@ -11,6 +11,8 @@ from .header import Header, decide_affine
 from .sniff import is_label_name
 
 SCAN, SEGMENTATION = "scan", "segmentation"
+# FreeSurfer's parcellations go up to five digits; nothing known goes beyond.
+MOST_LABEL = 1_000_000
 
 
 def check_header(
@@ -42,12 +44,16 @@ def check_header(
 
 
 def check_content(content: Content, name: str, label: str, expect: str) -> None:
-    """Raises ``input.non_finite``, ``input.constant``, ``input.label_map``, ``export.empty``."""
+    """Raises ``input.non_finite``, ``input.constant``, ``input.label_map``, ``input.not_labels``, ``export.empty``."""
     if not content.finite:
         raise Refused("input.non_finite", f"{name} holds NaN or infinity.")
     if expect == SEGMENTATION:
         if content.constant and content.low == 0:
             raise Refused("export.empty", f"{name} has no labelled voxel.")
+        if not content.integral or content.low < 0 or content.high > MOST_LABEL:
+            raise Refused("input.not_labels", f"{name} holds values from {content.low:g} to {content.high:g}.")
+        if content.distinct is None and content.flatness < 0.3:
+            raise Refused("input.not_labels", f"{name} holds intensities, not labels.")
         return
     if content.constant:
         raise Refused("input.constant", f"{name}: every voxel is {content.low:g}.")

@@ -41,6 +41,8 @@ class Staging:
         folder, header = self.folder(), volume.header
         if header.data_file is None:
             ending = ENDINGS[header.format] + (".gz" if header.whole_gzip else "")
+            if header.format == "nrrd" and header.label_marker:
+                ending = ".seg.nrrd"
             path = os.path.join(folder, "scan" + ending)
             link_or_copy(volume.path, path, check)
             return path
