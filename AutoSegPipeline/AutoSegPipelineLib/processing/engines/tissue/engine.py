@@ -26,7 +26,7 @@ from .lungs import find_air
 from .wall import find_bones, find_inner, find_midline, find_muscle_zone
 
 CLASSES = ("body", *LAYER)
-_TARGET_MM = {"normal": 3.0, "fast": 4.0, "fastest": 6.0}
+_TARGET_MM = {"normal": 3.0, "fast": 4.0, "fastest": 5.0}
 _TASK = "tissue"
 
 
@@ -70,12 +70,12 @@ def _find_shapes(frame: Frame, name: str, report: Report) -> Shapes:
         report.progress(fraction, message)
 
     step(0.1, "finding the body")
-    body = find_body(frame, name)
+    body, cut = find_body(frame, name)
     step(0.2, "finding bones")
     bones = find_bones(frame, body)
     midline = find_midline(frame, bones, body)
     step(0.3, "finding lungs and airways")
-    air = find_air(frame, body, midline)
+    air = find_air(frame, body, midline, cut)
     step(0.45, "finding the muscle wall")
     lungs = air.left | air.right
     inner = find_inner(frame, body, bones, lungs | air.airways | air.gas)

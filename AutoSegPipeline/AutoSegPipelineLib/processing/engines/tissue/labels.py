@@ -76,13 +76,17 @@ def label_voxels(
     for start in range(0, count, thick):
         stop = min(count, start + thick)
         hu = _smooth(volume, start, stop)
+        # Smoothing would thicken thin dense bone: there the voxel itself must be dense too.
+        dense = (hu > BONE_HU) & (volume.array[start:stop] > BONE_HU)
         here = frame.to_voxels(code, start, stop)
-        body[start:stop], tissue[start:stop] = _decide(hu, here, shapes.muscle is not None)
+        body[start:stop], tissue[start:stop] = _decide(hu, dense, here, shapes.muscle is not None)
         step(stop / count)
     return body, tissue
 
 
-def _decide(hu: np.ndarray, code: np.ndarray, muscle_known: bool) -> tuple[np.ndarray, np.ndarray]:
+def _decide(
+    hu: np.ndarray, dense: np.ndarray, code: np.ndarray, muscle_known: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels of one slab from its intensities and the zones; the later line wins."""
 
     def zone(bit: int) -> np.ndarray:
@@ -91,9 +95,10 @@ def _decide(hu: np.ndarray, code: np.ndarray, muscle_known: bool) -> tuple[np.nd
     body = (zone(_BODY) & (hu > SOLID_HU)) | zone(_DEEP)
     inner = zone(_INNER)
     labels = np.zeros(hu.shape, np.uint8)
-    fat = body & (hu > _FAT_HU) & (hu <= LEAN_HU)
-    labels[fat & ~inner] = _VALUE["subcutaneous_fat"]
-    labels[fat & inner] = _VALUE["visceral_fat"]
+    fat = body & (hu <= LEAN_HU)
+    # At the skin a voxel is part air; near lungs and gas that would be no fat.
+    labels[fat & ~inner & (hu > SOLID_HU)] = _VALUE["subcutaneous_fat"]
+    labels[fat & inner & (hu > _FAT_HU)] = _VALUE["visceral_fat"]
     lean = body & inner & (hu > LEAN_HU)
     labels[lean] = _VALUE["soft_tissue"]
     if muscle_known:
@@ -103,7 +108,7 @@ def _decide(hu: np.ndarray, code: np.ndarray, muscle_known: bool) -> tuple[np.nd
     labels[(hollow | vessels) & zone(_LEFT)] = _VALUE["lung_left"]
     labels[(hollow | vessels) & zone(_RIGHT)] = _VALUE["lung_right"]
     labels[hollow & zone(_AIRWAYS)] = _VALUE["airways"]
-    labels[body & ((zone(_BONES) & (hu > BONE_HU)) | (zone(_MARROW) & (hu > _FAT_HU)))] = _VALUE["bones"]
+    labels[body & ((zone(_BONES) & dense) | (zone(_MARROW) & (hu > _FAT_HU)))] = _VALUE["bones"]
     return body.astype(np.uint8), labels
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from .body import Cut
 from .frame import Frame
 from .morphology import close, components, distance_inside, fill_axial, grow, keep
 
@@ -28,11 +29,12 @@ class Air:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
-def find_air(frame: Frame, body: np.ndarray, midline: np.ndarray | None) -> Air:
+def find_air(frame: Frame, body: np.ndarray, midline: np.ndarray | None, cut: Cut) -> Air:
     """Lungs, airways and other gas of ``body``.
 
     ``midline`` is the x index of the spine at each z, None where no spine was
-    found. What is not certain stands in ``warnings``.
+    found; ``cut`` says where the field of view ends within the body. What is
+    not certain stands in ``warnings``.
     """
     air = (frame.hu < AIR_HU) & body
     lungs = _lung_like(frame, air)
@@ -41,7 +43,7 @@ def find_air(frame: Frame, body: np.ndarray, midline: np.ndarray | None) -> Air:
     if lungs.any():
         airways = _airways(frame, air, lungs, midline)
         lungs = _lung_like(frame, air & ~airways) if airways.any() else lungs
-    left, right = _sides(frame, lungs, body, midline, warnings)
+    left, right = _sides(frame, lungs, body, midline, cut, warnings)
     filled = close(left | right, 4.5, frame.spacing) if lungs.any() else lungs
     filled = (fill_axial(filled) if lungs.any() else filled) & body & ~airways & (frame.hu < 150)
     owner = _nearest(left, right)
@@ -49,9 +51,17 @@ def find_air(frame: Frame, body: np.ndarray, midline: np.ndarray | None) -> Air:
         left | (filled & (owner == 1)),
         right | (filled & (owner == 2)),
         airways,
-        air & ~filled & ~airways & ~lungs,
+        _gas(frame, air & ~filled & ~airways & ~lungs),
         warnings,
     )
+
+
+def _gas(frame: Frame, rest: np.ndarray) -> np.ndarray:
+    """Of the air that is neither lung nor airway what has a dark middle; the rest is partial volume."""
+    labels, counts = components(rest)
+    darkest = np.zeros(len(counts), np.float32)
+    np.minimum.at(darkest, labels[rest], frame.hu[rest])
+    return keep(labels, darkest < -700.0)
 
 
 def _lung_like(frame: Frame, air: np.ndarray) -> np.ndarray:
@@ -141,13 +151,14 @@ def _sides(
     lungs: np.ndarray,
     body: np.ndarray,
     midline: np.ndarray | None,
+    cut: Cut,
     warnings: list[dict[str, str]],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Left and right lung; pieces that touch in front or behind the mediastinum are parted."""
     nothing = np.zeros_like(lungs)
     if not lungs.any():
         return nothing, nothing
-    middle = _middle(frame, lungs, body, midline)
+    middle = midline if midline is not None else _middle(frame, body, cut)
     x = np.arange(lungs.shape[2])
     beyond = x[None, None, :] > middle[:, None, None]  # to the patient's left
     labels, counts = components(lungs)
@@ -158,12 +169,12 @@ def _sides(
     for label in np.flatnonzero((share > 0.15) & (share < 0.85) & (total > 0)):
         one, other = _part(labels == label, beyond, frame.spacing)
         left, right = left | one, right | other
-    if not (left.any() and right.any()) and midline is None:
+    if midline is None and (cut.left or cut.right or not (left.any() and right.any())):
         warnings.append(
             {
                 "code": "engine.side_not_verified",
-                "message": "Only one lung and no spine is in the scan; which side it is on was "
-                "taken from its place in the body. Side not verified.",
+                "message": "No spine is in the scan; which lung is the left one was taken from the "
+                "outline of the body. Side not verified.",
             }
         )
     return left, right
@@ -195,12 +206,19 @@ def _part(piece: np.ndarray, beyond: np.ndarray, spacing: float) -> tuple[np.nda
     return piece & beyond, piece & ~beyond
 
 
-def _middle(frame: Frame, lungs: np.ndarray, body: np.ndarray, midline: np.ndarray | None) -> np.ndarray:
-    """x index of the median plane at each z: the spine's, else the body's middle."""
-    if midline is not None:
-        return midline
-    span = np.flatnonzero((body & frame.inside).any(axis=(0, 1)))
-    return np.full(lungs.shape[0], (span[0] + span[-1]) / 2.0)
+def _middle(frame: Frame, body: np.ndarray, cut: Cut) -> np.ndarray:
+    """x index of the median plane at each z where there is no spine: the middle of the body.
+
+    Where one side is cut off and too little is left for a whole trunk, the
+    median plane is taken to be near the cut.
+    """
+    seen = body & frame.inside
+    span, depth = np.flatnonzero(seen.any(axis=(0, 1))), np.flatnonzero(seen.any(axis=(0, 2)))
+    middle = (span[0] + span[-1]) / 2.0
+    half_a_trunk = len(span) < 1.15 * len(depth)
+    if half_a_trunk and cut.left != cut.right:
+        middle = float(span[-1] if cut.left else span[0])
+    return np.full(body.shape[0], middle)
 
 
 def _nearest(left: np.ndarray, right: np.ndarray) -> np.ndarray:

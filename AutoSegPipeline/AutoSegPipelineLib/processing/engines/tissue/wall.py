@@ -10,7 +10,7 @@ from .morphology import close, components, distance_inside, fill_axial, grow, ke
 
 BONE_HU, _BONE_CORE_HU = 130.0, 220.0
 LEAN_HU = -30.0
-_WALL_MM = 14.0  # thickness of the muscle wall in front and at the sides
+_WALL_MM = 15.0  # thickness of the muscle wall in front and at the sides of a trunk of 450 cm²
 
 
 def find_bones(frame: Frame, body: np.ndarray) -> np.ndarray:
@@ -116,10 +116,12 @@ def find_muscle_zone(
     """
     areas = inner.sum(axis=(1, 2)) * frame.spacing**2
     area = float(np.median(areas[areas > 0])) if (areas > 0).any() else 0.0
-    if midline is None or area < 22000.0:
+    trunk = midline is not None and (area > 22000.0 or frame.volume_ml(air) > 30.0)
+    if not trunk or midline is None:
         limb = area < 45000.0 and not air.any() and _enclosed(frame, bones) < 20.0
         return inner.copy() if limb and bones.any() else None
-    zone = inner & (distance_inside(inner, frame.spacing) <= _WALL_MM)
+    thickness = _WALL_MM * float(np.clip(np.sqrt(area / 45000.0), 0.5, 1.2))
+    zone = inner & (distance_inside(inner, frame.spacing) <= thickness)
     x = np.arange(inner.shape[2])
     y = np.arange(inner.shape[1])
     back = _back(frame, bones, midline)
