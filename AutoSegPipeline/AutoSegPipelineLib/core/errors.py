@@ -36,7 +36,7 @@ CODES: dict[str, str] = {
         "assume_orientation=qform, or export it anew."
     ),
     "input.label_map": "This is a segmentation, not a scan; turn it into 3D with `autoseg export`.",
-    "input.not_labels": "Give a label map: whole numbers, 0 for background; a scan goes through `autoseg run`.",
+    "input.not_labels": "Give a label map, whole numbers with 0 for background; a scan is for `autoseg run`.",
     "input.own_output": "This is a result of this pipeline; it is not segmented again.",
     "input.too_large": "The scan is above the limit max_voxels; crop or resample it.",
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
@@ -52,7 +52,7 @@ CODES: dict[str, str] = {
     "dicom.uneven_slices": "The slices were brought to even distances; check fine detail against the source.",
     "dicom.gantry_tilt": "The volume was straightened; check fine detail against the source.",
     "dicom.several_stacks": "One series held several volumes; each became a case of its own.",
-    "dicom.conversion_failed": "The series could not be converted; look at the log for the converter's words.",
+    "dicom.conversion_failed": "The series could not be converted; the log has the converter's words.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
     "archive.corrupt": "The archive cannot be read; pack it again.",
     "archive.encrypted": "The archive has a password; pack it again without one.",

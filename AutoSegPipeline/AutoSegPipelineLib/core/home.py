@@ -93,9 +93,7 @@ class Home:
         """Raise where a rule about the places is broken; nothing is made."""
         self._check_nesting()
         if is_network(self.state):
-            raise PipelineError(
-                "environment.network_state", f"{self.state} lies on a network file system"
-            )
+            raise PipelineError("environment.network_state", f"{self.state} lies on a network file system")
 
     def create(self) -> None:
         """Make what is missing, private to the user; raise where a rule is broken."""

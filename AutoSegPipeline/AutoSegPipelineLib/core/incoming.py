@@ -53,7 +53,7 @@ class Intent:
     options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
     file_options: dict[str, Any] = field(default_factory=dict)  # layer of files beside the scan
     expect: str = "scan"  # or "segmentation"
-    labels: str | None = None  # staged name of a label table
+    labels: str | None = None  # path of the caller's label table
     files: list[IntentFile] = field(default_factory=list)
     consume: bool = False  # the sources belong to the inbox and go away
     container: bool = False  # a folder or archive that may hold several scans
@@ -63,6 +63,7 @@ class Intent:
     version: int = 1
     parent: str | None = None
     refusal: dict[str, str] | None = None  # decided at the door: taken only to be put away
+    union: list[list[str]] = field(default_factory=list)  # [path, staged name] of an earlier version's slices
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

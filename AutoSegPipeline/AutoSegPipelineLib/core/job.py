@@ -13,7 +13,18 @@ from .clock import rfc3339
 _JSON = ("options", "shape", "spacing", "times", "outputs", "warnings", "error", "staged")
 # Known to the pipeline alone: where files lie, how often it was tried, who asked to stop.
 _PRIVATE = frozenset(
-    {"staged", "out", "attempt", "vanished", "deaths", "not_before", "queued_at", "cancel", "content", "parent"}
+    {
+        "staged",
+        "out",
+        "attempt",
+        "vanished",
+        "deaths",
+        "not_before",
+        "queued_at",
+        "cancel",
+        "content",
+        "parent",
+    }
 )
 
 

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb smb2 smb3 smbfs afpfs webdav davfs fuse.davfs fuse.sshfs ncpfs 9p afs ceph "
-    "glusterfs fuse.glusterfs lustre gpfs beegfs".split()
-)
+    (
+        "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afpfs", "webdav", "davfs", "fuse.davfs",
+        "fuse.sshfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "fuse.glusterfs", "lustre", "gpfs", "beegfs",
+    )
+)  # fmt: skip
 
 
 def is_network(folder: Path) -> bool:

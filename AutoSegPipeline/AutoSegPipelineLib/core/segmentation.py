@@ -107,8 +107,7 @@ class Segmentation:
         for number, layer in enumerate(self.layers):
             if tuple(layer.shape) != self.grid.array_shape:
                 raise ValueError(
-                    f"layer {number} has shape {tuple(layer.shape)}, the grid says "
-                    f"{self.grid.array_shape}"
+                    f"layer {number} has shape {tuple(layer.shape)}, the grid says {self.grid.array_shape}"
                 )
         seen: set[tuple[int, int]] = set()
         names: set[str] = set()

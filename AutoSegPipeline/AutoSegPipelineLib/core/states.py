@@ -41,10 +41,10 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     SEGMENTING: frozenset({PREPARING, EXPORTING, PUBLISHING, QUEUED, FAILED, CANCELLED}),
     EXPORTING: frozenset({PUBLISHING, QUEUED, FAILED, CANCELLED}),
     PUBLISHING: frozenset({DONE, QUEUED, FAILED, CANCELLED}),
-    DONE: frozenset({QUEUED}),
+    DONE: frozenset({INSPECTING}),
     REFUSED: frozenset({INSPECTING}),
-    FAILED: frozenset({QUEUED, INSPECTING}),
-    CANCELLED: frozenset({QUEUED, INSPECTING}),
+    FAILED: frozenset({INSPECTING}),
+    CANCELLED: frozenset({INSPECTING}),
 }
 
 

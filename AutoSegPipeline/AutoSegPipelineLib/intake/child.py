@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from pathlib import Path
 from typing import Any, Callable
 
 from ..core.errors import PipelineError
@@ -46,11 +47,35 @@ def _inspect(args: dict[str, Any], check: Check) -> dict[str, Any]:
     return inspect(args, check)
 
 
+def _put_away(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .putting_away import put_away
+
+    folder = put_away(Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"]))
+    return {"folder": str(folder)}
+
+
+def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .putting_away import fetch_back
+
+    return {"id": fetch_back(Path(args["folder"]), Path(args["target"])).id}
+
+
+def _split(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .putting_away import link_files, move_files
+
+    link_files([(Path(source), Path(target)) for source, target in args.get("link", [])])
+    move_files([(Path(source), Path(target)) for source, target in args.get("move", [])])
+    return {}
+
+
 TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
     "examine": _examine,
     "copy": _copy,
     "hash": _hash,
     "inspect": _inspect,
+    "put_away": _put_away,
+    "fetch_back": _fetch_back,
+    "split": _split,
 }
 
 
@@ -88,7 +113,9 @@ def _answer(channel: ChildChannel, message: dict[str, Any]) -> None:
         text = traceback.format_exc()
         channel.send({"type": "log", "level": "error", "text": text[-8000:]})
         name = type(error).__name__
-        failure = PipelineError("pipeline.internal", f"The task {message.get('task')} failed: {name}: {error}"[:2000])
+        failure = PipelineError(
+            "pipeline.internal", f"The task {message.get('task')} failed: {name}: {error}"[:2000]
+        )
         channel.send({"type": "failed", "error": failure.to_dict()})
 
 

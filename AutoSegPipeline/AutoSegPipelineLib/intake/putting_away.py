@@ -64,9 +64,9 @@ def fetch_back(folder: Path, target: Path) -> Intent:
         intent = Intent.from_dict(read_json(folder / REASON)["intent"])
     except (OSError, ValueError, KeyError) as error:
         raise PipelineError("input.missing", f"the input was put away in {folder} and is gone") from error
-    missing = [item.original for item in intent.files if not (folder / _clear_of_ours(item.original)).exists()]
-    if missing:
-        raise PipelineError("input.missing", f"{missing[0]} is no longer in {folder}")
+    for item in intent.files:
+        if not (folder / _clear_of_ours(item.original)).exists():
+            raise PipelineError("input.missing", f"{item.original} is no longer in {folder}")
     (target / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
     for item in intent.files:
         place = target / "input" / item.name
@@ -124,3 +124,21 @@ def move_files(pairs: list[tuple[Path, Path]]) -> None:
         _move(source, target)
     for folder in {target.parent for _, target in pairs}:
         fsync_folder(folder)
+
+
+def link_files(pairs: list[tuple[Path, Path]]) -> None:
+    """Make each ``to`` another name of ``from`` (a copy where links cannot be); existing ones stay."""
+    for source, target in pairs:
+        if target.exists():
+            continue
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except FileNotFoundError as error:
+            gone = f"{source.name} of the earlier version is gone"
+            raise PipelineError("dicom.late_slices", gone) from error
+        except OSError:
+            part = target.with_name(target.name + ".part")
+            shutil.copyfile(source, part)
+            fsync_file(part)
+            os.replace(part, target)

@@ -30,7 +30,9 @@ class Stems:
             while True:
                 ending = "" if number == 1 else f"-{number}"
                 stem = wanted[: limit - len(ending)] + ending
-                if self._database.row("SELECT 1 FROM stems WHERE key = ?", (_key(stem),)) is None and free(stem):
+                if self._database.row("SELECT 1 FROM stems WHERE key = ?", (_key(stem),)) is None and free(
+                    stem
+                ):
                     self._database.execute("INSERT INTO stems VALUES (?, ?, ?)", (_key(stem), stem, job_id))
                     return stem
                 number += 1
@@ -130,7 +132,9 @@ class Cache:
             row = self._database.row("SELECT * FROM cache WHERE key = ? AND scope = ?", (key, scope))
             if row is None:
                 return None
-            self._database.execute("UPDATE cache SET used_at = ? WHERE key = ? AND scope = ?", (self._clock.now(), key, scope))
+            self._database.execute(
+                "UPDATE cache SET used_at = ? WHERE key = ? AND scope = ?", (self._clock.now(), key, scope)
+            )
             return _kept(row)
 
     def keep(self, kept: Kept) -> None:

@@ -1,8 +1,11 @@
-"""Rows of jobs: reading for everybody, writing for the pipeline alone."""
+"""Rows of jobs: reading for everybody, writing for the pipeline alone.
+
+``List`` and not ``list`` in annotations: the class has a method of that name.
+"""
 
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Any, Iterable, List
 
 from .. import states
 from ..clock import Clock
@@ -79,7 +82,9 @@ class Jobs:
             return Job.from_row(row)
         key = job_id.lower()
         usable = len(key) >= 4 and all(c in "0123456789abcdef" for c in key)
-        found = self._database.rows("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (key + "%",)) if usable else []
+        found = (
+            self._database.rows("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (key + "%",)) if usable else []
+        )
         if len(found) > 1:
             raise PipelineError("request.ambiguous_job", f"more than one job begins with {job_id}")
         if not found:
@@ -98,9 +103,10 @@ class Jobs:
         limit: int = -1,
         offset: int = 0,
         newest_first: bool = False,
-    ) -> list[Job]:
+    ) -> List[Job]:
         """Jobs by first arrival, or with ``since`` those changed after that revision."""
-        where, values = ["1"], []  # type: ignore[var-annotated]
+        where: List[str] = ["1"]
+        values: List[Any] = []
         if in_states is not None:
             wanted = list(in_states)
             where.append(f"state IN ({', '.join('?' for _ in wanted)})")
@@ -112,24 +118,24 @@ class Jobs:
         sql = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
         return [Job.from_row(row) for row in self._database.rows(sql, (*values, limit, offset))]
 
-    def deleted(self, since: int) -> list[str]:
+    def deleted(self, since: int) -> List[str]:
         """Ids deleted after revision ``since``."""
         rows = self._database.rows("SELECT id FROM tombstones WHERE revision > ? ORDER BY revision", (since,))
         return [str(row["id"]) for row in rows]
 
-    def children(self, job_id: str) -> list[Job]:
+    def children(self, job_id: str) -> List[Job]:
         """Jobs that came out of the same archive or folder as ``job_id``."""
         rows = self._database.rows("SELECT * FROM jobs WHERE parent = ? ORDER BY rowid", (job_id,))
         return [Job.from_row(row) for row in rows]
 
-    def of_series(self, series_key: str) -> list[Job]:
+    def of_series(self, series_key: str) -> List[Job]:
         """Every version of one DICOM series, oldest first."""
         sql = "SELECT * FROM jobs WHERE series_key = ? ORDER BY version, rowid"
         return [Job.from_row(row) for row in self._database.rows(sql, (series_key,))]
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state; every state is a key."""
-        found = {state: 0 for state in states.ALL}
+        found = dict.fromkeys(states.ALL, 0)
         for row in self._database.rows("SELECT state, COUNT(*) AS n FROM jobs GROUP BY state"):
             found[row["state"]] = int(row["n"])
         return found
@@ -142,4 +148,3 @@ class Jobs:
         )
         row = self._database.row(sql, (states.QUEUED, now, now, _AGING_SECONDS))
         return None if row is None else Job.from_row(row)
-

@@ -43,8 +43,7 @@ class Requests:
             "SELECT * FROM requests WHERE answer IS NULL ORDER BY id LIMIT ?", (limit,)
         )
         return [
-            Request(row["id"], row["kind"], row["job"], json.loads(row["args"]), row["by"])
-            for row in rows
+            Request(row["id"], row["kind"], row["job"], json.loads(row["args"]), row["by"]) for row in rows
         ]
 
     def answer(self, request_id: int, answer: dict[str, Any]) -> None:
@@ -74,3 +73,8 @@ class Requests:
                 "(SELECT COALESCE(MAX(id), 0) FROM requests) - ?",
                 (keep,),
             )
+
+    def forget_job(self, job_id: str) -> None:
+        """Remove the answered rows about ``job_id``."""
+        with self._database.transaction():
+            self._database.execute("DELETE FROM requests WHERE job = ? AND answer IS NOT NULL", (job_id,))

@@ -1,0 +1,1 @@
+"""The Qt event loop's side: watcher, child processes, scheduler, publishing, retention."""

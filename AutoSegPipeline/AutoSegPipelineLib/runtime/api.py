@@ -1,0 +1,224 @@
+"""The Python API, the same in Slicer's console and in plain Python.
+
+>>> job = segment_file("scan.nii.gz", "results", engine="tissue")        # one call
+>>> with AutoSeg("~/autoseg") as autoseg:                                # or a home of your own
+...     job = autoseg.wait(autoseg.submit("scan.nii.gz", quality="fast"))
+...     autoseg.results(job)["gltf"]
+
+Everything runs on the calling thread's Qt loop; :meth:`AutoSeg.wait` runs that
+loop, so a window stays alive meanwhile.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable
+
+from ..core import specs
+from ..core.clock import Clock, SystemClock
+from ..core.errors import PipelineError
+from ..core.events import Event, JobChanged
+from ..core.files import remove_tree
+from ..core.home import Home, default_root
+from ..core.job import Job
+from ..core.settings import Settings
+from . import qt
+from .pipeline import Pipeline
+from .wiring import make_pipeline
+
+Progress = Callable[[Job], None]
+
+
+class AutoSeg:
+    """A pipeline in this process. ``settings`` are names of the table of settings.
+
+    Raises ``environment.locked`` when another pipeline has the home. Used as a
+    context manager it starts and stops by itself.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        *,
+        inbox: str | Path | None = None,
+        results: str | Path | None = None,
+        state: str | Path | None = None,
+        what: str = "Python API",
+        **settings: Any,
+    ) -> None:
+        def path(given: str | Path | None) -> Path | None:
+            return None if given is None else Path(given)
+
+        self.application = qt.application()
+        self.home = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
+        self.settings = Settings.defaults(**{"watch": False, **settings})
+        self.pipeline: Pipeline = make_pipeline(self.home, self.settings, what=what)
+        self._throw_away: Path | None = None
+        self._door = "console"
+        self._out = ""
+
+    @classmethod
+    def throw_away(cls, output_folder: str | Path, *, door: str = "run", **settings: Any) -> AutoSeg:
+        """A private home that is gone after :meth:`stop`; results go to ``output_folder``."""
+        out = Path(output_folder).expanduser().absolute()
+        out.mkdir(parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix="autoseg-"))
+        try:
+            made = cls(private / "home", results=out, what=door, **{"cache_mb": 0, **settings})
+        except BaseException:
+            remove_tree(private)
+            raise
+        made._throw_away, made._door = private, door
+        return made
+
+    def start(self) -> AutoSeg:
+        """Take the home and begin; returns itself."""
+        self.pipeline.start()
+        self._run_until(lambda: self.pipeline.ready)
+        return self
+
+    def stop(self) -> None:
+        """End: running cases go back to the queue; returns when every child process is gone."""
+        done: list[bool] = []
+        self.pipeline.stop(lambda: done.append(True))
+        self._run_until(lambda: bool(done))
+        if self._throw_away is not None:
+            remove_tree(self._throw_away)
+
+    def __enter__(self) -> AutoSeg:
+        try:
+            return self.start()
+        except BaseException:
+            if self._throw_away is not None:
+                remove_tree(self._throw_away)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- jobs -----------------------------------------------------------------------------
+
+    def submit(self, path: str | Path, *, name: str = "", by: str = "", **options: Any) -> Job:
+        """Take a copy of the scan, DICOM folder or archive at ``path``; options as in the README.
+
+        Raises :class:`~..core.errors.PipelineError` for a missing path or a wrong option.
+        """
+        return self.pipeline.submit(path, options, door=self._door, name=name, by=by)
+
+    def export(
+        self, path: str | Path, *, labels: str | Path | None = None, name: str = "", **options: Any
+    ) -> Job:
+        """An existing segmentation to the result formats; ``labels`` is a table ``value,name[,color]``."""
+        table = None if labels is None else str(Path(labels).expanduser().absolute())
+        about = {"door": self._door, "name": name, "expect": "segmentation", "labels": table}
+        return self.pipeline.submit(path, options, **about)
+
+    def job(self, job: Job | str) -> Job:
+        """What the store says now; an id may be cut to a unique beginning."""
+        return self.pipeline.store.jobs.get(job if isinstance(job, str) else job.id)
+
+    def jobs(self) -> list[Job]:
+        """Every job, the oldest first."""
+        return self.pipeline.store.jobs.list()
+
+    def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
+        """Run the loop until the job, and every scan found in the same input, has ended.
+
+        ``progress(job)`` is called at each change. Raises ``TimeoutError`` after
+        ``timeout`` seconds; the job goes on.
+        """
+        job_id = self.job(job).id
+
+        def family() -> list[Job]:
+            return [self.job(job_id), *self.pipeline.store.jobs.children(job_id)]
+
+        def listen(event: Event) -> None:
+            if progress is not None and isinstance(event, JobChanged):
+                changed = self.pipeline.store.jobs.find(event.job_id)
+                if changed is not None and job_id in (changed.id, changed.parent):
+                    changed.progress, changed.message = event.progress, event.message
+                    progress(changed)
+
+        unsubscribe = self.pipeline.bus.subscribe(listen)
+        try:
+            if not self._run_until(lambda: all(one.ended for one in family()), timeout):
+                raise TimeoutError(f"job {job_id} has not ended after {timeout:g} s")
+        finally:
+            unsubscribe()
+        return self.job(job_id)
+
+    def family(self, job: Job | str) -> list[Job]:
+        """The job and those that came out of the same archive or folder."""
+        found = self.job(job)
+        return [found, *self.pipeline.store.jobs.children(found.id)]
+
+    def results(self, job: Job | str) -> dict[str, Path]:
+        """Path of each result file by its ending without the dot: ``gltf``, ``statistics.csv`` ..."""
+        found = self.job(job)
+        folder = Path(found.out) if found.out else self.home.results
+        names = [str(output["name"]) for output in found.outputs]
+        return {name[len(found.name) + 1 :]: folder / name for name in names}
+
+    def cancel(self, job: Job | str) -> Job:
+        """Stop a job that has not ended."""
+        return self.pipeline.cancel(self.job(job).id)
+
+    def retry(self, job: Job | str) -> Job:
+        """Run an ended job again; raises ``input.missing`` when its input was purged."""
+        found = self.job(job)
+        heard: list[PipelineError | None] = []
+        self.pipeline.retry(found.id, heard.append)
+        self._run_until(lambda: bool(heard))
+        if heard[0] is not None:
+            raise heard[0]
+        return self.job(found.id)
+
+    def purge(self, job: Job | str) -> None:
+        """Remove every trace of one ended case."""
+        self.pipeline.purge(self.job(job).id)
+
+    def _run_until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Serve events until ``done()``; False when ``timeout`` seconds passed before."""
+        clock: Clock = SystemClock()
+        until = None if timeout is None else clock.monotonic() + timeout
+        loop = qt.QEventLoop()
+        late: list[bool] = []
+
+        def look() -> None:
+            if done():
+                loop.quit()
+            elif until is not None and clock.monotonic() >= until:
+                late.append(True)
+                loop.quit()
+
+        if done():
+            return True
+        timer = qt.make_timer(10, look)
+        qt.run_loop(loop)
+        timer.stop()
+        return not late
+
+
+def segment_file(
+    path: str | Path,
+    output_folder: str | Path,
+    *,
+    progress: Progress | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> Job:
+    """Segment one scan and write its results into ``output_folder``; works while a pipeline runs.
+
+    ``options`` are case options (``engine``, ``quality``, ``formats`` ...) or
+    settings. The answer says in ``state`` and ``error`` how it ended; its
+    ``outputs`` are files of ``output_folder``. A folder or archive with several
+    scans writes all of them; the answer is the first.
+    """
+    settings = {name: value for name, value in options.items() if not specs.find(name, "segment_file").option}
+    case = {name: value for name, value in options.items() if name not in settings}
+    with AutoSeg.throw_away(output_folder, **settings) as autoseg:
+        return autoseg.wait(autoseg.submit(path, **case), timeout, progress)

@@ -1,0 +1,116 @@
+"""What happens to an input when its case has ended: spent, archived, put away, or fetched back."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, Callable
+
+from ..core import states
+from ..core.clock import rfc3339
+from ..core.errors import PipelineError
+from ..core.files import fsync_folder, remove_tree, write_json
+from ..core.incoming import folder_of
+from ..core.job import Job
+from ..core.steps import reached
+from .context import Context
+from .intake_client import IntakeClient
+
+log = logging.getLogger(__name__)
+
+# Doors whose caller still has the file; the staged copy is ours to throw away.
+THROWAWAY_DOORS = ("run", "export")
+
+
+class Disposal:
+    """Each method may be called again after a crash and then finishes what was begun."""
+
+    def __init__(self, context: Context, intake: IntakeClient) -> None:
+        self._context = context
+        self._intake = intake
+
+    def dispose(self, job: Job, then: Callable[[], None] | None = None) -> None:
+        """Clear ``state/incoming/<id>`` of an ended job."""
+        home = self._context.home
+        remove_tree(home.work / job.id)
+        folder = folder_of(home, job.id)
+        if not folder.exists():
+            return then() if then else None
+        if job.door in THROWAWAY_DOORS:
+            remove_tree(folder)
+            return then() if then else None
+        if job.state == states.DONE:
+            if self._context.settings["inputs"] == "archive":
+                return self._put_away(job, home.archive, then)
+            self.spend(job)
+            return then() if then else None
+        self._put_away(job, home.refused if job.state == states.REFUSED else home.failed, then)
+
+    def spend(self, job: Job) -> None:
+        """Keep the input for the grace, out of the way."""
+        home = self._context.home
+        folder, target = folder_of(home, job.id), home.spent / job.id
+        remove_tree(folder / "work")
+        write_json(folder / "spent.json", {"at": rfc3339(self._context.clock.now()), "job": job.id})
+        remove_tree(target)
+        os.rename(folder, target)
+        fsync_folder(home.spent)
+        reached("input spent")
+
+    def _put_away(self, job: Job, parent: Path, then: Callable[[], None] | None) -> None:
+        reason = {
+            "job": job.id,
+            "state": job.state,
+            "label": job.label,
+            "input": job.input,
+            "error": job.error,
+            "at": rfc3339(self._context.clock.now()),
+        }
+        args = {
+            "folder": str(folder_of(self._context.home, job.id)),
+            "parent": str(parent),
+            "name": job.name or job.staged.get("stem") or job.id[:8],
+            "reason": reason,
+        }
+
+        def moved(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            if error is not None:
+                log.error("the input of %s stays in %s: %s", job.id, args["folder"], error)
+            elif result is not None:
+                fresh = self._context.store.jobs.find(job.id)
+                if fresh is not None:
+                    fresh.staged["kept_at"] = result["folder"]
+                    self._context.store.jobs.save(fresh)
+            if then:
+                then()
+
+        self._intake.ask("put_away", args, moved)
+
+    def fetch_back(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
+        """Bring the input back to ``state/incoming/<id>`` so that the job can run again."""
+        home = self._context.home
+        folder, spent = folder_of(home, job.id), home.spent / job.id
+        kept = job.staged.get("kept_at")
+        if folder.exists():
+            return then(None)
+        if spent.exists():
+            (spent / "spent.json").unlink(missing_ok=True)
+            os.rename(spent, folder)
+            fsync_folder(home.incoming)
+            return then(None)
+        if not kept:
+            return then(PipelineError("input.missing", f"the input of {job.label} was purged; drop it again"))
+
+        def fetched(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            then(error)
+
+        self._intake.ask("fetch_back", {"folder": kept, "target": str(folder)}, fetched)
+
+    def forget(self, job: Job) -> None:
+        """Remove every copy of the input that the pipeline has."""
+        home = self._context.home
+        for folder in (folder_of(home, job.id), home.spent / job.id, home.work / job.id):
+            remove_tree(folder)
+        if job.staged.get("kept_at"):
+            remove_tree(Path(str(job.staged["kept_at"])))

@@ -1,0 +1,275 @@
+"""Where bytes become jobs. The order of the steps is what makes that nothing is lost or taken twice.
+
+(1) ``intent.json``, fsynced; (2) the row, ``receiving``; (3) the bytes move;
+(4) row ``inspecting``: only now is the input accepted; (5) a copied source goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections import deque
+from pathlib import Path
+from typing import Any, Callable
+
+from ..core import incoming, states
+from ..core.errors import PipelineError
+from ..core.files import fsync_folder, is_sharing_violation, remove_tree, same_disk
+from ..core.home import Home
+from ..core.incoming import Intent, folder_of, input_of
+from ..core.job import Job
+from ..core.steps import reached
+from ..core.store.books import Consumed
+from .context import Conditions, Context, disk_is_full
+from .intake_client import IntakeClient
+
+log = logging.getLogger(__name__)
+Accepted = Callable[[Job], None]
+
+
+class Doors:
+    """Takes intents of every door to the state ``inspecting``, then calls ``accepted(job)``."""
+
+    def __init__(
+        self,
+        context: Context,
+        conditions: Conditions,
+        intake: IntakeClient,
+        accepted: Accepted,
+        put_back: Callable[[list[str]], None] = lambda paths: None,
+    ) -> None:
+        self._context = context
+        self._conditions = conditions
+        self._intake = intake
+        self._accepted = accepted
+        self._put_back = put_back
+        self.waiting: deque[Intent] = deque()  # of the inbox, not yet begun
+        self.paused_copies: list[Intent] = []  # wait for the disk
+
+    # --- the caller keeps the source ----------------------------------------------------
+
+    def submit(self, intent: Intent) -> Job:
+        """Begin to copy; the job is ``receiving`` and goes on by itself."""
+        self._conditions.durably(lambda: incoming.write_intent(self._context.home, intent))
+        reached("intent written")
+        job = self._add_row(intent)
+        self._copy(job, intent)
+        return job
+
+    def adopt(self, job_id: str) -> Job:
+        """Make the row of bytes that another process has staged whole; again is fine."""
+        found = self._context.store.jobs.find(job_id)
+        if found is not None:
+            return found
+        intent = incoming.read_intent(folder_of(self._context.home, job_id))
+        if intent is None or intent.id != job_id:
+            raise PipelineError("request.unknown_job", f"nothing complete was staged as {job_id}")
+        job = self._add_row(intent)
+        self.accept(job, intent)
+        return job
+
+    def _add_row(self, intent: Intent) -> Job:
+        job = job_of(intent)
+        self._conditions.durably(lambda: self._context.store.jobs.add(job))
+        reached("row receiving")
+        self._context.tell(job)
+        return job
+
+    # --- the inbox ------------------------------------------------------------------------
+
+    def take_some(self, until: float) -> None:
+        """Stage waiting inbox intents until the monotonic time ``until``; one transaction per step."""
+        batch: list[Intent] = []
+        try:
+            while self.waiting and (not batch or self._context.clock.monotonic() < until):
+                intent = self.waiting.popleft()
+                batch.append(intent)
+                incoming.write_intent(self._context.home, intent)
+                reached("intent written")
+            jobs = [job_of(intent) for intent in batch]
+            with self._context.store.transaction():
+                for job in jobs:
+                    self._context.store.jobs.add(job)
+            reached("row receiving")
+        except (OSError, sqlite3.OperationalError) as error:
+            self._undo(batch, error)
+            return
+        moved = [pair for pair in zip(jobs, batch) if self._move(*pair)]
+        self._accept_all(moved)
+
+    def _undo(self, batch: list[Intent], error: Exception) -> None:
+        """Nothing has moved: the files stay in the inbox and are seen again."""
+        for intent in batch:
+            remove_tree(folder_of(self._context.home, intent.id))
+            self._put_back([str(item.source) for item in intent.files])
+        if not disk_is_full(error):
+            raise error
+        self._conditions.disk_was_full()
+
+    def _move(self, job: Job, intent: Intent) -> bool:
+        """Rename the sources into ``input/``; False where it goes on later or not at all."""
+        self._context.tell(job)
+        if not intent.consume or not all(self._on_same_disk(item.source) for item in intent.files):
+            self._copy(job, intent)
+            return False
+        target = input_of(self._context.home, job.id)
+        for item in intent.files:
+            try:
+                self._rename(item, target)
+            except OSError as error:
+                self._give_back(job, intent, error)
+                return False
+        fsync_folder(target)
+        reached("input moved")
+        return True
+
+    def _on_same_disk(self, source: str | None) -> bool:
+        try:
+            return same_disk(Path(str(source)).parent, self._context.home.incoming)
+        except OSError:
+            return True  # let the rename say what is wrong
+
+    def _rename(self, item: incoming.IntentFile, target: Path) -> None:
+        place = target / item.name
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.rename(str(item.source), place)
+        found = os.stat(place)
+        if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
+            raise OSError(0, "changed while it was taken", str(item.source))
+
+    def _give_back(self, job: Job, intent: Intent, error: OSError) -> None:
+        """A file vanished, is in use or changed: all go back to the inbox, the row is dropped."""
+        log.info("not taken yet: %s: %s", error.filename, error.strerror)
+        if not give_back(self._context.home, intent):
+            self.refuse(job, PipelineError("input.changed", f"{job.input} changed while it was taken in"))
+            return
+        self._context.store.jobs.delete(job.id)
+        remove_tree(folder_of(self._context.home, job.id))
+        self._put_back([str(item.source) for item in intent.files])
+        if not is_sharing_violation(error) and error.errno not in (0, 2, None):
+            raise error
+
+    # --- both ---------------------------------------------------------------------------
+
+    def _copy(self, job: Job, intent: Intent) -> None:
+        target = input_of(self._context.home, job.id)
+        pairs = [[item.source, str(target / item.name)] for item in intent.files if item.source]
+
+        def copied(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            fresh = self._context.store.jobs.find(job.id)
+            if fresh is None or fresh.state != states.RECEIVING:
+                return
+            if error is None:
+                reached("input moved")
+                self.accept(fresh, intent)
+            elif error.is_environment:
+                # Nothing was accepted: an inbox file is seen again; a caller's copy is tried again.
+                self._conditions.pause(error.code, error.message)
+                self._later(fresh, intent)
+            else:
+                self.refuse(fresh, error)
+
+        folder = str(folder_of(self._context.home, job.id))
+        self._intake.ask("copy", {"pairs": pairs, "work": folder}, copied, job.id)
+
+    def _later(self, job: Job, intent: Intent) -> None:
+        if intent.consume:
+            self._context.store.jobs.delete(job.id)
+            remove_tree(folder_of(self._context.home, job.id))
+            self._put_back([str(item.source) for item in intent.files])
+        else:
+            self.paused_copies.append(intent)
+
+    def copy_again(self, job: Job, intent: Intent) -> None:
+        """Go on with a copy that a crash cut off; what is whole is not copied twice."""
+        self._copy(job, intent)
+
+    def resume(self) -> None:
+        """Begin again what waited for the surroundings."""
+        waiting, self.paused_copies = self.paused_copies, []
+        for intent in waiting:
+            job = self._context.store.jobs.find(intent.id)
+            if job is not None and job.state == states.RECEIVING:
+                self._copy(job, intent)
+
+    def accept(self, job: Job, intent: Intent) -> None:
+        """The bytes are here and durable."""
+        self._accept_all([(job, intent)])
+
+    def _accept_all(self, pairs: list[tuple[Job, Intent]]) -> None:
+        def write() -> None:
+            with self._context.store.transaction():
+                for job, intent in pairs:
+                    if job.state == states.RECEIVING:
+                        self._context.store.jobs.enter(job, states.INSPECTING)
+                    self._note(intent)
+
+        self._conditions.durably(write)
+        reached("row inspecting")
+        for job, intent in pairs:
+            self._remove_sources(intent)
+            self._context.tell(job)
+            self._accepted(job)
+
+    def _note(self, intent: Intent) -> None:
+        """A file that is still in the inbox must not be taken a second time."""
+        for item in intent.files:
+            if intent.door == "inbox" and item.source and os.path.lexists(item.source):
+                self._context.store.ledger.note(
+                    Consumed(item.source, item.size, item.mtime_ns, "", intent.id)
+                )
+
+    def _remove_sources(self, intent: Intent) -> None:
+        """Remove inbox files that were copied; one that cannot go stays and stands in the ledger."""
+        if not intent.consume:
+            return
+        for item in intent.files:
+            if not item.source or not os.path.lexists(item.source):
+                continue
+            try:
+                found = os.stat(item.source)
+                if (found.st_size, found.st_mtime_ns) == (item.size, item.mtime_ns):
+                    os.unlink(item.source)
+                    self._context.store.ledger.forget(item.source)
+            except OSError as error:
+                log.warning("%s stays in the inbox: %s", item.source, error.strerror)
+        reached("source removed")
+
+    def refuse(self, job: Job, error: PipelineError) -> None:
+        """The bytes could not be had: the row says why."""
+        job.error = error.to_dict()
+        self._context.enter(job, states.REFUSED, error.message)
+        remove_tree(folder_of(self._context.home, job.id))
+
+
+def job_of(intent: Intent) -> Job:
+    """The first row of an intent."""
+    return Job(
+        id=intent.id,
+        label=intent.label,
+        input=intent.input,
+        door=intent.door,
+        submitted_by=intent.by,
+        priority=int(intent.options.get("priority", intent.file_options.get("priority", 50))),
+        series_key=intent.series_key,
+        supersedes=intent.supersedes,
+        version=intent.version,
+        out=intent.out,
+        parent=intent.parent,
+    )
+
+
+def give_back(home: Home, intent: Intent) -> bool:
+    """Rename staged files back to the inbox; False where a new file is in their place."""
+    whole = True
+    for item in intent.files:
+        staged = input_of(home, intent.id) / item.name
+        if not staged.exists() or not item.source:
+            continue
+        if os.path.lexists(item.source):
+            whole = False
+            continue
+        os.makedirs(os.path.dirname(item.source), exist_ok=True)
+        os.rename(staged, item.source)
+    return whole

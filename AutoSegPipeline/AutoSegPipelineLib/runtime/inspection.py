@@ -1,0 +1,286 @@
+"""From staged bytes to a queued case, or to a refusal; one input may hold several cases."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import uuid
+from pathlib import Path
+from typing import Any, Callable
+
+from ..core import incoming, specs, states
+from ..core.errors import PipelineError, from_dict
+from ..core.files import read_json, write_json
+from ..core.incoming import Intent, folder_of
+from ..core.job import Job
+from ..core.settings import resolve_options
+from ..core.steps import reached
+from .context import Conditions, Context
+from .disposal import Disposal
+from .intake_client import IntakeClient
+from .publisher import Publisher
+
+log = logging.getLogger(__name__)
+SPLIT = "split.json"
+_LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
+
+
+class Inspection:
+    """Asks the intake child what was staged and writes the outcome into the rows."""
+
+    def __init__(
+        self,
+        context: Context,
+        conditions: Conditions,
+        intake: IntakeClient,
+        publisher: Publisher,
+        disposal: Disposal,
+        queued: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._conditions = conditions
+        self._intake = intake
+        self._publisher = publisher
+        self._disposal = disposal
+        self._queued = queued
+
+    def inspect(self, job: Job) -> None:
+        """Begin; the job goes on to ``queued`` or ``refused`` by itself."""
+        home = self._context.home
+        folder = folder_of(home, job.id)
+        intent = incoming.read_intent(folder)
+        if intent is None:
+            gone = PipelineError("input.missing", f"what was staged of {job.label} is gone")
+            return self._refuse(job, gone)
+        if intent.refusal is not None:
+            return self._refuse(job, from_dict(intent.refusal))
+        if (folder / SPLIT).exists():
+            return self._split(job, intent, read_json(folder / SPLIT))
+        if intent.union:
+            return self._unite(job, intent)
+        self._ask(job, intent)
+
+    def _unite(self, job: Job, intent: Intent) -> None:
+        """Bring the slices of the earlier version beside the new ones, then inspect all of them."""
+        target = folder_of(self._context.home, job.id) / "input"
+        pairs = [[path, str(target / name)] for path, name in intent.union]
+
+        def united(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            fresh = self._context.store.jobs.find(job.id)
+            if fresh is None or fresh.state != states.INSPECTING:
+                return
+            if error is not None:
+                self._refuse(fresh, error)
+            else:
+                self._ask(fresh, intent)
+
+        self._intake.ask("split", {"link": pairs}, united, job.id)
+
+    def _ask(self, job: Job, intent: Intent) -> None:
+        folder = folder_of(self._context.home, job.id)
+        args = {
+            "folder": str(folder / "input"),
+            "work": str(folder / "work"),
+            "options": self._options(intent),
+            "expect": intent.expect,
+            "limits": {name: self._context.settings[name] for name in _LIMITS},
+            "names": {
+                **{item.name: item.original for item in intent.files},
+                **{name: Path(path).name for path, name in intent.union},
+            },
+            "label": intent.label,
+            "name": intent.name,
+            "key": self.secret(),
+        }
+        self._intake.ask("inspect", args, lambda r, e: self._answered(job.id, intent, r, e), job.id)
+
+    def secret(self) -> str:
+        """The key with which series UIDs are hashed, made once per home."""
+        found = self._context.store.meta.get("secret")
+        if found is None:
+            found = uuid.uuid4().hex
+            self._context.store.meta.set("secret", found)
+        return str(found)
+
+    def series_key(self, series_uid: str) -> str:
+        """A keyed hash of a series instance UID, which itself could lead back to the patient."""
+        return hmac.new(self.secret().encode(), series_uid.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _options(self, intent: Intent, beside: dict[str, Any] | None = None) -> dict[str, Any]:
+        return resolve_options(self._context.settings, intent.options, beside or {}, intent.file_options)
+
+    def _answered(
+        self, job_id: str, intent: Intent, result: dict[str, Any] | None, error: PipelineError | None
+    ) -> None:
+        job = self._context.store.jobs.find(job_id)
+        if job is None or job.state != states.INSPECTING:
+            return
+        if error is not None:
+            if error.is_environment:
+                self._conditions.pause(error.code, error.message)
+                return  # the row stays `inspecting`; the pipeline inspects it again on resume
+            self._refuse(job, error)
+            return
+        assert result is not None
+        parts = [{"case": case} for case in result["cases"]]
+        parts += [{"refusal": refusal} for refusal in result["refusals"]]
+        if not parts:
+            self._refuse(job, PipelineError("input.nothing_inside", f"{job.label} holds no scan"))
+        elif len(parts) == 1:
+            with self._context.store.transaction():
+                self._outcome(job, intent, parts[0])
+            self._tell(job)
+        else:
+            for part in parts:
+                part["id"] = uuid.uuid4().hex
+            parts[0]["id"] = job.id
+            plan = {"parts": parts}
+            self._conditions.durably(lambda: write_json(folder_of(self._context.home, job.id) / SPLIT, plan))
+            self._split(job, intent, plan)
+
+    # --- several cases in one input -----------------------------------------------------
+
+    def _split(self, job: Job, intent: Intent, plan: dict[str, Any]) -> None:
+        """Give every other case a folder and a row of its own; begun anew after a crash."""
+        home = self._context.home
+        link: list[list[str]] = []
+        move: list[list[str]] = []
+        intents = {}
+        for part in plan["parts"][1:]:
+            own = self._part_intent(intent, part)
+            incoming.write_intent(home, own)
+            intents[own.id] = own
+            source, target = folder_of(home, job.id), folder_of(home, own.id)
+            link += [[str(source / "input" / f.name), str(target / "input" / f.name)] for f in own.files]
+            product = self._product(job, part)
+            if product is not None:
+                move.append([str(product), str(target / "work" / product.name)])
+
+        def moved(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            fresh = self._context.store.jobs.find(job.id)
+            if fresh is None or fresh.state != states.INSPECTING:
+                return
+            if error is not None:
+                log.error("splitting %s: %s", job.id, error)
+                self._conditions.pause("environment.home_unwritable", error.message)
+                return
+            self._write_split(fresh, intent, plan["parts"], intents)
+
+        self._intake.ask("split", {"link": link, "move": move}, moved, job.id)
+
+    def _part_intent(self, intent: Intent, part: dict[str, Any]) -> Intent:
+        found = part.get("case") or part["refusal"]
+        files = set(found.get("files", []))
+        own = [item for item in intent.files if item.name in files]
+        changed = {**intent.to_dict(), "id": part["id"], "parent": intent.id, "files": [], "container": False}
+        result = Intent.from_dict({**changed, "label": found.get("label") or intent.label})
+        result.files = own
+        return result
+
+    def _product(self, job: Job, part: dict[str, Any]) -> Path | None:
+        """The folder below ``work/`` that holds the volume of this case."""
+        return Path(part["case"]["path"]).parent if "case" in part else None
+
+    def _write_split(
+        self, job: Job, intent: Intent, parts: list[dict[str, Any]], intents: dict[str, Intent]
+    ) -> None:
+        rows = [job]
+        with self._context.store.transaction():
+            for part in parts[1:]:
+                row = self._context.store.jobs.find(part["id"])
+                if row is None:
+                    own = intents[part["id"]]
+                    row = Job(
+                        id=own.id, label=own.label, input=intent.input, door=intent.door,
+                        submitted_by=intent.by, out=intent.out, parent=job.id, state=states.INSPECTING,
+                        priority=job.priority,
+                    )  # fmt: skip
+                    self._context.store.jobs.add(row)
+                rows.append(row)
+                self._outcome(row, intent, self._moved(job, part))
+            self._outcome(job, intent, parts[0])
+        self._keep_own(job, intent, parts[0])
+        (folder_of(self._context.home, job.id) / SPLIT).unlink(missing_ok=True)
+        for row in rows:
+            self._tell(row)
+
+    def _moved(self, job: Job, part: dict[str, Any]) -> dict[str, Any]:
+        if "case" not in part:
+            return part
+        path = Path(part["case"]["path"])
+        place = folder_of(self._context.home, part["id"]) / "work" / path.parent.name / path.name
+        return {**part, "case": {**part["case"], "path": str(place)}}
+
+    def _keep_own(self, job: Job, intent: Intent, part: dict[str, Any]) -> None:
+        """What went to the other cases leaves this one's folder; the intent says what is left."""
+        own = set((part.get("case") or part["refusal"]).get("files", []))
+        for item in intent.files:
+            if item.name not in own:
+                (folder_of(self._context.home, job.id) / "input" / item.name).unlink(missing_ok=True)
+        intent.files = [item for item in intent.files if item.name in own]
+        incoming.write_intent(self._context.home, intent)
+
+    # --- one outcome --------------------------------------------------------------------
+
+    def _outcome(self, job: Job, intent: Intent, part: dict[str, Any]) -> None:
+        if "refusal" in part:
+            refusal = part["refusal"]
+            job.label = refusal.get("label") or job.label
+            job.staged = {"stem": refusal.get("stem", "")}
+            self._write_refusal(job, from_dict(refusal["error"]))
+            return
+        case = part["case"]
+        try:
+            beside = self._beside(case.get("options_file"))
+        except PipelineError as error:
+            job.staged = {"stem": case["stem"]}
+            self._write_refusal(job, error)
+            return
+        job.options = self._options(intent, beside)
+        job.priority = int(job.options["priority"])
+        job.label = case.get("label") or job.label
+        job.modality, job.shape, job.spacing = case["modality"], case["shape"], case["spacing"]
+        if job.series_key is None and case.get("series_key"):
+            job.series_key = self.series_key(case["series_key"])
+        job.content = case["sha256"]
+        job.warnings = list(case["warnings"])
+        folder = folder_of(self._context.home, job.id)
+        job.staged = {
+            "kind": case["kind"],
+            "path": Path(case["path"]).relative_to(folder).as_posix(),
+            "affine": case["affine"],
+            "format": case["format"],
+            "facts": case["facts"],
+            "labels": intent.labels,
+        }
+        job.name = self._publisher.reserve(job, intent.name or case["stem"])
+        job.error = None
+        job.progress = 0.0
+        job.message = ""
+        self._context.store.jobs.enter(job, states.QUEUED)
+        reached("row queued")
+
+    def _beside(self, options_file: str | None) -> dict[str, Any]:
+        if not options_file:
+            return {}
+        try:
+            return specs.parse_options(read_json(Path(options_file)), Path(options_file).name)
+        except (OSError, ValueError) as error:
+            raise PipelineError("options.unreadable", f"{Path(options_file).name}: {error}") from error
+
+    def _write_refusal(self, job: Job, error: PipelineError) -> None:
+        job.error = error.to_dict()
+        job.message = error.message
+        self._context.store.jobs.enter(job, states.REFUSED)
+
+    def _refuse(self, job: Job, error: PipelineError) -> None:
+        self._write_refusal(job, error)
+        self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        self._context.tell(job)
+        if job.state == states.REFUSED:
+            self._disposal.dispose(job)
+        else:
+            self._queued()

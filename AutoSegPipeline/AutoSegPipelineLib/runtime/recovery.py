@@ -1,0 +1,149 @@
+"""What a new start makes of what the last one left: every intent and row comes to a known place."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Callable, Iterator
+
+from ..core import incoming, states
+from ..core.errors import PipelineError
+from ..core.files import fsync_folder, remove_tree
+from ..core.home import Home
+from ..core.incoming import Intent, folder_of, input_of
+from ..core.job import Job
+from .context import Context
+from .disposal import Disposal
+from .doors import Doors
+from .inspection import SPLIT, Inspection
+from .scheduler import DEATHS_LIMIT
+
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Runs once, before anything new is taken, in steps small enough for the event loop."""
+
+    def __init__(
+        self,
+        context: Context,
+        doors: Doors,
+        inspection: Inspection,
+        disposal: Disposal,
+        finish: Callable[[Job], None],
+    ) -> None:
+        self._context = context
+        self._doors = doors
+        self._inspection = inspection
+        self._disposal = disposal
+        self._finish = finish
+
+    def steps(self) -> Iterator[None]:
+        """Each step leaves everything consistent."""
+        yield from self._sweep()
+        yield from self._running()
+        yield from self._receiving()
+        for job in self._context.store.jobs.list([states.INSPECTING]):
+            self._inspection.inspect(job)
+            yield
+        yield from self._folders()
+
+    def _sweep(self) -> Iterator[None]:
+        home = self._context.home
+        for name in incoming.sweep_parts(home):
+            log.warning("removed %s, which was never staged whole", name)
+        publishing = {job.id for job in self._context.store.jobs.list([states.PUBLISHING])}
+        if not publishing:
+            for folder in home.work.iterdir():
+                remove_tree(folder)
+                yield
+        for folder in _publish_folders(home.results):
+            if folder.name[len(".publish-") :] not in publishing:
+                remove_tree(folder)
+                yield
+
+    def _running(self) -> Iterator[None]:
+        for job in self._context.store.jobs.list(states.RUNNING):
+            if job.state == states.PUBLISHING:
+                self._finish(job)
+            else:
+                self._died(job)
+            yield
+
+    def _died(self, job: Job) -> None:
+        job.deaths += 1
+        job.progress, job.eta_s = 0.0, None
+        if job.deaths >= DEATHS_LIMIT:
+            error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")
+            job.error = error.to_dict()
+            self._context.enter(job, states.FAILED, error.message)
+            self._disposal.dispose(job)
+        else:
+            self._context.enter(job, states.QUEUED, "The pipeline ended during this case; tried again.")
+
+    def _receiving(self) -> Iterator[None]:
+        for job in self._context.store.jobs.list([states.RECEIVING]):
+            intent = incoming.read_intent(folder_of(self._context.home, job.id))
+            if intent is None:
+                self._doors.refuse(job, PipelineError("input.missing", f"{job.input} was not taken in whole"))
+            elif _is_whole(self._context.home, intent):
+                fsync_folder(input_of(self._context.home, job.id))
+                self._doors.accept(job, intent)
+            elif intent.consume:
+                self._undo(intent)
+                self._context.store.jobs.delete(job.id)
+            elif all(item.source and os.path.exists(item.source) for item in intent.files):
+                self._doors.copy_again(job, intent)
+            else:
+                self._doors.refuse(job, PipelineError("input.missing", f"{job.input} is gone"))
+            yield
+
+    def _undo(self, intent: Intent) -> None:
+        """Bring staged files of a half-moved input back to the inbox, where they are seen again."""
+        home = self._context.home
+        for item in intent.files:
+            staged = input_of(home, intent.id) / item.name
+            if not staged.exists() or not item.source:
+                continue
+            source = Path(item.source)
+            if not os.path.lexists(source):
+                source.parent.mkdir(parents=True, exist_ok=True)
+                os.rename(staged, source)
+            elif source.stat().st_size != item.size or source.stat().st_mtime_ns != item.mtime_ns:
+                # Another file has taken the name meanwhile; both are wanted.
+                os.rename(staged, source.with_name(f"{intent.id[:8]}-{source.name}"))
+        remove_tree(folder_of(home, intent.id))
+
+    def _folders(self) -> Iterator[None]:
+        """Intents without a row, and folders of jobs that ended."""
+        home = self._context.home
+        for folder in sorted(home.incoming.iterdir()):
+            yield
+            if folder.suffix == ".part" or not folder.is_dir():
+                continue
+            job = self._context.store.jobs.find(folder.name)
+            intent = incoming.read_intent(folder)
+            if job is not None:
+                if job.ended:
+                    self._disposal.dispose(job)
+            elif intent is None:
+                # The intent is the first thing that is written whole; without it nothing was moved.
+                remove_tree(folder)
+            elif intent.parent and (folder_of(home, intent.parent) / SPLIT).exists():
+                continue
+            elif intent.files and _is_whole(home, intent):
+                self._doors.adopt(intent.id)
+            else:
+                self._undo(intent)
+
+
+def _is_whole(home: Home, intent: Intent) -> bool:
+    return all((input_of(home, intent.id) / item.name).exists() for item in intent.files)
+
+
+def _publish_folders(results: Path) -> list[Path]:
+    try:
+        return list(results.glob(".publish-*"))
+    except OSError:
+        return []

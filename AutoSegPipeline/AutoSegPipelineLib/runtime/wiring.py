@@ -1,0 +1,52 @@
+"""Names the concrete classes: real child processes and the system's clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.clock import SystemClock
+from ..core.home import Home
+from ..core.settings import Settings
+from .children import Child, child_environment, intake_command, worker_command
+from .pipeline import Pipeline, Spawns
+
+
+def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
+    """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``."""
+
+    def environment(name: str) -> dict[str, str]:
+        folder = home.work / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return child_environment(folder)
+
+    def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
+        return Child(
+            worker_command(worker_python),
+            environment("worker"),
+            on_message,
+            on_log,
+            on_end,
+            SystemClock(),
+            hung_seconds=settings["hung_minutes"] * 60,
+            on_hung=on_hung,
+        )
+
+    def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
+        return Child(
+            intake_command(),
+            environment("intake"),
+            on_message,
+            on_log,
+            on_end,
+            SystemClock(),
+            hung_seconds=settings["hung_minutes"] * 60,
+        )
+
+    return Spawns(worker, intake)
+
+
+def make_pipeline(
+    home: Home, settings: Settings, *, what: str = "serve", worker_python: str | None = None
+) -> Pipeline:
+    """The pipeline of ``home`` with real processes."""
+    return Pipeline(home, settings, real_spawns(home, settings, worker_python), what=what)
