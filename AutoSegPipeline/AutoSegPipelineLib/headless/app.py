@@ -6,13 +6,12 @@ import logging
 import os
 from typing import Any, Callable, Protocol
 
-from ..core.clock import SystemClock
 from ..core.events import Event
 from ..core.home import Home
 from ..core.settings import Settings
 from ..runtime import qt
 from ..runtime.logs import log_to, stop_logging
-from ..runtime.pipeline import Pipeline
+from ..runtime.wiring import make_pipeline
 from .display import Display
 from .narrator import Narrator
 from .signals import Signals
@@ -69,12 +68,16 @@ class Host:
         self._stopping = False
         self._timers: list[Any] = []
         self._application = qt.application()
-        self.pipeline = Pipeline(home, settings, clock=SystemClock(), what=what)
+        self.pipeline = make_pipeline(home, settings, what=what)
         self._make_display = display
         self._task: Task = Serving()
 
     def run(self, task: Task) -> int:
-        """Start, serve, stop; the exit code. Raises what :meth:`Pipeline.start` raises."""
+        """Start, serve, stop; the exit code.
+
+        Raises ``environment.*`` where the home cannot be used, among them
+        ``environment.locked`` when another pipeline has it.
+        """
         self._task = task
         self.home.create()
         logs = log_to(self.home.logs, self.settings["log_mb"], self.settings["log_files"])
@@ -92,13 +95,12 @@ class Host:
         self._display = self._make_display(self.narrator)
         signals = Signals(self._signal)
         self._display.start()
-        timer = qt.make_timer(_REFRESH_MS, self._refresh)
+        self._timers.append(qt.make_timer(_REFRESH_MS, self._refresh))
         try:
             self.later(lambda: self._task.begin(self))
             qt.run_loop(self._application)
         finally:
-            for running in (timer, *self._timers):
-                running.stop()
+            self._stop_timers()
             self._display.close()
             signals.close()
             if mirror is not None:
@@ -129,23 +131,36 @@ class Host:
             return
         self._stopping = True
         self._code = code
-        self.pipeline.stop(self._application.quit)
+        self.pipeline.stop(self._leave)
+
+    def _leave(self) -> None:
+        # The store is closed: nothing may look into it any more.
+        self._stop_timers()
+        self._application.quit()
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.stop()
 
     def _signal(self, name: str) -> None:
         self._heard += 1
         log.warning("%s", name)
         if self._heard == 1:
-            self.narrator.say("stopping; once more to stop at once")
+            self.narrator.say("stopping; Ctrl+C once more stops at once")
             self._refresh()
             self._guarded(lambda: self._task.interrupted(self))
             return
         # Nothing is lost: the store is durable and the children end with their standard input.
         self._display.close()
+        self.pipeline.stop()  # the second call kills the children
         self._task.abandoned(self)
         logging.shutdown()
         os._exit(130)
 
     def _refresh(self) -> None:
+        if self.pipeline.stopped:  # `autoseg stop` asked for it
+            self._leave()
+            return
         try:
             self._display.refresh()
         except (OSError, ValueError):

@@ -13,9 +13,9 @@ from typing import Any, Iterator
 
 from ..core import states
 from ..core.errors import PipelineError
-from ..core.events import Event, JobEnded, PipelinePaused, PipelineResumed
-from ..core.files import remove_tree
-from ..core.home import Home
+from ..core.events import Event, JobChanged, JobEnded, PipelinePaused, PipelineResumed
+from ..core.files import contained, remove_tree
+from ..core.home import Home, default_root
 from ..core.job import Job
 from .app import Host
 from .session import job_document, user_name
@@ -28,11 +28,19 @@ _CHECK_SECONDS = 1.0
 
 
 @contextmanager
-def private_home() -> Iterator[Home]:
-    """A throw-away home in the system's temporary folder, so that a running pipeline is not in the way."""
-    root = Path(tempfile.mkdtemp(prefix="autoseg-"))
+def private_home(out: Path) -> Iterator[Home]:
+    """A throw-away home whose results are ``out``, so that a running pipeline is not in the way.
+
+    It lies in the system's temporary folder, or beside the user's own home
+    where ``out`` holds the temporary folder: folders may not be nested.
+    """
+    place = Path(tempfile.gettempdir())
+    if contained(out, place):
+        place = default_root().parent
+        place.mkdir(parents=True, exist_ok=True)
+    root = Path(tempfile.mkdtemp(prefix="autoseg-", dir=place))
     try:
-        yield Home.at(root)
+        yield Home.at(root / "home", results=out)
     finally:
         remove_tree(root)
 
@@ -65,6 +73,7 @@ class Batch:
     _ids: list[str | dict[str, Any]] = field(
         default_factory=list
     )  # id, or the document of what never was a job
+    _seen: set[str] = field(default_factory=set)
     _submitted: bool = False
     _paused: PipelinePaused | None = None
     _paused_at: float = 0.0
@@ -81,11 +90,11 @@ class Batch:
             self._look()
             return
         path = self.inputs[number]
+        labels = None if self.labels is None else str(self.labels)
         expect = "segmentation" if self.door == "export" else "scan"
         try:
             job = self._host.pipeline.submit(
-                path, options=self.options, door=self.door, by=user_name(), out=self.out, expect=expect,
-                labels=self.labels,
+                path, options=self.options, door=self.door, by=user_name(), expect=expect, labels=labels,
             )  # fmt: skip
             self._ids.append(job.id)
         except PipelineError as error:
@@ -108,7 +117,9 @@ class Batch:
 
     def hear(self, event: Event) -> None:
         """Notice ends and pauses."""
-        if isinstance(event, JobEnded):
+        if isinstance(event, JobChanged):
+            self._seen.add(event.job_id)
+        elif isinstance(event, JobEnded):
             # Siblings out of one archive may be added in the same turn.
             self._host.later(self._look)
         elif isinstance(event, PipelinePaused):
@@ -163,10 +174,10 @@ class Batch:
 
     def abandoned(self, host: Host) -> None:
         """Take away what is half published and the private home."""
-        self.sweep(host)
-        shutil.rmtree(host.home.root, ignore_errors=True)
+        self.sweep()
+        shutil.rmtree(host.home.root.parent, ignore_errors=True)
 
-    def sweep(self, host: Host) -> None:
+    def sweep(self) -> None:
         """Remove what an unfinished case left in the results."""
-        for one in host.pipeline.store.jobs.list():
-            remove_tree(self.out / f".publish-{one.id}")
+        for job_id in self._seen:
+            remove_tree(self.out / f".publish-{job_id}")

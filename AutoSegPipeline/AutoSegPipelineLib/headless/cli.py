@@ -71,8 +71,9 @@ def _add_commands() -> None:
     from .commands import completion, config, demo, doctor, jobs, pipeline, run, serve, submit
 
     for command in (
-        serve.serve, run.run, run.export, demo.demo, submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel,
-        jobs.retry, jobs.priority, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
+        serve.serve, run.run, run.export, demo.demo,
+        submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
+        jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         doctor.doctor, config.config, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
@@ -85,6 +86,8 @@ _add_commands()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code. Errors are told here and nowhere else."""
     prepare_streams()
+    # Without any handler Python would print warnings and tracebacks on standard error.
+    logging.getLogger(__name__.split(".", maxsplit=1)[0]).addHandler(logging.NullHandler())
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable, Iterable
 
-from rich.console import Console, Group
+from rich.console import Console, Group, OverflowMethod
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -81,29 +81,32 @@ class LivePicture:
         running = self._narrator.running()
         parts: list[Text | Table] = [Text("")]
         if running:
-            parts.append(_cases(running[:_SHOWN], self._console.width))
+            parts.append(_cases(running[:_SHOWN], self._console))
         else:
-            parts.append(Text("  waiting for scans", style="dim"))
+            parts.append(Text(f"  {self._narrator.idle()}", style="dim", no_wrap=True, overflow="ellipsis"))
         parts.append(_counts(self._narrator, time.monotonic() - self._began))
         parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._heading]
         return Group(*parts)
 
 
-def _cases(jobs: list[Job], width: int) -> Table:
+def _cases(jobs: list[Job], console: Console) -> Table:
+    width = console.width
+    # Three dots that an ASCII terminal could not show would become a question mark.
+    overflow: OverflowMethod = "crop" if console.options.ascii_only else "ellipsis"
     table = Table.grid(padding=(0, 1), expand=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=3, min_width=10)
+    table.add_column(no_wrap=True, overflow=overflow, ratio=3, min_width=10)
     table.add_column(no_wrap=True)
     table.add_column(width=max(8, min(24, width // 5)))
     table.add_column(justify="right", no_wrap=True, width=4)
     table.add_column(justify="right", no_wrap=True)
     if width >= 100:
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+        table.add_column(no_wrap=True, overflow=overflow, ratio=3)
     for job in jobs:
         left = f"{duration(job.eta_s)} left" if job.eta_s is not None else ""
         row: list[Text | ProgressBar | str] = [
             Text("  " + safe(job.label), style="bold"),
             Text(job.state, style=STYLES.get(job.state, "")),
-            ProgressBar(total=1.0, completed=job.progress),
+            ProgressBar(total=1.0, completed=job.progress, complete_style="cyan", finished_style="green"),
             f"{job.progress:.0%}",
             left,
         ]

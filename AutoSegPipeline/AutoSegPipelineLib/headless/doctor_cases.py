@@ -102,8 +102,8 @@ def picture() -> Finding:
     without = "Results come without NAME.png. Install Mesa's OpenGL (Debian: libgl1, libegl1)."
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_PICTURE_SECONDS, check=False,
-            errors="replace", stdin=subprocess.DEVNULL,
+            [sys.executable, "-c", code], capture_output=True, text=True, errors="replace",
+            timeout=_PICTURE_SECONDS, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("picture", WARN, f"drawing did not end: {error}", without)
@@ -144,8 +144,9 @@ def _self_test(folder: Path) -> str:
         str(folder / "out"),
     ]
     done = subprocess.run(
-        [*command, "--engine", "tissue", "--json", "--quiet"], capture_output=True, text=True, encoding="utf-8",
-        timeout=_TEST_SECONDS, check=False, errors="replace", env=child_environment(), stdin=subprocess.DEVNULL,
+        [*command, "--engine", "tissue", "--json", "--quiet"], capture_output=True, text=True,
+        encoding="utf-8", errors="replace", timeout=_TEST_SECONDS, check=False, env=child_environment(),
+        stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if not done.stdout.strip():
         raise PipelineError("pipeline.internal", f"the case gave no answer: {done.stderr.strip()[-500:]}")

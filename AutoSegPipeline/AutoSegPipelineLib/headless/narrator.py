@@ -86,6 +86,13 @@ class Narrator:
         """Jobs that are worked on now."""
         return self.store.jobs.list(states.RUNNING)
 
+    def idle(self) -> str:
+        """Why nothing is worked on now."""
+        paused = self.store.meta.get("paused")
+        if paused:
+            return safe(f"paused: {paused.get('reason') or paused.get('code')}")
+        return "starting the next case" if self.waiting() else "waiting for scans"
+
     def long_cases(self) -> list[Line]:
         """How far the running cases are, each at most every half a minute."""
         now, lines = time.monotonic(), []

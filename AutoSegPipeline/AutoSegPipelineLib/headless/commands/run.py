@@ -86,16 +86,18 @@ def process(
     from ..batch import Batch, private_home, usable_folder
     from ..display import choose
 
-    settings = session.settings({"watch": False})
+    settings = session.settings({"watch": False, "cache_mb": 0})
     if labels is not None and not labels.is_file():
         raise click.UsageError(f"--labels: {labels} is no file")
     folder = usable_folder(out)
     output = session.output
-    batch = Batch([path.expanduser().absolute() for path in paths], folder, options, door, labels)
-    with private_home() as home:
+    batch = Batch(
+        [path.expanduser().absolute() for path in paths], folder, options, door, labels and labels.absolute()
+    )
+    with private_home(folder) as home:
         host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
         code = host.run(batch)
-        batch.sweep(host)
+        batch.sweep()
     if as_json:
         output.document({"jobs": batch.documents})
     elif not session.quiet:

@@ -59,7 +59,7 @@ def submit(
         "name": name,
         "expect": "segmentation" if segmentation else "scan",
     }
-    extra: dict[str, Any] = {} if labels is None else {"table": labels}
+    extra: dict[str, Any] = {} if labels is None else {"labels": str(labels.absolute())}
     found = [_submit_one(session, path, {**about, **extra}) for path in paths]
     if as_json:
         session.output.document({"submitted": found})
