@@ -27,10 +27,10 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     size = block.max(axis=0) + 1
     names = (block[:, 2] * size[1] + block[:, 1]) * size[0] + block[:, 0]
     names[keep] = -1 - np.flatnonzero(keep)
-    starts = net.quads.reshape(-1)
-    ends = net.quads[:, [1, 2, 3, 0]].reshape(-1)
-    inside = (names[starts] == names[ends]) & (starts < ends)
-    starts, ends = starts[inside], ends[inside]
+    named = names.astype(np.int32 if abs(names).max() < 2**31 else np.int64)[net.quads]
+    turned = [1, 2, 3, 0]
+    inside = (named == named[:, turned]) & (net.quads < net.quads[:, turned])
+    starts, ends = net.quads[inside], net.quads[:, turned][inside]
     graph = coo_matrix((np.ones(len(starts), np.int8), (starts, ends)), shape=(len(names), len(names)))
     count, group = connected_components(graph, directed=False)
     weight = np.bincount(group, minlength=count)
@@ -38,6 +38,5 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     quads = group.astype(np.int32)[net.quads]
     # A quad with three corners left is a triangle; with two, or with opposite corners equal, nothing.
     alive = (quads[:, 0] != quads[:, 2]) & (quads[:, 1] != quads[:, 3])
-    equal = (quads == quads[:, [1, 2, 3, 0]]).sum(axis=1)
-    alive &= equal < 2
+    alive &= (quads == quads[:, turned]).sum(axis=1) < 2
     return Net(points.astype(np.float32), quads[alive], net.sides[alive])

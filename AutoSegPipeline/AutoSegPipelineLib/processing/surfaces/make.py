@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
 COARSEN_ABOVE = 4000  # triangles that a structure must have for that
 ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
-REACH_LARGE, REACH_SMALL = 1.0, 0.35  # voxels by which smoothing may move a point
-SMALL = 2000  # triangles below which a structure counts as small for smoothing
 
 
 def make_surfaces(
@@ -79,8 +77,8 @@ def _layer_surfaces(
         coarse = net
     points = coarse.points
     if smoothing:
-        small = _touching(coarse, faces < SMALL)
-        points = smooth(points, coarse.quads, np.where(small, REACH_SMALL, REACH_LARGE))
+        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
+        points = smooth(coarse, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
     report.check()
     mesh = triangulate(coarse, _to_mm(points, grid), grid.determinant < 0)
     volumes = block.counts * (grid.voxel_ml * 1000.0)

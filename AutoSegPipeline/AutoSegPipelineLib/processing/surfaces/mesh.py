@@ -29,12 +29,12 @@ def triangulate(net: Net, points: np.ndarray, mirrored: bool) -> Mesh:
     Triangles follow the order of their lowest point: simplifying walks through
     memory in that order, and it is the same on every machine.
     """
-    quads = net.quads[np.argsort(net.quads.min(axis=1), kind="stable")]
-    sides = net.sides[np.argsort(net.quads.min(axis=1), kind="stable")]
+    order = np.argsort(np.minimum.reduce(net.quads, axis=1), kind="stable")
+    quads, sides = net.quads[order], net.sides[order]
     if mirrored:
         quads = quads[:, ::-1]
-    a, b, c, d = (points[quads[:, corner]] for corner in range(4))
-    turn = ((a - c) ** 2).sum(axis=1) > ((b - d) ** 2).sum(axis=1)
+    one, two = (points[quads[:, corner]] - points[quads[:, corner + 2]] for corner in range(2))
+    turn = np.einsum("ij,ij->i", one, one) > np.einsum("ij,ij->i", two, two)
     quads = np.where(turn[:, None], quads[:, [1, 2, 3, 0]], quads)
     triangles = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
     whole = Mesh(points, triangles, np.repeat(sides, 2, axis=0))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .surface import cross
+
 
 @dataclass(frozen=True, eq=False)
 class Net:
@@ -40,9 +42,8 @@ def is_sound(net: Net, count: int) -> bool:
 
     The area vectors of a closed surface sum to zero; on this lattice, exactly so.
     """
-    corners = net.points.astype(np.float64)
-    a, b, c, d = (corners[net.quads[:, corner]] for corner in range(4))
-    areas = np.cross(c - a, d - b) / 2.0
+    a, b, c, d = (net.points[net.quads[:, corner]] for corner in range(4))
+    areas = cross(c - a, d - b) / 2.0
     heights = np.einsum("ij,ij->i", areas, a)
     for values, closed in ((areas[:, 0], True), (areas[:, 1], True), (areas[:, 2], True), (heights, False)):
         sums = np.bincount(net.sides[:, 0], values, count + 1) - np.bincount(net.sides[:, 1], values, count + 1)

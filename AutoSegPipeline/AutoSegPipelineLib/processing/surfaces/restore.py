@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .mesh import Mesh
+from .surface import cross
 
-ROUNDS = 4
+ROUNDS = 8
 GOOD_ENOUGH = 0.001  # of each structure's volume
 
 
@@ -32,7 +33,7 @@ def restore_volumes(mesh: Mesh, volumes: np.ndarray, reach: float) -> Mesh:
 def _areas_and_volumes(points: np.ndarray, mesh: Mesh, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Area vectors of the triangles (m, 3) in mm², volume of each label in mm³."""
     a, b, c = (points[mesh.triangles[:, corner]] for corner in range(3))
-    areas = np.cross(b - a, c - a) / 2.0
+    areas = cross(b - a, c - a) / 2.0
     parts = np.einsum("ij,ij->i", areas, a) / 3.0
     enclosed = np.bincount(mesh.sides[:, 0], parts, labels) - np.bincount(mesh.sides[:, 1], parts, labels)
     return areas, enclosed

@@ -1,34 +1,81 @@
-"""Smoothing that takes the voxels' steps out of a net and leaves its size as it is."""
+"""Smoothing that takes the voxels' steps out of a net and leaves its size as it is.
+
+A low-pass filter of finite length (G. Taubin, T. Zhang, G. Golub: Optimal
+Surface Smoothing as Filter Design, ECCV 1996): waves longer than a certain
+number of edges pass unchanged, so nothing shrinks, and the voxels' steps go.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Taubin's filter (A Signal Processing Approach to Fair Surface Design, SIGGRAPH 1995): a step that
-# shrinks and a longer one that grows again; waves longer than about ten edges pass unchanged.
-SHRINK, GROW, PAIRS = 0.55, -0.58, 10
+from .net import Net
+
+DEGREE = 20
+# Edge of the pass band as 1 - cos(theta): about ten edges of the net where structures are thick; about
+# five where they are so thin that their own cross-section would not pass otherwise.
+PASS_THICK, PASS_THIN = 0.08, 0.35
+# Voxels per voxel face, by which a structure counts as thin (below the first) or thick (above the second).
+THIN, THICK = 0.7, 1.8
+REACH_OF_THICKNESS, REACH = 1.2, (0.25, 1.5)  # how far a point may move: of that measure, in voxels
 
 
-def smooth(points: np.ndarray, quads: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """``points`` float32 (n, 3) relaxed towards their neighbours along the edges of ``quads``.
+def smooth(net: Net, thickness: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """The points (n, 3) of ``net``, smoothed.
 
-    No coordinate moves further than ``limit`` (n,), in units of the points
-    (voxels), so that thin and small structures do not melt away.
+    ``thickness`` (labels + 1,) is each label's voxels per voxel face (a ball of
+    radius r has 2 r / 9); a point follows the thinnest label that it touches.
+    ``coarse`` tells the labels whose edges are two voxels long.
     """
+    points = net.points.astype(np.float32)
+    mean = _means(net)
+    thin, thick = _coefficients(PASS_THIN), _coefficients(PASS_THICK)
+    middle = points.mean(axis=0)
+    before = points - middle
+    now = mean @ before
+    fine = thin[0] * before + thin[1] * now
+    broad = thick[0] * before + thick[1] * now
+    for factor_thin, factor_thick in zip(thin[2:], thick[2:]):
+        before, now = now, 2.0 * (mean @ now) - before
+        fine += factor_thin * now
+        broad += factor_thick * now
+    edges = thickness / np.where(coarse, 2.0, 1.0)
+    share = _least(net, np.clip((edges - THIN) / (THICK - THIN), 0.0, 1.0), 1.0)[:, None]
+    moved = fine + share * (broad - fine) + middle
+    reach = _least(net, np.clip(REACH_OF_THICKNESS * thickness, *REACH), REACH[1])[:, None]
+    return np.asarray(points + np.clip(moved - points, -reach, reach), np.float32)
+
+
+def _means(net: Net):  # type: ignore[no-untyped-def]
+    """The sparse matrix that gives each point the mean of its neighbours."""
     from scipy.sparse import coo_matrix
 
-    count = len(points)
-    starts, ends = quads.reshape(-1), quads[:, [1, 2, 3, 0]].reshape(-1)
-    edge = starts != ends
-    starts, ends = starts[edge], ends[edge]
-    links = coo_matrix(
-        (np.ones(2 * len(starts), np.float32), (np.r_[starts, ends], np.r_[ends, starts])), (count, count)
-    ).tocsr()
-    links.data[:] = 1.0
-    share = (1.0 / np.maximum(np.diff(links.indptr), 1)).astype(np.float32)[:, None]
-    moved = points
-    for _ in range(PAIRS):
-        for factor in (SHRINK, GROW):
-            moved = moved + np.float32(factor) * ((links @ moved) * share - moved)
-    reach = limit.astype(np.float32)[:, None]
-    return points + np.clip(moved - points, -reach, reach)
+    count = len(net.points)
+    starts, ends = net.quads.reshape(-1), net.quads[:, [1, 2, 3, 0]].reshape(-1)
+    useful = starts != ends
+    starts, ends = starts[useful], ends[useful]
+    rows, columns = np.r_[starts, ends], np.r_[ends, starts]
+    links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count)).tocsr()
+    neighbours = np.diff(links.indptr)
+    links.data = np.repeat((1.0 / np.maximum(neighbours, 1)).astype(np.float32), neighbours)
+    return links
+
+
+def _least(net: Net, value: np.ndarray, most: float) -> np.ndarray:
+    """For each point (n,) the least ``value`` of the labels that it touches, the outside not counted."""
+    value = value.astype(np.float32)
+    value[0] = most
+    faces = np.minimum(value[net.sides[:, 0]], value[net.sides[:, 1]])
+    least = np.full(len(net.points), most, np.float32)
+    for level in np.unique(faces)[::-1]:  # from most to least, so that the least stays
+        least[net.quads[faces == level]] = level
+    return least
+
+
+def _coefficients(edge: float) -> np.ndarray:
+    """The filter as factors of Chebyshev polynomials 0..DEGREE, with a Hamming window; their sum is 1."""
+    n = np.arange(1, DEGREE + 1)
+    theta = np.arccos(1.0 - edge)
+    factors = np.r_[theta / np.pi, 2.0 * np.sin(n * theta) / (n * np.pi)]
+    factors *= 0.54 + 0.46 * np.cos(np.arange(DEGREE + 1) * np.pi / (DEGREE + 1))
+    return np.asarray(factors / factors.sum(), np.float32)

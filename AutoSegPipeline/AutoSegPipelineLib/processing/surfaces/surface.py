@@ -35,18 +35,27 @@ class Surface:
         return is_closed(self.triangles)
 
 
+def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Row by row cross product of (m, 3) arrays; several times as fast as ``numpy.cross``."""
+    out = np.empty_like(u)
+    for axis, (one, two) in enumerate(((1, 2), (2, 0), (0, 1))):
+        np.multiply(u[:, one], v[:, two], out=out[:, axis])
+        out[:, axis] -= u[:, two] * v[:, one]
+    return out
+
+
 def signed_volume(points: np.ndarray, triangles: np.ndarray) -> float:
     """Volume (unit of ``points`` cubed) by the divergence theorem; positive when normals point outward."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     a, b, c = (centred[triangles[:, corner]] for corner in range(3))
-    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6.0)
+    return float(np.einsum("ij,ij->", a, cross(b, c)) / 6.0)
 
 
 def centroid(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Centre of mass of the solid inside a closed mesh, shape (3,)."""
     middle = points.mean(axis=0, dtype=np.float64)
     a, b, c = (points[triangles[:, corner]].astype(np.float64) - middle for corner in range(3))
-    parts = np.einsum("ij,ij->i", a, np.cross(b, c))
+    parts = np.einsum("ij,ij->i", a, cross(b, c))
     return middle + (parts[:, None] * (a + b + c)).sum(axis=0) / (4.0 * parts.sum())
 
 
@@ -72,7 +81,7 @@ def is_closed(triangles: np.ndarray) -> bool:
 def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Area-weighted outward unit normals, float32 (n, 3)."""
     a, b, c = (points[triangles[:, corner]].astype(np.float64) for corner in range(3))
-    areas = np.cross(b - a, c - a)
+    areas = cross(b - a, c - a)
     corners = triangles.T.reshape(-1)
     normals = np.stack(
         [np.bincount(corners, np.tile(areas[:, axis], 3), len(points)) for axis in range(3)], axis=1
