@@ -12,7 +12,7 @@ from ..core.settings import Settings
 from ..runtime import qt
 from ..runtime.logs import log_to, stop_logging
 from ..runtime.wiring import make_pipeline
-from .display import Display
+from .display import Display, Lines, LivePicture, Silence
 from .narrator import Narrator
 from .signals import Signals
 
@@ -58,11 +58,19 @@ class Host:
     """Runs one pipeline until somebody stops it."""
 
     def __init__(
-        self, home: Home, settings: Settings, display: Display, what: str, verbose: bool = False
+        self,
+        home: Home,
+        settings: Settings,
+        display: Display,
+        what: str,
+        verbose: bool = False,
+        greet: Callable[[], None] = lambda: None,
     ) -> None:
+        """``greet`` is called once the home is ours and before anything is shown."""
         self.home = home
         self.settings = settings
         self._verbose = verbose
+        self._greet = greet
         self._code = 0
         self._heard = 0
         self._stopping = False
@@ -92,7 +100,8 @@ class Host:
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
         mirror = _Mirror(self.narrator) if self._verbose else None
-        self._display = self._make_display(self.narrator)
+        self._display: Lines | LivePicture | Silence = self._make_display(self.narrator)
+        self._greet()
         signals = Signals(self._signal)
         self._display.start()
         self._timers.append(qt.make_timer(_REFRESH_MS, self._refresh))
@@ -101,7 +110,7 @@ class Host:
             qt.run_loop(self._application)
         finally:
             self._stop_timers()
-            self._display.close()
+            self._show(self._display.close)
             signals.close()
             if mirror is not None:
                 stop_logging(mirror)
@@ -151,7 +160,7 @@ class Host:
             self._guarded(lambda: self._task.interrupted(self))
             return
         # Nothing is lost: the store is durable and the children end with their standard input.
-        self._display.close()
+        self._show(self._display.close)
         self.pipeline.stop()  # the second call kills the children
         self._task.abandoned(self)
         logging.shutdown()
@@ -161,13 +170,14 @@ class Host:
         if self.pipeline.stopped:  # `autoseg stop` asked for it
             self._leave()
             return
-        try:
-            self._display.refresh()
-        except (OSError, ValueError):
-            # The terminal is gone (a closed window or pipe): go on without one.
-            log.warning("nobody reads the display any more")
-            from .display import Silence
+        self._show(self._display.refresh)
 
+    def _show(self, action: Callable[[], None]) -> None:
+        """Draw; a terminal that is gone (a closed window or pipe) does not end the pipeline."""
+        try:
+            action()
+        except (OSError, ValueError):
+            log.warning("nobody reads the display any more")
             self._display = Silence(self.narrator)
 
 

@@ -156,6 +156,17 @@ class Batch:
                 found += [job_document(member, self.out) for member in family]
         return found
 
+    def keep_logs(self, home: Home) -> list[Path]:
+        """Logs of cases that failed, brought out of the home that is about to go."""
+        kept = []
+        for one in self.documents:
+            source = home.job_log(str(one["id"]))
+            if one["state"] == states.FAILED and source.exists():
+                target = Path(tempfile.gettempdir()) / f"autoseg-{str(one['id'])[:8]}.log"
+                shutil.copyfile(source, target)
+                kept.append(target)
+        return kept
+
     def interrupted(self, host: Host) -> None:
         """Cancel what has not ended; the end of the last one stops the host."""
         self._host = host

@@ -13,6 +13,7 @@ from ...core.home import Home
 from ..flags import Command, given, spec_flags
 from ..output import safe
 from ..session import Session
+from .serve import serve_home
 
 NAME = "demo_ct"
 
@@ -44,7 +45,7 @@ def demo(session: Session, folder: Path | None, once: bool, verbose: bool, quiet
     session.output.note("drawing a torso ...")
     scan = write_phantom(home.inbox)
     session.output.note(f"dropped {safe(str(scan))}")
-    return _serve(session, home, settings, once)
+    return serve_home(session, home, settings, "demo", Guide(once))
 
 
 def write_phantom(folder: Path) -> Path:
@@ -101,15 +102,3 @@ class Guide:
 
     def abandoned(self, host: Any) -> None:
         return
-
-
-def _serve(session: Session, home: Home, settings: Any, once: bool) -> int:
-    from ..app import Host
-    from ..display import choose
-    from .serve import heading_of
-
-    heading = heading_of(home, settings)
-    for line in [] if session.quiet else heading:
-        session.output.say(line)
-    display = choose(session.output.out, heading[-1:], session.quiet)
-    return Host(home, settings, display, "demo", session.verbose).run(Guide(once))

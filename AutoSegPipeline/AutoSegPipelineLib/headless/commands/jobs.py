@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -223,6 +224,19 @@ def _print_from(path: Path, position: int, write: Callable[[str], None]) -> int:
 
 
 def print_line(line: str) -> None:
-    """One line of a log; tabs stay, what could steer the terminal does not."""
-    sys.stdout.write("\t".join(safe(part) for part in line.split("\t")) + "\n")
+    """One line of a log for people; what could steer the terminal is left out."""
+    for part in readable(line).splitlines():
+        sys.stdout.write(safe(part.expandtabs()) + "\n")
     sys.stdout.flush()
+
+
+def readable(line: str) -> str:
+    """``time level text`` of a JSON line; any other line as it is."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(found, dict):
+        return line
+    level = found.get("level", "info")
+    return f"{found.get('at', '')} {'' if level == 'info' else level + ': '}{found.get('text', '')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -34,21 +33,24 @@ def serve(session: Session, **flags: Any) -> int:
       autoseg serve --home /data/autoseg --quality fast
       autoseg serve --inbox /mnt/scans --inputs archive --no-watch
     """
-    return serve_home(session, session.home, session.settings(given(flags)))
+    from ..app import Serving
+
+    return serve_home(session, session.home, session.settings(given(flags)), "serve", Serving())
 
 
-def serve_home(session: Session, home: Home, settings: Settings, hint: str = "") -> int:
-    """Serve ``home`` until stopped, saying where to drop scans."""
-    from ..app import Host, Serving
+def serve_home(session: Session, home: Home, settings: Settings, what: str, task: Any) -> int:
+    """Serve ``home`` until ``task`` or a signal ends it, saying where to drop scans."""
+    from ..app import Host
     from ..display import choose
 
-    os.umask(0o077)
-    home.create()
     heading = heading_of(home, settings)
-    for line in ([] if session.quiet else heading) + ([hint] if hint else []):
-        session.output.say(line)
+
+    def greet() -> None:
+        for line in [] if session.quiet else heading:
+            session.output.say(line)
+
     display = choose(session.output.out, heading[-1:], session.quiet)
-    return Host(home, settings, display, "serve", session.verbose).run(Serving())
+    return Host(home, settings, display, what, session.verbose, greet).run(task)
 
 
 def heading_of(home: Home, settings: Settings) -> list[str]:
