@@ -8,7 +8,7 @@ from scipy import ndimage
 from .frame import Frame
 from .morphology import close, components, distance_inside, fill_axial, grow, keep, shrink
 
-BONE_HU, _BONE_CORE_HU = 130.0, 220.0
+BONE_HU, _BONE_CORE_HU, _CORTEX_HU = 130.0, 220.0, 320.0
 LEAN_HU = -30.0
 _WALL_MM = 15.0  # thickness of the muscle wall in front and at the sides of a trunk of 450 cm²
 
@@ -21,6 +21,11 @@ def find_bones(frame: Frame, body: np.ndarray) -> np.ndarray:
     np.maximum.at(peak, labels[dense], frame.hu[dense])
     wanted = (peak > _BONE_CORE_HU) & (counts * frame.ml >= 0.3)
     wanted[0] = False
+    # A large piece without cortex is contrast medium: a kidney, a bladder, bowel.
+    boxes = ndimage.find_objects(labels)
+    for label in np.flatnonzero(wanted & (counts * frame.ml > 5.0)):
+        box = boxes[label - 1]
+        wanted[label] = np.quantile(frame.hu[box][labels[box] == label], 0.98) > _CORTEX_HU
     return _fill_marrow(frame, keep(labels, wanted))
 
 
