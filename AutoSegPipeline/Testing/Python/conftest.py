@@ -1,0 +1,32 @@
+"""Paths, and what every test must leave behind: no process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Iterator
+
+import psutil
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+os.umask(0o077)
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """Fail a test whose children outlive it by more than a few seconds."""
+    own = psutil.Process()
+    before = {child.pid for child in own.children(recursive=True)}
+    yield
+    until = time.monotonic() + 5
+    while True:
+        left = [child for child in own.children(recursive=True) if child.pid not in before]
+        left = [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        if not left or time.monotonic() > until:
+            break
+        time.sleep(0.05)
+    assert not left, f"left running: {left}"
