@@ -1,0 +1,39 @@
+"""What Slicer packages is what the tree holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import support_skeleton as support
+from list_library import listed, resources, scripts, written
+
+CMAKE = support.MODULE / "CMakeLists.txt"
+ADVICE = "run: python3 AutoSegPipeline/Testing/list_library.py"
+
+
+def test_every_library_file_is_listed_for_slicer() -> None:
+    names = listed(CMAKE.read_text(encoding="utf-8"), "MODULE_PYTHON_SCRIPTS")
+    assert sorted(names) == sorted(scripts()), ADVICE
+
+
+def test_every_resource_is_listed_for_slicer() -> None:
+    names = listed(CMAKE.read_text(encoding="utf-8"), "MODULE_PYTHON_RESOURCES")
+    assert sorted(names) == sorted(resources()), ADVICE
+
+
+def test_a_file_that_is_not_listed_is_noticed_and_then_listed(tmp_path: Path) -> None:
+    room = tmp_path / "AutoSegPipelineLib" / "core"
+    room.mkdir(parents=True)
+    (room / "new.py").write_text("")
+    (room / "table.csv").write_text("")
+    text = CMAKE.read_text(encoding="utf-8")
+    assert listed(text, "MODULE_PYTHON_SCRIPTS") != scripts(tmp_path)
+    fresh = written(text, tmp_path)
+    assert listed(fresh, "MODULE_PYTHON_SCRIPTS") == ["AutoSegPipeline.py", "AutoSegPipelineLib/core/new.py"]
+    assert listed(fresh, "MODULE_PYTHON_RESOURCES") == ["AutoSegPipelineLib/core/table.csv"]
+
+
+def test_a_cmake_file_without_the_list_is_an_error() -> None:
+    with pytest.raises(ValueError, match="MODULE_PYTHON_SCRIPTS"):
+        listed("project(Other)", "MODULE_PYTHON_SCRIPTS")
