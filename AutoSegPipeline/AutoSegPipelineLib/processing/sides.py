@@ -27,7 +27,13 @@ _COARSE_MM = 5.0
 _LEAN = (-10.0, 450.0)  # HU of solid organs and of the heart, with or without contrast
 
 # Structures that lie on one side of the spine: +1 left, -1 right, and how far (mm) is clear.
-_ONE_SIDED = {"liver": (-1, 15.0), "spleen": (1, 25.0), "heart": (1, 8.0), "stomach": (1, 10.0), "gallbladder": (-1, 10.0)}
+_ONE_SIDED = {
+    "liver": (-1, 15.0),
+    "spleen": (1, 25.0),
+    "heart": (1, 8.0),
+    "stomach": (1, 10.0),
+    "gallbladder": (-1, 10.0),
+}
 _MIDDLE = ("spine", "spinal_cord", "sternum", "trachea", "bones", "body")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Sequence, Union
 
 import numpy as np
 
 from ..core.errors import Refused
 from ..core.segmentation import Affine, Grid
+
+Rows = Union[Sequence[Sequence[float]], np.ndarray]  # three or four rows of four numbers
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Volume:
             )
 
 
-def to_affine(rows: Sequence[Sequence[float]]) -> Affine:
+def to_affine(rows: Rows) -> Affine:
     """Four (or three) rows of four numbers as the tuple that :class:`Grid` holds."""
     matrix = np.asarray(rows, dtype=float)
     if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
@@ -38,9 +40,7 @@ def to_affine(rows: Sequence[Sequence[float]]) -> Affine:
     return (a, b, c, (0.0, 0.0, 0.0, 1.0))  # type: ignore[return-value]
 
 
-def read_volume(
-    path: Path | str, affine: Sequence[Sequence[float]] | None = None, modality: str = ""
-) -> Volume:
+def read_volume(path: Path | str, affine: Rows | None = None, modality: str = "") -> Volume:
     """Read a volume file (NIfTI, NRRD, MetaImage, a single DICOM file).
 
     ``affine`` (index to LPS mm) overrides what the file says: the intake has
@@ -118,5 +118,3 @@ def name_for_readers(path: Path) -> str:
 def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-

@@ -140,8 +140,8 @@ def test_dicom_tags_can_be_set_or_taken_away(tmp_path):
     import pydicom
 
     volume = phantom.torso((20, 17, 4), (18, 18, 20)).volume
-    path = phantom.write_dicom_series(volume, tmp_path, suffix="", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
-                                      RescaleIntercept=None)[0]  # fmt: skip
+    kind = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    path = phantom.write_dicom_series(volume, tmp_path, suffix="", ImageType=kind, RescaleIntercept=None)[0]
     read = pydicom.dcmread(path)
     assert list(read.ImageType)[-1] == "LOCALIZER" and "RescaleIntercept" not in read and path.suffix == ""
 

@@ -159,7 +159,7 @@ def test_the_couch_is_no_part_of_the_body(torso, result):
         ((122, 101, 60), (3, 3, 3), np.diag([-1.0, -1.0, 1.0])),
         ((122, 101, 60), (3, 3, 3), np.diag([-1.0, 1.0, 1.0])),
         ((60, 122, 101), (3, 3, 3), np.array([[0, 0, -1.0], [1, 0, 0], [0, 1, 0]])),
-        ((122, 101, 70), (3, 3, 3), OBLIQUE),
+        ((92, 76, 52), (4, 4, 4), OBLIQUE),
         ((160, 120, 30), (2.2, 2.5, 6), np.eye(3)),
     ],
     ids=["flipped", "left_handed", "permuted", "oblique", "anisotropic"],
@@ -242,14 +242,14 @@ def test_a_small_person_and_a_noisy_scan_are_done_as_well():
         assert agreed["lung_left"] > 0.97 and agreed["bones"] > 0.9 and agreed["muscle"] > 0.8
 
 
-@pytest.mark.parametrize("quality", ["normal", "fast", "fastest"])
+@pytest.mark.parametrize("quality", ["fast", "fastest"])
 def test_every_quality_finds_the_lungs_and_bones(torso, quality):
     agreed = agreement(torso, segment(torso.volume, quality=quality))
     assert min(agreed["lung_left"], agreed["lung_right"], agreed["bones"]) > 0.95
 
 
 def test_a_subset_of_structures_leaves_the_others_out(torso):
-    found = segment(torso.volume, structures=["bones", "Lung_Left"])
+    found = segment(torso.volume, structures=["bones", "Lung_Left"], quality="fastest")
     assert {s.name for s in found.segments} == {"bones", "lung_left"}
     assert len(found.layers) == 1
     assert set(np.unique(found.layers[0])) == {0, *(s.value for s in found.segments)}
@@ -302,7 +302,7 @@ def test_air_and_a_small_ball_are_no_body(torso):
 
 def test_progress_only_rises_and_a_gpu_request_is_noted(torso):
     report = Listening()
-    segment(torso.volume, report, device="gpu")
+    segment(torso.volume, report, device="gpu", quality="fastest")
     assert report.fractions == sorted(report.fractions) and report.fractions[-1] == 1.0
     assert len(report.fractions) >= 7 and report.checks >= 6
     assert any("gpu" in line and "CPU" in line for line in report.lines)
@@ -312,7 +312,7 @@ def test_progress_only_rises_and_a_gpu_request_is_noted(torso):
 def test_a_cancelled_case_stops_at_the_next_check(torso, step):
     report = Listening(stop_at=step)
     with pytest.raises(Cancelled):
-        segment(torso.volume, report)
+        segment(torso.volume, report, quality="fastest")
     assert report.checks == step
 
 
@@ -326,7 +326,9 @@ def test_sides_are_read_off_named_organs_without_looking_at_intensities(torso):
 def test_paired_structures_in_the_right_order_alone_prove_nothing(torso):
     pair = tuple(s for s in torso.truth.segments if s.name.startswith(("kidney", "lung")))
     blank = with_array(torso.volume, np.zeros_like(torso.volume.array), "MR")
-    assert check_sides(Segmentation(torso.volume.grid, torso.truth.layers, pair), blank).verdict == "unverified"
+    assert (
+        check_sides(Segmentation(torso.volume.grid, torso.truth.layers, pair), blank).verdict == "unverified"
+    )
     flipped = Segmentation(mirrored(torso.volume).grid, torso.truth.layers, pair)
     assert check_sides(flipped, blank).verdict == "swapped"
 
@@ -337,7 +339,7 @@ def test_sides_of_a_trunk_without_organs_are_not_verified(torso):
     for name in ("heart", "aorta", "liver", "spleen", "stomach", "kidney_left", "kidney_right"):
         array[truth[name]] = -100
     volume = with_array(torso.volume, array)
-    assert check_sides(segment(volume), volume).verdict == "unverified"
+    assert check_sides(segment(volume, quality="fastest"), volume).verdict == "unverified"
 
 
 def test_every_snomed_code_stands_in_the_dictionary_of_dicom_with_its_meaning():
@@ -356,7 +358,9 @@ def test_every_structure_has_a_name_title_colour_and_group_of_its_own():
     assert len({s.title for s in STRUCTURES.values()}) == len(STRUCTURES)
     assert len({s.colour for s in STRUCTURES.values()}) == len(STRUCTURES)
     assert all(0 <= part <= 1 for s in STRUCTURES.values() for part in s.colour)
-    assert all(s.group in {"organs", "bones", "airways", "tissue", "muscles", "vessels"} for s in STRUCTURES.values())
+    assert all(
+        s.group in {"organs", "bones", "airways", "tissue", "muscles", "vessels"} for s in STRUCTURES.values()
+    )
     left, right = STRUCTURES["lung_left"], STRUCTURES["lung_right"]
     assert (left.modifier.meaning, right.modifier.meaning) == ("Left", "Right")
     assert structure_segment("gall_stone", 0, 3).code.scheme == SCHEME
@@ -376,8 +380,15 @@ class Fake:
 
 
 def test_auto_takes_the_best_engine_that_works_for_the_modality(monkeypatch):
-    fakes = [Fake("best", 90, "CT"), Fake("broken", 95, "CT", ok=False), Fake("magnet", 50, "MR"), Fake("low", 10, "CT")]
-    monkeypatch.setattr(registry, "engines", lambda: {e.name: e for e in sorted(fakes, key=lambda e: -e.rank)})
+    fakes = [
+        Fake("best", 90, "CT"),
+        Fake("broken", 95, "CT", ok=False),
+        Fake("magnet", 50, "MR"),
+        Fake("low", 10, "CT"),
+    ]
+    monkeypatch.setattr(
+        registry, "engines", lambda: {e.name: e for e in sorted(fakes, key=lambda e: -e.rank)}
+    )
     assert choose("auto", "CT").name == "best"
     assert choose("", "MR").name == "magnet"
     assert choose("Low", "CT").name == "low"

@@ -33,7 +33,9 @@ WRITERS = {
 
 def numbered(axes=None, dtype=np.int16) -> Volume:
     """A volume in which every voxel has a value of its own."""
-    affine = phantom.centred_affine(SHAPE, (0.8, 1.5, 3.0), np.eye(3) if axes is None else axes, (5, -40, 300))
+    affine = phantom.centred_affine(
+        SHAPE, (0.8, 1.5, 3.0), np.eye(3) if axes is None else axes, (5, -40, 300)
+    )
     grid = Grid(SHAPE, affine)
     values = np.arange(np.prod(SHAPE)).reshape(grid.array_shape) - 100
     return Volume(values.astype(dtype), grid, "CT")
@@ -68,7 +70,9 @@ def test_a_nifti_whose_axes_are_not_at_right_angles_is_read_all_the_same(tmp_pat
     volume = numbered()
     sheared = np.asarray(volume.grid.affine).copy()
     sheared[0, 2] += 0.9
-    path = phantom.write_nifti(Volume(volume.array, Grid(SHAPE, to_affine(sheared)), "CT"), tmp_path / "s.nii.gz")
+    path = phantom.write_nifti(
+        Volume(volume.array, Grid(SHAPE, to_affine(sheared)), "CT"), tmp_path / "s.nii.gz"
+    )
     import SimpleITK
 
     with pytest.raises(RuntimeError):
@@ -98,7 +102,15 @@ def test_our_own_reader_refuses_a_file_that_ends_early(tmp_path):
 def test_our_own_reader_reads_big_endian_nifti(tmp_path):
     volume = numbered()
     data = bytearray(phantom.write_nifti(volume, tmp_path / "a.nii").read_bytes())
-    for offset, size, count in ((0, 4, 1), (40, 2, 8), (70, 2, 2), (76, 4, 8), (108, 4, 3), (252, 2, 2), (256, 4, 18)):
+    for offset, size, count in (
+        (0, 4, 1),
+        (40, 2, 8),
+        (70, 2, 2),
+        (76, 4, 8),
+        (108, 4, 3),
+        (252, 2, 2),
+        (256, 4, 18),
+    ):
         for n in range(count):
             place = offset + n * size
             data[place : place + size] = data[place : place + size][::-1]
@@ -129,7 +141,11 @@ def test_a_fourth_dimension_of_one_is_dropped_and_a_real_one_refused(tmp_path):
     for image, name in ((single, "1"), (series, "2"), (flat, "3"), (colour, "4")):
         SimpleITK.WriteImage(image, str(tmp_path / f"{name}.mha"))
     assert read_volume(tmp_path / "1.mha").grid.shape == (6, 5, 4)
-    for name, code in (("2", "input.four_dimensional"), ("3", "input.two_dimensional"), ("4", "input.colour")):
+    for name, code in (
+        ("2", "input.four_dimensional"),
+        ("3", "input.two_dimensional"),
+        ("4", "input.colour"),
+    ):
         with pytest.raises(Refused) as caught:
             read_volume(tmp_path / f"{name}.mha")
         assert caught.value.code == code

@@ -54,4 +54,6 @@ def _best(known: dict[str, Engine], modality: str) -> Engine:
 
 
 def _lack(check: Check) -> str:
-    return ", ".join(check.missing) + " is missing" if check.missing else check.note or "it does not work here"
+    if check.missing:
+        return ", ".join(check.missing) + " is missing"
+    return check.note or "it does not work here"

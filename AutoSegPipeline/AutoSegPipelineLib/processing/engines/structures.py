@@ -51,24 +51,79 @@ _LUNG = _sct("39607008", "Lung")
 _KIDNEY = _sct("64033007", "Kidney")
 
 _TABLE = (
-    Structure("body", "Body", _rgb(222, 184, 160), "tissue", 0, ANATOMICAL, _sct("38266002", "Entire body"), opacity=0.2),
-    Structure("subcutaneous_fat", "Subcutaneous fat", _rgb(240, 214, 110), "tissue", 10, TISSUE, _own("SUBCUTANEOUS_FAT", "Subcutaneous fat"), opacity=0.35),
-    Structure("visceral_fat", "Inner fat", _rgb(230, 180, 60), "tissue", 11, TISSUE, _own("INNER_FAT", "Fat inside the muscle wall"), opacity=0.6),
-    Structure("soft_tissue", "Organs and other soft tissue", _rgb(196, 110, 96), "tissue", 12, TISSUE, _own("INNER_SOFT_TISSUE", "Soft tissue inside the muscle wall"), opacity=0.8),
-    Structure("muscle", "Muscle", _rgb(188, 65, 58), "muscles", 20, TISSUE, _sct("127954009", "Skeletal muscle"), opacity=0.8),
+    Structure(
+        "body",
+        "Body",
+        _rgb(222, 184, 160),
+        "tissue",
+        0,
+        ANATOMICAL,
+        _sct("38266002", "Entire body"),
+        opacity=0.2,
+    ),
+    Structure(
+        "subcutaneous_fat",
+        "Subcutaneous fat",
+        _rgb(240, 214, 110),
+        "tissue",
+        10,
+        TISSUE,
+        _own("SUBCUTANEOUS_FAT", "Subcutaneous fat"),
+        opacity=0.35,
+    ),
+    Structure(
+        "visceral_fat",
+        "Inner fat",
+        _rgb(230, 180, 60),
+        "tissue",
+        11,
+        TISSUE,
+        _own("INNER_FAT", "Fat inside the muscle wall"),
+        opacity=0.6,
+    ),
+    Structure(
+        "soft_tissue",
+        "Organs and other soft tissue",
+        _rgb(196, 110, 96),
+        "tissue",
+        12,
+        TISSUE,
+        _own("INNER_SOFT_TISSUE", "Soft tissue inside the muscle wall"),
+        opacity=0.8,
+    ),
+    Structure(
+        "muscle",
+        "Muscle",
+        _rgb(188, 65, 58),
+        "muscles",
+        20,
+        TISSUE,
+        _sct("127954009", "Skeletal muscle"),
+        opacity=0.8,
+    ),
     Structure("lung_left", "Left lung", _rgb(120, 174, 214), "organs", 40, ANATOMICAL, _LUNG, LEFT),
     Structure("lung_right", "Right lung", _rgb(176, 200, 232), "organs", 40, ANATOMICAL, _LUNG, RIGHT),
-    Structure("airways", "Airways", _rgb(90, 210, 225), "airways", 50, ANATOMICAL, _sct("89187006", "Airway structure")),
+    Structure(
+        "airways",
+        "Airways",
+        _rgb(90, 210, 225),
+        "airways",
+        50,
+        ANATOMICAL,
+        _sct("89187006", "Airway structure"),
+    ),
     Structure("bones", "Bones", _rgb(241, 232, 205), "bones", 60, ANATOMICAL, _sct("272673000", "Bone")),
     # Only in the truth of phantoms: the tissue engine cannot tell them apart.
     Structure("heart", "Heart", _rgb(206, 70, 78), "organs", 30, ANATOMICAL, _sct("80891009", "Heart")),
     Structure("aorta", "Aorta", _rgb(224, 60, 60), "vessels", 31, ANATOMICAL, _sct("15825003", "Aorta")),
     Structure("liver", "Liver", _rgb(170, 84, 64), "organs", 30, ANATOMICAL, _sct("10200004", "Liver")),
     Structure("spleen", "Spleen", _rgb(157, 108, 162), "organs", 30, ANATOMICAL, _sct("78961009", "Spleen")),
-    Structure("stomach", "Stomach", _rgb(216, 132, 105), "organs", 30, ANATOMICAL, _sct("69695003", "Stomach")),
+    Structure(
+        "stomach", "Stomach", _rgb(216, 132, 105), "organs", 30, ANATOMICAL, _sct("69695003", "Stomach")
+    ),
     Structure("kidney_left", "Left kidney", _rgb(185, 102, 83), "organs", 30, ANATOMICAL, _KIDNEY, LEFT),
     Structure("kidney_right", "Right kidney", _rgb(185, 120, 83), "organs", 30, ANATOMICAL, _KIDNEY, RIGHT),
-)  # fmt: skip
+)
 
 STRUCTURES: dict[str, Structure] = {structure.name: structure for structure in _TABLE}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.segmentation import Affine, Grid, Segmentation
 from ..engines.structures import structure_segment
-from ..volume import Volume, to_affine
+from ..volume import Rows, Volume, to_affine
 from . import anatomy
 from .solids import Canvas, Ellipsoid, Point
 
@@ -55,7 +55,7 @@ def centred_affine(
 def torso(
     shape: Sequence[int] = (122, 101, 60),
     spacing: Sequence[float] = (3.0, 3.0, 3.0),
-    affine: Sequence[Sequence[float]] | None = None,
+    affine: Rows | None = None,
     seed: int = 0,
     noise_hu: float = 12.0,
     scale: float = 1.0,
@@ -99,7 +99,7 @@ def torso(
 def spheres(
     shape: Sequence[int] = (96, 96, 96),
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
-    affine: Sequence[Sequence[float]] | None = None,
+    affine: Rows | None = None,
     balls: Sequence[tuple[Point, float]] = (((0.0, 0.0, 0.0), 24.0),),
     inside_hu: float = 60.0,
     outside_hu: float = -1000.0,
@@ -130,7 +130,7 @@ def spheres(
     return Phantom(Volume(hu, grid, "CT"), Segmentation(grid, [labels], segments), volumes, centres)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def known_volume(name: str) -> tuple[float, Point]:
     """Volume in mm³ and centre of mass (mm, the anatomy's frame) of a known structure.
 
@@ -174,9 +174,7 @@ def _add_noise(hu: np.ndarray, noise_hu: float, seed: int) -> None:
         plane[...] = np.clip(np.rint(noisy), -1024, 3071)
 
 
-def _grid(
-    shape: Sequence[int], spacing: Sequence[float], affine: Sequence[Sequence[float]] | None
-) -> Grid:
+def _grid(shape: Sequence[int], spacing: Sequence[float], affine: Rows | None) -> Grid:
     i, j, k = (int(n) for n in shape)
     return Grid((i, j, k), centred_affine(shape, spacing) if affine is None else to_affine(affine))
 
@@ -194,4 +192,3 @@ def _place(point: Point, canvas: Canvas) -> Point:
 def _point(values: Sequence[float] | np.ndarray) -> Point:
     x, y, z = (float(v) for v in values)
     return (x, y, z)
-

@@ -166,7 +166,9 @@ class Canvas:
     def index_box(self, box: Box) -> np.ndarray:
         """Lowest and highest (i, j, k) of the box, as floats: shape (2, 3)."""
         to_index = np.linalg.inv(np.asarray(self.grid.affine))
-        points = np.array([[*(self.scale * v + c for v, c in zip(p, self.centre)), 1.0] for p in corners(box)])
+        points = np.array(
+            [[*(self.scale * v + c for v, c in zip(p, self.centre)), 1.0] for p in corners(box)]
+        )
         indices = (points @ to_index.T)[:, :3]
         return np.array([indices.min(axis=0), indices.max(axis=0)])
 

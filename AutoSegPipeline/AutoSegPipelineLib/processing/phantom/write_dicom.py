@@ -104,9 +104,7 @@ def _common(
     return {**values, **tags}
 
 
-def _instance(
-    common: dict[str, Any], volume: Volume, plane: np.ndarray, k: int, tags: dict[str, Any]
-) -> Any:
+def _instance(common: dict[str, Any], volume: Volume, plane: np.ndarray, k: int, tags: dict[str, Any]) -> Any:
     from pydicom.dataset import Dataset
 
     affine = np.asarray(volume.grid.affine)

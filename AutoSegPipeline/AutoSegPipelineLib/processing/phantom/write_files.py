@@ -17,7 +17,15 @@ from ..volume import Volume
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NIFTI = {"u1": 2, "i2": 4, "i4": 8, "f4": 16, "f8": 64, "i1": 256, "u2": 512, "u4": 768}
-_NRRD = {"u1": "uint8", "i2": "int16", "i4": "int32", "f4": "float", "f8": "double", "i1": "int8", "u2": "uint16"}
+_NRRD = {
+    "u1": "uint8",
+    "i2": "int16",
+    "i4": "int32",
+    "f4": "float",
+    "f8": "double",
+    "i1": "int8",
+    "u2": "uint16",
+}
 _META = {
     "u1": "MET_UCHAR", "i2": "MET_SHORT", "i4": "MET_INT", "f4": "MET_FLOAT",
     "f8": "MET_DOUBLE", "i1": "MET_CHAR", "u2": "MET_USHORT",

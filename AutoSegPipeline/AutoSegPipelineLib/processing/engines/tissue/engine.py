@@ -13,7 +13,7 @@ import numpy as np
 
 from ....core.errors import EngineFailed
 from ....core.report import Report
-from ....core.segmentation import Segmentation
+from ....core.segmentation import Segment, Segmentation
 from ....core.specs import did_you_mean
 from ...volume import Volume
 from ..base import Check, Task
@@ -92,7 +92,8 @@ def _assemble(
     found["body"] = int(np.count_nonzero(body))
     warnings = list(shapes.air.warnings) if {"lung_left", "lung_right"} & set(wanted) else []
     present = [name for name in CLASSES if name in wanted and found[name]]
-    layers, segments = [], []
+    layers: list[np.ndarray] = []
+    segments: list[Segment] = []
     if "body" in present:
         segments.append(structure_segment("body", len(layers), 1))
         layers.append(body)
@@ -112,7 +113,8 @@ def _assemble(
         warnings.append(
             {
                 "code": "engine.muscle_not_told",
-                "message": "Neither trunk nor limb was recognised, so muscle was not told from other soft tissue.",
+                "message": "Neither trunk nor limb was recognised, so muscle was not told from "
+                "other soft tissue.",
             }
         )
     return Segmentation(volume.grid, layers, tuple(segments), warnings)
@@ -139,7 +141,7 @@ def _wanted(options: dict[str, Any]) -> tuple[str, ...]:
 def _check_modality(volume: Volume, name: str) -> None:
     if volume.modality not in ("", "CT"):
         raise EngineFailed(
-            "engine.wrong_modality", f"{name} is {volume.modality}; the tissue engine takes CT in Hounsfield units"
+            "engine.wrong_modality", f"{name} is {volume.modality}; the tissue engine takes CT in HU"
         )
 
 

@@ -83,7 +83,7 @@ def make_frame(volume: Volume, target: float) -> Frame:
     spacing = max(target, float(np.prod(high - low) / MOST_VOXELS) ** (1.0 / 3.0))
     count = np.maximum(np.ceil((high - low) / spacing - 1e-3).astype(int), 1)
     origin = (low + high - (count - 1) * spacing) / 2.0
-    factors = [max(1, int(math.floor(spacing / s + 0.01))) for s in volume.grid.spacing]
+    factors = [max(1, math.floor(spacing / s + 0.01)) for s in volume.grid.spacing]
     blocks = _block_means(volume.array, factors)
     # The middle of block b along an axis is voxel b*f + (f-1)/2.
     block_affine = affine.copy()

@@ -16,13 +16,17 @@ from .morphology import grow, shrink
 from .wall import BONE_HU, LEAN_HU
 
 # Layer 1; the numbers are the labels.
-LAYER = ("lung_left", "lung_right", "airways", "bones", "muscle", "soft_tissue", "subcutaneous_fat", "visceral_fat")
+LAYER = (
+    "lung_left", "lung_right", "airways", "bones",
+    "muscle", "soft_tissue", "subcutaneous_fat", "visceral_fat",
+)  # fmt: skip
 _VALUE = {name: value for value, name in enumerate(LAYER, start=1)}
 _FAT_HU = -190.0
 _SMOOTH_MM = 0.8  # of the Gaussian against noise before thresholds
 _SLAB_VOXELS = 6_000_000
 
-_BODY, _DEEP, _LEFT, _RIGHT, _AIRWAYS, _BONES, _MARROW, _INNER, _MUSCLE, _LUNG_CORE = (1 << n for n in range(10))
+_BODY, _DEEP, _LEFT, _RIGHT, _AIRWAYS = (1 << n for n in range(5))
+_BONES, _MARROW, _INNER, _MUSCLE, _LUNG_CORE = (1 << n for n in range(5, 10))
 
 
 @dataclass

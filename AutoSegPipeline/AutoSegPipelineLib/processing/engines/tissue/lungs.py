@@ -127,7 +127,7 @@ def _trachea(
 def _round_hole(
     frame: Frame, plane: np.ndarray, z: int, centre: float, above: tuple[int, int, int] | None
 ) -> tuple[int, int, int] | None:
-    labels, count = ndimage.label(plane)
+    labels, _ = ndimage.label(plane)
     best, nearest = None, 35.0
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         piece = labels[box] == label

@@ -10,18 +10,35 @@ import numpy as np
 from scipy import ndimage
 
 
+def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """The bounding box of ``mask``, wider by ``margin`` elements where the array allows."""
+    slices = []
+    for axis in range(mask.ndim):
+        found = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        slices.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+    return tuple(slices)
+
+
 def distance_inside(mask: np.ndarray, spacing: float) -> np.ndarray:
     """Distance in mm of each element of ``mask`` to the nearest outside it; 0 outside."""
+    distance = np.zeros(mask.shape, np.float32)
     if mask.all():
-        return np.full(mask.shape, np.float32(1e6))
-    return ndimage.distance_transform_edt(mask).astype(np.float32) * np.float32(spacing)
+        distance[...] = 1e6
+    elif mask.any():
+        # One element around the mask's box is enough: whatever lies farther is no nearer.
+        box = _box(mask, 1)
+        distance[box] = ndimage.distance_transform_edt(mask[box]) * spacing
+    return distance
 
 
 def grow(mask: np.ndarray, mm: float, spacing: float) -> np.ndarray:
     """All elements within ``mm`` of ``mask``."""
-    if not mask.any():
-        return mask.copy()
-    return distance_inside(~mask, spacing) <= mm
+    grown = mask.copy()
+    if mask.any() and not mask.all():
+        box = _box(mask, int(np.ceil(mm / spacing)))
+        if not mask[box].all():
+            grown[box] = ndimage.distance_transform_edt(~mask[box]) * spacing <= mm
+    return grown
 
 
 def shrink(mask: np.ndarray, mm: float, spacing: float) -> np.ndarray:

@@ -74,7 +74,7 @@ def _vertebra(frame: Frame, bones: np.ndarray, body: np.ndarray) -> float | None
         return None
     middle, half = (columns[0] + columns[-1]) / 2.0, (columns[-1] - columns[0] + 1) / 2.0
     front = rows[0] + 0.35 * (rows[-1] - rows[0])
-    labels, count = ndimage.label(ndimage.binary_closing(bones, iterations=1))
+    labels, _ = ndimage.label(ndimage.binary_closing(bones, iterations=1))
     best, largest = None, 350.0  # mm², less than any thoracic vertebra
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         piece = labels[box] == label
