@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import __version__
+from ...core.errors import PipelineError
 
 if TYPE_CHECKING:
     from ...core.segmentation import Segment
@@ -148,7 +149,12 @@ def build(
     case_extras: Mapping[str, Any] | None = None,
     quantised: bool = False,
 ) -> Document:
-    """The document of ``surfaces``, grouped by ``segment.group``; the same input gives the same bytes."""
+    """The document of ``surfaces``, grouped by ``segment.group``; the same input gives the same bytes.
+
+    Raises PipelineError ``export.empty`` when there is no surface: glTF has no empty scenes.
+    """
+    if not surfaces:
+        raise PipelineError("export.empty", f"{title}: there is no structure to write")
     document = Document(title, {"units": "mm", "frame": "LPS", **(case_extras or {})}, quantised)
     for group in groups(surfaces):
         parent = document.add_group(group)
