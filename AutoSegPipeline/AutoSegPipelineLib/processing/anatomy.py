@@ -60,9 +60,9 @@ def _words(name: str) -> list[str]:
 
 
 def machine_name(text: str) -> str:
-    """``Left lung (upper)`` -> ``left_lung_upper``; what is one word already (``vertebrae_L2``) stays."""
+    """``Left lung (upper)`` -> ``left_lung_upper``; what is a machine name already (``vertebrae_L2``) stays."""
     folded = unicodedata.normalize("NFC", text.strip())
-    if re.fullmatch(r"\w{1,80}", folded):
+    if "_" in folded and re.fullmatch(r"\w{1,80}", folded):
         return folded
     folded = folded.casefold()
     return re.sub(r"[^\w]+", "_", folded).strip("_")[:80] or "segment"
@@ -94,7 +94,9 @@ def guess_group(name: str) -> str:
 def distinct_colour(number: int) -> Colour:
     """A colour that differs from those of the neighbouring numbers (golden-angle hues)."""
     hue = (0.08 + number * 0.618033988749895) % 1.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, (0.55, 0.42, 0.68)[number % 3], (0.86, 0.74, 0.92)[number // 3 % 3])
+    red, green, blue = colorsys.hsv_to_rgb(
+        hue, (0.55, 0.42, 0.68)[number % 3], (0.86, 0.74, 0.92)[number // 3 % 3]
+    )
     return (round(red, 4), round(green, 4), round(blue, 4))
 
 

@@ -73,7 +73,9 @@ class Exporter:
             ]  # fmt: skip
             asked = [step for step in steps if step[0] in self.formats]
             for number, (kind, step) in enumerate(asked):
-                part = Portion(report, 0.55 + 0.35 * number / len(asked), 0.55 + 0.35 * (number + 1) / len(asked))
+                part = Portion(
+                    report, 0.55 + 0.35 * number / len(asked), 0.55 + 0.35 * (number + 1) / len(asked)
+                )
                 self._write(kind, step, part)
             if "statistics" in self.formats:
                 self._write_statistics()
@@ -150,14 +152,14 @@ class Exporter:
         write_labels(path, self.found.segmentation, self.flat, report)
 
     def _stl(self, path: Path, report: Report) -> None:
-        from .writers.stl import write_stl
+        from .writers.stl import write_stl_zip
 
-        write_stl(path, self.surfaces, self.case.stem)
+        write_stl_zip(path, self.surfaces)
 
     def _obj(self, path: Path, report: Report) -> None:
-        from .writers.obj import write_obj
+        from .writers.obj import write_obj_zip
 
-        write_obj(path, self.surfaces, self.case.stem)
+        write_obj_zip(path, self.surfaces)
 
     def _write_statistics(self) -> None:
         from .writers.statistics import write_csv, write_json

@@ -65,7 +65,8 @@ def flatten(segmentation: Segmentation) -> Flat:
     values = {s.name: s.value if unique else n for n, s in enumerate(segments, start=1)}
     rank_type = _smallest(len(segments))
     ranked = [
-        _lookup(segmentation, number, order, rank_type)[layer] for number, layer in enumerate(segmentation.layers)
+        _lookup(segmentation, number, order, rank_type)[layer]
+        for number, layer in enumerate(segmentation.layers)
     ]
     top = ranked[0].copy()
     for rank in ranked[1:]:
@@ -98,7 +99,9 @@ def _overlaps(ranked: list[np.ndarray], names: list[str]) -> tuple[Overlap, ...]
         for b in range(a + 1, len(ranked)):
             both = (ranked[a] > 0) & (ranked[b] > 0)
             first, second = ranked[a][both].astype(np.int64), ranked[b][both].astype(np.int64)
-            pairs, voxels = np.unique(np.maximum(first, second) * count + np.minimum(first, second), return_counts=True)
+            pairs, voxels = np.unique(
+                np.maximum(first, second) * count + np.minimum(first, second), return_counts=True
+            )
             for pair, voxel_count in zip(pairs.tolist(), voxels.tolist()):
                 key = divmod(pair, count)
                 found[key] = found.get(key, 0) + voxel_count

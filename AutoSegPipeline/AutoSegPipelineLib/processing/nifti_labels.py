@@ -72,7 +72,9 @@ def _labels(text: bytes) -> list[Entry]:
         value, name = int(label.attrib["Key"]), (label.text or "").strip()
         if value <= 0 or not name:
             continue
-        red, green, blue = (min(max(float(label.attrib.get(c, "0.5")), 0.0), 1.0) for c in ("Red", "Green", "Blue"))
+        red, green, blue = (
+            min(max(float(label.attrib.get(c, "0.5")), 0.0), 1.0) for c in ("Red", "Green", "Blue")
+        )
         entries.append(Entry(value, name, (red, green, blue)))
     return entries
 

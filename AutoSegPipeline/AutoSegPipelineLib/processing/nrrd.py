@@ -117,7 +117,9 @@ def read_data(header: Nrrd) -> np.ndarray:
         elif encoding == "raw":
             data = _read_exactly(raw, wanted, header.path)
         else:
-            raise PipelineError("input.corrupt", f"{header.path.name}: encoding {encoding!r} is not known here")
+            raise PipelineError(
+                "input.corrupt", f"{header.path.name}: encoding {encoding!r} is not known here"
+            )
     array = np.frombuffer(data, dtype=header.dtype).reshape(tuple(reversed(header.sizes)))
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -128,8 +130,12 @@ def _read_exactly(stream: BinaryIO, wanted: int, path: Path) -> bytearray:
         while len(data) < wanted:
             block = stream.read(min(wanted - len(data), 16 << 20))
             if not block:
-                raise PipelineError("input.truncated", f"{path.name} ends after {len(data)} of {wanted} bytes")
+                raise PipelineError(
+                    "input.truncated", f"{path.name} ends after {len(data)} of {wanted} bytes"
+                )
             data += block
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise PipelineError("input.truncated", f"{path.name}: its compressed voxels end early: {error}") from error
+        raise PipelineError(
+            "input.truncated", f"{path.name}: its compressed voxels end early: {error}"
+        ) from error
     return data

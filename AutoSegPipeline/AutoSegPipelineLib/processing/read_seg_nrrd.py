@@ -65,7 +65,9 @@ def _grid(header: Nrrd, affine: Affine | None) -> Grid:
     name = header.path.name
     shape = header.sizes[-3:]
     if len(shape) != 3 or len(header.sizes) > 4:
-        raise PipelineError("input.corrupt", f"{name} has {len(header.sizes)} axes; a segmentation has 3 or 4")
+        raise PipelineError(
+            "input.corrupt", f"{name} has {len(header.sizes)} axes; a segmentation has 3 or 4"
+        )
     if affine is not None:
         return Grid(shape, affine)
     signs = _TO_LPS.get(header.fields.get("space", "").lower())

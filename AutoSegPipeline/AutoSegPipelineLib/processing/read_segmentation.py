@@ -53,7 +53,9 @@ def _as_labels(volume: Volume, path: Path) -> np.ndarray:
             raise PipelineError("input.corrupt", f"{path.name} holds fractions, so it is no label map")
     lowest, highest = array.min(), array.max()
     if lowest < 0 or highest >= 1 << 32:
-        raise PipelineError("input.corrupt", f"{path.name} holds values from {lowest} to {highest}, so it is no label map")
+        raise PipelineError(
+            "input.corrupt", f"{path.name} holds values from {lowest} to {highest}, so it is no label map"
+        )
     if highest == 0:
         raise PipelineError("export.empty", f"{path.name} holds no label but 0")
     dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
@@ -67,7 +69,9 @@ def _entries(path: Path, labels: Path | None) -> list[Entry]:
         try:
             inside = read_label_table(path)
         except (ElementTree.ParseError, ValueError) as error:
-            raise PipelineError("export.bad_table", f"the label table inside {path.name} is damaged: {error}") from error
+            raise PipelineError(
+                "export.bad_table", f"the label table inside {path.name} is damaged: {error}"
+            ) from error
         if inside:
             return _without_cycled_colours(inside)
     stem = _ENDINGS.sub("", path.name)
@@ -100,7 +104,10 @@ def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], path: P
     nameless = sorted(set(present) - set(by_value))
     if nameless:
         segmentation.warnings.append(
-            {"code": "export.unnamed_labels", "message": f"labels without a name were left out: {_some(nameless)}"}
+            {
+                "code": "export.unnamed_labels",
+                "message": f"labels without a name were left out: {_some(nameless)}",
+            }
         )
     return segmentation
 

@@ -13,7 +13,8 @@ import numpy as np
 
 Vector = Tuple[float, float, float]
 BACKGROUND_TOP, BACKGROUND_BOTTOM = (0.16, 0.19, 0.24), (0.05, 0.06, 0.08)
-GLASS_GROUPS = ("tissue", "muscles")
+GLASS_GROUPS = ("muscles",)  # they wrap what one wants to see
+GLASS_BELOW = 0.7  # opacity
 WIDTH, MIN_HEIGHT, MAX_HEIGHT = 1400, 420, 1500  # pixels
 BORDER = 64  # pixels around each view, for the letters
 
@@ -127,13 +128,18 @@ def _add_view(
     _aim(renderer, meshes, view, layout)
     width = layout.front_width if view is FRONT else layout.width - layout.front_width
     inset, middle = BORDER * 0.42, layout.height / 2
-    places = ((inset, middle), (width - inset, middle), (width / 2, layout.height - inset), (width / 2, inset))
+    places = (
+        (inset, middle),
+        (width - inset, middle),
+        (width / 2, layout.height - inset),
+        (width / 2, inset),
+    )
     for place, letter in zip(places, view.letters):
         renderer.AddViewProp(_letter(letter, place))
 
 
 def _is_glass(mesh: Mesh) -> bool:
-    return mesh.opacity < 1.0 or mesh.group in GLASS_GROUPS
+    return mesh.opacity < GLASS_BELOW or mesh.group in GLASS_GROUPS
 
 
 def _solid_actor(mesh: Mesh) -> Any:
@@ -163,7 +169,8 @@ def _glass_actor(meshes: list[Mesh], view: View) -> Any:
     triangles = np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts)])
     depth = points @ np.asarray(view.look, dtype=np.float32)
     triangles = triangles[np.argsort(-depth[triangles].sum(axis=1), kind="stable")]
-    rgba = np.concatenate([_glass_colours(mesh, view) for mesh in meshes])
+    hull = _hull(meshes)
+    rgba = np.concatenate([_glass_colours(mesh, view, mesh is hull) for mesh in meshes])
     mapper = vtkPolyDataMapper()
     mapper.SetInputData(_poly_data(points, triangles, normals, rgba))
     mapper.SetColorModeToDirectScalars()
@@ -179,19 +186,29 @@ def _glass_actor(meshes: list[Mesh], view: View) -> Any:
     return actor
 
 
-def _glass_colours(mesh: Mesh, view: View) -> np.ndarray:
-    """RGBA for each point: thin where one looks straight through, denser along the outline."""
+def _glass_colours(mesh: Mesh, view: View, hull: bool) -> np.ndarray:
+    """RGBA for each point: thin where one looks straight through, denser along the outline.
+
+    ``hull`` is the outermost glass; what lies inside it has many folds one behind
+    the other and would fill the picture with fog.
+    """
     facing = np.abs(mesh.normals @ np.asarray(view.look, dtype=np.float32))
     rim = (1.0 - np.clip(facing, 0.0, 1.0)) ** 2.5
-    strength = min(mesh.opacity, 0.6)
-    alpha = 0.03 + 0.05 * strength + (0.25 + 0.45 * strength) * rim
+    alpha = 0.05 + 0.40 * rim if hull else 0.012 + 0.05 * rim
     rgba = np.empty((len(mesh.points), 4), dtype=np.uint8)
     rgba[:, :3] = np.round(np.array(mesh.colour) * 255)
     rgba[:, 3] = np.round(np.clip(alpha, 0.0, 1.0) * 255)
     return rgba
 
 
-def _poly_data(points: np.ndarray, triangles: np.ndarray, normals: np.ndarray, rgba: np.ndarray | None) -> Any:
+def _hull(meshes: list[Mesh]) -> Mesh:
+    """The glass that reaches farthest."""
+    return max(meshes, key=lambda mesh: float(np.ptp(mesh.points, axis=0).sum()))
+
+
+def _poly_data(
+    points: np.ndarray, triangles: np.ndarray, normals: np.ndarray, rgba: np.ndarray | None
+) -> Any:
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData

@@ -57,7 +57,8 @@ def only(segmentation: Segmentation, names: list[str]) -> Segmentation:
     for name in names:
         if name not in known:
             raise PipelineError(
-                "engine.structure_unknown", f"the segmentation has no structure {name!r}{did_you_mean(name, known)}"
+                "engine.structure_unknown",
+                f"the segmentation has no structure {name!r}{did_you_mean(name, known)}",
             )
     kept = tuple(segment for segment in segmentation.segments if segment.name in names)
     return Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings)

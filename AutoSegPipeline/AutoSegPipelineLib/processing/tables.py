@@ -81,7 +81,9 @@ def _text(path: Path) -> str:
 def _read_pattern(lines: _Lines, text: str) -> bool:
     """ITK-SNAP (``idx r g b a vis mesh "name"``) and Slicer (``value name r g b a``) tables."""
     for pattern, places in ((_SNAP, (1, 5, (2, 3, 4))), (_SLICER, (1, 2, (3, 4, 5)))):
-        rows = [(n, row) for n, row in enumerate(text.splitlines(), 1) if row.strip() and row.lstrip()[0] != "#"]
+        rows = [
+            (n, row) for n, row in enumerate(text.splitlines(), 1) if row.strip() and row.lstrip()[0] != "#"
+        ]
         if not rows or pattern.match(rows[0][1]) is None:
             continue
         for number, row in rows:
@@ -91,7 +93,9 @@ def _read_pattern(lines: _Lines, text: str) -> bool:
             value, name, channels = places
             colour = _rgb(lines, number, [match.group(c) for c in channels])
             title = match.group(name)
-            lines.add(number, match.group(value), title.replace("_", " ") if pattern is _SLICER else title, colour)
+            lines.add(
+                number, match.group(value), title.replace("_", " ") if pattern is _SLICER else title, colour
+            )
         return bool(lines.entries)
     return False
 
@@ -101,11 +105,15 @@ def _read_csv(lines: _Lines, text: str) -> bool:
     if not rows:
         return False
     delimiter = _delimiter(rows[0][1])
+    split = [
+        (number, [cell.strip() for cell in next(csv.reader(io.StringIO(row), delimiter=delimiter))])
+        for number, row in rows
+    ]
+    widest = max(len(cells) for _, cells in split)
     columns = None
-    for number, row in rows:
-        cells = [cell.strip() for cell in next(csv.reader(io.StringIO(row), delimiter=delimiter))]
+    for number, cells in split:
         if columns is None:
-            columns, is_header = _columns(lines, number, cells)
+            columns, is_header = _columns(lines, number, cells, widest)
             if is_header:
                 continue
         if not any(cells):
@@ -121,8 +129,8 @@ def _delimiter(line: str) -> str:
     return max((",", ";", "\t"), key=line.count)
 
 
-def _columns(lines: _Lines, number: int, cells: list[str]) -> tuple[dict[str, int], bool]:
-    """Where each column is, and whether the row was a header."""
+def _columns(lines: _Lines, number: int, cells: list[str], widest: int) -> tuple[dict[str, int], bool]:
+    """Where each column is, and whether the row was a header; ``widest`` counts the cells of any row."""
     words = [re.sub(r"[_\s]+", " ", cell).casefold() for cell in cells]
     found: dict[str, int] = {}
     known = {"value": _VALUE, "name": _NAME, "colour": _COLOUR}
@@ -135,9 +143,9 @@ def _columns(lines: _Lines, number: int, cells: list[str]) -> tuple[dict[str, in
         return found, True
     if cells and re.fullmatch(r"\d+", cells[0]) and len(cells) >= 2:
         plain = {"value": 0, "name": 1}
-        if len(cells) >= 5:
+        if widest >= 5:
             plain.update({"channel0": 2, "channel1": 3, "channel2": 4})
-        elif len(cells) >= 3:
+        elif widest >= 3:
             plain["colour"] = 2
         return plain, False
     raise lines.error(number, f"the columns value and name are not there (found: {', '.join(cells)[:80]})")

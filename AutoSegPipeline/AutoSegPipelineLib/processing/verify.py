@@ -114,14 +114,17 @@ def _report(exporter: Exporter, path: Path) -> None:
 
 
 def _zip(exporter: Exporter, path: Path) -> None:
+    from .writers.zips import file_names
+
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()
         names = archive.namelist()
     if damaged is not None:
         raise _wrong(path, f"{damaged} inside it is damaged")
-    for surface in exporter.surfaces:
-        if path.name.endswith(".stl.zip") and not any(surface.segment.name in name for name in names):
-            raise _wrong(path, f"lacks {surface.segment.name}")
+    ending = ".stl" if path.name.endswith(".stl.zip") else ".obj"
+    for name in file_names([surface.segment.name for surface in exporter.surfaces]):
+        if name + ending not in names:
+            raise _wrong(path, f"lacks {name}{ending}")
 
 
 __all__ = ["verify_outputs"]

@@ -126,7 +126,9 @@ def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
 def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
     known = as_pipeline_error(error, folder)
     if known is not error:
-        send_log(channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error")
+        send_log(
+            channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error"
+        )
     told = {key: text[:4000] for key, text in known.to_dict().items()}
     channel.send({"type": "failed", "error": told})
 

@@ -112,7 +112,12 @@ class Case:
         raw = self.channel._out
         if "late" in self.do:
             self.channel.send(
-                {"type": "done", "job": self.message["job"], "attempt": self.attempt - 1, "result": {"outputs": []}}
+                {
+                    "type": "done",
+                    "job": self.message["job"],
+                    "attempt": self.attempt - 1,
+                    "result": {"outputs": []},
+                }
             )
         if "babble" in self.do:
             raw.write(b"Segmentation fault (not really)\n")
@@ -138,7 +143,12 @@ class Case:
             os.abort()
         if "lie" in self.do:
             outputs.append({"kind": "glb", "name": f"{self.stem}.glb", "size": 1, "sha256": "0" * 64})
-        manifest = {"stem": self.stem, "job": self.message["job"], "attempt": self.attempt, "outputs": outputs}
+        manifest = {
+            "stem": self.stem,
+            "job": self.message["job"],
+            "attempt": self.attempt,
+            "outputs": outputs,
+        }
         outputs.append(self.write("manifest", f"{self.stem}.manifest.json", json.dumps(manifest).encode()))
         return {
             "outputs": outputs,
@@ -172,14 +182,23 @@ def main():
     arguments, _ = parser.parse_known_args()
     channel.start(on_closed=lambda: os._exit(0))
     if "silent" not in wanted(arguments.do, 0):
-        channel.send({"type": "hello", "pid": os.getpid(), "what": "worker", "python": sys.version.split()[0]})
+        channel.send(
+            {"type": "hello", "pid": os.getpid(), "what": "worker", "python": sys.version.split()[0]}
+        )
     stop = threading.Event()
     threading.Thread(target=beat, args=(channel, stop, arguments.heartbeat), daemon=True).start()
     for message in channel.commands():
         try:
             if message["type"] == "describe":
                 task = {"name": "fake", "title": "Fake", "modalities": ["CT"]}
-                engine = {"name": "fake", "title": "Fake", "ok": True, "missing": [], "note": "", "tasks": [task]}
+                engine = {
+                    "name": "fake",
+                    "title": "Fake",
+                    "ok": True,
+                    "missing": [],
+                    "note": "",
+                    "tasks": [task],
+                }
                 channel.send({"type": "done", "result": {"engines": [engine]}})
             elif message["type"] == "case":
                 case = Case(channel, message, arguments.do)

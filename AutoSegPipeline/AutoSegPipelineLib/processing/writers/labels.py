@@ -51,7 +51,9 @@ def _header(grid: Grid, array: np.ndarray, extension: int) -> bytes:
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, 3, *grid.shape, 1, 1, 1, 1)
-    struct.pack_into("<hhh", header, 68, _LABEL_INTENT, _KINDS[array.dtype.itemsize], array.dtype.itemsize * 8)
+    struct.pack_into(
+        "<hhh", header, 68, _LABEL_INTENT, _KINDS[array.dtype.itemsize], array.dtype.itemsize * 8
+    )
     struct.pack_into("<8f", header, 76, handed, *grid.spacing, 0, 0, 0, 0)
     struct.pack_into("<fff", header, 108, 352.0 + extension, 1.0, 0.0)
     header[123] = _MILLIMETRES

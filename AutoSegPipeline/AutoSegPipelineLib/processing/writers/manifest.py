@@ -45,8 +45,15 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "kind": case.kind,
-        "input": {**{key: value for key, value in source.items() if key != "warnings"}, "modality": found.modality},
-        "grid": {"shape_ijk": list(grid.shape), "spacing_mm": list(grid.spacing), "affine_lps": list(grid.affine)},
+        "input": {
+            **{key: value for key, value in source.items() if key != "warnings"},
+            "modality": found.modality,
+        },
+        "grid": {
+            "shape_ijk": list(grid.shape),
+            "spacing_mm": list(grid.spacing),
+            "affine_lps": list(grid.affine),
+        },
         "coordinate_system": COORDINATES,
         "engine": {"name": found.engine, "version": found.facts.get("engine_version", "")},
         "cached_from": (source.get("cached_from") or True) if found.cached else None,
@@ -72,7 +79,11 @@ def all_warnings(exporter: Exporter) -> list[dict[str, str]]:
 
 def versions() -> dict[str, str]:
     """This library, Python, the system and the libraries that shaped the result."""
-    found = {"autosegpipeline": __version__, "python": platform.python_version(), "system": platform.platform()}
+    found = {
+        "autosegpipeline": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
     for name in ("numpy", "scipy", "SimpleITK", "fast_simplification"):
         module = sys.modules.get(name)
         if module is not None:
@@ -87,7 +98,12 @@ def _segments(exporter: Exporter) -> list[dict[str, Any]]:
     triangles = {surface.segment.name: len(surface.triangles) for surface in exporter.surfaces}
     rows = []
     for segment in exporter.found.segmentation.segments:
-        codes = {"category": segment.category, "code": segment.code, "modifier": segment.modifier, "region": segment.region}
+        codes = {
+            "category": segment.category,
+            "code": segment.code,
+            "modifier": segment.modifier,
+            "region": segment.region,
+        }
         rows.append(
             {
                 "name": segment.name,

@@ -57,7 +57,7 @@ class Painter:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._words = tempfile.TemporaryFile()
+            self._words = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
             paths = [_LIBRARY_PARENT, os.environ.get("PYTHONPATH", "")]
             self._process = start_child(
                 list(self._given or (python_command(), "-m", _MODULE)),
@@ -149,7 +149,9 @@ class Shot:
 _painter = Painter()
 
 
-def begin_picture(path: Path, surfaces: Sequence[Surface], work: Path, painter: Painter | None = None) -> Shot:
+def begin_picture(
+    path: Path, surfaces: Sequence[Surface], work: Path, painter: Painter | None = None
+) -> Shot:
     """Ask for a picture of ``surfaces`` at ``path``; what it needs travels through ``work``."""
     painter = painter or _painter
     request = work / f"picture-{os.urandom(6).hex()}.npz"
@@ -161,11 +163,21 @@ def begin_picture(path: Path, surfaces: Sequence[Surface], work: Path, painter: 
     with open(request, "wb") as stream:
         np.savez(stream, **arrays)  # type: ignore[arg-type]
     segments = [
-        {"colour": list(s.segment.colour), "opacity": s.segment.opacity, "group": s.segment.group, "name": s.segment.name}
+        {
+            "colour": list(s.segment.colour),
+            "opacity": s.segment.opacity,
+            "group": s.segment.group,
+            "name": s.segment.name,
+        }
         for s in surfaces
     ]
     asked = painter.ask(
-        {"arrays": str(request), "segments": segments, "path": str(path), "answer": str(request.with_suffix(".json"))}
+        {
+            "arrays": str(request),
+            "segments": segments,
+            "path": str(path),
+            "answer": str(request.with_suffix(".json")),
+        }
     )
     return Shot(painter, path, request, asked)
 

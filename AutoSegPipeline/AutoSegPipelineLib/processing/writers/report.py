@@ -131,9 +131,13 @@ def _plain(number: float) -> str:
 def _table_note(exporter: Exporter) -> str:
     notes = []
     if any(one.touches_border for one in exporter.measured):
-        notes.append("“Cut off” means that the structure reaches the edge of the scan, so its volume is a part.")
+        notes.append(
+            "“Cut off” means that the structure reaches the edge of the scan, so its volume is a part."
+        )
     if exporter.flat.overlaps:
-        notes.append("Structures may lie inside one another (lungs within the body); their volumes do not add up.")
+        notes.append(
+            "Structures may lie inside one another (lungs within the body); their volumes do not add up."
+        )
     return escape(" ".join(notes))
 
 
@@ -147,7 +151,12 @@ def _facts(exporter: Exporter) -> str:
         rows.append(("Reused", "the label map of an earlier, identical case"))
     for key, value in source.items():
         if key not in ("warnings", "cached_from") and isinstance(value, (str, int, float)) and value != "":
-            rows.append(("SHA-256 of the input" if key == "sha256" else key.replace("_", " ").capitalize(), str(value)))
+            rows.append(
+                (
+                    "SHA-256 of the input" if key == "sha256" else key.replace("_", " ").capitalize(),
+                    str(value),
+                )
+            )
     rows += [
         ("Voxels", f"{shape} of {spacing} mm"),
         ("Orientation", f"{orientation(grid.affine)} (towards which side the voxel index grows along i, j, k)"),

@@ -54,7 +54,9 @@ class Measured:
     touches_border: bool
 
 
-def measure(segmentation: Segmentation, volume: Volume | None, report: Report | None = None) -> list[Measured]:
+def measure(
+    segmentation: Segmentation, volume: Volume | None, report: Report | None = None
+) -> list[Measured]:
     """Measure every segment that has voxels, each within its bounding box only."""
     boxes = layer_boxes(segmentation.layers)
     found = []
@@ -134,7 +136,9 @@ def write_json(path: Path, measured: list[Measured], grid: Grid, unit: str) -> N
         "voxel_ml": grid.voxel_ml,
         "structures": [_rounded(asdict(one)) for one in measured],
     }
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 def _rounded(value: Any) -> Any:
