@@ -76,7 +76,9 @@ class AutoSeg:
     def start(self) -> AutoSeg:
         """Take the home and begin; returns itself."""
         self.pipeline.start()
-        self._run_until(lambda: self.pipeline.ready)
+        self._run_until(lambda: self.pipeline.ready or self.pipeline.stopped)
+        if self.pipeline.failure is not None:
+            raise self.pipeline.failure
         return self
 
     def stop(self) -> None:

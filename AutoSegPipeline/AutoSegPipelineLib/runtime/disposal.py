@@ -14,6 +14,7 @@ from ..core.files import fsync_folder, remove_tree, write_json
 from ..core.incoming import folder_of
 from ..core.job import Job
 from ..core.steps import reached
+from ..intake.names import file_stem
 from .context import Context
 from .intake_client import IntakeClient
 
@@ -70,7 +71,7 @@ class Disposal:
         args = {
             "folder": str(folder_of(self._context.home, job.id)),
             "parent": str(parent),
-            "name": job.name or job.staged.get("stem") or job.id[:8],
+            "name": job.name or job.staged.get("stem") or file_stem(job.label),
             "reason": reason,
         }
 

@@ -37,12 +37,14 @@ class Doors:
         conditions: Conditions,
         intake: IntakeClient,
         accepted: Accepted,
+        taken: Callable[[list[str]], None] = lambda paths: None,
         put_back: Callable[[list[str]], None] = lambda paths: None,
     ) -> None:
         self._context = context
         self._conditions = conditions
         self._intake = intake
         self._accepted = accepted
+        self._taken = taken
         self._put_back = put_back
         self.waiting: deque[Intent] = deque()  # of the inbox, not yet begun
         self.paused_copies: list[Intent] = []  # wait for the disk
@@ -102,7 +104,7 @@ class Doors:
         """Nothing has moved: the files stay in the inbox and are seen again."""
         for intent in batch:
             remove_tree(folder_of(self._context.home, intent.id))
-            self._put_back([str(item.source) for item in intent.files])
+            self._put_back(_sources(intent))
         if not disk_is_full(error):
             raise error
         self._conditions.disk_was_full()
@@ -146,7 +148,7 @@ class Doors:
             return
         self._context.store.jobs.delete(job.id)
         remove_tree(folder_of(self._context.home, job.id))
-        self._put_back([str(item.source) for item in intent.files])
+        self._put_back(_sources(intent))
         if not is_sharing_violation(error) and error.errno not in (0, 2, None):
             raise error
 
@@ -168,6 +170,9 @@ class Doors:
                 self._conditions.pause(error.code, error.message)
                 self._later(fresh, intent)
             else:
+                # What cannot be read stays where it is and is not tried again until it changes.
+                self._note(intent)
+                self._taken(_sources(intent))
                 self.refuse(fresh, error)
 
         folder = str(folder_of(self._context.home, job.id))
@@ -177,7 +182,7 @@ class Doors:
         if intent.consume:
             self._context.store.jobs.delete(job.id)
             remove_tree(folder_of(self._context.home, job.id))
-            self._put_back([str(item.source) for item in intent.files])
+            self._put_back(_sources(intent))
         else:
             self.paused_copies.append(intent)
 
@@ -209,6 +214,8 @@ class Doors:
         reached("row inspecting")
         for job, intent in pairs:
             self._remove_sources(intent)
+            if intent.door == "inbox":
+                self._taken(_sources(intent))
             self._context.tell(job)
             self._accepted(job)
 
@@ -258,6 +265,10 @@ def job_of(intent: Intent) -> Job:
         out=intent.out,
         parent=intent.parent,
     )
+
+
+def _sources(intent: Intent) -> list[str]:
+    return [str(item.source) for item in intent.files if item.source]
 
 
 def give_back(home: Home, intent: Intent) -> bool:

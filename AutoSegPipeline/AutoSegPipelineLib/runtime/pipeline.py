@@ -86,6 +86,7 @@ class Pipeline:
         self._stop_by = 0.0
         self.ready = False
         self.stopped = False
+        self.failure: Exception | None = None  # what made the start impossible
 
     # --- start ----------------------------------------------------------------------------
 
@@ -136,7 +137,7 @@ class Pipeline:
         self.inspection = Inspection(
             context, self.conditions, self.intake, self.publisher, self.disposal, self.scheduler.dispatch
         )
-        self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._put_back)
+        self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._taken, self._put_back)
         self.arriving = Arriving(context, self.disposal, self._take, self.inspection.series_key)
         self.retention = Retention(context, self.publisher, self.disposal, self.cases)
         self.asking = Asking(context, self)
@@ -232,16 +233,25 @@ class Pipeline:
                 next(self._chores[0])
             except StopIteration:
                 self._chores.pop(0)
-            except Exception:
-                # A chore that failed is not tried again in this pass; the pipeline goes on.
+            except Exception as error:
                 log.exception("a chore failed")
                 self._chores.pop(0)
+                if not self.ready:
+                    # Half recovered is not a state to take new cases in.
+                    self.failure = error
+                    self.stop()
+                    return
 
     # --- what the parts tell each other -----------------------------------------------------
 
     def _take(self, intent: Intent) -> None:
         self.doors.waiting.append(intent)
         self._wake()
+
+    def _taken(self, paths: list[str]) -> None:
+        """What lies under these names from now on is another file, or stands in the ledger."""
+        if self.watcher is not None:
+            self.watcher.taken(paths)
 
     def _put_back(self, paths: list[str]) -> None:
         if self.watcher is not None:
