@@ -10,7 +10,7 @@ from ..core.events import Event
 from ..core.home import Home
 from ..core.settings import Settings
 from ..runtime import qt
-from ..runtime.logs import log_to, stop_logging
+from ..runtime.logs import LIBRARY, log_to, stop_logging
 from ..runtime.wiring import make_pipeline
 from .display import Display, Lines, LivePicture, Silence
 from .narrator import Narrator
@@ -73,6 +73,7 @@ class Host:
         self._greet = greet
         self._code = 0
         self._heard = 0
+        self._fault: Exception | None = None
         self._stopping = False
         self._timers: list[Any] = []
         self._application = qt.application()
@@ -99,7 +100,7 @@ class Host:
         self.narrator = Narrator(self.pipeline.store, self.home.results)
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
-        mirror = _Mirror(self.narrator) if self._verbose else None
+        self._mirror = _Mirror(self.narrator, self._verbose)
         self._display: Lines | LivePicture | Silence = self._make_display(self.narrator)
         self._greet()
         signals = Signals(self._signal)
@@ -112,9 +113,15 @@ class Host:
             self._stop_timers()
             self._show(self._display.close)
             signals.close()
-            if mirror is not None:
-                stop_logging(mirror)
+            stop_logging(self._mirror)
+        if self._fault is not None:
+            raise self._fault
         return self._code
+
+    @property
+    def log_has_errors(self) -> bool:
+        """Whether something went into the log that a person should look at."""
+        return self._mirror.errors > 0
 
     def later(self, action: Callable[[], None]) -> None:
         """``action`` on the next turn of the event loop."""
@@ -127,11 +134,9 @@ class Host:
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:  # the boundary of a slot: Qt would print it and go on as if nothing was
+        except Exception as error:  # Qt would print it and go on; run() raises it when all has stopped
             log.exception("the host failed")
-            self.narrator.say(
-                f"an internal error; {self.home.logs / 'pipeline.jsonl'} has the traceback", "bold red"
-            )
+            self._fault = self._fault or error
             self.stop(1)
 
     def stop(self, code: int) -> None:
@@ -182,14 +187,16 @@ class Host:
 
 
 class _Mirror(logging.Handler):
-    """With --verbose the log's lines stand among those of the display."""
+    """The log's errors, with --verbose all of it, among the lines of the display."""
 
-    def __init__(self, narrator: Narrator) -> None:
-        super().__init__(logging.INFO)
+    def __init__(self, narrator: Narrator, verbose: bool) -> None:
+        super().__init__(logging.INFO if verbose else logging.ERROR)
         self._narrator = narrator
-        from ..runtime.logs import LIBRARY
-
+        self.errors = 0
         logging.getLogger(LIBRARY).addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._narrator.say(f"{record.levelname.lower()}: {record.getMessage()}", "dim")
+        bad = record.levelno >= logging.ERROR
+        self.errors += bad
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        self._narrator.say(text, "red" if bad else "dim", error=bad)

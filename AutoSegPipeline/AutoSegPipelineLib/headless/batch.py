@@ -17,14 +17,16 @@ from ..core.events import Event, JobChanged, JobEnded, PipelinePaused, PipelineR
 from ..core.files import contained, remove_tree
 from ..core.home import Home, default_root
 from ..core.job import Job
+from ..runtime.logs import NAME
 from .app import Host
-from .session import job_document, user_name
+from .session import check_name, job_document, user_name
 
 log = logging.getLogger(__name__)
 
 # An environment that stays wrong for this long ends a run that nobody watches.
 PATIENCE_SECONDS = 60.0
 _CHECK_SECONDS = 1.0
+PREFIX = "autoseg-"
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def private_home(out: Path) -> Iterator[Home]:
     if contained(out, place):
         place = default_root().parent
         place.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix="autoseg-", dir=place))
+    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         yield Home.at(root / "home", results=out)
     finally:
@@ -93,6 +95,7 @@ class Batch:
         labels = None if self.labels is None else str(self.labels)
         expect = "segmentation" if self.door == "export" else "scan"
         try:
+            check_name(path)
             job = self._host.pipeline.submit(
                 path, options=self.options, door=self.door, by=user_name(), expect=expect, labels=labels,
             )  # fmt: skip
@@ -112,7 +115,7 @@ class Batch:
         job.options, job.error = self.options, error.to_dict()
         job.stamp(time.time())
         self._host.narrator.counts[states.REFUSED] += 1
-        self._host.narrator.say(f"refused {path}: {error.message} ({error.code}) {error.hint}", "yellow")
+        self._host.narrator.say(f"refused {error.message} ({error.code}) {error.hint}", "yellow", error=True)
         return job_document(job, self.out)
 
     def hear(self, event: Event) -> None:
@@ -132,7 +135,7 @@ class Batch:
         if self._submitted and not any(counts[state] for state in states.ALL if state not in states.ENDS):
             self._host.stop(self._code())
         elif self._paused is not None and time.monotonic() - self._paused_at > PATIENCE_SECONDS:
-            self._host.narrator.say(f"given up: {self._paused.reason}", "bold red")
+            self._host.narrator.say(f"given up: {self._paused.reason}", "bold red", error=True)
             self._paused_at = float("inf")
             self._cancel_all()
 
@@ -156,15 +159,20 @@ class Batch:
                 found += [job_document(member, self.out) for member in family]
         return found
 
-    def keep_logs(self, home: Home) -> list[Path]:
-        """Logs of cases that failed, brought out of the home that is about to go."""
+    def keep_logs(self, host: Host) -> list[Path]:
+        """Logs of what went wrong, brought out of the home that is about to go."""
+        sources = {
+            f"autoseg-{str(one['id'])[:8]}.log": host.home.job_log(str(one["id"]))
+            for one in self.documents
+            if one["state"] == states.FAILED
+        }
+        if host.log_has_errors:
+            sources[f"autoseg-{host.home.root.parent.name[len(PREFIX) :]}.jsonl"] = host.home.logs / NAME
         kept = []
-        for one in self.documents:
-            source = home.job_log(str(one["id"]))
-            if one["state"] == states.FAILED and source.exists():
-                target = Path(tempfile.gettempdir()) / f"autoseg-{str(one['id'])[:8]}.log"
-                shutil.copyfile(source, target)
-                kept.append(target)
+        for name, source in sources.items():
+            if source.exists():
+                kept.append(Path(tempfile.gettempdir()) / name)
+                shutil.copyfile(source, kept[-1])
         return kept
 
     def interrupted(self, host: Host) -> None:

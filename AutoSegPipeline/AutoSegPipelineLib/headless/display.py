@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..core import states
 from ..core.job import Job
-from .narrator import Line, Narrator
+from .narrator import ERROR, Line, Narrator
 from .output import safe
 from .tables import STYLES, duration
 
@@ -132,20 +132,24 @@ def stamped(lines: Iterable[Line]) -> list[Text]:
 
 
 class Silence:
-    """Nothing but errors: ``--quiet``."""
+    """Errors only: ``--quiet``, and what is left of a display whose terminal has gone."""
 
-    def __init__(self, narrator: Narrator) -> None:
+    def __init__(self, narrator: Narrator, console: Console | None = None) -> None:
         self._narrator = narrator
+        self._console = console
 
     def start(self) -> None:
         return
 
     def refresh(self) -> None:
-        """Forget what nobody wants to read."""
-        self._narrator.take()
+        """Tell errors; forget what nobody wants to read."""
+        lines = self._narrator.take()
+        if self._console is not None:
+            for text in stamped(line for line in lines if line.kind == ERROR):
+                self._console.print(text, soft_wrap=True)
 
     def close(self) -> None:
-        self._narrator.take()
+        self.refresh()
 
 
 Display = Callable[[Narrator], "Lines | LivePicture | Silence"]
@@ -154,7 +158,7 @@ Display = Callable[[Narrator], "Lines | LivePicture | Silence"]
 def choose(console: Console, heading: list[str], quiet: bool = False) -> Display:
     """The display that ``console`` can show."""
     if quiet:
-        return Silence
+        return lambda narrator: Silence(narrator, console)
     if console.is_terminal and not console.is_dumb_terminal:
         return lambda narrator: LivePicture(console, narrator, heading)
     return lambda narrator: Lines(console, narrator)

@@ -17,11 +17,12 @@ from .tables import STYLES, duration, news, took
 _MANY = 10  # files added at once; more are told as a number
 _LONG_SECONDS = 30.0  # how often a long case is told of without a display
 _ADDED = "added"
+ERROR = "error"
 
 
 @dataclass(frozen=True)
 class Line:
-    """``kind`` is added or other; ``style`` a rich style."""
+    """``kind`` is added, error or other; ``style`` a rich style."""
 
     kind: str
     text: str
@@ -50,15 +51,15 @@ class Narrator:
             self._ended(event)
         elif isinstance(event, PipelinePaused):
             code = "" if event.code == "request" else f" ({event.code})"
-            self.say(f"paused: {event.reason}{code}", "yellow")
+            self.say(f"paused: {event.reason}{code}", "yellow", error=bool(code))
         elif isinstance(event, PipelineResumed):
             self.say("resumed")
         elif isinstance(event, AlarmRaised):
-            self.say(f"attention: {event.message} ({event.code})", "bold yellow")
+            self.say(f"attention: {event.message} ({event.code})", "bold yellow", error=True)
 
-    def say(self, text: str, style: str = "") -> None:
-        """Add a line of one's own."""
-        self._lines.append(Line("other", safe(text), style))
+    def say(self, text: str, style: str = "", error: bool = False) -> None:
+        """Add a line of one's own; an ``error`` is told with --quiet too."""
+        self._lines.append(Line(ERROR if error else "other", safe(text), style))
 
     def take(self) -> list[Line]:
         """The lines since the last time; many additions in a row became one."""
@@ -137,7 +138,8 @@ class Narrator:
         self._told_at.pop(event.job_id, None)
         job = self.store.jobs.find(event.job_id)
         if job is not None:
-            self.say(ending(job, self.results), STYLES.get(job.state, ""))
+            wrong = job.state in (states.FAILED, states.REFUSED)
+            self.say(ending(job, self.results), STYLES.get(job.state, ""), error=wrong)
 
 
 def ending(job: Job, results: Path) -> str:

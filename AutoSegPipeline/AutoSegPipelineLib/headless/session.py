@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
+from ..core.errors import PipelineError
 from ..core.home import Home, default_root
 from ..core.job import Job
 from ..core.lock import HomeLock
@@ -80,3 +81,13 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
+
+
+def check_name(path: Path) -> None:
+    """Raise ``input.unreadable`` for a name that is not text: no book could hold it."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise PipelineError(
+            "input.unreadable", f"{path}: the name is not valid text", "Rename the file."
+        ) from None

@@ -68,19 +68,11 @@ class Guide:
 
     def begin(self, host: Any) -> None:
         self._host = host
-        # The same demo home again: its scan was taken by an earlier run.
-        if host.pipeline.store.jobs.list(limit=1) and self._once:
-            host.later(self._look)
 
     def hear(self, event: Event) -> None:
         """Notice the end."""
         if isinstance(event, JobEnded):
             self._host.later(lambda: self._ended(event.job_id))
-
-    def _look(self) -> None:
-        jobs = self._host.pipeline.store.jobs.list()
-        if all(job.ended for job in jobs):
-            self._ended(jobs[-1].id)
 
     def _ended(self, job_id: str) -> None:
         job = self._host.pipeline.store.jobs.find(job_id)

@@ -98,8 +98,8 @@ def process(
         host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
         code = host.run(batch)
         batch.sweep()
-        for log in batch.keep_logs(home):
-            output.note(f"the log of a failed case: {safe(str(log))}")
+        for log in batch.keep_logs(host):
+            output.note(f"what went wrong is in {safe(str(log))}")
     if as_json:
         output.document({"jobs": batch.documents})
     elif not session.quiet:

@@ -13,7 +13,7 @@ from ...core.incoming import stage
 from ..asking import Waiting, ask
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
-from ..session import Session, user_name
+from ..session import Session, check_name, user_name
 from .jobs import as_json
 
 
@@ -70,6 +70,7 @@ def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str
     """Stage ``path`` and ask for its adoption; what to tell of it as JSON."""
     store, output = session.made_store(), session.output
     try:
+        check_name(path)
         job_id = stage(session.home, path, **about)
     except PipelineError as error:
         output.error(error)
