@@ -1,8 +1,8 @@
 """Unpacking a .zip that may have been made to do harm.
 
 Every limit is checked against the directory first and again while the bytes
-come, because a directory may lie. Members get short names of our own, so that
-none of theirs reaches the disk.
+come, because a directory may lie. Folders get names of our own, and so do
+members whose names some system does not take.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Callable, Mapping
 
 from ..core.errors import Refused
 from .copying import PIECE, disk_error
-from .names import name_state
+from .names import name_state, safe_stem
 from .opening import open_input
 from .sniff import HEAD, ZIP, sniff
 
@@ -27,7 +27,20 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 # Below this size any ratio is harmless (an empty background compresses a thousandfold).
 RATIO_FROM = 64 << 20
 _DRIVE = re.compile(r"^[A-Za-z]:")
-_KEPT = (".raw.gz", ".nii.gz", ".raw", ".zraw", ".img", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".json")
+_KEPT = (
+    ".raw.gz",
+    ".nii.gz",
+    ".raw",
+    ".zraw",
+    ".img",
+    ".nii",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".dcm",
+    ".json",
+)
 
 
 def unpack_archive(
@@ -45,7 +58,9 @@ def unpack_archive(
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError) as error:
         raise Refused("archive.corrupt", f"{label} cannot be unpacked: {error}.") from None
     except NotImplementedError as error:
-        raise Refused("archive.corrupt", f"{label} uses a compression that is not known here: {error}.") from None
+        raise Refused(
+            "archive.corrupt", f"{label} uses a compression that is not known here: {error}."
+        ) from None
 
 
 def _members(archive: zipfile.ZipFile, label: str, limits: Mapping[str, Any]) -> list[zipfile.ZipInfo]:
@@ -63,7 +78,9 @@ def _members(archive: zipfile.ZipFile, label: str, limits: Mapping[str, Any]) ->
         if info.flag_bits & ENCRYPTED:
             raise Refused("archive.encrypted", f"{label} is encrypted.")
         if info.compress_type not in METHODS:
-            raise Refused("archive.corrupt", f"{label}: {_short(info)} uses a compression that is not known here.")
+            raise Refused(
+                "archive.corrupt", f"{label}: {_short(info)} uses a compression that is not known here."
+            )
         key = unicodedata.normalize("NFC", info.filename).casefold()
         if key in seen:
             raise Refused("archive.unsafe_path", f"{label} holds {_short(info)} twice.")
@@ -71,7 +88,9 @@ def _members(archive: zipfile.ZipFile, label: str, limits: Mapping[str, Any]) ->
         total += info.file_size
         _check_ratio(info.file_size, info.compress_size, label, limits)
     if total > size_limit:
-        raise Refused("archive.too_large", f"{label} unpacks to {total >> 20} MB, the limit is {size_limit >> 20} MB.")
+        raise Refused(
+            "archive.too_large", f"{label} unpacks to {total >> 20} MB, the limit is {size_limit >> 20} MB."
+        )
     return [info for info in infos if not info.is_dir() and name_state(info.filename) == "take"]
 
 
@@ -100,7 +119,10 @@ def _check_name(info: zipfile.ZipInfo, label: str) -> None:
 def _check_ratio(size: int, packed: int, label: str, limits: Mapping[str, Any]) -> None:
     most = float(limits.get("archive_max_ratio") or 200.0)
     if size > RATIO_FROM and size > most * max(packed, 1):
-        raise Refused("archive.suspicious_ratio", f"{label}: a file unpacks to {size / max(packed, 1):.0f} times its size.")
+        raise Refused(
+            "archive.suspicious_ratio",
+            f"{label}: a file unpacks to {size / max(packed, 1):.0f} times its size.",
+        )
 
 
 def _unpack(
@@ -123,10 +145,8 @@ def _unpack(
 
 
 def _staged_name(name: str, number: int) -> str:
-    """The member's own name where it is short plain ASCII (a header may name it), else one of ours."""
-    plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,60}", name) is not None and not name.endswith(".")
-    device = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name) is not None
-    if plain and not device:
+    """The member's own name where every system takes it (a header may name it), else one of ours."""
+    if safe_stem(name) == name:
         return name
     ending = next((ending for ending in _KEPT if name.lower().endswith(ending)), "")
     return f"f{number:06d}{ending}"
@@ -142,7 +162,7 @@ def _extract(
         if sniff(piece[:HEAD]) == ZIP:
             raise Refused("archive.nested", f"{label} holds the archive {_short(info)}.")
         try:
-            target_stream = open(target, "xb", buffering=0)
+            target_stream = open(target, "xb", buffering=0)  # noqa: SIM115 - only opening may fail so
         except OSError as error:
             raise disk_error(error, target) from error
         with target_stream as out:
@@ -150,7 +170,9 @@ def _extract(
                 check()
                 written += len(piece)
                 if written > left or written > info.file_size:
-                    raise Refused("archive.too_large", f"{label}: {_short(info)} is larger than the archive says.")
+                    raise Refused(
+                        "archive.too_large", f"{label}: {_short(info)} is larger than the archive says."
+                    )
                 try:
                     view = memoryview(piece)
                     while view:

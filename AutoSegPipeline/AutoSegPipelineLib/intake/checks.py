@@ -39,19 +39,23 @@ def check_header(
         raise Refused("input.too_large", f"{name} has {header.voxels} voxels, the limit is {max_voxels}.")
     fewest = int(options.get("min_slices") or 2)
     if expect == SCAN and min(header.shape) < fewest:
-        raise Refused("input.too_thin", f"{name} has the shape {shape_text(header)}, {fewest} slices are needed.")
+        raise Refused(
+            "input.too_thin", f"{name} has the shape {shape_text(header)}, {fewest} slices are needed."
+        )
     return decide_affine(header, str(options.get("assume_orientation") or ""), name)
 
 
 def check_content(content: Content, name: str, label: str, expect: str) -> None:
-    """Raises ``input.non_finite``, ``input.constant``, ``input.label_map``, ``input.not_labels``, ``export.empty``."""
+    """Raises ``input.non_finite``, ``constant``, ``label_map``, ``not_labels`` or ``export.empty``."""
     if not content.finite:
         raise Refused("input.non_finite", f"{name} holds NaN or infinity.")
     if expect == SEGMENTATION:
         if content.constant and content.low == 0:
             raise Refused("export.empty", f"{name} has no labelled voxel.")
         if not content.integral or content.low < 0 or content.high > MOST_LABEL:
-            raise Refused("input.not_labels", f"{name} holds values from {content.low:g} to {content.high:g}.")
+            raise Refused(
+                "input.not_labels", f"{name} holds values from {content.low:g} to {content.high:g}."
+            )
         if content.distinct is None and content.flatness < 0.3:
             raise Refused("input.not_labels", f"{name} holds intensities, not labels.")
         return

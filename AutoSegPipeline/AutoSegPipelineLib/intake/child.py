@@ -129,7 +129,7 @@ def main() -> int:
     channel = ChildChannel.take()
     if os.name != "nt":
         os.umask(0o077)
-    channel.start(on_closed=lambda: os._exit(0))
+    channel.start()
     channel.send({"type": "hello", "pid": os.getpid(), "python": platform.python_version(), "what": "intake"})
     ended = threading.Event()
     threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()

@@ -180,5 +180,5 @@ def guess_modality(found: Content) -> str:
     scanners store. MR, PET and unscaled CT have no negative air.
     """
     quarter = max(1.0, found.voxels / 4)
-    plausible = -4096 <= found.low <= -900 and 100 <= found.high <= 32767
+    plausible = -4096 <= found.low <= -900 and 50 <= found.high <= 32767
     return "CT" if plausible and found.air / quarter > 0.02 and found.soft / quarter > 0.03 else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -26,7 +25,13 @@ from .volume_file import read_volume_file
 
 Check = Callable[[], None]
 TIMEOUT_SECONDS = 1800.0
-UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "")
+UNCOMPRESSED = (
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+    "",
+)
 
 
 @dataclass
@@ -80,7 +85,7 @@ def _warnings(stack: Stack) -> list[dict[str, str]]:
         text = f"{name}: the slices are not evenly spaced; they were interpolated to {stack.step:.3g} mm."
         found.append({"code": "dicom.uneven_slices", "message": text})
     if stack.tilt_degrees > TILT_DEGREES:
-        text = f"{name} was taken with a gantry tilt of {stack.tilt_degrees:.1f} degrees; the volume was straightened."
+        text = f"{name} has a gantry tilt of {stack.tilt_degrees:.1f} degrees; the volume was straightened."
         found.append({"code": "dicom.gantry_tilt", "message": text})
     if stack.count > 1:
         text = f"{name} holds {stack.count} stacks; this is number {stack.index + 1}."
@@ -115,7 +120,7 @@ def _run(program: str, stack: Stack, staging: Staging, check: Check) -> tuple[st
 
 def _listen(command: list[str], log: str, check: Check) -> str:
     """Run to the end; the words are what it printed. Ended on cancel and after the time limit."""
-    flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+    flags = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))  # Windows: no console flashes up
     limit = time.monotonic() + TIMEOUT_SECONDS
     with open(log, "wb") as out:
         process = subprocess.Popen(
@@ -138,7 +143,9 @@ def _listen(command: list[str], log: str, check: Check) -> str:
         words = stream.read(64 * 1024).decode("utf-8", "replace")
     os.unlink(log)
     # Its words go to the log of the case; the folders' names say nothing there.
-    return words.replace(command[-1], "").replace(command[-2] + os.sep, "") + f"exit code {process.returncode}"
+    return (
+        words.replace(command[-1], "").replace(command[-2] + os.sep, "") + f"exit code {process.returncode}"
+    )
 
 
 def _choose(stack: Stack, folder: str, made: list[str]) -> str | None:
@@ -182,8 +189,12 @@ def _convert_here(stack: Stack, staging: Staging, check: Check, words: str) -> s
     except RuntimeError as error:
         last = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
         if stack.first.syntax not in UNCOMPRESSED:
-            raise Refused("dicom.compressed", f"{name} is compressed ({stack.first.syntax}): {last}.") from error
-        raise Refused("dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}") from error
+            raise Refused(
+                "dicom.compressed", f"{name} is compressed ({stack.first.syntax}): {last}."
+            ) from error
+        raise Refused(
+            "dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}"
+        ) from error
     return path
 
 
@@ -191,10 +202,11 @@ def _frames(stack: Stack, check: Check) -> list[Any]:
     """Planes (rows, columns) in stack order, rescaled to the modality's units."""
     import SimpleITK
 
+    make_reader: Any = SimpleITK.ImageFileReader
     frames = []
     for instance in stack.instances:
         check()
-        reader = SimpleITK.ImageFileReader()
+        reader = make_reader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(instance.path)
         array = SimpleITK.GetArrayFromImage(reader.Execute())

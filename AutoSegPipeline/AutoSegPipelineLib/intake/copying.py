@@ -9,7 +9,7 @@ import stat
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from ..core.errors import PipelineError, Refused
-from .opening import Locked, check_regular, open_input
+from .opening import check_regular, open_input
 
 PIECE = 1 << 20
 Check = Callable[[], None]
@@ -35,8 +35,6 @@ def _pieces(path: str, check: Check) -> Iterator[bytes]:
         stream = open_input(path)
     except FileNotFoundError:
         raise Refused("input.missing", f"{os.path.basename(path)} is gone.") from None
-    except Locked as error:
-        raise Refused("input.unreadable", f"{os.path.basename(path)} is held by another program.") from error
     with stream:
         while True:
             check()

@@ -66,7 +66,9 @@ def _one(state: Inspection, stack: Stack, program: str | None, instances: list[I
     label = _label(stack.first) + (f" ({stack.reason})" if stack.reason else "")
     try:
         if state.expect == SEGMENTATION:
-            raise Refused("export.no_names", f"{label}: a DICOM series is no label map.", "Give a label map file.")
+            raise Refused(
+                "export.no_names", f"{label}: a DICOM series is no label map.", "Give a label map file."
+            )
         first = stack.first
         voxels = first.rows * first.columns * len(stack.positions)
         if voxels > state.max_voxels:
@@ -83,7 +85,9 @@ def _one(state: Inspection, stack: Stack, program: str | None, instances: list[I
 def _all_files(stack: Stack, instances: list[Instance]) -> list[str]:
     """Also the identical copies that grouping left out."""
     uids = {instance.sop_uid for instance in stack.instances}
-    return [one.relative for one in instances if one.sop_uid in uids and one.series_uid == stack.first.series_uid]
+    return [
+        one.relative for one in instances if one.sop_uid in uids and one.series_uid == stack.first.series_uid
+    ]
 
 
 def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[str, Any]:

@@ -24,7 +24,9 @@ TILT_DEGREES = 0.2
 # More passes over the same place than this are a time series.
 MOST_ACQUISITIONS = 3
 _SCOUT_TYPES = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVEY"}
-_SCOUT_WORDS = re.compile(r"(?i)\b(localizer|localiser|scout|topogram|scanogram|survey|surview|3[- ]?plane loc|loc)\b")
+_SCOUT_WORDS = re.compile(
+    r"(?i)\b(localizer|localiser|scout|topogram|scanogram|survey|surview|3[- ]?plane loc|loc)\b"
+)
 MOST_SCOUT_SLICES = 30
 
 
@@ -89,7 +91,9 @@ def _one_series(instances: list[Instance], min_slices: int) -> tuple[list[Stack]
         return [], [Turned(instances, Refused("dicom.two_patients", f"{name} names two patients."))]
     once, conflict = _deduplicated(instances)
     if conflict:
-        error = Refused("dicom.conflicting_instances", f"{name}: two different files are instance {conflict}.")
+        error = Refused(
+            "dicom.conflicting_instances", f"{name}: two different files are instance {conflict}."
+        )
         return [], [Turned(instances, error)]
     turned: list[Turned] = []
     left: list[Instance] = []
@@ -153,12 +157,23 @@ def _deduplicated(instances: list[Instance]) -> tuple[list[Instance], str]:
 
 def _no_volume(instance: Instance, name: str) -> Refused | None:
     """Why one instance can be part of no volume."""
-    if not instance.image or instance.modality in ("SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG"):
+    if not instance.image or instance.modality in (
+        "SR",
+        "PR",
+        "KO",
+        "SEG",
+        "RTSTRUCT",
+        "RTPLAN",
+        "RTDOSE",
+        "REG",
+    ):
         return Refused("dicom.not_an_image", f"{name} is no scan ({instance.modality or 'no modality'}).")
     if instance.samples > 1:
         return Refused("input.colour", f"{name} holds colour pictures.")
     if instance.modality not in MODALITIES:
-        return Refused("dicom.unsupported_modality", f"{name} has the modality {instance.modality or 'unknown'}.")
+        return Refused(
+            "dicom.unsupported_modality", f"{name} has the modality {instance.modality or 'unknown'}."
+        )
     if _SCOUT_TYPES.intersection(instance.image_type):
         return Refused("dicom.scout", f"{name} is a localizer.")
     if instance.sop_class.startswith(SCREEN_CAPTURE) and instance.position is None:
@@ -169,7 +184,9 @@ def _no_volume(instance: Instance, name: str) -> Refused | None:
     row, down = instance.orientation[:3], instance.orientation[3:]
     bad = abs(length(row) - 1) > 0.01 or abs(length(down) - 1) > 0.01 or abs(dot(row, down)) > 0.01
     if bad or min(instance.spacing) <= 0:
-        return Refused("input.bad_affine", f"{name}: the image axes are not at right angles or have no length.")
+        return Refused(
+            "input.bad_affine", f"{name}: the image axes are not at right angles or have no length."
+        )
     return None
 
 
@@ -189,7 +206,7 @@ def _parts(instances: list[Instance]) -> list[tuple[list[Instance], str]]:
 
 
 def _kind(instance: Instance) -> tuple[str, ...]:
-    """Words of the image type that tell MR pictures of one series apart (magnitude, phase, water, fat ...)."""
+    """Words of the image type that tell MR pictures of one series apart: magnitude, phase, water ..."""
     return instance.image_type[2:] if instance.modality == "MR" else ()
 
 
@@ -274,7 +291,10 @@ def _measure(stack: Stack, places: Sequence[Vector], normal: Vector, name: str) 
     cosine = min(1.0, abs(dot(line, normal)) / whole_length)
     stack.tilt_degrees = math.degrees(math.acos(cosine))
     if stack.tilt_degrees > 45:
-        raise Refused("input.bad_affine", f"{name}: its slices are displaced sideways by {stack.tilt_degrees:.0f} degrees.")
+        raise Refused(
+            "input.bad_affine",
+            f"{name}: its slices are displaced sideways by {stack.tilt_degrees:.0f} degrees.",
+        )
 
 
 def stack_facts(stack: Stack) -> dict[str, Any]:

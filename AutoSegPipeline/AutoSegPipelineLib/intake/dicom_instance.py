@@ -11,7 +11,7 @@ Orientation = Tuple[float, float, float, float, float, float]
 
 @dataclass
 class Instance:
-    """One DICOM instance. Positions in LPS mm (PS3.3 C.7.6.2); ``spacing`` (between rows, between columns)."""
+    """One DICOM instance. Positions in LPS mm (PS3.3 C.7.6.2); ``spacing`` between rows and columns."""
 
     path: str
     relative: str

@@ -27,6 +27,12 @@ GEOMETRY_TAGS = (
     "GantryDetectorTilt", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+# Waveforms, presentation states, raw data, registrations, reports, documents, radiotherapy (PS3.4 B.5).
+WITHOUT_PIXELS = (
+    DICOMDIR_CLASS, "1.2.840.10008.5.1.4.34.",
+    *(_STORAGE + tail for tail in ("9.", "11.", "66", "67", "68.", "78.", "79.", "80.", "88.", "104.", "481.")),
+)  # fmt: skip
 # What pydicom raises for a data set that is none; it has no base class of its own.
 _BROKEN = (
     ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, NotImplementedError,
@@ -49,6 +55,7 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
     import pydicom
 
     name = os.path.basename(label)
+    wrong_length: type[Exception] = getattr(pydicom.errors, "BytesLengthException", ValueError)
     tags: list[Any] = list(HEADER_TAGS + (GEOMETRY_TAGS if geometry else ()))
     with open_input(path) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,11 +67,11 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
             instance.syntax = syntax
             if geometry and instance.rows:
                 _geometry(data, instance)
-        except pydicom.errors.InvalidDicomError as error:
-            raise corrupt(name, f"it cannot be read as DICOM, {error}") from None
         except zlib.error:
             raise Refused("input.truncated", f"{name} ends within its compressed data set.") from None
-        except _BROKEN as error:
+        except (pydicom.errors.InvalidDicomError, wrong_length, *_BROKEN) as error:
+            if stream.tell() >= size:
+                raise Refused("input.truncated", f"{name} ends within its header.") from None
             raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None
         if not syntax.endswith("1.2.1.99"):  # a deflated data set was decompressed whole
             instance.image = _pixels(stream, size, data, instance, name)
@@ -90,7 +97,10 @@ def _whole(data: Any, keyword: str, default: int | None) -> int | None:
 def _basics(data: Any, path: str, relative: str, label: str) -> Instance:
     meta = data.file_meta
     instance = Instance(path, relative, label)
-    instance.series_uid, instance.study_uid = _text(data, "SeriesInstanceUID"), _text(data, "StudyInstanceUID")
+    instance.series_uid, instance.study_uid = (
+        _text(data, "SeriesInstanceUID"),
+        _text(data, "StudyInstanceUID"),
+    )
     instance.sop_uid = _text(data, "SOPInstanceUID")
     instance.sop_class = _text(data, "SOPClassUID") or str(getattr(meta, "MediaStorageSOPClassUID", ""))
     instance.modality = _text(data, "Modality").upper()
@@ -131,7 +141,10 @@ def _geometry(data: Any, instance: Instance) -> None:
 
 
 def _place(position: Any, orientation: Any, measures: Any, instance: Instance) -> None:
-    where, how = _floats(position.get("ImagePositionPatient"), 3), _floats(orientation.get("ImageOrientationPatient"), 6)
+    where, how = (
+        _floats(position.get("ImagePositionPatient"), 3),
+        _floats(orientation.get("ImageOrientationPatient"), 6),
+    )
     apart = _floats(measures.get("PixelSpacing"), 2)
     if where is not None:
         instance.position = _vector(where)
@@ -182,7 +195,7 @@ def _pixels(stream: BinaryIO, size: int, data: Any, instance: Instance, name: st
     order = ">" if big else "<"
     head = stream.read(12)
     if len(head) < 8 or struct.unpack_from(order + "HH", head) not in PIXELS:
-        if instance.rows or at > size:
+        if instance.rows or at > size or not instance.sop_class.startswith(WITHOUT_PIXELS):
             raise Refused("input.truncated", f"{name} ends before its pixels.")
         return False
     if data.is_implicit_VR:

@@ -6,12 +6,14 @@ Heads and tails only, and one bad file never spoils the others.
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from typing import Any, Callable, Sequence
 
 from ..core.errors import PipelineError, Refused
 from . import sniff
 from .copying import no_check
+from .formats import nrrd
 from .names import is_options_name
 from .opening import Locked, check_regular, open_input
 from .volume_file import completeness, read_volume_file
@@ -47,11 +49,10 @@ def examine_one(path: str) -> dict[str, Any]:
         _look(path, info.st_size, row)
     except Refused as error:
         row["error"] = error.to_dict()
-        if error.code in MAY_HEAL:
+        if isinstance(error, Locked):
+            row["state"] = LOCKED
+        elif error.code in MAY_HEAL:
             row["state"] = INCOMPLETE
-    except Locked as error:
-        row["state"] = LOCKED
-        row["error"] = Refused("input.unreadable", f"{os.path.basename(path)}: {error}.").to_dict()
     except (FileNotFoundError, NotADirectoryError):
         row["state"] = GONE
         row["error"] = Refused("input.missing", f"{os.path.basename(path)} is not there.").to_dict()
@@ -92,23 +93,29 @@ def _look(path: str, size: int, row: dict[str, Any]) -> None:
 
 
 def _may_become_something(head: bytes) -> bool:
-    """Whether more bytes could make a known format of what is there."""
-    starts = (b"NRRD000", b"PK\x03\x04", sniff.GZIP)
-    if any(head.startswith(start[: len(head)]) for start in starts if len(head) <= 16 or start == sniff.GZIP):
+    """Whether more bytes could make a known format of the little that is there."""
+    # A DICOM preamble may hold anything.
+    if len(head) < 132 or head.startswith((b"NRRD000", sniff.GZIP)):
         return True
-    zeros = head[:128].count(0)
-    return (len(head) < 132 and zeros == len(head)) or head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0") or (
-        head[:10] in (b"ObjectType", b"NDims = 3\n"[:10])
-    )
+    nifti_sizes = (b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c")
+    return len(head) < 540 and head.startswith(nifti_sizes)
+
+
+def _header_ends(path: str, fmt: str) -> bool:
+    """Whether a text header's end is there; without it every error may only mean that more comes."""
+    with open_input(path) as stream:
+        head = stream.read(nrrd.HEAD_BYTES)
+    if fmt == sniff.NRRD:
+        return b"\n\n" in head or b"\r\n\r\n" in head or len(head) == nrrd.HEAD_BYTES
+    return re.search(rb"(?m)^[ \t]*ElementDataFile[^\n]*\n", head) is not None
 
 
 def _look_at_volume(path: str, fmt: str, row: dict[str, Any]) -> None:
     try:
         volume = read_volume_file(path, fmt, exclusive=True)
     except Refused as error:
-        # A text header without its end may still be written.
-        if error.code == "input.corrupt" and fmt != sniff.NIFTI and ("no end" in error.message or "has no" in error.message):
-            raise Refused("input.truncated", error.message) from error
+        if error.code == "input.corrupt" and fmt != sniff.NIFTI and not _header_ends(path, fmt):
+            raise Refused("input.truncated", f"{os.path.basename(path)} ends within its header.") from error
         raise
     if volume.header.data_file is not None:
         if volume.data_size < 0:
@@ -151,5 +158,7 @@ def _mark_data(rows: list[dict[str, Any]]) -> None:
             row.update(format=DATA, error=None, state=COMPLETE)
         elif row["path"].lower().endswith(DATA_ENDINGS) and row["error"] and row["size"]:
             name = os.path.basename(row["path"])
-            error = Refused("input.unknown_format", f"{name} is raw data without its header.", "Drop its header too.")
+            error = Refused(
+                "input.unknown_format", f"{name} is raw data without its header.", "Drop its header too."
+            )
             row.update(format=DATA, error=error.to_dict(), state=COMPLETE)

@@ -169,7 +169,9 @@ def decide_affine(header: Header, assume: str, name: str) -> Affine:
     affine = header.affine
     if header.orientation == CONFLICT:
         if assume not in header.choices:
-            raise Refused("input.orientation_conflict", f"{name}: sform and qform place the scan differently.")
+            raise Refused(
+                "input.orientation_conflict", f"{name}: sform and qform place the scan differently."
+            )
         affine = header.choices[assume]
     elif header.orientation == UNSTATED or affine is None:
         if len(assume) != 3:

@@ -15,7 +15,7 @@ from .content import guess_modality, scan_content
 from .copying import hash_file, hash_of, no_check
 from .header import spacing_of
 from .names import file_stem, is_junk_name, is_options_name, name_state
-from .opening import Locked, check_regular, is_link, open_input
+from .opening import check_regular, is_link, open_input
 from .options_files import scan_options_path
 from .staging import Staging
 from .volume_file import VolumeFile, completeness, read_volume_file
@@ -123,10 +123,11 @@ def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: 
 
 def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[Found]:
     found = []
-    for path, relative in _walk(folder):
+    every = _walk(folder)
+    for path, relative in every:
         label = names.get(relative, relative)
         item = Found(path, prefix + relative, prefix + label)
-        if name_state(label) == "ignored" and prefix + relative not in names:
+        if name_state(label) == "ignored" and len(every) > 1:
             state.ignored.append(item.label)
             continue
         try:
@@ -134,9 +135,6 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
             with open_input(path) as stream:
                 head = stream.read(sniff.HEAD)
             item.format = sniff.sniff(head) if head else "empty"
-        except Locked as error:
-            state.refuse(Refused("input.unreadable", str(error)), [item.relative], file_stem(label), item.label)
-            continue
         except PipelineError as error:
             state.refuse(error, [item.relative], file_stem(item.label), item.label)
             continue
@@ -178,8 +176,8 @@ def _archive(state: Inspection, item: Found, nested: bool) -> None:
         if any(name.startswith(item.label + "/") for name in row["files"]):
             row["files"] = [item.relative]
     if len(state.cases) + len(state.refusals) == before:
-        error = Refused("input.nothing_inside", f"{item.label} holds no scan.")
-        state.refuse(error, [item.relative], file_stem(item.label), item.label)
+        empty = Refused("input.nothing_inside", f"{item.label} holds no scan.")
+        state.refuse(empty, [item.relative], file_stem(item.label), item.label)
 
 
 def _volume(state: Inspection, item: Found) -> list[str]:
@@ -266,7 +264,7 @@ def _leftovers(state: Inspection, rest: list[Found], claimed: set[str], alone: b
             state.ignored.append(item.label)
             continue
         if item.format == "empty":
-            error = Refused("input.empty", f"{name} is empty.")
+            problem = Refused("input.empty", f"{name} is empty.")
         else:
-            error = Refused("input.unknown_format", f"{name} is no scan that is known here.")
-        state.refuse(error, [item.relative], file_stem(item.label), item.label)
+            problem = Refused("input.unknown_format", f"{name} is no scan that is known here.")
+        state.refuse(problem, [item.relative], file_stem(item.label), item.label)

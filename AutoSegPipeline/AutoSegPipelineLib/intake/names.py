@@ -24,7 +24,20 @@ PARTIAL_ENDINGS = (
 )  # fmt: skip
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 SYSTEM_FOLDERS = ("__macosx", "$recycle.bin", "system volume information", "lost+found")
-JUNK_ENDINGS = (".txt", ".md", ".pdf", ".html", ".htm", ".xml", ".csv", ".log", ".inf", ".exe", ".jar", ".json")
+JUNK_ENDINGS = (
+    ".txt",
+    ".md",
+    ".pdf",
+    ".html",
+    ".htm",
+    ".xml",
+    ".csv",
+    ".log",
+    ".inf",
+    ".exe",
+    ".jar",
+    ".json",
+)
 DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [port + digit for port in ("com", "lpt") for digit in "0123456789¹²³"]
@@ -61,7 +74,13 @@ def is_options_name(name: str) -> bool:
 def is_junk_name(name: str) -> bool:
     """Whether a file that is no scan may lie beside scans without a word (a README, a viewer)."""
     lowered = name.casefold()
-    return lowered.endswith(JUNK_ENDINGS) or lowered in ("readme", "license", "dicomdir", "lockfile", "version")
+    return lowered.endswith(JUNK_ENDINGS) or lowered in (
+        "readme",
+        "license",
+        "dicomdir",
+        "lockfile",
+        "version",
+    )
 
 
 def without_endings(name: str) -> str:

@@ -19,8 +19,11 @@ LINK_TAGS = (0xA000000C, 0xA0000003)
 SHARING_VIOLATIONS = (32, 33)
 
 
-class Locked(Exception):
+class Locked(Refused):
     """Another process holds the file open (Windows) or its permissions are still closed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("input.unreadable", message)
 
 
 def is_link(info: os.stat_result) -> bool:
@@ -57,7 +60,7 @@ def open_input(path: str, exclusive: bool = False) -> BinaryIO:
         return os.fdopen(os.open(path, flags), "rb")
     except PermissionError as error:
         if exclusive:
-            raise Locked(str(error)) from error
+            raise Locked(f"{os.path.basename(path)} cannot be opened yet: {error.strerror}.") from error
         raise Refused(
             "input.unreadable", f"{os.path.basename(path)} cannot be opened: {error.strerror or error}."
         ) from error
@@ -83,7 +86,7 @@ def _open_windows(path: str, exclusive: bool) -> BinaryIO:
     if handle == wintypes.HANDLE(-1).value:
         code = ctypes.get_last_error()
         if code in SHARING_VIOLATIONS:
-            raise Locked(f"{os.path.basename(path)} is open elsewhere")
+            raise Locked(f"{os.path.basename(path)} is open in another program.")
         raise ctypes.WinError(code)
     descriptor = msvcrt.open_osfhandle(int(handle), os.O_RDONLY | os.O_BINARY)
     return os.fdopen(descriptor, "rb")

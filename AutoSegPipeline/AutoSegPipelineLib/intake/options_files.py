@@ -6,10 +6,10 @@ import json
 import os
 from typing import Any
 
-from ..core.errors import PipelineError, Refused
+from ..core.errors import PipelineError
 from ..core.specs import parse_options
 from .names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
-from .opening import Locked, open_input
+from .opening import open_input
 
 MOST_BYTES = 1 << 20
 
@@ -21,11 +21,8 @@ def read_options(path: str) -> dict[str, Any]:
     (naming the nearest key), ``options.invalid``, ``input.link``, ``input.unreadable``.
     """
     name = os.path.basename(path)
-    try:
-        with open_input(path) as stream:
-            data = stream.read(MOST_BYTES + 1)
-    except Locked as error:
-        raise Refused("input.unreadable", f"{name} is held by another program.") from error
+    with open_input(path) as stream:
+        data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise PipelineError("options.unreadable", f"{name} is too large for options.")
     try:
@@ -34,7 +31,7 @@ def read_options(path: str) -> dict[str, Any]:
         raise PipelineError("options.unreadable", f"{name} is not valid JSON: {error}.") from None
     if not isinstance(given, dict):
         raise PipelineError("options.unreadable", f"{name} holds no JSON object.")
-    return parse_options(given, name)
+    return dict(parse_options(given, name))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

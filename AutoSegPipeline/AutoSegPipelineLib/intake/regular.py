@@ -45,14 +45,10 @@ def header_affine(stack: Stack) -> Affine:
     rows_apart, columns_apart = first.spacing or (1.0, 1.0)
     last = len(places) - 1
     step = [(b - a) / last for a, b in zip(places[0], places[last])]
-    return make_affine(
-        [[x * columns_apart for x in row], [x * rows_apart for x in down], step], places[0]
-    )
+    return make_affine([[x * columns_apart for x in row], [x * rows_apart for x in down], step], places[0])
 
 
-def regular_grid(
-    stack: Stack, frames: Sequence[Any], check: Callable[[], None]
-) -> tuple[Any, Affine]:
+def regular_grid(stack: Stack, frames: Sequence[Any], check: Callable[[], None]) -> tuple[Any, Affine]:
     """Array of shape (k, j, i) and its affine (LPS mm) from ``frames`` (rows, columns) in stack order."""
     orientation = stack.first.orientation or (1, 0, 0, 0, 1, 0)
     row, down, normal = orientation[:3], orientation[3:], normal_of(orientation)
@@ -68,7 +64,8 @@ def regular_grid(
     shape = numpy.shape(frames[0])
     wide = shape[1] + math.ceil(max(rights)) - left
     high = shape[0] + math.ceil(max(downs)) - top
-    count = round((along[-1] - along[0]) / stack.step) + 1
+    # Nothing is made up beyond the last slice; a twentieth of a step is rounding.
+    count = math.floor((along[-1] - along[0]) / stack.step + 0.05) + 1
     empty = float(min(float(frame.min()) for frame in frames))
     kind = numpy.asarray(frames[0]).dtype
     out = numpy.empty((count, high, wide), dtype=kind)
@@ -89,14 +86,18 @@ def regular_grid(
         weight = round(weight) if abs(weight - round(weight)) < 0.02 else weight
         plane = moved[source] * (1 - weight) + moved[source + 1] * weight
         out[k] = numpy.rint(plane) if kind.kind in "iu" else plane
-    origin = [
-        places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart for r in range(3)
+    origin = [places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart for r in range(3)]
+    columns = [
+        [x * columns_apart for x in row],
+        [x * rows_apart for x in down],
+        [x * stack.step for x in normal],
     ]
-    columns = [[x * columns_apart for x in row], [x * rows_apart for x in down], [x * stack.step for x in normal]]
     return out, make_affine(columns, origin)
 
 
-def _sideways(place: Vector, start: Vector, row: Sequence[float], down: Sequence[float]) -> tuple[float, float]:
+def _sideways(
+    place: Vector, start: Vector, row: Sequence[float], down: Sequence[float]
+) -> tuple[float, float]:
     away = [a - b for a, b in zip(place, start)]
     return dot(away, row), dot(away, down)
 

@@ -42,8 +42,9 @@ class VolumeFile:
 
     @property
     def files(self) -> list[str]:
-        """Every file that belongs to the volume."""
-        return [self.path] if self.data_path == self.path else [self.path, self.data_path]
+        """Every file that belongs to the volume and is there."""
+        alone = self.data_path == self.path or self.data_size < 0
+        return [self.path] if alone else [self.path, self.data_path]
 
 
 def read_volume_file(path: str, fmt: str, exclusive: bool = False, name: str = "") -> VolumeFile:
@@ -131,7 +132,9 @@ def completeness(volume: VolumeFile, check: Check = no_check) -> Refused | None:
     if stored >= needed:
         return None
     if stored < CUT_SHORT * needed and needed > 1 << 20:
-        return Refused("input.claims_too_much", f"{name} claims {needed} bytes of voxels and holds {max(stored, 0)}.")
+        return Refused(
+            "input.claims_too_much", f"{name} claims {needed} bytes of voxels and holds {max(stored, 0)}."
+        )
     return Refused("input.truncated", f"{name} holds {max(stored, 0)} of {needed} bytes of voxels.")
 
 

@@ -75,7 +75,9 @@ def parse(head: bytes, name: str) -> Header:
     channels = _integers(fields, "elementnumberofchannels", 1, name, "1")[0]
     if not 1 <= channels <= 10000:
         raise corrupt(name, f"it claims {channels} channels")
-    steps = _floats(fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0)
+    steps = _floats(
+        fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0
+    )
     steps += [1.0] * (3 - dims)
     header = Header(
         format="metaimage", shape=(sizes[0], sizes[1], sizes[2]), dtype=_dtype(fields, name), affine=None,
@@ -93,7 +95,9 @@ def parse(head: bytes, name: str) -> Header:
 def _dtype(fields: dict[str, str], name: str) -> str:
     given = fields.get("elementtype", "").upper().replace("_ARRAY", "")
     if given not in TYPES:
-        raise Refused("input.unknown_format", f"{name}: voxels of type {given or 'unknown'} are not supported.")
+        raise Refused(
+            "input.unknown_format", f"{name}: voxels of type {given or 'unknown'} are not supported."
+        )
     msb = fields.get("binarydatabyteordermsb", fields.get("elementbyteordermsb", "False"))
     word = TYPES[given]
     return ("|" if word[1] == "1" else ">" if msb.strip().lower().startswith(("t", "1", "y")) else "<") + word
@@ -135,7 +139,9 @@ def _set_data(header: Header, fields: dict[str, str], end: int, name: str) -> No
     header.data_file, header.data_offset = data, skip
 
 
-def _integers(fields: dict[str, str], key: str, count: int, name: str, default: str | None = None) -> list[int]:
+def _integers(
+    fields: dict[str, str], key: str, count: int, name: str, default: str | None = None
+) -> list[int]:
     text = fields.get(key, default)
     words = (text or "").split()
     if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):

@@ -49,12 +49,11 @@ _V2: dict[str, tuple[int, str]] = {
 def version_of(head: bytes) -> tuple[int, str] | None:
     """(1 or 2, byte order) of a NIfTI file's first bytes, ``None`` for anything else."""
     for order in "<>":
-        if len(head) >= 348 and struct.unpack_from(order + "i", head)[0] == 348:
-            if head[344:348] in (b"n+1\0", b"ni1\0"):
-                return (1, order)
-        elif len(head) >= 540 and struct.unpack_from(order + "i", head)[0] == 540:
-            if head[4:8] in (b"n+2\0", b"ni2\0"):
-                return (2, order)
+        size = struct.unpack_from(order + "i", head)[0] if len(head) >= 4 else 0
+        if size == 348 and head[344:348] in (b"n+1\0", b"ni1\0"):
+            return (1, order)
+        if size == 540 and len(head) >= 540 and head[4:8] in (b"n+2\0", b"ni2\0"):
+            return (2, order)
     return None
 
 
@@ -69,7 +68,9 @@ def parse(head: bytes, name: str) -> Header:
         raise corrupt(name, "this is no NIfTI header")
     version, order = found
     if head[344:347] == b"ni1" or head[4:7] == b"ni2":
-        raise Refused("input.unknown_format", f"{name} is half of a two-file NIfTI.", "Save it as one .nii file.")
+        raise Refused(
+            "input.unknown_format", f"{name} is half of a two-file NIfTI.", "Save it as one .nii file."
+        )
     raw = _unpack(head, _V1 if version == 1 else _V2, order)
     dims, shape, extra = _shape(raw["dim"], name)
     dtype, colour = _dtype(int(raw["datatype"][0]), int(raw["bitpix"][0]), name)
@@ -89,7 +90,11 @@ def parse(head: bytes, name: str) -> Header:
     header.own_output = bytes(raw["descrip"][0]).startswith(OWN_MARK)
     if raw["intent"][0] in (INTENT_LABEL, INTENT_NEURONAMES):
         header.label_marker = "its intent code says label"
-    header.facts = {"version": version, "qform_code": int(raw["qcode"][0]), "sform_code": int(raw["scode"][0])}
+    header.facts = {
+        "version": version,
+        "qform_code": int(raw["qcode"][0]),
+        "sform_code": int(raw["scode"][0]),
+    }
     return header
 
 

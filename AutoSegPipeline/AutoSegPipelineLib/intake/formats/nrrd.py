@@ -20,7 +20,15 @@ TYPES = {
     "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
     "i4": ("int", "signed int", "int32", "int32_t"),
     "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
-    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
+    "i8": (
+        "longlong",
+        "long long",
+        "long long int",
+        "signed long long",
+        "signed long long int",
+        "int64",
+        "int64_t",
+    ),
     "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
     "f4": ("float",),
     "f8": ("double",),
@@ -159,7 +167,9 @@ def _extra_kind(fields: dict[str, str], other: list[int], sizes: list[int]) -> s
 def _dtype(fields: dict[str, str], name: str) -> str:
     given = re.sub(r"\s+", " ", fields.get("type", "").lower())
     if given not in _WORDS:
-        raise Refused("input.unknown_format", f"{name}: voxels of type {given or 'unknown'!r} are not supported.")
+        raise Refused(
+            "input.unknown_format", f"{name}: voxels of type {given or 'unknown'!r} are not supported."
+        )
     word = _WORDS[given]
     return ("|" if word[1] == "1" else ">" if fields.get("endian", "little").lower() == "big" else "<") + word
 
@@ -167,7 +177,9 @@ def _dtype(fields: dict[str, str], name: str) -> str:
 def _set_geometry(header: Header, fields: dict[str, str], spatial: list[int], dims: int, name: str) -> None:
     header.orientation = UNSTATED
     units = re.findall(r'"([^"]*)"', fields.get("space units", ""))
-    factor = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001}.get(units[0].strip().lower() if units else "", 1.0)
+    factor = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001}.get(
+        units[0].strip().lower() if units else "", 1.0
+    )
     directions = _directions(fields, dims, name)
     if directions is None:
         words = fields.get("spacings", "").split()
@@ -198,7 +210,9 @@ def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str
     given = fields.get("encoding", "").lower()
     if given not in ENCODINGS:
         raise Refused(
-            "input.unknown_format", f"{name}: the encoding {given!r} is not supported.", "Save it as raw or gzip."
+            "input.unknown_format",
+            f"{name}: the encoding {given!r} is not supported.",
+            "Save it as raw or gzip.",
         )
     header.encoding = ENCODINGS[given]
     lines = _integers(fields, "line skip", 1, name, "0")[0]
@@ -212,7 +226,9 @@ def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str
         header.data_offset = -1 if skip == -1 else end + (skip if header.encoding == "raw" else 0)
         header.facts["inner_skip"] = skip
         if skip and header.encoding != "raw":
-            raise Refused("input.unknown_format", f"{name}: skipping inside compressed data is not supported.")
+            raise Refused(
+                "input.unknown_format", f"{name}: skipping inside compressed data is not supported."
+            )
         return
     if data.upper().startswith("LIST") or "%" in data or not bare_name(data):
         raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
@@ -221,7 +237,9 @@ def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str
     header.data_file, header.data_offset = data, skip
 
 
-def _integers(fields: dict[str, str], key: str, count: int, name: str, default: str | None = None) -> list[int]:
+def _integers(
+    fields: dict[str, str], key: str, count: int, name: str, default: str | None = None
+) -> list[int]:
     text = fields.get(key, default)
     words = (text or "").split()
     if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):
