@@ -180,7 +180,7 @@ def main():
     parser.add_argument("--do", default=os.environ.get("FAKE_WORKER", ""))
     parser.add_argument("--heartbeat", type=float, default=0.5)
     arguments, _ = parser.parse_known_args()
-    channel.start(on_closed=lambda: os._exit(0))
+    channel.start()
     if "silent" not in wanted(arguments.do, 0):
         channel.send(
             {"type": "hello", "pid": os.getpid(), "what": "worker", "python": sys.version.split()[0]}
