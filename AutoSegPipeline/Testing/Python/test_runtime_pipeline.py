@@ -72,7 +72,7 @@ def test_a_refused_inbox_file_lies_in_refused_with_its_reason_and_the_queue_goes
         assert jobs["scan.nii"].state == states.DONE
         assert jobs["notes.txt"].state == states.REFUSED
         assert jobs["notes.txt"].error["code"] == "input.unknown_format"
-        folder = bench.home.refused / "notes"
+        folder = bench.home.refused / "notes.txt"
         bench.until(lambda: (folder / "notes.txt").exists())
         assert (folder / "notes.txt").read_text() == "no scan " * 100
         reason = json.loads((folder / "reason.json").read_text())
@@ -330,7 +330,7 @@ def test_kept_inputs_stay_in_the_inbox_and_are_not_taken_twice(tmp_path: Path) -
         source = bench.drop("scan.nii")
         bench.until_ended(1)
         bench.restart()
-        bench.until(lambda: False if bench.pipeline._ticks < 8 else True)
+        bench.until(lambda: bench.pipeline._ticks >= 8)
         assert source.exists()
         assert len(bench.jobs()) == 1
         write_scan(source, seed=9, shape=(13, 11, 10))
