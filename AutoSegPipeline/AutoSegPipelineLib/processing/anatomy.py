@@ -18,17 +18,17 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "clavicula", "humerus", "femur", "hip", "pelvis", "skull", "mandible", "spine", "tibia", "fibula",
         "radius", "ulna", "patella", "costal", "cartilages", "carpal", "tarsal", "tooth", "teeth", "coccyx",
     )),
-    ("muscles", ("muscle", "muscles", "gluteus", "autochthon", "iliopsoas", "psoas", "quadriceps", "deltoid")),
+    ("muscles", ("muscle", "muscles", "gluteus", "autochthon", "iliopsoas", "psoas", "quadriceps")),
     ("vessels", (
-        "aorta", "artery", "arteries", "vein", "veins", "vena", "cava", "vessel", "vessels", "trunk", "carotid",
-        "subclavian", "brachiocephalic", "iliac", "portal",
+        "aorta", "artery", "arteries", "vein", "veins", "vena", "cava", "vessel", "vessels", "trunk",
+        "carotid", "subclavian", "brachiocephalic", "iliac", "portal",
     )),
     ("tissue", ("body", "skin", "fat", "subcutaneous", "torso", "trunc")),
     ("organs", (
         "lung", "lungs", "airways", "airway", "trachea", "bronchus", "heart", "atrium", "ventricle", "atrial",
         "liver", "spleen", "kidney", "gallbladder", "pancreas", "stomach", "duodenum", "bowel", "colon",
-        "intestine", "esophagus", "oesophagus", "bladder", "prostate", "uterus", "adrenal", "gland", "thyroid",
-        "brain", "cord", "eye", "thymus", "lobe", "myocardium",
+        "intestine", "esophagus", "oesophagus", "bladder", "prostate", "uterus", "adrenal", "gland",
+        "thyroid", "brain", "cord", "eye", "thymus", "lobe", "myocardium",
     )),
 )  # fmt: skip
 _COLOURS: tuple[tuple[tuple[str, ...], Colour], ...] = (
@@ -60,7 +60,7 @@ def _words(name: str) -> list[str]:
 
 
 def machine_name(text: str) -> str:
-    """``Left lung (upper)`` -> ``left_lung_upper``; what is a machine name already (``vertebrae_L2``) stays."""
+    """``Left lung (upper)`` -> ``left_lung_upper``; a machine name (``vertebrae_L2``) stays."""
     folded = unicodedata.normalize("NFC", text.strip())
     if "_" in folded and re.fullmatch(r"\w{1,80}", folded):
         return folded

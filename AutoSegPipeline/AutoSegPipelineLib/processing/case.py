@@ -57,7 +57,7 @@ class Case:
             out=Path(plain["out"]),
             work=Path(plain["work"]),
             options=complete_options(plain.get("options") or {}),
-            label=str(plain.get("label") or stem),
+            label=_readable(str(plain.get("label") or stem)),
             modality=str(plain.get("modality") or ""),
             affine=_affine(plain.get("affine")),
             labels=_path(plain.get("labels")),
@@ -78,6 +78,11 @@ def complete_options(given: dict[str, Any]) -> dict[str, Any]:
     options["formats"] = [f for f in FORMATS if f in options["formats"] or f in ALWAYS]
     options["structures"] = list(options["structures"])
     return options
+
+
+def _readable(text: str) -> str:
+    """``text`` as UTF-8 can hold it: a file's name may have bytes that are none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _path(value: Any) -> Path | None:

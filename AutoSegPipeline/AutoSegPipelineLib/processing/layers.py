@@ -65,7 +65,7 @@ def flatten(segmentation: Segmentation) -> Flat:
     values = {s.name: s.value if unique else n for n, s in enumerate(segments, start=1)}
     rank_type = _smallest(len(segments))
     ranked = [
-        _lookup(segmentation, number, order, rank_type)[layer]
+        _translate(layer, _lookup(segmentation, number, order, rank_type))
         for number, layer in enumerate(segmentation.layers)
     ]
     top = ranked[0].copy()
@@ -75,11 +75,19 @@ def flatten(segmentation: Segmentation) -> Flat:
     overlaps = _overlaps(ranked, names)
     table = np.zeros(len(order) + 1, dtype=_smallest(max(values.values(), default=0)))
     table[1:] = [values[name] for name in names]
-    return Flat(table[top], values, overlaps)
+    return Flat(_translate(top, table), values, overlaps)
 
 
 def _smallest(highest: int) -> np.dtype:
     return np.dtype(np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32)
+
+
+def _translate(layer: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """``table[layer]``, slice by slice: numpy would make 64-bit indices of the whole array at once."""
+    out = np.empty(layer.shape, dtype=table.dtype)
+    for voxels, row in zip(layer, out):
+        row[...] = table[voxels]
+    return out
 
 
 def _lookup(segmentation: Segmentation, layer: int, order: list[int], dtype: np.dtype) -> np.ndarray:
@@ -93,18 +101,17 @@ def _lookup(segmentation: Segmentation, layer: int, order: list[int], dtype: np.
 
 
 def _overlaps(ranked: list[np.ndarray], names: list[str]) -> tuple[Overlap, ...]:
+    """How often each two ranks meet in two layers, counted slice by slice."""
     count = len(names) + 1
-    found: dict[tuple[int, int], int] = {}
+    met = np.zeros(count * count if len(ranked) > 1 else 0, dtype=np.int64)
     for a in range(len(ranked)):
         for b in range(a + 1, len(ranked)):
-            both = (ranked[a] > 0) & (ranked[b] > 0)
-            first, second = ranked[a][both].astype(np.int64), ranked[b][both].astype(np.int64)
-            pairs, voxels = np.unique(
-                np.maximum(first, second) * count + np.minimum(first, second), return_counts=True
-            )
-            for pair, voxel_count in zip(pairs.tolist(), voxels.tolist()):
-                key = divmod(pair, count)
-                found[key] = found.get(key, 0) + voxel_count
-    return tuple(
-        Overlap(names[high - 1], names[low - 1], voxels) for (high, low), voxels in sorted(found.items())
-    )
+            for first, second in zip(ranked[a], ranked[b]):
+                pairs = np.maximum(first, second).astype(np.intp) * count + np.minimum(first, second)
+                met += np.bincount(pairs.reshape(-1), minlength=len(met))
+    found = []
+    for pair in np.flatnonzero(met).tolist():
+        high, low = divmod(pair, count)
+        if low:
+            found.append(Overlap(names[high - 1], names[low - 1], int(met[pair])))
+    return tuple(found)

@@ -69,7 +69,7 @@ def _layout(start: bytes) -> tuple[str, int]:
 def _labels(text: bytes) -> list[Entry]:
     entries = []
     for label in ElementTree.fromstring(text).iter("Label"):
-        value, name = int(label.attrib["Key"]), (label.text or "").strip()
+        value, name = int(label.attrib["Key"]), " ".join((label.text or "").split())
         if value <= 0 or not name:
             continue
         red, green, blue = (

@@ -23,6 +23,7 @@ _TO_LPS = {
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
+MAX_LABEL = 1 << 20  # atlases count to some ten thousand; tables by value are made up to the highest
 _AUTOMATIC_ID = re.compile(r"segment_?\d*|\d[\d.]*", re.IGNORECASE)
 
 
@@ -97,8 +98,11 @@ def _layers(header: Nrrd) -> list[np.ndarray]:
             raise PipelineError("input.corrupt", f"{header.path.name} holds fractions, not labels")
         array = rounded
     lowest, highest = array.min(), array.max()
-    if lowest < 0:
-        raise PipelineError("input.corrupt", f"{header.path.name} holds negative labels")
+    if lowest < 0 or highest > MAX_LABEL:
+        raise PipelineError(
+            "input.corrupt",
+            f"{header.path.name} holds values from {lowest} to {highest}, which are no labels",
+        )
     dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
     return [np.ascontiguousarray(array[..., n], dtype=dtype) for n in range(array.shape[-1])]
 
@@ -138,7 +142,7 @@ def _segment(header: Nrrd, number: int, layers: int) -> Segment:
             raise PipelineError("input.corrupt", f"{header.path.name}: segment {number} is damaged") from None
         red, green, blue = distinct_colour(number)
     tags = _tags(get("Tags"))
-    title = get("Name") or get("ID")
+    title = " ".join((get("Name") or get("ID")).split())
     identity = get("ID")
     own = tags.get(TAG + "Name")
     name = own or machine_name(title if _AUTOMATIC_ID.fullmatch(identity) else identity)

@@ -19,7 +19,7 @@ from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Segment, Segmentation
 from .anatomy import guess_group, likely_colour, machine_name, readable_title
 from .nifti_labels import read_label_table
-from .read_seg_nrrd import is_seg_nrrd, read_seg_nrrd, unique_name
+from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
 from .tables import Entry, read_table
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def read_segmentation(path: Path, labels: Path | None = None, affine: Affine | N
 def _as_labels(volume: Volume, path: Path) -> np.ndarray:
     """The voxels as the smallest unsigned integers; raises when they are no labels."""
     array = volume.array
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or not np.array_equal(np.rint(array), array):
-            raise PipelineError("input.corrupt", f"{path.name} holds fractions, so it is no label map")
+    whole = array.dtype.kind != "f" or (np.isfinite(array).all() and np.array_equal(np.rint(array), array))
+    if not whole:
+        raise PipelineError("input.corrupt", f"{path.name} holds fractions, so it is no label map")
     lowest, highest = array.min(), array.max()
-    if lowest < 0 or highest >= 1 << 32:
+    if lowest < 0 or highest > MAX_LABEL:
         raise PipelineError(
             "input.corrupt", f"{path.name} holds values from {lowest} to {highest}, so it is no label map"
         )
@@ -113,9 +113,11 @@ def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], path: P
 
 
 def _present(array: np.ndarray) -> list[int]:
-    if array.dtype.itemsize <= 2:
-        return [value for value in np.flatnonzero(np.bincount(array.reshape(-1))).tolist() if value]
-    return [value for value in np.unique(array).tolist() if value]
+    """The labels that occur, counted slice by slice to keep the memory flat."""
+    counts = np.zeros(int(array.max()) + 1, dtype=np.int64)
+    for voxels in array:
+        counts += np.bincount(voxels.reshape(-1), minlength=len(counts))
+    return [value for value in np.flatnonzero(counts).tolist() if value]
 
 
 def _some(values: list[int]) -> str:

@@ -46,7 +46,7 @@ class _Lines:
     def add(self, line: int, value: str, name: str, colour: Colour | None) -> None:
         if not re.fullmatch(r"\d+(\.0*)?", value.strip()):
             raise self.error(line, f"{value.strip()!r} is not a label value (a whole number)")
-        number, text = int(float(value)), name.strip()
+        number, text = int(float(value)), " ".join(name.split())
         if number == 0:
             return  # background, which many tables name
         if not text:

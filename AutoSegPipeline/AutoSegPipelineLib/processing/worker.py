@@ -20,6 +20,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import PipelineError
 from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
+from .children import end_children
 
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.1  # more often than this nobody can see
@@ -168,19 +169,11 @@ def _describe(channel: ChildChannel, message: dict[str, Any]) -> None:
         _fail(channel, error, "")
 
 
-def _gone() -> None:
-    """The pipeline closed our standard input: nobody waits for this case any more."""
-    from .children import end_children
-
-    end_children()
-    os._exit(0)
-
-
 def main() -> int:
     """Serve commands until ``quit`` or until the pipeline is gone."""
     channel = ChildChannel.take()
     stop = threading.Event()
-    channel.start(on_closed=_gone)
+    channel.start(on_closed=end_children)
     channel.send(
         {
             "type": "hello",
@@ -200,6 +193,7 @@ def main() -> int:
             error = ProtocolError(f"the worker does not know {message['type']!r}")
             channel.send({"type": "failed", "error": error.to_dict()})
     stop.set()
+    end_children()
     return 0
 
 

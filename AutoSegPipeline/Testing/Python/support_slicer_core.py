@@ -72,7 +72,8 @@ for number in range(segmentation.GetNumberOfSegments()):
     entry = vtk.reference("")
     tagged = segment.GetTag("TerminologyEntry", entry)
     rows.append({
-        "id": segmentation.GetNthSegmentID(number), "name": segment.GetName(), "color": list(segment.GetColor()),
+        "id": segmentation.GetNthSegmentID(number), "name": segment.GetName(),
+        "color": list(segment.GetColor()),
         "layer": segmentation.GetLayerIndex(segmentation.GetNthSegmentID(number)),
         "ml": float(mask.sum() * abs(numpy.linalg.det(affine[:3, :3])) / 1000.0),
         "ras": (affine @ index)[:3].tolist(),

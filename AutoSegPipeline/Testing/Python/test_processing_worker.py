@@ -68,7 +68,9 @@ def warm():
     """One worker for all tests that leave it alive."""
     worker = Worker()
     yield worker
-    assert worker.close() == 0
+    worker.send(type="quit")
+    assert worker.process.wait(20) == 0
+    worker.close()
 
 
 @pytest.fixture
@@ -201,7 +203,8 @@ def test_a_broken_file_on_a_full_disk_is_the_disks_fault(tmp_path, monkeypatch):
 def test_the_heart_beats_while_it_works():
     worker = Worker(
         sys.executable, "-c",
-        "import AutoSegPipelineLib.processing.worker as w\nw.HEARTBEAT_SECONDS = 0.1\nraise SystemExit(w.main())",
+        "import AutoSegPipelineLib.processing.worker as w\n"
+        "w.HEARTBEAT_SECONDS = 0.1\nraise SystemExit(w.main())",
     )  # fmt: skip
     beat = worker.until("heartbeat", seconds=20)[-1]
     assert beat["rss_mb"] > 1

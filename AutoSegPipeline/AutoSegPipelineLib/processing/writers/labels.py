@@ -80,7 +80,11 @@ def rotation_to_quaternion(r: np.ndarray) -> tuple[float, float, float]:
     root = 2.0 * math.sqrt(max(float(squares[largest]), 0.0))
     x, y, z = r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]
     xy, xz, yz = r[0, 1] + r[1, 0], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1]
-    table = ((root / 4, x / root, y / root, z / root), (x / root, root / 4, xy / root, xz / root),
-             (y / root, xy / root, root / 4, yz / root), (z / root, xz / root, yz / root, root / 4))  # fmt: skip
+    table = (
+        (root / 4, x / root, y / root, z / root),
+        (x / root, root / 4, xy / root, xz / root),
+        (y / root, xy / root, root / 4, yz / root),
+        (z / root, xz / root, yz / root, root / 4),
+    )
     a, b, c, d = (float(part) for part in table[largest])
     return (b, c, d) if a >= 0 else (-b, -c, -d)

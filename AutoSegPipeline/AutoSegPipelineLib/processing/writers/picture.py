@@ -43,7 +43,7 @@ class Painter:
 
     def ask(self, request: dict[str, Any]) -> bool:
         """Send a request; False when there is nobody to draw it (``problem`` says why)."""
-        if self._deaths >= 2:
+        if not self.alive and self._deaths >= 2:
             return False
         try:
             process = self._running()
@@ -78,6 +78,10 @@ class Painter:
             return True
         self._died(f"it ended with exit code {code}")
         return False
+
+    def succeeded(self) -> None:
+        """A picture came: this machine can draw."""
+        self._deaths = 0
 
     def _died(self, how: str) -> None:
         self._deaths += 1
@@ -134,6 +138,8 @@ class Shot:
             self.abandon()
             raise
         self._clean()
+        if not problem:
+            self._painter.succeeded()
         return problem
 
     def abandon(self) -> None:

@@ -80,8 +80,8 @@ def _picture(exporter: Exporter) -> str:
     alt = f"3D surfaces from the front and from the patient's left side: {named}"
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
-        "<figcaption>From the front (the patient's right is on the left of the picture) and from the patient's "
-        "left side. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
+        "<figcaption>From the front (the patient's right is on the left of the picture) and from the "
+        "patient's left side. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
     )
 
 
@@ -90,7 +90,8 @@ def _table(exporter: Exporter) -> str:
     unit = exporter.found.unit or "intensity"
     head = '<th scope="col">Structure</th><th scope="col" class="number">Volume (ml)</th>'
     if scan:
-        head += f'<th scope="col" class="number">Mean ± SD ({unit})</th><th scope="col" class="number">Median ({unit})</th>'
+        head += f'<th scope="col" class="number">Mean ± SD ({unit})</th>'
+        head += f'<th scope="col" class="number">Median ({unit})</th>'
     head += '<th scope="col">At the scan\'s edge</th>'
     segments = {segment.name: segment for segment in exporter.found.segmentation.segments}
     groups = list(dict.fromkeys(one.group for one in exporter.measured))
@@ -100,7 +101,8 @@ def _table(exporter: Exporter) -> str:
     for group in groups:
         title = escape(_GROUPS.get(group, group.capitalize()))
         rows = "".join(_row(one, segments[one.name], scan) for one in exporter.measured if one.group == group)
-        body += f'<tbody><tr class="group"><th colspan="{columns}" scope="rowgroup">{title}</th></tr>{rows}</tbody>'
+        above = f'<tr class="group"><th colspan="{columns}" scope="rowgroup">{title}</th></tr>'
+        body += f"<tbody>{above}{rows}</tbody>"
     caption = "Volume and intensity of each structure"
     return f'<table aria-label="{caption}"><thead><tr>{head}</tr></thead>{body}</table>'
 
@@ -146,6 +148,7 @@ def _facts(exporter: Exporter) -> str:
     grid = found.segmentation.grid
     shape = " × ".join(str(n) for n in grid.shape)
     spacing = " × ".join(f"{n:.3g}" for n in grid.spacing)
+    options, timings = case.options.items(), exporter.result.timings.items()
     rows: list[tuple[str, str]] = [("Engine", found.engine or "none (existing segmentation)")]
     if found.cached:
         rows.append(("Reused", "the label map of an earlier, identical case"))
@@ -159,9 +162,9 @@ def _facts(exporter: Exporter) -> str:
             )
     rows += [
         ("Voxels", f"{shape} of {spacing} mm"),
-        ("Orientation", f"{orientation(grid.affine)} (towards which side the voxel index grows along i, j, k)"),
-        ("Options", ", ".join(f"{key} {_option(value)}" for key, value in case.options.items() if _option(value))),
-        ("Time", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in exporter.result.timings.items() if seconds >= 0.05)),
+        ("Orientation", f"{orientation(grid.affine)} (where the voxel index grows to along i, j, k)"),
+        ("Options", ", ".join(f"{key} {_option(value)}" for key, value in options if _option(value))),
+        ("Time", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in timings if seconds >= 0.05)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]  # fmt: skip
     return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows if v) + "</dl>"
@@ -185,12 +188,14 @@ def orientation(affine: tuple[tuple[float, ...], ...]) -> str:
 
 def _files(exporter: Exporter) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{escape(o.name)}</th><td class="number">{_size(o.size)}</td><td><code>{o.sha256}</code></td></tr>'
+        f'<tr><th scope="row">{escape(o.name)}</th><td class="number">{_size(o.size)}</td>'
+        f"<td><code>{o.sha256}</code></td></tr>"
         for o in exporter.result.outputs
     )
     return (
-        '<div class="scroll" role="region" aria-label="Files" tabindex="0"><table aria-label="Files of this case">'
-        '<thead><tr><th scope="col">File</th><th scope="col" class="number">Size</th><th scope="col">SHA-256</th></tr></thead>'
+        '<div class="scroll" role="region" aria-label="Files" tabindex="0">'
+        '<table aria-label="Files of this case"><thead><tr><th scope="col">File</th>'
+        '<th scope="col" class="number">Size</th><th scope="col">SHA-256</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

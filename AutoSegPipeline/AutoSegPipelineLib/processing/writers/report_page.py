@@ -7,8 +7,9 @@ from string import Template
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b222c; --soft: #55606e; --page: #ffffff; --panel: #f3f5f8;
   --line: #d5dbe3; --warn: #7a4a00; --warn-page: #fff3d9; --warn-line: #e0b050; --bar: #4d7fb8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ebf0; --soft: #a9b4c2; --page: #14181e; --panel: #1d232c;
-  --line: #333d4a; --warn: #ffd890; --warn-page: #36290f; --warn-line: #8a6a20; --bar: #6da3e0; } }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8ebf0; --soft: #a9b4c2; --page: #14181e;
+  --panel: #1d232c; --line: #333d4a;
+  --warn: #ffd890; --warn-page: #36290f; --warn-line: #8a6a20; --bar: #6da3e0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -25,19 +26,23 @@ figure { margin: 1.2rem 0; } figure img { display: block; width: 100%; height: a
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .38rem .7rem; border-bottom: 1px solid var(--line); vertical-align: baseline; }
+th, td { text-align: left; padding: .38rem .7rem; border-bottom: 1px solid var(--line);
+  vertical-align: baseline; }
 thead th { font-size: .85rem; color: var(--soft); border-bottom-width: 2px; vertical-align: bottom; }
 tbody th { font-weight: 600; } .number { text-align: right; white-space: nowrap; }
 tr.group th { padding-top: 1.1rem; font-size: .85rem; letter-spacing: .04em; color: var(--soft); }
 .swatch { display: inline-block; width: .85em; height: .85em; border-radius: 3px; margin-right: .5em;
-  border: 1px solid var(--line); vertical-align: -.05em; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  border: 1px solid var(--line); vertical-align: -.05em;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 dl { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: .25rem 1.2rem; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .88em ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin: .3rem 0; } summary { cursor: pointer; padding: .2rem 0; }
-footer { margin-top: 2.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .9rem; }
+footer { margin-top: 2.5rem; padding-top: 1rem; border-top: 1px solid var(--line);
+  color: var(--soft); font-size: .9rem; }
 @media print {
-  :root { --ink: #000; --soft: #444; --page: #fff; --panel: #fff; --line: #bbb; --warn: #000; --warn-page: #fff; }
+  :root { --ink: #000; --soft: #444; --page: #fff; --panel: #fff; --line: #bbb;
+    --warn: #000; --warn-page: #fff; }
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
   tr, figure, .warnings { break-inside: avoid; } thead { display: table-header-group; }
   .scroll { overflow: visible; }

@@ -175,8 +175,8 @@ def _row(one: Measured, unit: str) -> list[Any]:
     value = one.intensity
     intensity = [""] * 5 if value is None else [value.mean, value.sd, value.min, value.max, value.median]
     cells = [
-        defused(one.name), defused(one.title), defused(one.group), one.label, one.layer, one.voxels, one.volume_ml,
-        *intensity, unit if value else "",
+        defused(one.name), defused(one.title), defused(one.group), one.label, one.layer, one.voxels,
+        one.volume_ml, *intensity, unit if value else "",
         *one.index_min, *one.index_max, *one.bounds_lps_mm, *one.centroid_lps_mm, *one.centroid_ras_mm,
         "yes" if one.touches_border else "no",
     ]  # fmt: skip
