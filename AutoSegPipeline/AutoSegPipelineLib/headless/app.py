@@ -6,11 +6,12 @@ import logging
 import os
 from typing import Any, Callable, Protocol
 
+from .. import __version__
 from ..core.events import Event
 from ..core.home import Home
 from ..core.settings import Settings
 from ..runtime import qt
-from ..runtime.logs import LIBRARY, log_to, stop_logging
+from ..runtime.logs import LIBRARY, EventLog, log_to, stop_logging
 from ..runtime.wiring import make_pipeline
 from .display import Display, Lines, LivePicture, Silence
 from .narrator import Narrator
@@ -69,6 +70,7 @@ class Host:
         """``greet`` is called once the home is ours and before anything is shown."""
         self.home = home
         self.settings = settings
+        self._what = what
         self._verbose = verbose
         self._greet = greet
         self._code = 0
@@ -96,6 +98,8 @@ class Host:
             stop_logging(logs)
 
     def _run_logged(self) -> int:
+        self.pipeline.bus.subscribe(EventLog().hear)
+        log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
         self.pipeline.start()
         self.narrator = Narrator(self.pipeline.store, self.home.results)
         self.pipeline.bus.subscribe(self.narrator.hear)
@@ -114,6 +118,7 @@ class Host:
             self._show(self._display.close)
             signals.close()
             stop_logging(self._mirror)
+        log.info("ends with %s", self._code)
         if self._fault is not None:
             raise self._fault
         return self._code

@@ -9,7 +9,9 @@ import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from ..core import states
 from ..core.clock import rfc3339
+from ..core.events import AlarmRaised, Event, JobChanged
 from ..core.files import is_disk_full, is_sharing_violation
 
 NAME = "pipeline.jsonl"
@@ -74,3 +76,23 @@ def stop_logging(handler: logging.Handler) -> None:
     """Close ``handler`` and forget it."""
     logging.getLogger(LIBRARY).removeHandler(handler)
     handler.close()
+
+
+class EventLog:
+    """Writes what happened to every job into the log, by id: names may be patients' names."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._log = logging.getLogger(__name__)
+
+    def hear(self, event: Event) -> None:
+        """A listener for the event bus; news within one state are no line."""
+        if isinstance(event, JobChanged):
+            if self._states.get(event.job_id) == event.state:
+                return
+            self._states[event.job_id] = event.state
+            self._log.info("job %s is %s", event.job_id, event.state)
+            if event.state in states.ENDS:
+                del self._states[event.job_id]
+        elif isinstance(event, AlarmRaised):
+            self._log.warning("%s: %s", event.code, event.message)

@@ -1,4 +1,4 @@
-"""The command line as a person calls it: real processes, a home of their own, nothing of ours in the environment."""
+"""The command line as a person calls it: real processes, nothing of the tester's own environment."""
 
 from __future__ import annotations
 

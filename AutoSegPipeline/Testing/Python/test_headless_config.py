@@ -43,7 +43,13 @@ def test_check_names_every_fault_at_once(tmp_path: Path) -> None:
     env = {"AUTOSEG_SETTLE_SECOND": "3", "AUTOSEG_LOG_MB": "none"}
     done = autoseg("--home", tmp_path, "--inbox", tmp_path / "results" / "in", "config", "check", env=env)
     assert done.returncode == 1
-    for text in ("'quality'", "above 1", "AUTOSEG_LOG_MB", "environment.nested_folders", "AUTOSEG_SETTLE_SECONDS"):
+    for text in (
+        "'quality'",
+        "above 1",
+        "AUTOSEG_LOG_MB",
+        "environment.nested_folders",
+        "AUTOSEG_SETTLE_SECONDS",
+    ):
         assert text in done.stderr
     assert autoseg("--home", tmp_path / "fresh", "config", "check").stdout == "The settings are valid.\n"
 

@@ -80,7 +80,9 @@ def test_a_completion_script_is_printed_for(shell: str) -> None:
 
 def test_the_completion_knows_commands_and_values() -> None:
     def complete(words: str, at: int) -> str:
-        return autoseg(env={"COMP_WORDS": words, "COMP_CWORD": str(at), "_AUTOSEG_COMPLETE": "bash_complete"}).stdout
+        return autoseg(
+            env={"COMP_WORDS": words, "COMP_CWORD": str(at), "_AUTOSEG_COMPLETE": "bash_complete"}
+        ).stdout
 
     assert "submit" in complete("autoseg sub", 1)
     assert complete("autoseg run --quality f", 3).split() == ["plain,fast", "plain,fastest"]
@@ -95,7 +97,9 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_fault_of_the_program_is_told_in_one_line_unless_somebody_debugs(tmp_path, monkeypatch, capsys) -> None:
+def test_a_fault_of_the_program_is_told_in_one_line_unless_somebody_debugs(
+    tmp_path, monkeypatch, capsys
+) -> None:
     from AutoSegPipelineLib.headless import cli as module
     from AutoSegPipelineLib.headless.session import Session
 

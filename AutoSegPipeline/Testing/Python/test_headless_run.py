@@ -1,0 +1,115 @@
+"""`run` and `export`: given inputs, processed to the end by the real pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support_headless import Running, autoseg, write_scan
+
+FAST = ("--engine", "tissue", "--formats", "gltf,seg,labels")
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> dict[str, str]:
+    """An environment whose temporary folder is ours, so that what stays in it is seen."""
+    folder = tmp_path / "temp"
+    folder.mkdir()
+    return {"TMPDIR": str(folder), "AUTOSEG_HOME": str(tmp_path / "home")}
+
+
+def left_in(private: dict[str, str]) -> list[str]:
+    return os.listdir(private["TMPDIR"])
+
+
+def test_one_document_tells_of_every_input_refused_and_missing_ones_too(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    good = write_scan(tmp_path / "in" / "gut gemacht ü.nii.gz")
+    before = good.read_bytes()
+    junk = tmp_path / "in" / "junk.nii"
+    junk.write_bytes(b"not a scan at all" * 100)
+    none, out = tmp_path / "in" / "none.nii", tmp_path / "out ü"
+    done = autoseg("run", none, good, junk, "-o", out, *FAST, "--json", env=private)
+    assert done.returncode == 1
+    jobs = json.loads(done.stdout)["jobs"]
+    assert [Path(job["input"]).name for job in jobs] == ["none.nii", "gut gemacht ü.nii.gz", "junk.nii"]
+    assert [job["state"] for job in jobs] == ["refused", "done", "refused"]
+    assert jobs[0]["error"]["code"] == "input.missing" and jobs[2]["error"]["code"].startswith("input.")
+    paths = {output["kind"]: Path(output["path"]) for output in jobs[1]["outputs"]}
+    assert set(paths) == {"gltf", "seg", "labels", "manifest"}
+    assert sorted(path.name for path in paths.values()) == sorted(os.listdir(out))
+    assert json.loads(paths["manifest"].read_text(encoding="utf-8"))["engine"]
+    assert good.read_bytes() == before
+    assert "processing gut gemacht ü.nii.gz" in done.stderr
+    assert left_in(private) == [] and not Path(private["AUTOSEG_HOME"]).exists()
+
+
+def test_label_maps_of_several_files_become_results_in_one_go(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+    from AutoSegPipelineLib.processing.volume import Volume
+
+    made = torso((61, 51, 30), (6.0, 6.0, 6.0))
+    array = (made.volume.array > -200).astype("u1")
+    for name in ("one", "two"):
+        write_nifti(Volume(array, made.volume.grid, "", None), tmp_path / f"{name}.nii.gz")
+    table = tmp_path / "names.csv"
+    table.write_text("value,name,color\n1,Whole body,#cc9966\n")
+    out = tmp_path / "out"
+    maps = [tmp_path / "one.nii.gz", tmp_path / "two.nii.gz"]
+    done = autoseg(
+        "export", *maps, "-o", out, "--labels", table, "--formats", "gltf,seg", "--json", env=private
+    )
+    jobs = json.loads(done.stdout)["jobs"]
+    assert [job["error"] for job in jobs] == [None, None] and done.returncode == 0
+    for name in ("one", "two"):
+        assert "Whole body" in (out / f"{name}.gltf").read_text(encoding="utf-8")
+    assert left_in(private) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, private: dict[str, str], times: int) -> None:
+    scan = write_scan(tmp_path / "scan.nii.gz", spacing=2.5)
+    with Running("run", scan, "-o", tmp_path / "out", "--engine", "tissue", env=private) as running:
+        running.wait_for("processing scan.nii.gz")
+        running.signal(signal.SIGINT)
+        running.wait_for("stopping")
+        if times == 2:
+            running.signal(signal.SIGINT)
+        assert running.end() == 130
+    assert "Traceback" not in running.text
+    assert os.listdir(tmp_path / "out") == []
+    assert left_in(private) == []
+
+
+def test_results_may_go_into_the_folder_that_holds_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "temp").mkdir()
+    env = {"TMPDIR": str(tmp_path / "temp"), "XDG_DATA_HOME": str(tmp_path.parent / f"{tmp_path.name}-data")}
+    scan = write_scan(tmp_path / "in" / "scan.nii.gz")
+    done = autoseg("run", scan, "-o", tmp_path, "--engine", "tissue", "--formats", "gltf", "--quiet", env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "scan.gltf").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = autoseg("run", tmp_path / "x.nii", "-o", tmp_path / "file" / "out", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "environment.results_unreachable"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux file systems take names that are not text")
+def test_a_name_that_is_not_text_is_refused_and_told(tmp_path: Path, private: dict[str, str]) -> None:
+    name = os.fsdecode(bytes(tmp_path) + b"/bad\xff.nii.gz")
+    Path(name).write_bytes(b"x")
+    done = autoseg("run", name, "-o", tmp_path / "out", "--json", env=private)
+    (job,) = json.loads(done.stdout)["jobs"]
+    assert done.returncode == 1
+    assert job["error"]["code"] == "input.unreadable" and job["input"] == name
