@@ -44,7 +44,9 @@ def grid(shape_kji: tuple[int, int, int], affine: np.ndarray) -> Grid:
     return Grid(tuple(reversed(shape_kji)), rows)
 
 
-def segmentation(layers: list[np.ndarray], affine: np.ndarray, names: dict[int, str] | None = None) -> Segmentation:
+def segmentation(
+    layers: list[np.ndarray], affine: np.ndarray, names: dict[int, str] | None = None
+) -> Segmentation:
     """A segmentation with one segment for each value that occurs, or for each of ``names`` in layer 0."""
     segments = []
     for number, layer in enumerate(layers):
@@ -60,8 +62,10 @@ def segmentation(layers: list[np.ndarray], affine: np.ndarray, names: dict[int, 
     return Segmentation(grid(layers[0].shape, affine), layers, tuple(segments))
 
 
-def ball(shape_kji: tuple[int, int, int], affine: np.ndarray, radius_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """A ball about the middle of the volume but off any voxel's centre: labels (1 inside), centre in LPS mm."""
+def ball(
+    shape_kji: tuple[int, int, int], affine: np.ndarray, radius_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A ball about the middle of the volume but off any voxel's centre: labels, centre in LPS mm."""
     centre_index = (np.array(shape_kji[::-1]) - 1) / 2.0 + (0.2, -0.3, 0.15)
     centre = affine[:3, :3] @ centre_index + affine[:3, 3]
     k, j, i = np.indices(shape_kji)
@@ -85,9 +89,7 @@ def blobs(shape_kji: tuple[int, int, int], count: int, seed: int = 0) -> np.ndar
 
 def voxel_ml(made: Segmentation) -> dict[str, float]:
     """Volume of each segment's voxels in ml."""
-    return {
-        s.name: int((made.layers[s.layer] == s.value).sum()) * made.grid.voxel_ml for s in made.segments
-    }
+    return {s.name: int((made.layers[s.layer] == s.value).sum()) * made.grid.voxel_ml for s in made.segments}
 
 
 def edges_with_two_faces(triangles: np.ndarray) -> bool:

@@ -96,7 +96,11 @@ def test_structures_are_named_grouped_and_coded(written):
     root = nodes[document["scenes"][0]["nodes"][0]]
     assert root["name"] == "Fall Müller 1" and root["extras"]["case"] == "x"
     tree = {nodes[g]["name"]: [nodes[n]["name"] for n in nodes[g]["children"]] for g in root["children"]}
-    assert tree == {"organs": ["aorta"], "vessels": ["see_through", "spleen"], "bones": ["liver", "rib_left_3"]}
+    assert tree == {
+        "organs": ["aorta"],
+        "vessels": ["see_through", "spleen"],
+        "bones": ["liver", "rib_left_3"],
+    }
     liver = next(n for n in nodes if n["name"] == "liver")
     assert liver["extras"] == {
         "title": "Liver", "label": 1, "layer": 0, "volume_ml": 12.5,
@@ -135,7 +139,9 @@ def test_the_small_file_is_half_as_large_and_as_exact(surfaces, tmp_path):
 
 def test_the_same_case_gives_the_same_bytes(written, surfaces, tmp_path):
     again = tmp_path / f"again{written.suffix}"
-    WRITERS[written.suffix[1:]](again, surfaces, "Fall Müller 1", {"liver": {"volume_ml": 12.5}}, {"case": "x"})
+    WRITERS[written.suffix[1:]](
+        again, surfaces, "Fall Müller 1", {"liver": {"volume_ml": 12.5}}, {"case": "x"}
+    )
     assert again.read_bytes() == written.read_bytes()
 
 

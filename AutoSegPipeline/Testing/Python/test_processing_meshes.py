@@ -32,7 +32,9 @@ def test_stl_holds_a_closed_mesh_per_structure_in_lps_mm(surfaces, tmp_path):
             mesh = trimesh.load(io.BytesIO(data), file_type="stl")
             assert mesh.is_watertight
             assert mesh.volume / 1000 == pytest.approx(surface.volume_ml, rel=1e-4)
-            assert mesh.bounds == pytest.approx(np.array([surface.points.min(0), surface.points.max(0)]), abs=1e-3)
+            assert mesh.bounds == pytest.approx(
+                np.array([surface.points.min(0), surface.points.max(0)]), abs=1e-3
+            )
             assert np.einsum("ij,ij->i", mesh.face_normals, _stored_normals(data)).min() > 0.99
 
 

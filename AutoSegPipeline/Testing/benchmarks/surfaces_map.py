@@ -9,7 +9,7 @@ COUNT = 41
 
 
 def label_map(seed: int = 1) -> np.ndarray:
-    """uint8 (k, j, i): 27 bumpy bodies from large to small, six slabs, eight curved tubes; most of them touch."""
+    """uint8 (k, j, i): 27 bumpy bodies, six slabs and eight curved tubes; most of them touch."""
     random = np.random.default_rng(seed)
     k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in SHAPE), indexing="ij", sparse=True)
     labels = np.zeros(SHAPE, np.uint8)

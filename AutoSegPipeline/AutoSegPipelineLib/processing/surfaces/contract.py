@@ -23,11 +23,13 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     from scipy.sparse.csgraph import connected_components
 
     halve = [1 if edge < 1.5 * min(spacing) else 0 for edge in spacing]
-    block = net.points.astype(np.int64) >> np.array(halve)
-    size = block.max(axis=0) + 1
-    names = (block[:, 2] * size[1] + block[:, 1]) * size[0] + block[:, 0]
+    block = net.points.astype(np.int32) >> np.array(halve, np.int32)
+    size = block.max(axis=0).astype(np.int64) + 1
+    names = block[:, 0] + size[0] * (block[:, 1] + size[1] * block[:, 2].astype(np.int64))
+    if int(size.prod()) < 2**31 and len(names) < 2**31:
+        names = names.astype(np.int32)
     names[keep] = -1 - np.flatnonzero(keep)
-    named = names.astype(np.int32 if abs(names).max() < 2**31 else np.int64)[net.quads]
+    named = names[net.quads]
     turned = [1, 2, 3, 0]
     inside = (named == named[:, turned]) & (net.quads < net.quads[:, turned])
     starts, ends = net.quads[inside], net.quads[:, turned][inside]

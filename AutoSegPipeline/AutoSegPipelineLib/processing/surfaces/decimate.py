@@ -15,7 +15,7 @@ from .mesh import Mesh, without_degenerate
 
 # The simplifier works through error thresholds in squared units of the points. In units of the
 # voxel times this factor it reaches the useful ones after few passes over the mesh.
-SCALE = 0.2
+SCALE = 0.1
 
 
 def simplifier_is_there() -> bool:

@@ -11,7 +11,7 @@ from ...core.report import SilentReport
 from .contract import contract
 from .decimate import decimate, simplifier_is_there
 from .labels import Block, compact
-from .mesh import triangle_counts, triangulate, without_degenerate
+from .mesh import triangulate, wall_counts, without_degenerate
 from .net import Net, surface_net
 from .restore import restore_volumes
 from .smooth import smooth
@@ -44,7 +44,9 @@ def make_surfaces(
     report = report or SilentReport()
     reduce = detail < 1.0 and simplifier_is_there()
     if detail < 1.0 and not reduce:
-        _warn(segmentation, "surface.not_reduced", "fast-simplification is missing; surfaces keep all triangles")
+        _warn(
+            segmentation, "surface.not_reduced", "fast-simplification is missing; surfaces keep all triangles"
+        )
     made: dict[str, Surface] = {}
     for number, layer in enumerate(segmentation.layers):
         segments = [s for s in segmentation.segments if s.layer == number]
@@ -68,9 +70,10 @@ def _layer_surfaces(
 ) -> dict[str, Surface]:
     net = surface_net(block.labels, len(segments))
     report.check()
-    faces = 2 * triangle_counts(net.sides, len(segments))
-    keep = _kept_part(net.sides, faces, detail)
-    target = 2.0 * float(keep.sum())
+    walls = wall_counts(net.sides, len(segments))
+    faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))  # triangles of each label
+    part = _kept_parts(faces, detail)
+    target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
     if detail < COARSEN_BELOW:
         coarse = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
     else:
@@ -83,7 +86,7 @@ def _layer_surfaces(
     mesh = triangulate(coarse, _to_mm(points, grid), grid.determinant < 0)
     volumes = block.counts * (grid.voxel_ml * 1000.0)
     if detail < 1.0:
-        frozen = _kept_part(mesh.sides, faces, detail) >= 1.0
+        frozen = (part >= 1.0)[mesh.sides].any(axis=1)
         mesh = decimate(mesh, frozen, int(target - frozen.sum()), min(grid.spacing))
         report.check()
     mesh = restore_volumes(mesh, volumes, 0.25 * min(grid.spacing))
@@ -116,11 +119,11 @@ def _surface(segment: Segment, points: np.ndarray, triangles: np.ndarray) -> Sur
     return Surface(segment, points.astype(np.float32), np.ascontiguousarray(triangles, np.int32), normals)
 
 
-def _kept_part(sides: np.ndarray, faces: np.ndarray, detail: float) -> np.ndarray:
-    """The part 0..1 of its triangles that each face's neediest side should keep, (m,)."""
+def _kept_parts(faces: np.ndarray, detail: float) -> np.ndarray:
+    """The part 0..1 of its triangles that each label should keep; of a wall, the larger of both sides."""
     part = np.clip(np.maximum(detail, ENOUGH / np.maximum(faces, 1)), 0.0, 1.0)
     part[0] = 0.0
-    return np.asarray(np.maximum(part[sides[:, 0]], part[sides[:, 1]]))
+    return np.asarray(part)
 
 
 def _touching(net: Net, which: np.ndarray) -> np.ndarray:
@@ -142,5 +145,3 @@ def _origin(block: Block, grid: Grid) -> np.ndarray:
     """LPS mm of the block's first voxel."""
     affine = np.array(grid.affine, np.float64)
     return affine[:3, :3] @ block.offset + affine[:3, 3]
-
-

@@ -52,6 +52,8 @@ def without_degenerate(mesh: Mesh) -> Mesh:
     return Mesh(mesh.points[used], number[triangles], sides)
 
 
-def triangle_counts(sides: np.ndarray, count: int) -> np.ndarray:
-    """How many faces each label 0..``count`` has."""
-    return np.bincount(sides[:, 0], minlength=count + 1) + np.bincount(sides[:, 1], minlength=count + 1)
+def wall_counts(sides: np.ndarray, count: int) -> np.ndarray:
+    """How many faces have label s first and t second, (count + 1, count + 1)."""
+    size = count + 1
+    names = sides[:, 0].astype(np.int64) * size + sides[:, 1]
+    return np.bincount(names, minlength=size * size).reshape(size, size)

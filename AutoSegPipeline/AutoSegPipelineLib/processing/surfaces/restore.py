@@ -8,7 +8,7 @@ from .mesh import Mesh
 from .surface import cross
 
 ROUNDS = 8
-GOOD_ENOUGH = 0.001  # of each structure's volume
+GOOD_ENOUGH = 0.002  # of each structure's volume
 
 
 def restore_volumes(mesh: Mesh, volumes: np.ndarray, reach: float) -> Mesh:
@@ -39,9 +39,7 @@ def _areas_and_volumes(points: np.ndarray, mesh: Mesh, labels: int) -> tuple[np.
     return areas, enclosed
 
 
-def _step(
-    mesh: Mesh, points: np.ndarray, areas: np.ndarray, missing: np.ndarray, reach: float
-) -> np.ndarray:
+def _step(mesh: Mesh, points: np.ndarray, areas: np.ndarray, missing: np.ndarray, reach: float) -> np.ndarray:
     """How far each point moves, (n, 3) mm."""
     labels = len(missing) + 1
     size = np.linalg.norm(areas, axis=1)

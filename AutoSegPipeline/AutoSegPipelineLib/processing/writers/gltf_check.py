@@ -108,7 +108,11 @@ def _array(document: dict[str, Any], buffers: list[bytes], number: int) -> np.nd
     """The values of an accessor, shape (count,) or (count, 3), as they are stored."""
     accessor = document["accessors"][number]
     view = document["bufferViews"][accessor["bufferView"]]
-    kind, width, count = np.dtype(DTYPES[accessor["componentType"]]), WIDTHS[accessor["type"]], accessor["count"]
+    kind, width, count = (
+        np.dtype(DTYPES[accessor["componentType"]]),
+        WIDTHS[accessor["type"]],
+        accessor["count"],
+    )
     stride = view.get("byteStride", width * kind.itemsize)
     blob = buffers[view["buffer"]]
     end = view["byteOffset"] + view["byteLength"]

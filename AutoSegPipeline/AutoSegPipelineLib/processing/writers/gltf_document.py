@@ -47,7 +47,9 @@ class Document:
             },
             "scene": 0,
             "scenes": [{"name": title, "nodes": [0]}],
-            "nodes": [{"name": title, "matrix": list(LPS_MM_TO_GLTF), "children": [], "extras": dict(extras)}],
+            "nodes": [
+                {"name": title, "matrix": list(LPS_MM_TO_GLTF), "children": [], "extras": dict(extras)}
+            ],
             "meshes": [],
             "materials": [],
             "accessors": [],
