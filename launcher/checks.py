@@ -43,7 +43,11 @@ def run_all(environment: Environment, folder: Path, pytest_arguments: list[str])
     environment.ensure(TEST)
     held = environment.hold()
     variables = environment_for(environment)
-    variables.update(_node(environment))
+    node = _node(environment)
+    if node:
+        # Behind the environment's own programs, in front of whatever else is called node.
+        own, _, others = variables["PATH"].partition(os.pathsep)
+        variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
     variables.update(_slicer_environments(folder))
     python = str(environment.python)
     outcomes = []
@@ -75,11 +79,11 @@ def summary(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _node(environment: Environment) -> dict[str, str]:
-    """Node.js and the Khronos glTF validator in Testing/node_modules; what the tests find them by."""
+def _node(environment: Environment) -> str | None:
+    """The path of Node.js, with the Khronos glTF validator installed in Testing/node_modules."""
     lock_file = TESTING / "package-lock.json"
     if not lock_file.exists():
-        return {}
+        return None
     node, npm = _find_node(environment)
     modules = TESTING / "node_modules"
     ready = modules / ".autoseg-ready"
@@ -93,7 +97,7 @@ def _node(environment: Environment) -> dict[str, str]:
             command = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
             run(command, lambda line: None, modules, keep_open=(lock.fd,), cwd=TESTING)
             ready.write_text(wanted, encoding="ascii")
-    return {"AUTOSEG_TEST_NODE": node}
+    return node
 
 
 def _find_node(environment: Environment) -> tuple[str, list[str]]:
