@@ -31,7 +31,8 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1."
 # Waveforms, presentation states, raw data, registrations, reports, documents, radiotherapy (PS3.4 B.5).
 WITHOUT_PIXELS = (
     DICOMDIR_CLASS, "1.2.840.10008.5.1.4.34.",
-    *(_STORAGE + tail for tail in ("9.", "11.", "66", "67", "68.", "78.", "79.", "80.", "88.", "104.", "481.")),
+    *(_STORAGE + tail for tail in ("9.", "11.", "66", "67", "68.", "78.", "79.", "80.")),
+    *(_STORAGE + tail for tail in ("88.", "104.", "481.")),
 )  # fmt: skip
 # What pydicom raises for a data set that is none; it has no base class of its own.
 _BROKEN = (

@@ -37,7 +37,7 @@ def ct_array(shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> np.ndarray:
 
 
 def nifti_bytes(array: np.ndarray | None = None, **change: Any) -> bytes:
-    """A NIfTI-1 file; ``change`` sets dim, sform, qform, codes, slope, descrip, intent, datatype, units ..."""
+    """A NIfTI-1 file; ``change`` sets dim, sform, codes, slope, descrip, intent, datatype, units ..."""
     array = ct_array() if array is None else array
     word = array.dtype.str[1:]
     order = ">" if array.dtype.str[0] == ">" else "<"

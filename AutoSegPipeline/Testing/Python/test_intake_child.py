@@ -52,7 +52,8 @@ def child(tmp_path):
     yield child
     # Its input closes without `quit`: the pipeline is gone, so it ends itself with its whole group.
     child.process.stdin.close()
-    assert child.process.wait(20) in (0, -9)
+    assert child.process.wait(60) in (0, -9)
+    child.process.stdout.close()
 
 
 def test_the_child_answers_every_task_and_ends_with_its_input(child, tmp_path):

@@ -46,9 +46,13 @@ REFUSED = {
     "colour NIfTI": ("input.colour", "a.nii", nifti_bytes(datatype=128, bitpix=24)),
     "colour NRRD": (
         "input.colour", "a.nrrd",
-        nrrd_bytes(colour, space_directions="none (2,0,0) (0,2,0) (0,0,3)", kinds="RGB-color domain domain domain"),
+        nrrd_bytes(
+            colour, space_directions="none (2,0,0) (0,2,0) (0,0,3)", kinds="RGB-color domain domain domain"
+        ),
     ),
-    "colour MetaImage": ("input.colour", "a.mha", meta_bytes(ct_array().astype("u1"), ElementNumberOfChannels="3")),
+    "colour MetaImage": (
+        "input.colour", "a.mha", meta_bytes(ct_array().astype("u1"), ElementNumberOfChannels="3"),
+    ),
     "NaN": ("input.non_finite", "a.nii", nifti_bytes(nan)),
     "infinity in the last voxel": ("input.non_finite", "a.nii.gz", gzip.compress(nifti_bytes(infinite))),
     "constant": ("input.constant", "a.nii", nifti_bytes(np.full((10, 11, 12), -1000, dtype="<i2"))),
@@ -57,7 +61,7 @@ REFUSED = {
     "cut NRRD": ("input.truncated", "a.nrrd", nrrd_bytes()[:-1]),
     "cut gzip NRRD": ("input.truncated", "a.nrrd", nrrd_bytes(encoding="gzip")[:-9]),
     "cut MetaImage": ("input.truncated", "a.mha", meta_bytes()[:-1]),
-    "whole gzip, too little inside": ("input.claims_too_much", "a.nii.gz", gzip.compress(nifti_bytes()[:-100])),
+    "whole gzip, too little": ("input.claims_too_much", "a.nii.gz", gzip.compress(nifti_bytes()[:-100])),
     "a huge claim": ("input.claims_too_much", "a.nii", nifti_bytes(dim=[3, 2000, 2000, 200, 1, 1, 1, 1])),
     "broken gzip": ("input.corrupt", "a.nii.gz", gzip.compress(nifti_bytes())[:300] + b"\xff" * 2000),
     "broken dimensions": ("input.corrupt", "a.nii", nifti_bytes(dim=[3, -12, 11, 10, 1, 1, 1, 1])),
