@@ -96,6 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(ending.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.format_message(), err=True)
+        return 2
     except click.ClickException as error:
         _usage(error, as_json)
         return int(error.exit_code)

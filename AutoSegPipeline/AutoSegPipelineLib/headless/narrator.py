@@ -120,10 +120,10 @@ class Narrator:
         before = self._states.get(event.job_id)
         if before == event.state or event.state in states.ENDS:
             return
-        self._states[event.job_id] = event.state
         job = self.store.jobs.find(event.job_id)
-        if job is None:
-            return
+        if job is None or job.state != event.state:
+            return  # it has moved on already; that is told by the event that follows or went before
+        self._states[event.job_id] = event.state
         if event.state == states.QUEUED and before in states.RUNNING:
             reason = f": {job.message}" if job.message else ""
             self.say(f"{job.label} goes back to the queue{reason}", "yellow")

@@ -84,6 +84,14 @@ def test_a_case_that_goes_back_to_the_queue_is_told_with_its_reason(scene: Scene
     assert scene.told()[-1] == "a.nii goes back to the queue: the worker vanished"
 
 
+def test_news_that_came_late_are_not_told_as_a_step_back(scene: Scene) -> None:
+    job = scene.add("a.nii")
+    scene.move(job, "inspecting", "queued", "preparing")
+    scene.narrator.hear(JobChanged(job.id, "queued", 0.0, ""))
+    scene.move(job, "segmenting")
+    assert scene.told() == ["new file added: a.nii", "processing a.nii"]
+
+
 def test_trouble_is_told_even_when_only_errors_are_wanted(scene: Scene) -> None:
     scene.add("a.nii")
     scene.narrator.hear(PipelinePaused("environment.disk_full", "the disk is full"))

@@ -55,6 +55,12 @@ def test_an_unknown_command_is_answered_with_the_nearest_one() -> None:
     assert done.stdout == ""
 
 
+def test_without_a_command_the_help_is_shown_as_it_is() -> None:
+    done = autoseg()
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("Usage: autoseg") and RESEARCH in done.stderr
+
+
 def test_a_wrong_value_is_answered_with_the_nearest_one() -> None:
     done = autoseg("run", "x.nii", "-o", "out", "--quality", "fst")
     assert done.returncode == 2

@@ -98,6 +98,13 @@ def test_results_may_go_into_the_folder_that_holds_the_temporary_one(tmp_path: P
     assert (tmp_path / "scan.gltf").exists()
 
 
+def test_results_inside_the_input_folder_are_not_taken_for_scans(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scan.gltf").write_text("{}")
+    done = autoseg("run", tmp_path, "-o", tmp_path / "out")
+    assert done.returncode == 2 and "would be taken for scans" in done.stderr
+
+
 def test_a_folder_that_cannot_be_written_is_named_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = autoseg("run", tmp_path / "x.nii", "-o", tmp_path / "file" / "out", "--json")

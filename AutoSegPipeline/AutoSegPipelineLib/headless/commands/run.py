@@ -9,6 +9,7 @@ from typing import Any, Sequence
 import click
 
 from ...core import specs
+from ...core.files import contained
 from ..flags import EXPORT_OPTIONS, Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session
@@ -89,6 +90,9 @@ def process(
     settings = session.settings({"watch": False, "cache_mb": 0})
     if labels is not None and not labels.is_file():
         raise click.UsageError(f"--labels: {labels} is no file")
+    for path in paths:
+        if path.is_dir() and contained(path, out) and out.is_dir() and any(out.iterdir()):
+            raise click.UsageError(f"{out} lies inside {path}: its files would be taken for scans")
     folder = usable_folder(out)
     output = session.output
     batch = Batch(
