@@ -202,8 +202,8 @@ def _glass_colours(mesh: Mesh, view: View, hull: bool) -> np.ndarray:
 
 
 def _hull(meshes: list[Mesh]) -> Mesh:
-    """The glass that reaches farthest."""
-    return max(meshes, key=lambda mesh: float(np.ptp(mesh.points, axis=0).sum()))
+    """The clearest glass; of equals the one that reaches farthest."""
+    return max(meshes, key=lambda mesh: (-mesh.opacity, float(np.ptp(mesh.points, axis=0).sum())))
 
 
 def _poly_data(

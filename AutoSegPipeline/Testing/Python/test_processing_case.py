@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from AutoSegPipelineLib.processing.case import Case, process_case
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_facts, read_seg_nrrd
 from AutoSegPipelineLib.processing.writers import ENDINGS
+from AutoSegPipelineLib.processing.writers.labels import write_labels
 from AutoSegPipelineLib.processing.writers.picture import close_painter
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support_processing import Recorder, case_message, grid, two_layers
@@ -184,6 +186,26 @@ def test_a_file_that_was_damaged_after_writing_does_not_pass(segmentation, tmp_p
     assert caught.value.code == "export.verification"
     assert any(f"case{ending}" in caught.value.message for ending in ENDINGS[kind])
     assert not (tmp_path / "out" / "case.manifest.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["seg", "labels"])
+def test_a_sound_file_of_other_voxels_does_not_pass(segmentation, tmp_path, monkeypatch, kind):
+    """A writer that mixes voxels up writes a file that every reader takes."""
+    from AutoSegPipelineLib.processing.writers import labels, seg_nrrd
+
+    def mixed_seg(path, what, *rest):
+        layers = [layer[::-1].copy() for layer in what.layers]
+        write_seg_nrrd(path, replace(what, layers=layers), *rest)
+
+    def mixed_labels(path, what, flat, *rest):
+        write_labels(path, what, replace(flat, labels=flat.labels[::-1].copy()), *rest)
+
+    monkeypatch.setattr(seg_nrrd, "write_seg_nrrd", mixed_seg if kind == "seg" else write_seg_nrrd)
+    monkeypatch.setattr(labels, "write_labels", mixed_labels if kind == "labels" else write_labels)
+    with pytest.raises(PipelineError) as caught:
+        run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK))
+    assert caught.value.code == "export.verification"
+    assert f"case{ENDINGS[kind][0]}" in caught.value.message and "other voxels" in caught.value.message
 
 
 def test_bytes_that_changed_on_the_disk_do_not_pass(segmentation, tmp_path, monkeypatch):

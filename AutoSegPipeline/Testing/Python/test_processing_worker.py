@@ -210,3 +210,26 @@ def test_the_heart_beats_while_it_works():
     assert beat["rss_mb"] > 1
     assert json.dumps(beat)
     worker.close()
+
+
+def test_progress_that_an_engine_takes_back_is_not_passed_on(monkeypatch):
+    class Channel:
+        sent: list = []
+
+        def send(self, message):
+            self.sent.append(message)
+
+        def check(self):
+            return
+
+    from AutoSegPipelineLib.processing import worker
+
+    monkeypatch.setattr(worker, "PROGRESS_SECONDS", 0.0)
+    report = worker.ChannelReport(Channel(), engine_runs=True)
+    for state in ("preparing", "segmenting", "exporting"):
+        report.stage(state)
+        for fraction in (0.5, 0.2, 7.0, -1.0):
+            report.progress(fraction)
+    told = [m["fraction"] for m in Channel.sent if m["type"] == "progress"]
+    assert told == sorted(told) and told[0] == 0.0 and told[-1] == 1.0
+    assert len(set(told)) >= 6
