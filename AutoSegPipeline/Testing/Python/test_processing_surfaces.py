@@ -10,7 +10,7 @@ import trimesh
 from AutoSegPipelineLib.core.errors import Cancelled
 from AutoSegPipelineLib.core.report import SilentReport
 from AutoSegPipelineLib.core.segmentation import Segmentation
-from AutoSegPipelineLib.processing.surfaces import make_surfaces, net
+from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, net
 from AutoSegPipelineLib.processing.surfaces.split import unpinch
 from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
 from support_surfaces import AFFINES, ball, blobs, edges_with_two_faces, segmentation, voxel_ml
@@ -187,6 +187,16 @@ def test_without_the_simplifier_all_triangles_stay_and_a_warning_says_so(monkeyp
     (surface,) = make_surfaces(made)
     assert len(surface.triangles) > 1000
     assert [w["code"] for w in made.warnings] == ["surface.not_reduced"]
+
+
+def test_what_shaping_would_lose_comes_as_its_voxels_are(crowd, monkeypatch):
+    monkeypatch.setattr(make, "split", lambda mesh, count: iter(()))
+    wanted = voxel_ml(crowd)
+    surfaces = make_surfaces(crowd)
+    assert [s.segment.name for s in surfaces] == list(wanted)
+    for surface in surfaces:
+        assert edges_with_two_faces(surface.triangles)
+        assert surface.volume_ml == pytest.approx(wanted[surface.segment.name], rel=0.01)
 
 
 def test_random_voxels_with_every_kind_of_pinch_are_closed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,20 +46,20 @@ def compact(layer: np.ndarray, values: list[int]) -> Block | None:
 
 def _bounding_box(layer: np.ndarray) -> tuple[slice, slice, slice] | None:
     """The smallest box (k, j, i) around all voxels that are not 0."""
-    flat = layer.any(axis=0)
-    if not flat.any():
+    flat = np.any(layer, axis=0)
+    if not np.any(flat):
         return None
     spans = []
-    for hits in (layer.any(axis=(1, 2)), flat.any(axis=1), flat.any(axis=0)):
+    for hits in (np.any(layer, axis=(1, 2)), np.any(flat, axis=1), np.any(flat, axis=0)):
         where = np.flatnonzero(hits)
         spans.append(slice(int(where[0]), int(where[-1]) + 1))
     return spans[0], spans[1], spans[2]
 
 
-def _numbering(values, dtype, kind):  # type: ignore[no-untyped-def]
+def _numbering(values: list[int], dtype: np.dtype, kind: type) -> Callable[[np.ndarray], np.ndarray]:
     """A function that renumbers an array of ``dtype``: ``values[n]`` becomes ``n + 1``, all else 0."""
     if np.iinfo(dtype).max <= 65535 and np.iinfo(dtype).min == 0:
-        table = np.zeros(int(np.iinfo(dtype).max) + 1, kind)
+        table: np.ndarray = np.zeros(int(np.iinfo(dtype).max) + 1, kind)
         for number, value in enumerate(values, 1):
             if value < len(table):
                 table[value] = number

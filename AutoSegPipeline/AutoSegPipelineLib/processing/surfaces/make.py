@@ -12,7 +12,7 @@ from .contract import contract
 from .decimate import decimate, simplifier_is_there
 from .labels import Block, compact
 from .mesh import triangulate, wall_counts, without_degenerate
-from .net import Net, surface_net
+from .net import Net, numpy_net, surface_net
 from .restore import restore_volumes
 from .smooth import smooth
 from .split import split, unpinch
@@ -95,9 +95,11 @@ def _layer_surfaces(
     for label, own, triangles in split(mesh, len(segments)):
         if is_closed(triangles):
             found[segments[label - 1].name] = _surface(segments[label - 1], own + origin, triangles)
-    for label, segment in enumerate(segments, 1):
-        if block.counts[label] and segment.name not in found:
-            found[segment.name] = _plain(net, label, segment, grid, origin)
+    lost = [n for n, s in enumerate(segments, 1) if block.counts[n] and s.name not in found]
+    if lost:  # simplified away, or never closed by VTK: our own net is closed by construction
+        plain = numpy_net(block.labels)
+        for label in lost:
+            found[segments[label - 1].name] = _plain(plain, label, segments[label - 1], grid, origin)
     return found
 
 

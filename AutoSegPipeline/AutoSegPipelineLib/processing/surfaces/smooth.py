@@ -7,9 +7,14 @@ number of edges pass unchanged, so nothing shrinks, and the voxels' steps go.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .net import Net
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 DEGREE = 20
 # Edge of the pass band as 1 - cos(theta): about ten edges of the net where structures are thick; about
@@ -46,7 +51,7 @@ def smooth(net: Net, thickness: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     return np.asarray(points + np.clip(moved - points, -reach, reach), np.float32)
 
 
-def _means(net: Net):  # type: ignore[no-untyped-def]
+def _means(net: Net) -> csr_matrix:
     """The sparse matrix that gives each point the mean of its neighbours."""
     from scipy.sparse import coo_matrix
 

@@ -94,7 +94,9 @@ def _subdivide(
     """Put a point into the edge of each pair and cut its two faces there, each face once at most."""
     m = len(triangles)
     touched: set[int] = set()
-    kept, added, middles = np.ones(m, bool), [], []
+    kept = np.ones(m, bool)
+    added: list[tuple[int, int, int]] = []
+    middles: list[np.ndarray] = []
     for pair in zip(one.tolist(), other.tolist()):
         faces = {edge % m for edge in pair}
         if faces & touched or len(faces) < 2:
@@ -189,6 +191,6 @@ def _nudge(points: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.
     """``points`` with the ``chosen`` ones drawn a little towards the middle of their neighbours."""
     starts, ends = half_edges(triangles)
     count = np.maximum(np.bincount(starts, minlength=len(points)), 1)
-    middle = np.stack([np.bincount(starts, points[ends, axis], len(points)) for axis in range(3)], axis=1)
-    middle /= count[:, None]
+    sums = [np.bincount(starts, points[ends, axis], len(points)) for axis in range(3)]
+    middle = np.stack(sums, axis=1) / count[:, None]
     return np.where(chosen[:, None], points + NUDGE * (middle - points), points)

@@ -83,9 +83,9 @@ def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     a, b, c = (points[triangles[:, corner]].astype(np.float64) for corner in range(3))
     areas = cross(b - a, c - a)
     corners = triangles.T.reshape(-1)
-    normals = np.stack(
-        [np.bincount(corners, np.tile(areas[:, axis], 3), len(points)) for axis in range(3)], axis=1
-    )
+    normals = np.empty((len(points), 3))
+    for axis in range(3):
+        normals[:, axis] = np.bincount(corners, np.tile(areas[:, axis], 3), len(points))
     lengths = np.linalg.norm(normals, axis=1)
     normals[lengths < 1e-12] = (0.0, 0.0, 1.0)  # a vertex without any area still needs a unit vector
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-12)[:, None]
