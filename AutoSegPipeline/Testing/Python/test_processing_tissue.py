@@ -196,6 +196,15 @@ def test_lungs_that_touch_in_front_are_parted(torso):
         assert (found[name] & truth[other]).sum() < 0.01 * truth[other].sum()
 
 
+def test_a_colon_full_of_gas_is_no_lung(torso):
+    made = crop(torso, slice(0, 17), slice(None), slice(None))
+    x, y, z = coordinates(made.volume)
+    gas = (np.hypot((x - 70) / 40, y / 40) < 1) & (z > -80)
+    assert gas.sum() * made.volume.grid.voxel_ml > 150
+    made.volume.array[gas] = np.random.default_rng(0).normal(-995, 12, gas.sum())
+    assert not {"lung_left", "lung_right"} & set(masks(segment(made.volume)))
+
+
 def test_an_abdomen_with_bowel_gas_gets_no_lungs(torso):
     made = crop(torso, slice(0, 17), slice(None), slice(None))
     found = segment(made.volume)

@@ -120,6 +120,7 @@ def test_our_own_reader_reads_big_endian_nifti(tmp_path):
     assert struct.unpack(">i", data[:4])[0] == 348
     array, affine = read_nifti(path)
     np.testing.assert_array_equal(array, volume.array)
+    assert array.dtype.isnative
     np.testing.assert_allclose(affine, volume.grid.affine, atol=1e-4)
 
 
