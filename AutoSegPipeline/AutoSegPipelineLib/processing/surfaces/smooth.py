@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 DEGREE = 20
+# How much more than its other neighbours those along the line count, where three or more labels meet: it
+# would stay jagged otherwise. Alone they would be too few, as thin structures consist of such lines.
+LINE = 4.0
 # Edge of the pass band as 1 - cos(theta): about ten edges of the net where structures are thick; about
 # five where they are so thin that their own cross-section would not pass otherwise.
 PASS_THICK, PASS_THIN = 0.08, 0.35
@@ -52,7 +55,7 @@ def smooth(net: Net, thickness: np.ndarray, coarse: np.ndarray) -> np.ndarray:
 
 
 def _means(net: Net) -> csr_matrix:
-    """The sparse matrix that gives each point the mean of its neighbours."""
+    """The sparse matrix that gives each point the weighted mean of its neighbours."""
     from scipy.sparse import coo_matrix
 
     count = len(net.points)
@@ -60,10 +63,23 @@ def _means(net: Net) -> csr_matrix:
     useful = starts != ends
     starts, ends = starts[useful], ends[useful]
     rows, columns = np.r_[starts, ends], np.r_[ends, starts]
+    line = _on_lines(net)
     links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count)).tocsr()
-    neighbours = np.diff(links.indptr)
-    links.data = np.repeat((1.0 / np.maximum(neighbours, 1)).astype(np.float32), neighbours)
+    row_of = np.repeat(np.arange(count, dtype=np.int32), np.diff(links.indptr))
+    weights = np.where(line[row_of] & line[links.indices], LINE, 1.0)
+    total = np.maximum(np.bincount(row_of, weights, count), 1.0)
+    links.data = (weights / total[row_of]).astype(np.float32)
     return links
+
+
+def _on_lines(net: Net) -> np.ndarray:
+    """Mark the points (n,) at which walls between different pairs of labels meet."""
+    pairs = net.sides[:, 0].astype(np.int32) * 65536 + net.sides[:, 1]
+    some = np.zeros(len(net.points), np.int32)
+    some[net.quads] = pairs[:, None]
+    line = np.zeros(len(net.points), bool)
+    line[net.quads[some[net.quads] != pairs[:, None]]] = True
+    return line
 
 
 def _least(net: Net, value: np.ndarray, most: float) -> np.ndarray:
