@@ -213,12 +213,12 @@ class Child:
             self._tree.kill()
         self._process.kill()
 
-    def _started(self) -> None:
+    def _started(self, *_: Any) -> None:
         self._pid = int(self._process.processId())
         if self._tree is not None and self._pid:
             self._tree.add(self._pid)
 
-    def _read_output(self) -> None:
+    def _read_output(self, *_: Any) -> None:
         self._take(qt.to_bytes(self._process.readAllStandardOutput()))
 
     def _take(self, data: bytes) -> None:
@@ -271,7 +271,7 @@ class Child:
             self._note = f"no progress for {seconds:.0f} s"
             self._end_tree()
 
-    def _read_stderr(self) -> None:
+    def _read_stderr(self, *_: Any) -> None:
         self._stderr.feed(qt.to_bytes(self._process.readAllStandardError()))
 
     def _failed(self, error: Any = None) -> None:

@@ -291,6 +291,7 @@ class InboxBook:
         options = self._options_of(entries[0]) if len(entries) == 1 else None
         for entry in entries:
             self._entries.enter(entry, GIVEN)
+            entry.row = None  # thousands of them; the arrival has the rows
         self.arrivals.append(
             Arrival(
                 "series",
@@ -322,6 +323,7 @@ class InboxBook:
         if entry is not None:
             self._entries.unwant(entry)
             self._entries.enter(entry, GIVEN)
+            entry.row = None
 
     def _refuse(self, entry: Entry, error: PipelineError) -> None:
         companions = (entry.row or {}).get("companions") or []

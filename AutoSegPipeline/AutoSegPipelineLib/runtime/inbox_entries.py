@@ -127,8 +127,8 @@ class Entries:
         if entry.phase in WAITING_PHASES and not entry.aside:
             self.waiting += by
         arriving = entry.phase in (CHANGING, ASKING)
-        # A whole slice less would be a hole in the series.
-        arriving |= entry.phase == HELD and (entry.row or {}).get("format") == "dicom"
+        # Incomplete, and perhaps a slice: without it the series would have a hole.
+        arriving |= entry.phase == HELD and (entry.row or {}).get("format") in ("dicom", "unknown")
         if not arriving:
             return
         name = entry.path.lower()

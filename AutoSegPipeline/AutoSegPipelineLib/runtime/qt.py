@@ -59,7 +59,7 @@ def make_timer(interval_ms: int, callback: Callable[[], Any], start: bool = True
     """A repeating timer; hold the answer. An interval of 0 fires whenever the loop is idle."""
     timer = QTimer()
     timer.setInterval(int(interval_ms))
-    timer.timeout.connect(guarded(callback))
+    timer.timeout.connect(guarded(lambda *_: callback()))
     if start:
         timer.start()
     return timer
@@ -69,7 +69,7 @@ def make_alarm(callback: Callable[[], Any]) -> Any:
     """A timer that fires once after each ``alarm.start(milliseconds)``; hold the answer."""
     timer = QTimer()
     timer.setSingleShot(True)
-    timer.timeout.connect(guarded(callback))
+    timer.timeout.connect(guarded(lambda *_: callback()))
     return timer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib.runtime import process_tree
 from AutoSegPipelineLib.runtime.children import Child, child_environment
 from AutoSegPipelineLib.runtime.process_tree import PosixTree, Process, members, process_table
 from support_qt import run_until
@@ -48,7 +50,9 @@ class Tree:
         self.child.send({"type": "case", "job": "j", "attempt": 1, "case": case})
         note = folder / "work" / f"{stem}.child.pid"
         run_until(lambda: note.exists() and note.read_text(), 15)
-        run_until(lambda: self.child.busy and any(m["type"] == "progress" for m in self.messages) or self.ends, 15)
+        run_until(
+            lambda: (self.child.busy and any(m["type"] == "progress" for m in self.messages)) or self.ends, 15
+        )
         self.worker = self.messages[0]["pid"]
         self.pids = [self.worker, int(note.read_text())]
 
@@ -124,6 +128,16 @@ def test_the_tree_is_all_descendants_and_all_of_the_group():
     assert members(table, [10], [10]) == {10, 11, 12, 13, 15}
     assert members(table, [11], []) == {11, 12}
     assert members(table, [99], [98]) == set()
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed here; macOS always has it")
+def test_ps_tells_the_same_as_the_kernel():
+    told, known = process_tree._ps_table(), process_table()
+    same = [
+        told[pid].parent == known[pid].parent and told[pid].group == known[pid].group
+        for pid in (1, os.getpid())
+    ]
+    assert all(same) and told[os.getpid()].born
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_killed():
