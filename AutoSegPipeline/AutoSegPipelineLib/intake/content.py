@@ -132,9 +132,6 @@ def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> Non
     low, high = float(values.min()), float(values.max())
     found.voxels += len(values)
     # A NaN or an infinity anywhere shows in the minimum, the maximum or both.
-    if not (math.isfinite(low) and math.isfinite(high)):
-        found.finite = False
-        return
     ends = sorted((low * header.slope + header.intercept, high * header.slope + header.intercept))
     if not all(math.isfinite(end) for end in ends):
         found.finite = False

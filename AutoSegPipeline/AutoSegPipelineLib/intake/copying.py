@@ -9,6 +9,7 @@ import stat
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
 from ..core.errors import PipelineError, Refused
+from ..core.files import is_disk_full, retried
 from .opening import check_regular, open_input
 
 PIECE = 1 << 20
@@ -21,8 +22,7 @@ def no_check() -> None:
 
 def disk_error(error: OSError, path: str) -> PipelineError:
     """A write's OSError as one of the ``environment`` codes."""
-    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    code = "environment.disk_full" if error.errno in full else "environment.home_unwritable"
+    code = "environment.disk_full" if is_disk_full(error) else "environment.home_unwritable"
     return PipelineError(code, f"Writing {path} failed: {error.strerror or error}.")
 
 
@@ -96,7 +96,7 @@ def copy_file(source: str, target: str, check: Check = no_check) -> dict[str, An
         if after is None or not _same(before, after) or size != before.st_size:
             raise Refused("input.changed", f"{os.path.basename(source)} changed while it was copied.")
         try:
-            os.replace(part, target)
+            retried(lambda: os.replace(part, target))
             sync_folder(os.path.dirname(os.path.abspath(target)))
         except OSError as error:
             raise disk_error(error, target) from error

@@ -254,7 +254,8 @@ def _stack(members: list[Instance], name: str, min_slices: int, several: bool) -
     if scout and many < MOST_SCOUT_SLICES and _SCOUT_WORDS.search(first.description):
         raise Refused("dicom.scout", f"{name} is a localizer ({many} slices).")
     if many < min_slices:
-        raise Refused("input.too_thin", f"{name} has {many} slices, {min_slices} are needed.")
+        hint = "Drop the folder with all slices of the series, not a single file." if many == 1 else None
+        raise Refused("input.too_thin", f"{name} has {many} of at least {min_slices} slices.", hint)
     normal = normal_of(first.orientation or (1, 0, 0, 0, 1, 0))
     along = [dot(place, normal) for place in places]
     order = sorted(range(many), key=lambda n: along[n])

@@ -64,6 +64,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
 
     ``names`` maps a staged file's relative name to its source's; without it the
     intent beside the folder says it. ``key`` (hex) keys the hash in DICOM stems.
+    ``only`` (labels) leaves out every other case, for a retry of one part of an archive.
     """
     folder = os.path.abspath(str(args["folder"]))
     key = args.get("key")
@@ -83,7 +84,13 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
         state.refuse(Refused("input.nothing_inside", "No scan was found."), [], stem, stem)
     for case in state.cases:
         case["facts"]["ignored"] = state.ignored[:20]
-    return {"cases": state.cases, "refusals": state.refusals}
+    only = args.get("only")
+    if only is None:
+        return {"cases": state.cases, "refusals": state.refusals}
+    return {
+        "cases": [row for row in state.cases if row["label"] in only],
+        "refusals": [row for row in state.refusals if row["label"] in only],
+    }
 
 
 def original_names(folder: str) -> dict[str, str]:
@@ -212,7 +219,8 @@ def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str,
         raise Refused("input.own_output", f"{name} is a result of this pipeline.")
     content = scan_content(volume, state.check)
     check_content(content, name, item.label, state.expect)
-    modality, source = str(state.options.get("modality") or ""), "option"
+    modality = str(state.options.get("modality") or "")
+    source = "option" if modality else ""
     if not modality and state.expect != SEGMENTATION:
         modality = guess_modality(content)
         source = "intensities" if modality else ""

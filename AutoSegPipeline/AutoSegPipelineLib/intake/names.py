@@ -32,6 +32,8 @@ JUNK_ENDINGS = (
     ".htm",
     ".xml",
     ".csv",
+    ".tsv",
+    ".ctbl",
     ".log",
     ".inf",
     ".exe",

@@ -124,3 +124,18 @@ def test_a_dropped_archive_leaves_the_good_scan_beside_a_bad_one(tmp_path):
     answer = look_at(tmp_path, "case.zip", packed(SCAN, ("b.nii", nifti_bytes()[:-7])))
     assert [case["stem"] for case in answer["cases"]] == ["case_a"]
     assert codes(answer) == ["input.truncated"] and answer["refusals"][0]["stem"] == "case_b"
+
+
+def test_one_part_of_an_archive_can_be_asked_for_again(tmp_path):
+    data = packed(SCAN, ("b.nii", nifti_bytes(ct_array(seed=2))))
+    answer = look_at(tmp_path, "case.zip", data, only=["case.zip/b.nii"])
+    assert [case["stem"] for case in answer["cases"]] == ["case_b"] and answer["refusals"] == []
+
+
+def test_a_label_table_beside_a_segmentation_is_no_scan_and_no_refusal(tmp_path):
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input" / "names.ctbl").write_text("1 liver 10 20 30 255")
+    (tmp_path / "input" / "names.csv").write_text("value,name\n1,liver\n")
+    values = (ct_array() > -500).astype("u1")
+    answer = look_at(tmp_path, "a.nii", nifti_bytes(values), expect="segmentation")
+    assert answer["refusals"] == [] and len(answer["cases"]) == 1
