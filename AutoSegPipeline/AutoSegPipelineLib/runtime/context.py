@@ -65,6 +65,12 @@ class Conditions:
         found = self._context.store.meta.get("paused")
         return dict(found) if found else None
 
+    @property
+    def may_take(self) -> bool:
+        """Whether inputs are taken: a person's pause holds back cases only."""
+        paused = self.paused
+        return paused is None or paused["code"] == REQUEST
+
     def pause(self, code: str, reason: str) -> None:
         """Begin nothing new. A person's pause is never replaced by an environment's."""
         now = self.paused

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -26,6 +27,7 @@ from .intake_client import IntakeClient
 
 log = logging.getLogger(__name__)
 Accepted = Callable[[Job], None]
+_MAY_NOT_MOVE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.EBUSY)
 
 
 class Doors:
@@ -120,7 +122,7 @@ class Doors:
             try:
                 self._rename(item, target)
             except OSError as error:
-                self._give_back(job, intent, error)
+                self._not_moved(job, intent, error)
                 return False
         fsync_folder(target)
         reached("input moved")
@@ -140,17 +142,21 @@ class Doors:
         if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
             raise OSError(0, "changed while it was taken", str(item.source))
 
-    def _give_back(self, job: Job, intent: Intent, error: OSError) -> None:
-        """A file vanished, is in use or changed: all go back to the inbox, the row is dropped."""
-        log.info("not taken yet: %s: %s", error.filename, error.strerror)
+    def _not_moved(self, job: Job, intent: Intent, error: OSError) -> None:
+        """A file vanished, is in use, changed, or may not be moved: the inbox has all of them again."""
+        log.info("%s is not taken yet: %s", job.id, error.strerror)
         if not give_back(self._context.home, intent):
             self.refuse(job, PipelineError("input.changed", f"{job.input} changed while it was taken in"))
+            return
+        if error.errno in _MAY_NOT_MOVE and not is_sharing_violation(error):
+            # A read-only inbox: a copy is taken, and the ledger keeps the file from coming twice.
+            self._copy(job, intent)
             return
         self._context.store.jobs.delete(job.id)
         remove_tree(folder_of(self._context.home, job.id))
         self._put_back(_sources(intent))
-        if not is_sharing_violation(error) and error.errno not in (0, 2, None):
-            raise error
+        if disk_is_full(error):
+            self._conditions.disk_was_full()
 
     # --- both ---------------------------------------------------------------------------
 

@@ -259,7 +259,6 @@ class Inspection:
         job.progress = 0.0
         job.message = ""
         self._context.store.jobs.enter(job, states.QUEUED)
-        reached("row queued")
 
     def _beside(self, options_file: str | None) -> dict[str, Any]:
         if not options_file:
@@ -283,4 +282,5 @@ class Inspection:
         if job.state == states.REFUSED:
             self._disposal.dispose(job)
         else:
+            reached("row queued")
             self._queued()

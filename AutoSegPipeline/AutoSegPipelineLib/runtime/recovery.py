@@ -39,10 +39,10 @@ class Recovery:
         self._disposal = disposal
         self._finish = finish
 
-    def steps(self) -> Iterator[None]:
-        """Each step leaves everything consistent."""
+    def steps(self, counted: bool = True) -> Iterator[None]:
+        """Each step leaves everything consistent. ``counted``: running cases saw the pipeline die."""
         yield from self._sweep()
-        yield from self._running()
+        yield from self._running(counted)
         yield from self._receiving()
         for job in self._context.store.jobs.list([states.INSPECTING]):
             self._inspection.inspect(job)
@@ -63,16 +63,16 @@ class Recovery:
                 remove_tree(folder)
                 yield
 
-    def _running(self) -> Iterator[None]:
+    def _running(self, counted: bool) -> Iterator[None]:
         for job in self._context.store.jobs.list(states.RUNNING):
             if job.state == states.PUBLISHING:
                 self._finish(job)
             else:
-                self._died(job)
+                self._died(job, counted)
             yield
 
-    def _died(self, job: Job) -> None:
-        job.deaths += 1
+    def _died(self, job: Job, counted: bool) -> None:
+        job.deaths += counted
         job.progress, job.eta_s = 0.0, None
         if job.deaths >= DEATHS_LIMIT:
             error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")

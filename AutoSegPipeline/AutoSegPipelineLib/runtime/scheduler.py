@@ -312,17 +312,26 @@ class Scheduler:
                 return True
         return False
 
-    def stop(self, at_once: bool = False) -> None:
+    def stop(self) -> None:
         """Running cases go back to the queue, uncounted; then the workers end."""
         self._stopped = True
         for slot in self.slots:
             job, slot.job = slot.job, None
             if job is not None:
                 self._back(job, "The pipeline was stopped; it goes on at the next start.")
-            if at_once:
-                slot.child.kill()
-            else:
-                slot.child.quit()
+            slot.child.quit()
+
+    def drop(self) -> None:
+        """End the workers and write nothing, as if this process had died."""
+        self._stopped = True
+        for slot in self.slots:
+            slot.job = None
+        self.kill()
+
+    def kill(self) -> None:
+        """End the workers at once."""
+        for slot in list(self.slots):
+            slot.child.kill()
 
     @property
     def ended(self) -> bool:

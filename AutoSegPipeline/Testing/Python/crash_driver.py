@@ -40,7 +40,7 @@ def idle(bench: Bench, count: int) -> bool:
         len(jobs) >= count
         and all(job.ended for job in jobs)
         and not any(bench.home.incoming.iterdir())
-        and bench.pipeline.intake.load == 0
+        and bench.pipeline.flow.intake.load == 0
     )
 
 
@@ -53,8 +53,8 @@ def main() -> int:
     )
     # A killed worker is an everyday thing here: the back-off must not fill the test's time.
     bench.start()
-    back = bench.pipeline.scheduler._back
-    bench.pipeline.scheduler._back = lambda job, message, wait=0.0: back(job, message)
+    back = bench.pipeline.flow.scheduler._back
+    bench.pipeline.flow.scheduler._back = lambda job, message, wait=0.0: back(job, message)
     (home / "driver.pid").write_text(str(os.getpid()))
     end = time.monotonic() + 60
     run_until(lambda: idle(bench, count) or time.monotonic() > end, 70)

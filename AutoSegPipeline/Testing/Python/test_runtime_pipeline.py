@@ -126,7 +126,7 @@ def test_a_vanished_worker_sends_the_case_back_and_the_fifth_time_fails_it(tmp_p
         assert bench.job(job.id).state == states.DONE and bench.job(job.id).attempt == 2
         bad = bench.pipeline.submit(write_scan(tmp_path / "vanish.nii"))
         # The back-off doubles; its waits are not what is tested here.
-        bench.pipeline.scheduler._back = _without_wait(bench.pipeline.scheduler._back)
+        bench.pipeline.flow.scheduler._back = _without_wait(bench.pipeline.flow.scheduler._back)
         bench.until(lambda: bench.job(bad.id).ended, 30)
         assert bench.job(bad.id).state == states.FAILED
         assert bench.job(bad.id).error["code"] == "worker.vanished"
@@ -156,7 +156,7 @@ def test_what_an_earlier_attempt_says_is_ignored(tmp_path: Path) -> None:
 
 def test_an_output_that_was_never_written_is_not_published(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.scheduler._back = _without_wait(bench.pipeline.scheduler._back)
+        bench.pipeline.flow.scheduler._back = _without_wait(bench.pipeline.flow.scheduler._back)
         job = bench.pipeline.submit(write_scan(tmp_path / "lie.nii"))
         bench.until(lambda: bench.job(job.id).ended, 30)
         assert bench.job(job.id).state == states.FAILED
@@ -226,7 +226,7 @@ def test_a_pause_begins_nothing_and_outlives_a_restart(tmp_path: Path) -> None:
         job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
         bench.restart()
-        assert bench.pipeline.conditions.paused["code"] == "request"
+        assert bench.pipeline.flow.conditions.paused["code"] == "request"
         assert bench.job(job.id).state == states.QUEUED
         bench.pipeline.resume()
         bench.until(lambda: bench.job(job.id).state == states.DONE)
@@ -238,15 +238,15 @@ def test_a_full_disk_pauses_counts_nothing_and_resumes_by_itself(tmp_path: Path)
         bench.until(lambda: bench.job(job.id).ended)
         found = bench.job(job.id)
         assert (found.state, found.vanished, found.attempt) == (states.DONE, 0, 2)
-        assert bench.pipeline.conditions.paused is None
+        assert bench.pipeline.flow.conditions.paused is None
 
 
 def test_results_that_are_away_pause_and_come_back(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
         away = bench.home.results.with_name("away")
         bench.home.results.rename(away)
-        bench.until(lambda: bench.pipeline.conditions.paused, 5)
-        assert bench.pipeline.conditions.paused["code"] == "environment.results_unreachable"
+        bench.until(lambda: bench.pipeline.flow.conditions.paused, 5)
+        assert bench.pipeline.flow.conditions.paused["code"] == "environment.results_unreachable"
         job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
         away.rename(bench.home.results)
@@ -372,11 +372,11 @@ def test_spent_inputs_are_purged_after_the_grace_and_not_before(tmp_path: Path) 
         bench.drop("scan.nii")
         (job,) = bench.until_ended(1)
         bench.until(lambda: (bench.home.spent / job.id / "spent.json").exists())
-        clock = bench.pipeline.context.clock
-        list(bench.pipeline.retention.steps())
+        clock = bench.pipeline.flow.context.clock
+        list(bench.pipeline.flow.retention.steps())
         assert (bench.home.spent / job.id).exists()
-        bench.pipeline.context.clock = Later(clock, 3700)
-        list(bench.pipeline.retention.steps())
+        bench.pipeline.flow.context.clock = Later(clock, 3700)
+        list(bench.pipeline.flow.retention.steps())
         assert not (bench.home.spent / job.id).exists()
 
 
@@ -387,9 +387,9 @@ def test_a_clock_that_leapt_purges_nothing_and_raises_an_alarm(tmp_path: Path) -
         bench.drop("scan.nii")
         (job,) = bench.until_ended(1)
         bench.until(lambda: (bench.home.spent / job.id / "spent.json").exists())
-        list(bench.pipeline.retention.steps())
-        bench.pipeline.context.clock = Later(bench.pipeline.context.clock, 10 * 365 * 86400)
-        list(bench.pipeline.retention.steps())
+        list(bench.pipeline.flow.retention.steps())
+        bench.pipeline.flow.context.clock = Later(bench.pipeline.flow.context.clock, 10 * 365 * 86400)
+        list(bench.pipeline.flow.retention.steps())
         assert (bench.home.spent / job.id).exists()
         assert "scan.gltf" in bench.results()
         assert [alarm.code for alarm in alarms if hasattr(alarm, "code")] == ["retention.clock"]
@@ -401,9 +401,9 @@ def test_results_are_purged_only_where_retention_was_set(tmp_path: Path) -> None
             bench.drop("scan.nii")
             bench.until_ended(1)
             bench.until(lambda: not leftovers(bench))
-            list(bench.pipeline.retention.steps())
-            bench.pipeline.context.clock = Later(bench.pipeline.context.clock, 2 * 86400)
-            list(bench.pipeline.retention.steps())
+            list(bench.pipeline.flow.retention.steps())
+            bench.pipeline.flow.context.clock = Later(bench.pipeline.flow.context.clock, 2 * 86400)
+            list(bench.pipeline.flow.retention.steps())
             assert ("scan.gltf" in bench.results()) is left
 
 

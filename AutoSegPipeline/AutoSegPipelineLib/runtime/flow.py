@@ -1,0 +1,307 @@
+"""The way of a case through the parts of one pipeline, and what people may ask of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from ..core import incoming, specs, states
+from ..core.errors import PipelineError
+from ..core.events import JobAdded, JobChanged
+from ..core.files import remove_tree
+from ..core.incoming import Intent
+from ..core.job import Job
+from ..core.steps import reached
+from .arriving import Arriving
+from .cases import Cases
+from .context import REQUEST, Conditions, Context
+from .disposal import Disposal
+from .doors import Doors
+from .inspection import Inspection
+from .intake_client import IntakeClient, Spawn
+from .job_logs import JobLogs
+from .publisher import Publisher, WaitForResults
+from .recovery import Recovery
+from .retention import Retention
+from .scheduler import VANISHED_LIMIT, Scheduler
+from .watcher import InboxWatcher
+
+log = logging.getLogger(__name__)
+
+
+class Flow:
+    """Builds every part and hands each job from one to the next.
+
+    ``wake()`` is called when an inbox intent waits to be staged. A flow is
+    dropped and built anew where the disk was too full for states.
+    """
+
+    def __init__(
+        self, context: Context, spawn_worker: Spawn, spawn_intake: Spawn, wake: Callable[[], None]
+    ) -> None:
+        self.context = context
+        self.store = context.store
+        self._wake = wake
+        self._publishing: list[str] = []
+        self.conditions = Conditions(context)
+        spill = context.home.work / "intake"
+        self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
+        self.examiner = IntakeClient(spawn_intake, spill, _intake_broken)
+        self.publisher = Publisher(context)
+        self.disposal = Disposal(context, self.intake)
+        self.cases = Cases(context)
+        self.logs = JobLogs(context)
+        self.scheduler = Scheduler(
+            context, self.conditions, self.publisher, self.cases, spawn_worker,
+            self.logs.write, self._finish, self._ended,
+        )  # fmt: skip
+        self.inspection = Inspection(
+            context, self.conditions, self.intake, self.publisher, self.disposal, self.scheduler.dispatch
+        )
+        self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._taken, self._put_back)
+        self.arriving = Arriving(context, self.disposal, self._take, self.inspection.series_key)
+        self.retention = Retention(context, self.publisher, self.disposal, self.cases)
+        self.watcher: InboxWatcher | None = None
+        self._unsubscribe = context.bus.subscribe(self.logs.on_event)
+
+    # --- begin and end ------------------------------------------------------------------------
+
+    def recovery(self, counted: bool) -> Iterator[None]:
+        """Bring everything on the disk to a known place, in small steps; then watch and work."""
+        recovery = Recovery(self.context, self.doors, self.inspection, self.disposal, self._finish)
+        yield from recovery.steps(counted)
+        if self.context.settings["watch"]:
+            self.watcher = self._make_watcher()
+            self.watcher.start()
+        self.scheduler.warm_up()
+
+    def _make_watcher(self) -> InboxWatcher:
+        def examine(paths: list[str], answer: Callable[[list[dict[str, Any]]], None]) -> None:
+            def answered(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+                answer([] if result is None else list(result["files"]))
+
+            self.examiner.ask("examine", {"paths": paths}, answered)
+
+        return InboxWatcher(
+            self.context.home.inbox,
+            examine,
+            self.context.settings,
+            self.context.clock,
+            self.store.ledger.find,
+            self.arriving.arrived,
+            self.arriving.refused,
+        )
+
+    def stop(self) -> None:
+        """Running cases go back to the queue; every child is told to end."""
+        self._stop_watching()
+        self.scheduler.stop()
+        self.intake.stop()
+        self.examiner.stop()
+
+    def drop(self) -> None:
+        """End everything and write nothing, as if this process had died."""
+        self._unsubscribe()
+        self._stop_watching()
+        self.scheduler.drop()
+        self.intake.stop(at_once=True)
+        self.examiner.stop(at_once=True)
+        self._publishing.clear()
+        self.logs.close()
+
+    def kill(self) -> None:
+        """End the children at once."""
+        self.scheduler.kill()
+        self.intake.stop(at_once=True)
+        self.examiner.stop(at_once=True)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no child is left."""
+        return self.scheduler.ended and self.intake.ended and self.examiner.ended
+
+    def close(self) -> None:
+        """After the last child."""
+        self._unsubscribe()
+        self.logs.close()
+
+    def _stop_watching(self) -> None:
+        if self.watcher is not None:
+            self.watcher.stop()
+
+    def look_around(self) -> None:
+        """Every two seconds: is the world well, can what waits for it go on?"""
+        before = self.conditions.paused
+        self.conditions.check()
+        for job_id in list(self._publishing):
+            job = self.store.jobs.find(job_id)
+            self._publishing.remove(job_id)
+            if job is not None and job.state == states.PUBLISHING:
+                self._finish(job)
+        self.arriving.again()
+        if before is not None and self.conditions.paused is None:
+            self._resumed()
+
+    def _resumed(self) -> None:
+        self.doors.resume()
+        for job in self.store.jobs.list([states.INSPECTING]):
+            if not self.intake.has(job.id):
+                self.inspection.inspect(job)
+        self.scheduler.dispatch()
+
+    # --- what the parts tell each other -----------------------------------------------------
+
+    def _take(self, intent: Intent) -> None:
+        self.doors.waiting.append(intent)
+        self._wake()
+
+    def _taken(self, paths: list[str]) -> None:
+        """What lies under these names from now on is another file, or stands in the ledger."""
+        if self.watcher is not None:
+            self.watcher.taken(paths)
+
+    def _put_back(self, paths: list[str]) -> None:
+        if self.watcher is not None:
+            self.watcher.put_back(paths)
+
+    def _accepted(self, job: Job) -> None:
+        if job.cancel:
+            self._cancel_now(job)
+        else:
+            self.inspection.inspect(job)
+
+    def _ended(self, job: Job) -> None:
+        remove_tree(self.publisher.staging(job))
+        self.disposal.dispose(job)
+        self.scheduler.dispatch()
+
+    def _finish(self, job: Job) -> None:
+        """Publish; a folder that is away makes it wait, missing outputs make it run again."""
+        reached("row publishing")
+        try:
+            self.publisher.publish(job, job.staged.get("earlier", []))
+        except WaitForResults as waits:
+            job.message = f"Waits for the results folder: {waits.reason}"
+            self.store.jobs.save(job)
+            self.context.tell(job)
+            self._publishing.append(job.id)
+            self.conditions.check()
+            return
+        except PipelineError as error:
+            self._publish_failed(job, error)
+            return
+        self.cases.keep(job)
+        job.staged.pop("earlier", None)
+        job.error = None
+        self.conditions.durably(lambda: self.context.enter(job, states.DONE))
+        reached("row done")
+        self._ended(job)
+
+    def _publish_failed(self, job: Job, error: PipelineError) -> None:
+        job.vanished += 1
+        job.outputs = []
+        if job.vanished >= VANISHED_LIMIT:
+            job.error = error.to_dict()
+            self.context.enter(job, states.FAILED, error.message)
+            self._ended(job)
+        else:
+            self.context.enter(job, states.QUEUED, error.message)
+
+    # --- what people and doors ask -----------------------------------------------------------
+
+    def submit(self, path: str | Path, options: dict[str, Any] | None = None, **about: Any) -> Job:
+        """Take a copy of the scan or folder at ``path``; the job goes on by itself.
+
+        ``about`` may hold ``door``, ``by``, ``name``, ``out``, ``expect`` and
+        ``labels`` of :class:`~..core.incoming.Intent`. Raises ``input.missing``,
+        ``input.link`` and ``options.*``; everything else ends in the job.
+        """
+        checked = specs.parse_options(options or {}, "options")
+        place = Path(os.path.abspath(path))
+        intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
+        job = self.doors.submit(intent)
+        self.context.bus.publish(JobAdded(job.id))
+        return job
+
+    def adopt(self, job_id: str) -> Job:
+        """Take what another process has staged under ``state/incoming/<job_id>``."""
+        return self.doors.adopt(job_id)
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job that has not ended; its input goes to ``failed/``."""
+        job = self.store.jobs.get(job_id)
+        if job.ended or job.state == states.PUBLISHING:
+            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state} already")
+        if self.scheduler.cancel(job):
+            return self.store.jobs.get(job.id)
+        if job.state == states.RECEIVING:
+            job.cancel = 1  # its bytes are on the way; it ends when they are here
+            self.store.jobs.save(job)
+            return job
+        self.intake.cancel(job.id)
+        self._cancel_now(job)
+        return job
+
+    def _cancel_now(self, job: Job) -> None:
+        job.error = PipelineError("job.cancelled", "It was cancelled.").to_dict()
+        self.context.enter(job, states.CANCELLED, "It was cancelled.")
+        self._ended(job)
+
+    def retry(self, job_id: str, then: Callable[[PipelineError | None], None] | None = None) -> None:
+        """Run an ended job again with its own input; ``then`` hears how that began."""
+        job = self.store.jobs.get(job_id)
+        if not job.ended:
+            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; it has not ended")
+
+        def fetched(error: PipelineError | None) -> None:
+            if error is None:
+                self._again(job.id)
+            if then is not None:
+                then(error)
+
+        self.disposal.fetch_back(job, fetched)
+
+    def _again(self, job_id: str) -> None:
+        job = self.store.jobs.get(job_id)
+        job.error, job.progress, job.eta_s, job.cancel = None, 0.0, None, 0
+        job.vanished, job.deaths, job.not_before = 0, 0, 0.0
+        job.staged = {"earlier": job.outputs}
+        self.context.enter(job, states.INSPECTING)
+        self.inspection.inspect(job)
+
+    def set_priority(self, job_id: str, priority: int) -> Job:
+        """0 (whenever) to 100 (next)."""
+        value = specs.BY_NAME["priority"].parse(priority, "priority")
+        job = self.store.jobs.get(job_id)
+        if job.ended:
+            raise PipelineError("request.wrong_state", f"job {job.id} has ended")
+        if not self.scheduler.reprioritise(job.id, value):
+            job.priority = value
+            job.options["priority"] = value
+            self.store.jobs.save(job)
+        self.context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
+        return self.store.jobs.get(job.id)
+
+    def purge(self, job_id: str) -> None:
+        """Remove every trace of one ended case; see :meth:`.retention.Retention.purge`."""
+        job = self.store.jobs.get(job_id)
+        if not job.ended:
+            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; cancel it first")
+        self.retention.purge(job)
+
+    def pause(self) -> None:
+        """Begin no new case; what runs goes on to its end."""
+        self.conditions.pause(REQUEST, "somebody asked for it")
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`, or look at once whether the surroundings are well again."""
+        self.conditions.resume()
+        self.conditions.check()
+        if self.conditions.paused is None:
+            self._resumed()
+
+
+def _intake_broken(error: PipelineError) -> None:
+    log.error("%s", error)
