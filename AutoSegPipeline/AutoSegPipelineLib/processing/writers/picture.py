@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..surfaces import Surface
 
 LIMIT_SECONDS = 120.0
+_CONTROL = re.compile(r"\x1b\[[0-9;]*m")  # VTK colours its words
 _LIBRARY_PARENT = str(Path(__file__).resolve().parents[3])
 _MODULE = "AutoSegPipelineLib.processing.draw"
 
@@ -89,7 +91,8 @@ class Painter:
         if self._words is not None:
             self._words.seek(0, os.SEEK_END)
             self._words.seek(max(0, self._words.tell() - 2000))
-            lines = self._words.read().decode("utf-8", "replace").strip().splitlines()
+            text = _CONTROL.sub("", self._words.read().decode("utf-8", "replace"))
+            lines = text.strip().splitlines()
             words = f"; its last words: {lines[-1].strip()[:200]}" if lines else ""
         self.problem = f"the picture could not be drawn, often for lack of an OpenGL library ({how}{words})"
         self.close()
