@@ -84,7 +84,10 @@ _add_commands()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the answer is the exit code. Errors are told here and nowhere else."""
+    """Run one command; the answer is the exit code. Errors are told here and nowhere else.
+
+    A reader that has enough (``| head``) is click's to handle: exit code 1 without a word.
+    """
     prepare_streams()
     # Without any handler Python would print warnings and tracebacks on standard error.
     logging.getLogger(__name__.split(".", maxsplit=1)[0]).addHandler(logging.NullHandler())
@@ -105,10 +108,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PipelineError as error:
         _tell(error, as_json)
         return 2 if error.code.startswith(("request.", "options.")) else 1
-    except BrokenPipeError:
-        # The reader (`| head`) has enough; without this Python complains when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:  # the program's boundary: tell it shortly, keep the traceback
         if os.environ.get("AUTOSEG_DEBUG"):
             raise

@@ -96,7 +96,10 @@ def test_the_completion_knows_commands_and_values() -> None:
 
 def test_a_reader_that_has_enough_is_no_error() -> None:
     with subprocess.Popen(
-        [*COMMAND, "config", "show"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()
+        [*COMMAND, "config", "show", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
