@@ -252,3 +252,18 @@ def test_shape_and_spacing_are_told_in_file_order(tmp_path):
     case = only_case(look_at(tmp_path, "a.nii", nifti_bytes()))
     assert tuple(case["shape"]) == SHAPE and case["spacing"] == [2.0, 2.5, 3.0]
     assert case["modality"] == "CT" and case["facts"]["modality_source"] == "intensities"
+
+
+def test_what_the_writers_of_this_pipeline_make_is_known(tmp_path):
+    from AutoSegPipelineLib.processing.layers import flatten
+    from AutoSegPipelineLib.processing.phantom import torso
+    from AutoSegPipelineLib.processing.writers.labels import write_labels
+    from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
+
+    truth = torso(shape=(32, 24, 20), spacing=(12.0, 12.0, 16.0)).truth
+    (tmp_path / "input").mkdir()
+    write_seg_nrrd(tmp_path / "input" / "a.seg.nrrd", truth)
+    write_labels(tmp_path / "input" / "b.labels.nii.gz", truth, flatten(truth))
+    assert codes(look(tmp_path / "input")) == ["input.own_output"] * 2
+    again = look(tmp_path / "input", tmp_path / "work2", expect="segmentation")
+    assert again["refusals"] == [] and len(again["cases"]) == 2

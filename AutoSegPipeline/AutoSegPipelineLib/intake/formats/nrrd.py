@@ -111,7 +111,7 @@ def parse(head: bytes, name: str) -> Header:
         header.extra_kind = _extra_kind(fields, other, sizes)
     _set_geometry(header, fields, spatial, dims, name)
     _set_data(header, fields, end, name)
-    header.own_output = OWN_KEY in values
+    header.own_output = any(key.startswith(OWN_KEY) for key in values)
     if any(re.fullmatch(r"segment\d+_(id|labelvalue|layer|name)", key) for key in values):
         header.label_marker = "its header names segments"
     header.facts = {"fields": sorted(fields), "spatial_first": not other or min(other) > max(spatial)}
