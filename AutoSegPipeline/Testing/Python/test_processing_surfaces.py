@@ -79,8 +79,14 @@ def test_neighbours_share_their_wall_point_by_point():
     one, two = make_surfaces(segmentation([labels], np.eye(4)))
     shared = {tuple(p) for p in one.points.tolist()} & {tuple(p) for p in two.points.tolist()}
     inner = np.array(sorted(shared))
-    # The wall lies in the plane i + j = 39.5 through the middle of the body.
-    near = [abs(s.points[:, 0] + s.points[:, 1] - 39.5) < 0.5 for s in (one, two)]
+
+    # The wall lies in the plane i + j = 39.5 through the middle of the body; its rim is left out.
+    def on_wall(p: np.ndarray) -> np.ndarray:
+        deep = (p[:, 0] - 20) ** 2 + (p[:, 1] - 20) ** 2 + 1.5 * (p[:, 2] - 15) ** 2 < 100
+        return deep & (abs(p[:, 0] + p[:, 1] - 39.5) < 1.0)
+
+    near = [on_wall(s.points) for s in (one, two)]
+    assert min(n.sum() for n in near) > 10
     assert len(inner) > 20
     assert all(tuple(p) in shared for s, n in zip((one, two), near) for p in s.points[n].tolist())
 
@@ -159,10 +165,12 @@ def test_layers_may_overlap():
 
 def test_without_the_filter_of_vtk_the_surfaces_are_the_same(crowd, crowd_surfaces, monkeypatch):
     monkeypatch.setattr(net, "_vtk_net", lambda labels, count: None)
-    for ours, theirs in zip(make_surfaces(crowd), crowd_surfaces):
+    plain = make_surfaces(crowd)
+    for ours, theirs in zip(plain, crowd_surfaces):
         assert edges_with_two_faces(ours.triangles)
         assert ours.volume_ml == pytest.approx(theirs.volume_ml, rel=0.01)
-        assert len(ours.triangles) == pytest.approx(len(theirs.triangles), rel=0.1)
+    counts = [sum(len(s.triangles) for s in surfaces) for surfaces in (plain, crowd_surfaces)]
+    assert counts[0] == pytest.approx(counts[1], rel=0.05)
 
 
 def test_a_net_that_is_not_closed_is_not_trusted():

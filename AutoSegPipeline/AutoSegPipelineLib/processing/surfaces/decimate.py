@@ -14,8 +14,9 @@ import numpy as np
 from .mesh import Mesh, without_degenerate
 
 # The simplifier works through error thresholds in squared units of the points. In units of the
-# voxel times this factor it reaches the useful ones after few passes over the mesh.
-SCALE = 0.1
+# voxel times SCALE it reaches the useful ones after few passes over the mesh; GROWTH is the power
+# with which they rise.
+SCALE, GROWTH = 0.05, 8.0
 
 
 def simplifier_is_there() -> bool:
@@ -42,6 +43,7 @@ def decimate(mesh: Mesh, frozen: np.ndarray, target: int, voxel: float) -> Mesh:
         mesh.points * scale,
         np.ascontiguousarray(free, np.int32),
         target_count=max(int(target), 4),
+        agg=GROWTH,
         return_collapses=True,
         preserve_border=True,
     )

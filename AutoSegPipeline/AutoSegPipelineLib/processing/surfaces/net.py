@@ -45,8 +45,8 @@ def is_sound(net: Net, count: int) -> bool:
     """
     if not (net.sides[:, 0] > 0).all():
         return False
-    a, b, c, d = (net.points[net.quads[:, corner]] for corner in range(4))
-    areas = cross(c - a, d - b)
+    a, b, c = (net.points[net.quads[:, corner]] for corner in range(3))
+    areas = cross(b - a, c - b)
     first, second = net.sides[:, 0].astype(np.intp), net.sides[:, 1].astype(np.intp)
 
     def sums(values: np.ndarray) -> np.ndarray:
