@@ -47,6 +47,9 @@ class Walk:
                 with os.scandir(long_path(folder)) as entries:
                     self.folders.append(folder)
                     for entry in entries:
+                        if not _is_text(entry.name):
+                            self.problems[os.path.join(folder, entry.name)] = "its name is not valid Unicode"
+                            continue
                         below = f"{relative}/{entry.name}" if relative else entry.name
                         state = _state(below, entry.name)
                         if state == "ignored":
@@ -77,6 +80,15 @@ class Walk:
             return None
         inode = 0 if sys.platform == "win32" else info.st_ino
         return Found(path, relative, info.st_size, info.st_mtime_ns, inode, partial)
+
+
+def _is_text(name: str) -> bool:
+    """Whether ``name`` can be stored and shown; on POSIX a name may be any bytes."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _state(relative: str, name: str) -> str:

@@ -131,9 +131,13 @@ class PosixTree:
             _signal(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        self.kill()
+        if self._anything_left():  # else the whole process table need not be read
+            self.kill()
         self._roots.clear()
         self._groups.clear()
+
+    def _anything_left(self) -> bool:
+        return any(map(_group_has_members, self._groups)) or any(map(_exists, self._roots))
 
     def _alive(self) -> set[int]:
         table = process_table()
@@ -143,6 +147,26 @@ class PosixTree:
         groups = [g for g in self._groups if g not in table or table[g].born == self._roots[g]]
         found = members(table, roots, groups)
         return {pid for pid in found if not table[pid].zombie} - {os.getpid(), 0, 1}
+
+
+def _group_has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _signal(pid: int, number: int) -> None:

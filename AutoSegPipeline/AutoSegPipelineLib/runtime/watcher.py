@@ -203,7 +203,7 @@ class InboxWatcher:
         self._book.end_listing(self._walk.problems, now)
         for folder, problem in self._walk.problems.items():
             if self._problems.get(folder) != problem:
-                log.warning("%s cannot be listed: %s", folder, problem)
+                log.warning("%r in the inbox is passed over: %s", folder, problem)
         self._problems = self._walk.problems
         self._watch(self._walk.folders)
         self._look_in(self._rescan)

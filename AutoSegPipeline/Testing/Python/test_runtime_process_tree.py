@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.runtime import process_tree
+from AutoSegPipelineLib.runtime import process_tree, windows_job
 from AutoSegPipelineLib.runtime.children import Child, child_environment
 from AutoSegPipelineLib.runtime.process_tree import PosixTree, Process, members, process_table
 from support_qt import run_until
@@ -138,6 +139,12 @@ def test_ps_tells_the_same_as_the_kernel():
         for pid in (1, os.getpid())
     ]
     assert all(same) and told[os.getpid()].born
+
+
+def test_the_structures_of_the_job_object_have_the_sizes_of_the_windows_headers():
+    assert ctypes.sizeof(windows_job._BasicLimits) == 64
+    assert ctypes.sizeof(windows_job._ExtendedLimits) == 144
+    assert windows_job._BasicLimits.LimitFlags.offset == 16
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_killed():

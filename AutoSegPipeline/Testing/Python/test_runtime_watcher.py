@@ -18,11 +18,13 @@ from AutoSegPipelineLib.core.store.books import Consumed
 from AutoSegPipelineLib.intake.examine import examine
 from AutoSegPipelineLib.runtime import qt
 from AutoSegPipelineLib.runtime.children import Child, child_environment, intake_command
+from AutoSegPipelineLib.runtime.inbox_book import InboxBook
 from AutoSegPipelineLib.runtime.intake_client import IntakeClient
+from AutoSegPipelineLib.runtime.listing import Found
 from AutoSegPipelineLib.runtime.watcher import InboxWatcher
 from support_qt import run_for, run_until
 
-SETTLE = 0.3
+SETTLE = 0.2
 
 
 def nifti(shape=(4, 4, 4), seed=0):
@@ -258,7 +260,8 @@ def test_a_header_waits_for_its_data_and_both_arrive_together(watch):
 
 def test_a_header_whose_data_never_come_is_refused_with_that_reason(watch):
     seen = watch(truncated=1.0)
-    header = "NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nendian: little\ndata file: gone.raw\n\n"
+    header = "NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nendian: little\n"
+    header += "data file: gone.raw\n\n"
     (seen.inbox / "scan.nhdr").write_text(header, encoding="ascii")
     (seen.inbox / "lonely.raw").write_bytes(b"\1" * 3000)
     seen.until(refusals=2)
@@ -288,7 +291,7 @@ def test_a_series_in_two_bursts_arrives_as_one(watch):
     (arrival,) = seen.arrivals
     assert (arrival.kind, arrival.series_uid, len(arrival.files)) == ("series", "1.2.3", 20)
     assert len(arrival.examined) == 20
-    assert arrival.label != "P" and "CT series 3" in arrival.label
+    assert arrival.label == "pat: CT series 3"
 
 
 def test_series_are_told_apart_and_late_slices_come_alone(watch):
@@ -403,6 +406,86 @@ def test_a_callback_that_fails_does_not_lose_the_file(watch, caplog):
     (seen.inbox / "a.nii").write_bytes(nifti())
     run_until(lambda: len(calls) == 2, 10)
     assert "the disk says no" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may a name be any bytes")
+def test_a_name_that_is_no_text_is_passed_over_with_a_warning(watch, caplog):
+    seen = watch()
+    Path(os.fsdecode(os.fsencode(seen.inbox) + b"/\xff.nii")).write_bytes(nifti())
+    (seen.inbox / "good.nii").write_bytes(nifti())
+    seen.until(arrivals=1)
+    seen.settle()
+    assert seen.names() == [["good.nii"]]
+    assert caplog.text.count("not valid Unicode") == 1
+    assert len(seen.watcher.problems) == 1
+
+
+def found(path, size=10, mtime_ns=5, inode=1):
+    return Found(path, os.path.basename(path), size, mtime_ns, inode, False)
+
+
+def list_once(book, paths, now, problems=()):
+    book.begin_listing()
+    for path in paths:
+        book.see(found(path), now)
+    book.end_listing(problems, now)
+
+
+def row(path, **more):
+    told = {"path": path, "size": 10, "mtime_ns": 5, "state": "complete", "format": "nifti", "error": None}
+    return {**told, "companions": [], "missing": [], "dicom": None, **more}
+
+
+def test_a_share_that_is_away_for_a_while_makes_nothing_forgotten():
+    book = InboxBook(5, 900, lambda path: None)
+    path, other = os.path.join("/in", "far", "a.nii"), os.path.join("/in", "b.nii")
+    list_once(book, [path, other], 0)
+    list_once(book, [other], 3, problems=[os.path.join("/in", "far")])
+    assert book.waiting == 2
+    list_once(book, [path, other], 5)
+    assert set(book.to_ask) == {path, other}
+    list_once(book, [path], 6)
+    assert book.waiting == 1
+
+
+def test_a_locked_file_is_asked_for_again_and_not_at_once():
+    book = InboxBook(5, 900, lambda path: None)
+    list_once(book, ["/in/a.nii"], 0)
+    list_once(book, ["/in/a.nii"], 5)
+    book.to_ask.clear()
+    book.answered(row("/in/a.nii", state="locked"), 5)
+    assert book.next_look(5) == 10
+    list_once(book, ["/in/a.nii"], 7)
+    assert not book.to_ask
+    list_once(book, ["/in/a.nii"], 10)
+    assert list(book.to_ask) == ["/in/a.nii"]
+    book.answered(row("/in/a.nii"), 10)
+    assert len(book.arrivals) == 1
+
+
+def test_a_header_at_rest_is_not_truncated_while_its_data_still_grow():
+    book = InboxBook(5, 60, lambda path: None)
+    header, data = "/in/a.mhd", "/in/a.raw"
+    short = {"code": "input.truncated", "message": "a.mhd: half", "hint": ""}
+    incomplete = row(header, state="incomplete", format="metaimage", companions=[data], error=short)
+    now = 0.0
+    while now < 300:
+        book.begin_listing()
+        book.see(found(header), now)
+        book.see(found(data, size=int(now)), now)
+        book.end_listing((), now)
+        if header in book.to_ask:
+            book.to_ask.clear()
+            book.answered(incomplete, now)
+        now += 4
+    assert not book.refusals
+    for _ in range(40):
+        now += 4
+        list_once(book, [header], now, problems=[data])
+        if header in book.to_ask:
+            book.to_ask.clear()
+            book.answered(incomplete, now)
+    assert [error.code for _, error in book.refusals] == ["input.truncated"]
 
 
 def test_two_thousand_files_arrive_each_once_through_the_real_intake_child(watch, tmp_path):
