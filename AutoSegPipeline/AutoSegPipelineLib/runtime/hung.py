@@ -40,6 +40,7 @@ class HungWatch:
         self._last_progress = None
         if self._timer is not None:
             self._timer.stop()
+            qt.release(self._timer)  # this may be its own signal
             self._timer = None
 
     def progress(self, force: bool = False) -> None:

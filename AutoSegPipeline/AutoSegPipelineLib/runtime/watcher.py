@@ -106,6 +106,7 @@ class InboxWatcher:
             return
         for timer in (self._work_timer, self._alarm):
             timer.stop()
+            qt.release(timer)
         self._work_timer = self._alarm = self._listing = None
         if self._events is not None:
             qt.release(self._events)

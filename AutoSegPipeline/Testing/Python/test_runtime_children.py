@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib.core.clock import SystemClock
+from AutoSegPipelineLib.runtime import qt
 from AutoSegPipelineLib.runtime.children import Child, child_environment
 from AutoSegPipelineLib.runtime.hung import HungWatch
 from AutoSegPipelineLib.runtime.stderr_lines import MAX_LINE, StderrLines
@@ -52,6 +55,31 @@ def start(tmp_path):
     for heard in started:
         heard.child.kill()
         run_until(lambda heard=heard: heard.ends, 10)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal since Python 3.12")
+def test_calls_into_qt_give_back_no_reference_to_none_that_is_not_theirs():
+    timer = qt.QTimer()
+    before = sys.getrefcount(None)
+    for _ in range(1000):
+        timer.setInterval(1)  # PySide6 6.12.0 loses one each time, until Python aborts
+    assert abs(sys.getrefcount(None) - before) < 500
+
+
+def test_stopping_inside_the_timers_own_signal_is_safe():
+    told = []
+
+    def stop(seconds):
+        told.append(seconds)
+        watch.end()
+
+    watch = HungWatch(0.02, stop, SystemClock())
+    for _ in range(5):
+        told.clear()
+        watch.begin()
+        run_until(lambda: told, 5)
+        gc.collect()
+        run_for(0.02)
 
 
 def test_a_case_is_answered_and_quit_ends_the_child_with_code_0(start):
