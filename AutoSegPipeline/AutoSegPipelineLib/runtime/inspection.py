@@ -92,6 +92,7 @@ class Inspection:
             "label": intent.label,
             "name": intent.name,
             "key": self.secret(),
+            "only": intent.only or None,
         }
         self._intake.ask("inspect", args, lambda r, e: self._answered(job.id, intent, r, e), job.id)
 
@@ -174,7 +175,8 @@ class Inspection:
         files = set(found.get("files", []))
         own = [item for item in intent.files if item.name in files]
         changed = {**intent.to_dict(), "id": part["id"], "parent": intent.id, "files": [], "container": False}
-        result = Intent.from_dict({**changed, "label": found.get("label") or intent.label})
+        label = found.get("label") or intent.label
+        result = Intent.from_dict({**changed, "label": label, "only": [label]})
         result.files = own
         return result
 
@@ -214,7 +216,8 @@ class Inspection:
 
     def _keep_own(self, job: Job, intent: Intent, part: dict[str, Any]) -> None:
         """What went to the other cases leaves this one's folder; the intent says what is left."""
-        own = set((part.get("case") or part["refusal"]).get("files", []))
+        found = part.get("case") or part["refusal"]
+        own, intent.only = set(found.get("files", [])), [found["label"]]
         for item in intent.files:
             if item.name not in own:
                 (folder_of(self._context.home, job.id) / "input" / item.name).unlink(missing_ok=True)

@@ -269,6 +269,23 @@ def test_a_zip_of_several_scans_becomes_several_jobs(tmp_path: Path) -> None:
         bench.until(lambda: not leftovers(bench))
 
 
+def test_a_part_of_an_archive_can_be_retried_alone(tmp_path: Path) -> None:
+    packed = tmp_path / "both.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("fail_until1", "two", "fail_until1_b"):
+            archive.write(write_scan(tmp_path / f"{name}.nii", len(name)), f"{name}.nii")
+    with Bench(tmp_path / "home", watch=False) as bench:
+        bench.pipeline.submit(packed)
+        failed = [job for job in bench.until_ended(3) if job.state == states.FAILED]
+        assert len(failed) == 2
+        for job in failed:
+            bench.until(lambda job=job: bench.job(job.id).staged.get("kept_at"))
+            bench.pipeline.retry(job.id)
+            bench.until(lambda job=job: bench.job(job.id).state == states.DONE)
+        assert len(bench.jobs()) == 3, "nothing was split a second time"
+        assert len({job.name for job in bench.jobs()}) == 3
+
+
 def test_every_end_is_told_once(tmp_path: Path) -> None:
     heard = []
     with Bench(tmp_path / "home", watch=False) as bench:
