@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +28,7 @@ class HomeLock:
     def acquire(self, what: str) -> None:
         """Take the lock, or raise ``environment.locked`` saying who has it."""
         stream = open(self._path, "a+b")  # noqa: SIM115 - held open as long as we run
-        if not _try_lock(stream):
+        if not _lock_patiently(stream):
             stream.close()
             holder = self.holder()
             raise PipelineError(
@@ -69,6 +70,15 @@ def hold(path: Path) -> IO[bytes]:
         stream.close()
         raise PipelineError("environment.locked", f"{path} is locked by another program")
     return stream
+
+
+def _lock_patiently(stream: IO[bytes]) -> bool:
+    """Lock for good: whoever only looks (:func:`is_locked`) has it for a moment."""
+    for _ in range(10):
+        if _try_lock(stream):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def is_locked(path: Path) -> bool:

@@ -101,7 +101,7 @@ class Host:
         self.pipeline.bus.subscribe(EventLog().hear)
         log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
         self.pipeline.start()
-        self.narrator = Narrator(self.pipeline.store, self.home.results)
+        self.narrator = Narrator(self.pipeline.store, self.home.results, self._arriving)
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
         self._mirror = _Mirror(self.narrator, self._verbose)
@@ -160,6 +160,10 @@ class Host:
     def _stop_timers(self) -> None:
         for timer in self._timers:
             timer.stop()
+
+    def _arriving(self) -> int:
+        watcher = self.pipeline.flow.watcher
+        return watcher.waiting if watcher is not None else 0
 
     def _signal(self, name: str) -> None:
         self._heard += 1

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable
 
 from ..core import states
 from ..core.events import AlarmRaised, Event, JobAdded, JobChanged, JobEnded, PipelinePaused, PipelineResumed
@@ -35,6 +36,7 @@ class Narrator:
 
     store: Store
     results: Path
+    arriving: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
     # added, done, failed, refused, cancelled, all of this run
     counts: Counter[str] = field(default_factory=Counter)
     _states: dict[str, str] = field(default_factory=dict)
@@ -92,7 +94,10 @@ class Narrator:
         paused = self.store.meta.get("paused")
         if paused:
             return safe(f"paused: {paused.get('reason') or paused.get('code')}")
-        return "starting the next case" if self.waiting() else "waiting for scans"
+        if self.waiting():
+            return "starting the next case"
+        files = self.arriving()
+        return f"{files} file{'s' if files > 1 else ''} arriving" if files else "waiting for scans"
 
     def long_cases(self) -> list[Line]:
         """How far the running cases are, each at most every half a minute."""

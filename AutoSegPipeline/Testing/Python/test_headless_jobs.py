@@ -177,6 +177,27 @@ def test_stop_without_a_pipeline_leaves_no_wish_that_would_end_the_next_one(home
     assert store.requests.open() == []
 
 
+def test_whoever_only_looks_never_keeps_a_pipeline_from_starting(home: Home) -> None:
+    starting, looking = HomeLock(home.lock), HomeLock(home.lock)
+    starting.acquire("first")
+    starting.release()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            looking.is_held()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(200):
+            starting.acquire("again")
+            starting.release()
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_pause_and_resume_are_asked_for(home: Home, store: Store) -> None:
     with Pipeline(home, {"ok": True}) as pipeline:
         for kind in ("pause", "resume"):
