@@ -59,7 +59,7 @@ _TABLE = (
         0,
         ANATOMICAL,
         _sct("38266002", "Entire body"),
-        opacity=0.2,
+        opacity=0.12,
     ),
     Structure(
         "subcutaneous_fat",
@@ -69,7 +69,7 @@ _TABLE = (
         10,
         TISSUE,
         _own("SUBCUTANEOUS_FAT", "Subcutaneous fat"),
-        opacity=0.35,
+        opacity=0.2,
     ),
     Structure(
         "visceral_fat",
@@ -79,7 +79,7 @@ _TABLE = (
         11,
         TISSUE,
         _own("INNER_FAT", "Fat inside the muscle wall"),
-        opacity=0.6,
+        opacity=0.3,
     ),
     Structure(
         "soft_tissue",
@@ -89,7 +89,7 @@ _TABLE = (
         12,
         TISSUE,
         _own("INNER_SOFT_TISSUE", "Soft tissue inside the muscle wall"),
-        opacity=0.8,
+        opacity=0.3,
     ),
     Structure(
         "muscle",
@@ -99,7 +99,7 @@ _TABLE = (
         20,
         TISSUE,
         _sct("127954009", "Skeletal muscle"),
-        opacity=0.8,
+        opacity=0.45,
     ),
     Structure("lung_left", "Left lung", _rgb(120, 174, 214), "organs", 40, ANATOMICAL, _LUNG, LEFT),
     Structure("lung_right", "Right lung", _rgb(176, 200, 232), "organs", 40, ANATOMICAL, _LUNG, RIGHT),

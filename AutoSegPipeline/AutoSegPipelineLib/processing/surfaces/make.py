@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
 COARSEN_ABOVE = 4000  # triangles that a structure must have for that
 ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
+BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would fall apart with less
 
 
 def make_surfaces(
@@ -36,7 +37,7 @@ def make_surfaces(
     """One closed surface for each segment that has voxels, in the order of ``segmentation.segments``.
 
     Structures of one layer that touch share their walls exactly. ``detail`` is
-    the part of the triangles that is kept; small structures keep more. A
+    the part of the triangles that is kept; small structures and small scans keep more. A
     segment without voxels gives no surface but a warning ``surface.empty`` in
     ``segmentation.warnings``. Raises :class:`Cancelled` through ``report``, and
     PipelineError ``export.failed`` when a surface cannot be closed.
@@ -72,6 +73,7 @@ def _layer_surfaces(
     report.check()
     walls = wall_counts(net.sides, len(segments))
     faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))  # triangles of each label
+    detail = max(detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
     part = _kept_parts(faces, detail)
     target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
     if detail < COARSEN_BELOW:
