@@ -44,8 +44,9 @@ class AutoSegPipelineWidget(ScriptedLoadableModuleWidget):
         self.notice = qt.QLabel(
             _(
                 "AutoSeg Pipeline {version}\n\n"
-                "This version has no panel. It runs from the command line (python3 autoseg.py serve) and "
-                "from Python (import AutoSegPipelineLib).\n\n"
+                "This version has no panel. It runs from the Python console "
+                '(logic = slicer.util.getModuleLogic("AutoSegPipeline"); '
+                "logic.submit(path or volume node)) and from the command line (python3 autoseg.py serve).\n\n"
                 "For research, not a medical device."
             ).format(version=self.logic.version())
         )
@@ -66,6 +67,43 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
         import AutoSegPipelineLib
 
         return AutoSegPipelineLib.__version__
+
+    @staticmethod
+    def _session():
+        from AutoSegPipelineLib.slicer_app import session
+
+        return session.shared()
+
+    def submit(self, pathOrVolumeNode, **options):
+        """Queue a scan (path of a file, DICOM folder or archive, or a volume node); the job."""
+        return self._session().submit(pathOrVolumeNode, **options)
+
+    def wait(self, job, timeout=None, progress=None):
+        """Serve Slicer's events until the job has ended; the job. ``progress(job)`` hears each change."""
+        return self._session().wait(job, timeout, progress)
+
+    def results(self, job):
+        """Path of each result file by its ending: ``gltf``, ``seg.nrrd``, ``statistics.csv`` ..."""
+        return self._session().autoseg.results(job)
+
+    def jobs(self):
+        """Every job, the oldest first."""
+        return self._session().autoseg.jobs()
+
+    def cancel(self, job):
+        """Stop a job that has not ended."""
+        return self._session().autoseg.cancel(job)
+
+    def retry(self, job):
+        """Run an ended job again."""
+        return self._session().autoseg.retry(job)
+
+    @staticmethod
+    def stop():
+        """End the pipeline of this Slicer; running cases go back to its queue."""
+        from AutoSegPipelineLib.slicer_app import session
+
+        session.stop()
 
 
 class AutoSegPipelineTest(ScriptedLoadableModuleTest):
