@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _dissolve(folder: Path, intent: Intent) -> None:
         if source.exists():
             target = folder / _clear_of_ours(item.original)
             target.parent.mkdir(parents=True, exist_ok=True)
-            retried(lambda s=source, t=target: os.replace(s, t))
+            retried(partial(os.replace, source, target))
     remains = folder / "input"
     if remains.exists() and not any(path.is_file() for path in remains.rglob("*")):
         remove_tree(remains)

@@ -11,30 +11,17 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Any, Callable
 
 from ..core import protocol
 from ..core.errors import PipelineError, from_dict
+from .children import ChildLike
 
 log = logging.getLogger(__name__)
 
 Answer = Callable[["dict[str, Any] | None", "PipelineError | None"], None]
 _IN_FLIGHT = 4
 _KILLS = 3
-
-
-class ChildLike(Protocol):
-    """What the pipeline needs of a child process; see :class:`.children.Child`."""
-
-    def start(self) -> None: ...
-
-    def send(self, message: dict[str, Any]) -> None: ...
-
-    def cancel(self, job: str, attempt: int) -> None: ...
-
-    def quit(self) -> None: ...
-
-    def kill(self) -> None: ...
 
 
 Spawn = Callable[..., ChildLike]

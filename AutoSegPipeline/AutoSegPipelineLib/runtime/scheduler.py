@@ -15,8 +15,9 @@ from ..core.errors import PipelineError, from_dict
 from ..core.job import Job
 from ..core.ladder import next_rung
 from .cases import Cases
+from .children import ChildLike
 from .context import Conditions, Context, disk_is_full
-from .intake_client import ChildLike, Spawn
+from .intake_client import Spawn
 from .publisher import Publisher
 
 log = logging.getLogger(__name__)
