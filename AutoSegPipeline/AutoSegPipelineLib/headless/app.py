@@ -166,6 +166,8 @@ class Host:
         return watcher.waiting if watcher is not None else 0
 
     def _signal(self, name: str) -> None:
+        if name == "SIGHUP" and self._heard:
+            return  # a closed window sends it twice, by the kernel and by the shell; nobody is impatient
         self._heard += 1
         log.warning("%s", name)
         if self._heard == 1:

@@ -56,7 +56,7 @@ def test_a_dropped_scan_is_told_of_line_by_line_until_stop(tmp_path: Path) -> No
 
 @no_signals
 @pytest.mark.parametrize(
-    ("number", "times", "code"), [("SIGTERM", 1, 0), ("SIGHUP", 1, 0), ("SIGINT", 2, 130)]
+    ("number", "times", "code"), [("SIGTERM", 1, 0), ("SIGHUP", 2, 0), ("SIGINT", 2, 130)]
 )
 def test_a_signal_in_the_middle_of_a_case_loses_nothing(
     tmp_path: Path, number: str, times: int, code: int
