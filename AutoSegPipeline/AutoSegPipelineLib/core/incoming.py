@@ -53,7 +53,7 @@ class Intent:
     options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
     file_options: dict[str, Any] = field(default_factory=dict)  # layer of files beside the scan
     expect: str = "scan"  # or "segmentation"
-    only: list[str] = field(default_factory=list)  # labels of an archive's cases; others are jobs of their own
+    only: list[str] = field(default_factory=list)  # labels; the archive's other cases are other jobs
     labels: str | None = None  # path of the caller's label table
     files: list[IntentFile] = field(default_factory=list)
     consume: bool = False  # the sources belong to the inbox and go away

@@ -14,6 +14,7 @@ from ..core.files import remove_tree
 from ..core.incoming import Intent
 from ..core.job import Job
 from ..core.steps import reached
+from ..intake.options_files import read_options, scan_options_path
 from .arriving import Arriving
 from .cases import Cases
 from .context import REQUEST, Conditions, Context
@@ -220,6 +221,9 @@ class Flow:
         """
         checked = specs.parse_options(options or {}, "options")
         place = Path(os.path.abspath(path))
+        beside = scan_options_path(str(place)) if place.is_file() else None
+        if beside:
+            about["file_options"] = read_options(beside)
         intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
         job = self.doors.submit(intent)
         self.context.bus.publish(JobAdded(job.id))

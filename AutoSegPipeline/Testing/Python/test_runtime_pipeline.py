@@ -374,6 +374,20 @@ def test_options_beside_the_scan_hold_for_it_and_go_with_it(tmp_path: Path) -> N
         assert (bench.home.inbox / "options.json").exists()
 
 
+def test_options_beside_a_submitted_file_hold_unless_the_caller_says_otherwise(tmp_path: Path) -> None:
+    source = write_scan(tmp_path / "scan.nii")
+    (tmp_path / "scan.options.json").write_text('{"priority": 77, "detail": 0.5}')
+    with Bench(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.submit(source, {"detail": 0.7})
+        bench.until(lambda: bench.job(job.id).ended)
+        options = bench.job(job.id).options
+        assert (options["priority"], options["detail"]) == (77, 0.7)
+        assert (tmp_path / "scan.options.json").exists()
+        (tmp_path / "scan.options.json").write_text('{"prority": 77}')
+        with pytest.raises(PipelineError, match="did you mean 'priority'"):
+            bench.pipeline.submit(source)
+
+
 def test_a_misspelt_option_refuses_the_scan_with_the_nearest_name(tmp_path: Path) -> None:
     with Bench(tmp_path / "home") as bench:
         (bench.home.inbox / "scan.options.json").write_text('{"qualty": "fast"}')

@@ -10,6 +10,7 @@ import click
 from ...core import specs
 from ...core.errors import PipelineError
 from ...core.incoming import stage
+from ...intake.options_files import read_options, scan_options_path
 from ..asking import Waiting, ask
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
@@ -71,7 +72,9 @@ def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str
     store, output = session.made_store(), session.output
     try:
         check_name(path)
-        job_id = stage(session.home, path, **about)
+        beside = scan_options_path(str(path.absolute())) if path.is_file() else None
+        options = {"file_options": read_options(beside)} if beside else {}
+        job_id = stage(session.home, path, **about, **options)
     except PipelineError as error:
         output.error(error)
         return {"input": str(path), "error": error.to_dict()}
