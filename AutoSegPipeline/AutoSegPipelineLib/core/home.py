@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import PipelineError
-from .files import contained
+from .files import contained, remove_tree
+from .lock import is_locked
 from .places import is_network
 
 
@@ -116,6 +118,31 @@ class Home:
                     raise PipelineError(
                         "environment.nested_folders", f"{name} {folder} lies inside {other} {place}"
                     )
+
+
+PREFIX = "autoseg-"
+
+
+def throw_away_home(out: Path) -> Home:
+    """A fresh private home whose results are ``out``; its folder goes with :func:`discard`.
+
+    It lies in the system's temporary folder, or beside the user's own home where
+    ``out`` holds the temporary folder: folders may not be nested. Homes that a
+    killed program left there are removed: they hold scans.
+    """
+    place = Path(tempfile.gettempdir())
+    if contained(out, place):
+        place = default_root().parent
+        place.mkdir(parents=True, exist_ok=True)
+    for left in place.glob(f"{PREFIX}*/home/state/pipeline.lock"):
+        if os.access(left, os.W_OK) and not is_locked(left):
+            remove_tree(left.parents[2])
+    return Home.at(Path(tempfile.mkdtemp(prefix=PREFIX, dir=place)) / "home", results=out)
+
+
+def discard(home: Home) -> None:
+    """Remove a home of :func:`throw_away_home`."""
+    remove_tree(home.root.parent)
 
 
 def default_root() -> Path:

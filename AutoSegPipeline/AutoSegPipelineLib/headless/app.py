@@ -183,7 +183,8 @@ class Host:
         os._exit(130)
 
     def _refresh(self) -> None:
-        if self.pipeline.stopped:  # `autoseg stop` asked for it
+        if self.pipeline.stopped:  # `autoseg stop` asked for it, or it could not start
+            self._fault = self._fault or self.pipeline.failure
             self._leave()
             return
         self._show(self._display.refresh)

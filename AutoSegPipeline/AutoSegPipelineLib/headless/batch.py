@@ -14,8 +14,8 @@ from typing import Any, Iterator
 from ..core import states
 from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged, JobEnded, PipelinePaused, PipelineResumed
-from ..core.files import contained, remove_tree
-from ..core.home import Home, default_root
+from ..core.files import remove_tree
+from ..core.home import PREFIX, Home, discard, throw_away_home
 from ..core.job import Job
 from ..runtime.logs import NAME
 from .app import Host
@@ -26,25 +26,16 @@ log = logging.getLogger(__name__)
 # An environment that stays wrong for this long ends a run that nobody watches.
 PATIENCE_SECONDS = 60.0
 _CHECK_SECONDS = 1.0
-PREFIX = "autoseg-"
 
 
 @contextmanager
 def private_home(out: Path) -> Iterator[Home]:
-    """A throw-away home whose results are ``out``, so that a running pipeline is not in the way.
-
-    It lies in the system's temporary folder, or beside the user's own home
-    where ``out`` holds the temporary folder: folders may not be nested.
-    """
-    place = Path(tempfile.gettempdir())
-    if contained(out, place):
-        place = default_root().parent
-        place.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    """A throw-away home whose results are ``out``, so that a running pipeline is not in the way."""
+    home = throw_away_home(out)
     try:
-        yield Home.at(root / "home", results=out)
+        yield home
     finally:
-        remove_tree(root)
+        discard(home)
 
 
 def usable_folder(out: Path) -> Path:

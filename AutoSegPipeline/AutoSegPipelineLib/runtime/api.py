@@ -11,7 +11,6 @@ loop, so a window stays alive meanwhile.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable
@@ -20,8 +19,7 @@ from ..core import specs
 from ..core.clock import Clock, SystemClock
 from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged
-from ..core.files import remove_tree
-from ..core.home import Home, default_root
+from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
 from ..core.settings import Settings
 from . import qt
@@ -51,27 +49,31 @@ class AutoSeg:
         def path(given: str | Path | None) -> Path | None:
             return None if given is None else Path(given)
 
-        self.application = qt.application()
-        self.home = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
-        self.settings = Settings.defaults(**{"watch": False, **settings})
-        self.pipeline: Pipeline = make_pipeline(self.home, self.settings, what=what)
-        self._throw_away: Path | None = None
-        self._door = "console"
-        self._out = ""
+        where = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
+        self._build(where, what, settings)
 
     @classmethod
     def throw_away(cls, output_folder: str | Path, *, door: str = "run", **settings: Any) -> AutoSeg:
         """A private home that is gone after :meth:`stop`; results go to ``output_folder``."""
         out = Path(output_folder).expanduser().absolute()
         out.mkdir(parents=True, exist_ok=True)
-        private = Path(tempfile.mkdtemp(prefix="autoseg-"))
+        made = cls.__new__(cls)
+        home = throw_away_home(out)
         try:
-            made = cls(private / "home", results=out, what=door, **{"cache_mb": 0, **settings})
+            made._build(home, door, {"cache_mb": 0, **settings})
         except BaseException:
-            remove_tree(private)
+            discard(home)
             raise
-        made._throw_away, made._door = private, door
+        made._throw_away, made._door = True, door
         return made
+
+    def _build(self, home: Home, what: str, settings: dict[str, Any]) -> None:
+        self.application = qt.application()
+        self.home = home
+        self.settings = Settings.defaults(**{"watch": False, **settings})
+        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what)
+        self._throw_away = False
+        self._door = "console"
 
     def start(self) -> AutoSeg:
         """Take the home and begin; returns itself."""
@@ -86,15 +88,15 @@ class AutoSeg:
         done: list[bool] = []
         self.pipeline.stop(lambda: done.append(True))
         self._run_until(lambda: bool(done))
-        if self._throw_away is not None:
-            remove_tree(self._throw_away)
+        if self._throw_away:
+            discard(self.home)
 
     def __enter__(self) -> AutoSeg:
         try:
             return self.start()
         except BaseException:
-            if self._throw_away is not None:
-                remove_tree(self._throw_away)
+            if self._throw_away:
+                discard(self.home)
             raise
 
     def __exit__(

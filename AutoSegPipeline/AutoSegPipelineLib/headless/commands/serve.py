@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -49,6 +50,7 @@ def serve_home(session: Session, home: Home, settings: Settings, what: str, task
         for line in [] if session.quiet else heading:
             session.output.say(line)
 
+    os.umask(0o077)  # results, too: whoever runs it for others opens the results folder on purpose
     display = choose(session.output.out, heading[-1:], session.quiet)
     return Host(home, settings, display, what, session.verbose, greet).run(task)
 
