@@ -24,7 +24,7 @@ def put_away(folder: Path, parent: Path, name: str, reason: dict[str, Any]) -> P
     ``input/`` is dissolved: its files get their original names back; what the
     pipeline made itself (conversions, work) is dropped. The answer is the new folder.
     """
-    intent = read_intent(folder)
+    intent = read_intent(folder) or _intent_in_reason(folder)
     if intent is None:
         raise PipelineError("input.missing", f"{folder} has no intent.json; nothing was moved")
     for made in ("work", "split.json"):
@@ -35,6 +35,14 @@ def put_away(folder: Path, parent: Path, name: str, reason: dict[str, Any]) -> P
     (folder / "intent.json").unlink(missing_ok=True)
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return move_folder(folder, parent, name)
+
+
+def _intent_in_reason(folder: Path) -> Intent | None:
+    """What a crash after the last but one step has left of the intent."""
+    try:
+        return Intent.from_dict(read_json(folder / REASON)["intent"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _dissolve(folder: Path, intent: Intent) -> None:
@@ -61,18 +69,17 @@ def fetch_back(folder: Path, target: Path) -> Intent:
 
     Raises ``input.missing`` when somebody has taken files away meanwhile.
     """
-    try:
-        intent = Intent.from_dict(read_json(folder / REASON)["intent"])
-    except (OSError, ValueError, KeyError) as error:
-        raise PipelineError("input.missing", f"the input was put away in {folder} and is gone") from error
+    intent = _intent_in_reason(folder)
+    if intent is None:
+        raise PipelineError("input.missing", f"the input was put away in {folder} and is gone")
     for item in intent.files:
-        if not (folder / _clear_of_ours(item.original)).exists():
+        here, there = folder / _clear_of_ours(item.original), target / "input" / item.name
+        if not here.exists() and not there.exists():
             raise PipelineError("input.missing", f"{item.original} is no longer in {folder}")
     (target / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
     for item in intent.files:
         place = target / "input" / item.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _move(folder / _clear_of_ours(item.original), place)
+        move_files([(folder / _clear_of_ours(item.original), place)])
     write_json(target / "intent.json", intent.to_dict())
     remove_tree(folder)
     return intent
@@ -85,6 +92,9 @@ def move_folder(folder: Path, parent: Path, name: str) -> Path:
         target = parent / (name if number == 1 else f"{name}-{number}")
         if not target.exists():
             break
+        if _same_reason(folder, target):  # a crash after the copy, before the original went
+            remove_tree(folder)
+            return target
         number += 1
     try:
         retried(lambda: os.rename(folder, target))
@@ -101,6 +111,11 @@ def move_folder(folder: Path, parent: Path, name: str) -> Path:
         remove_tree(folder)
     fsync_folder(parent)
     return target
+
+
+def _same_reason(one: Path, other: Path) -> bool:
+    intents = [_intent_in_reason(folder) for folder in (one, other)]
+    return intents[0] is not None and intents[1] is not None and intents[0].id == intents[1].id
 
 
 def _move(source: Path, target: Path) -> None:

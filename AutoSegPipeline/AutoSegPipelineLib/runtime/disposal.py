@@ -41,6 +41,9 @@ class Disposal:
         if job.door in THROWAWAY_DOORS:
             remove_tree(folder)
             return then() if then else None
+        if job.staged.get("kept_at") and not (folder / "intent.json").exists():
+            # A crash while the input was fetched back: finish that, then put it away again.
+            return self._fetch(job, lambda error: self.dispose(job, then) if error is None else None)
         if job.state == states.DONE:
             if self._context.settings["inputs"] == "archive":
                 return self._put_away(job, home.archive, then)
@@ -92,21 +95,27 @@ class Disposal:
         """Bring the input back to ``state/incoming/<id>`` so that the job can run again."""
         home = self._context.home
         folder, spent = folder_of(home, job.id), home.spent / job.id
-        kept = job.staged.get("kept_at")
-        if folder.exists():
+        if (folder / "intent.json").exists():
             return then(None)
         if spent.exists():
             (spent / "spent.json").unlink(missing_ok=True)
             os.rename(spent, folder)
             fsync_folder(home.incoming)
             return then(None)
-        if not kept:
+        if not job.staged.get("kept_at"):
             return then(PipelineError("input.missing", f"the input of {job.label} was purged; drop it again"))
+        self._fetch(job, then)
+
+    def _fetch(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
+        target = folder_of(self._context.home, job.id)
+        args = {"folder": job.staged["kept_at"], "target": str(target)}
 
         def fetched(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+            if error is not None:
+                log.error("the input of %s cannot be fetched back: %s", job.id, error)
             then(error)
 
-        self._intake.ask("fetch_back", {"folder": kept, "target": str(folder)}, fetched)
+        self._intake.ask("fetch_back", args, fetched)
 
     def forget(self, job: Job) -> None:
         """Remove every copy of the input that the pipeline has."""
