@@ -46,7 +46,13 @@ def _kind(spec: specs.Spec) -> str:
     if spec.choices:
         words = ", ".join(f"`{choice}`" for choice in spec.choices if choice)
         return f"some of {words}" if spec.kind == "list" else f"one of {words}"
-    words = {"bool": "true or false", "int": "whole number", "float": "number", "list": "list", "text": "text"}
+    words = {
+        "bool": "true or false",
+        "int": "whole number",
+        "float": "number",
+        "list": "list",
+        "text": "text",
+    }
     kind = words[spec.kind]
     if spec.minimum is not None and spec.maximum is not None:
         kind += f", {spec.minimum:.12g} to {spec.maximum:.12g}"
