@@ -34,6 +34,11 @@ class Found:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def sides(self) -> str:
+        """The verdict of the check of left and right: ok, swapped or unverified; empty when not asked."""
+        return str(self.facts.get("sides", ""))
+
+    @property
     def unit(self) -> str:
         """The unit of the scan's intensities; MR has none."""
         return "HU" if self.modality == "CT" and self.volume is not None else ""
@@ -74,6 +79,7 @@ def _existing(case: Case, watch: Stopwatch) -> Found:
 
 def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
     from .engines import choose
+    from .sides import check_sides
     from .volume import read_volume
 
     with watch.time("read"):
@@ -89,7 +95,16 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
     report.stage("segmenting", f"{engine.title}")
     with watch.time("segment"):
         segmentation = engine.segment(volume, case.options, report)
-    facts = {"engine": engine.name, "engine_version": _version(engine), "modality": modality}
+    report.check()
+    with watch.time("sides"):
+        sides = check_sides(segmentation, volume)
+    segmentation.warnings += sides.warnings
+    facts = {
+        "sides": sides.verdict,
+        "engine": engine.name,
+        "engine_version": _version(engine),
+        "modality": modality,
+    }
     facts["warnings"] = list(segmentation.warnings)
     if case.keep is not None:
         with watch.time("keep"):

@@ -227,3 +227,16 @@ def test_the_affine_of_the_message_overrides_the_file(segmentation, tmp_path):
     run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK, affine=affine))
     grid_there = read_seg_nrrd(tmp_path / "out" / "case.seg.nrrd").grid
     assert np.array_equal(grid_there.affine, affine)
+
+
+def test_every_scan_is_checked_for_its_sides_and_the_verdict_is_told(whole, tmp_path):
+    out, _, _, manifest = whole
+    assert manifest["sides"] == "ok"
+    assert "agree with the anatomy" in (out / "case.report.html").read_text(encoding="utf-8")
+    volume = torso(shape=(61, 50, 30), spacing=(6.0, 6.0, 6.0)).volume
+    # The same voxels under a header that has left and right exchanged.
+    first = tuple(-value for value in volume.grid.affine[0])
+    lying = replace(volume, grid=replace(volume.grid, affine=(first, *volume.grid.affine[1:])))
+    write_nifti(lying, tmp_path / "mirrored.nii.gz")
+    result = run(case_message(tmp_path / "mirrored.nii.gz", tmp_path, options={"formats": ["labels"]}))
+    assert "sides.swapped" in [warning["code"] for warning in result.warnings]

@@ -56,6 +56,7 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
         },
         "coordinate_system": COORDINATES,
         "engine": {"name": found.engine, "version": found.facts.get("engine_version", "")},
+        "sides": found.sides or None,
         "cached_from": (source.get("cached_from") or True) if found.cached else None,
         "options": case.options,
         "versions": versions(),

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ..export import Exporter
     from .statistics import Measured
 
+_SIDES = {
+    "ok": "agree with the anatomy that was found",
+    "swapped": "look swapped",
+    "unverified": "not verified: no structure tells",
+}
 _GROUPS = {
     "organs": "Organs", "airways": "Airways", "bones": "Bones", "vessels": "Vessels", "muscles": "Muscles",
     "tissue": "Tissue", "other": "Other",
@@ -163,6 +168,7 @@ def _facts(exporter: Exporter) -> str:
     rows += [
         ("Voxels", f"{shape} of {spacing} mm"),
         ("Orientation", f"{orientation(grid.affine)} (where the voxel index grows to along i, j, k)"),
+        ("Left and right", _SIDES.get(found.sides, "")),
         ("Options", ", ".join(f"{key} {_option(value)}" for key, value in options if _option(value))),
         ("Time", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in timings if seconds >= 0.05)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
