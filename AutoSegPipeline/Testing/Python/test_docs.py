@@ -135,31 +135,38 @@ def test_every_option_that_is_named_exists() -> None:
         assert named - known == set(), page.name
 
 
-def test_every_line_that_calls_autoseg_in_a_code_block_is_understood() -> None:
+CALL = re.compile(r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:config )?[a-z]+)\b(?P<rest>.*)")
+
+
+def _calls(text: str) -> list[str]:
+    """Lines of code blocks, and code within sentences."""
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.S)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [line.split("  #")[0] for line in [*"\n".join(blocks).splitlines(), *spans]]
+
+
+def test_every_call_of_autoseg_is_one_that_it_understands() -> None:
     import click
     from AutoSegPipelineLib.headless.cli import cli
 
     by_name = {name: command for name, command, _ in docs.commands()}
-    lines = 0
+    known_names = {"test", "install", "config", *by_name}
+    calls = 0
     for page in docs.pages():
-        for block in re.findall(r"```(?:\w*)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
-            for line in block.splitlines():
-                found = re.match(
-                    r"(?:python3 autoseg\.py|autoseg) +((?:config )?[a-z]+)\b(.*)", line.split("  #")[0]
-                )
-                if found is None or "[OPTIONS]" in line:
-                    continue
-                name, rest = found[1], re.split(r"\s[|>]\s", found[2])[0]
-                if name in ("test", "install"):
-                    continue
-                lines += 1
-                assert name in by_name, f"{page.name}: {line}"
-                command = by_name[name]
-                flags = re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest)
-                context = click.Context(command, info_name=name, parent=click.Context(cli))
-                known = {flag for p in command.get_params(context) for flag in (*p.opts, *p.secondary_opts)}
-                assert set(flags) <= known, f"{page.name}: {line}"
-    assert lines > 20
+        for line in _calls(page.read_text(encoding="utf-8")):
+            found = CALL.search(line)
+            if found is None:
+                continue
+            calls += 1
+            assert found["name"] in known_names, f"{page.name}: {line}"
+            command = by_name.get(found["name"])
+            if command is None:
+                continue
+            context = click.Context(command, info_name=found["name"], parent=click.Context(cli))
+            known = {flag for p in command.get_params(context) for flag in (*p.opts, *p.secondary_opts)}
+            given = re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", re.split(r"\s[|>]\s", found["rest"])[0])
+            assert set(given) <= known, f"{page.name}: {line}"
+    assert calls > 40
 
 
 # --- links, README, changelog -------------------------------------------------------------
@@ -202,7 +209,7 @@ def test_readme_and_pages_say_for_research_not_a_medical_device() -> None:
 
 
 def test_the_changelog_speaks_of_this_version() -> None:
-    assert f"0.1.0" in CHANGELOG.read_text(encoding="utf-8") and __version__.startswith("0.1.0")
+    assert "0.1.0" in CHANGELOG.read_text(encoding="utf-8") and __version__.startswith("0.1.0")
 
 
 # --- examples -----------------------------------------------------------------------------
