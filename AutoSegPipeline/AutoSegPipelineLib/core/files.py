@@ -69,20 +69,25 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` so that ``path`` holds either the old or the whole new text."""
+def write_json(path: Path, value: Any, durable: bool = True) -> None:
+    """Write ``value`` so that ``path`` holds either the old or the whole new text.
+
+    Without ``durable`` a power cut may take it; who goes on from it syncs file and folder first.
+    """
     part = path.with_name(path.name + f".{os.getpid()}.part")
     try:
         with open(part, "w", encoding="utf-8") as stream:
             json.dump(value, stream, indent=1, ensure_ascii=False)
             stream.write("\n")
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         retried(lambda: os.replace(part, path))
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
+    if durable:
+        fsync_folder(path.parent)
 
 
 def read_json(path: Path) -> Any:

@@ -35,6 +35,20 @@ def _copy(args: dict[str, Any], check: Check) -> dict[str, Any]:
     return copy_pairs(args.get("pairs", []), check)
 
 
+def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .copying import sync_paths
+
+    sync_paths([str(path) for path in args.get("paths", [])])
+    return {}
+
+
+def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from ..core.store.database import checkpoint
+
+    checkpoint(Path(args["store"]))
+    return {}
+
+
 def _hash(args: dict[str, Any], check: Check) -> dict[str, Any]:
     from .copying import hash_file
 
@@ -71,6 +85,8 @@ def _split(args: dict[str, Any], check: Check) -> dict[str, Any]:
 TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
     "examine": _examine,
     "copy": _copy,
+    "sync": _sync,
+    "checkpoint": _checkpoint,
     "hash": _hash,
     "inspect": _inspect,
     "put_away": _put_away,

@@ -9,14 +9,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sqlite3
-from collections import deque
 from pathlib import Path
 from typing import Any, Callable
 
 from ..core import incoming, states
 from ..core.errors import PipelineError
-from ..core.files import fsync_folder, is_sharing_violation, remove_tree, same_disk
+from ..core.files import is_sharing_violation, remove_tree, same_disk
 from ..core.home import Home
 from ..core.incoming import Intent, folder_of, input_of
 from ..core.job import Job
@@ -47,8 +45,7 @@ class Doors:
         self._intake = intake
         self._accepted = accepted
         self._taken = taken
-        self._put_back = put_back
-        self.waiting: deque[Intent] = deque()  # of the inbox, not yet begun
+        self.put_back = put_back
         self.paused_copies: list[Intent] = []  # wait for the disk
 
     # --- the caller keeps the source ----------------------------------------------------
@@ -80,40 +77,10 @@ class Doors:
         self._context.tell(job)
         return job
 
-    # --- the inbox ------------------------------------------------------------------------
+    # --- the inbox; see inbox_door ----------------------------------------------------------
 
-    def take_some(self, until: float) -> None:
-        """Stage waiting inbox intents until the monotonic time ``until``; one transaction per step."""
-        batch: list[Intent] = []
-        try:
-            while self.waiting and (not batch or self._context.clock.monotonic() < until):
-                intent = self.waiting.popleft()
-                batch.append(intent)
-                incoming.write_intent(self._context.home, intent)
-                reached("intent written")
-            jobs = [job_of(intent) for intent in batch]
-            with self._context.store.transaction():
-                for job in jobs:
-                    self._context.store.jobs.add(job)
-            reached("row receiving")
-        except (OSError, sqlite3.OperationalError) as error:
-            self._undo(batch, error)
-            return
-        moved = [pair for pair in zip(jobs, batch) if self._move(*pair)]
-        self._accept_all(moved)
-
-    def _undo(self, batch: list[Intent], error: Exception) -> None:
-        """Nothing has moved: the files stay in the inbox and are seen again."""
-        for intent in batch:
-            remove_tree(folder_of(self._context.home, intent.id))
-            self._put_back(_sources(intent))
-        if not disk_is_full(error):
-            raise error
-        self._conditions.disk_was_full()
-
-    def _move(self, job: Job, intent: Intent) -> bool:
-        """Rename the sources into ``input/``; False where it goes on later or not at all."""
-        self._context.tell(job)
+    def move(self, job: Job, intent: Intent) -> bool:
+        """Rename the sources into ``input/``, which the caller syncs; False where it goes on otherwise."""
         if not intent.consume or not all(self._on_same_disk(item.source) for item in intent.files):
             self._copy(job, intent)
             return False
@@ -124,8 +91,6 @@ class Doors:
             except OSError as error:
                 self._not_moved(job, intent, error)
                 return False
-        fsync_folder(target)
-        reached("input moved")
         return True
 
     def _on_same_disk(self, source: str | None) -> bool:
@@ -152,11 +117,21 @@ class Doors:
             # A read-only inbox: a copy is taken, and the ledger keeps the file from coming twice.
             self._copy(job, intent)
             return
-        self._context.store.jobs.delete(job.id)
-        remove_tree(folder_of(self._context.home, job.id))
-        self._put_back(_sources(intent))
+        self._forget(job, intent)
         if disk_is_full(error):
             self._conditions.disk_was_full()
+
+    def give_up(self, job: Job, intent: Intent) -> None:
+        """What was moved cannot be made durable: the inbox has it again."""
+        if give_back(self._context.home, intent):
+            self._forget(job, intent)
+        else:
+            self.refuse(job, PipelineError("input.changed", f"{job.input} changed while it was taken in"))
+
+    def _forget(self, job: Job, intent: Intent) -> None:
+        self._context.store.jobs.delete(job.id)
+        remove_tree(folder_of(self._context.home, job.id))
+        self.put_back(sources(intent))
 
     # --- both ---------------------------------------------------------------------------
 
@@ -178,7 +153,7 @@ class Doors:
             else:
                 # What cannot be read stays where it is and is not tried again until it changes.
                 self._note(intent)
-                self._taken(_sources(intent))
+                self._taken(sources(intent))
                 self.refuse(fresh, error)
 
         folder = str(folder_of(self._context.home, job.id))
@@ -186,9 +161,7 @@ class Doors:
 
     def _later(self, job: Job, intent: Intent) -> None:
         if intent.consume:
-            self._context.store.jobs.delete(job.id)
-            remove_tree(folder_of(self._context.home, job.id))
-            self._put_back(_sources(intent))
+            self._forget(job, intent)
         else:
             self.paused_copies.append(intent)
 
@@ -206,11 +179,13 @@ class Doors:
 
     def accept(self, job: Job, intent: Intent) -> None:
         """The bytes are here and durable."""
-        self._accept_all([(job, intent)])
+        self.accept_all([(job, intent)])
 
-    def _accept_all(self, pairs: list[tuple[Job, Intent]]) -> None:
+    def accept_all(self, pairs: list[tuple[Job, Intent]], durable: bool = True) -> None:
+        """The same for many in one transaction, synced only where a source goes afterwards."""
+
         def write() -> None:
-            with self._context.store.transaction():
+            with self._context.store.transaction(durable):
                 for job, intent in pairs:
                     if job.state == states.RECEIVING:
                         self._context.store.jobs.enter(job, states.INSPECTING)
@@ -221,7 +196,7 @@ class Doors:
         for job, intent in pairs:
             self._remove_sources(intent)
             if intent.door == "inbox":
-                self._taken(_sources(intent))
+                self._taken(sources(intent))
             self._context.tell(job)
             self._accepted(job)
 
@@ -273,7 +248,7 @@ def job_of(intent: Intent) -> Job:
     )
 
 
-def _sources(intent: Intent) -> list[str]:
+def sources(intent: Intent) -> list[str]:
     return [str(item.source) for item in intent.files if item.source]
 
 

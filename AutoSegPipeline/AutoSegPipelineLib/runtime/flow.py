@@ -11,7 +11,6 @@ from ..core import incoming, specs, states
 from ..core.errors import PipelineError
 from ..core.events import JobAdded, JobChanged
 from ..core.files import remove_tree
-from ..core.incoming import Intent
 from ..core.job import Job
 from ..core.steps import reached
 from ..intake.options_files import read_options, scan_options_path
@@ -20,6 +19,7 @@ from .cases import Cases
 from .context import REQUEST, Conditions, Context
 from .disposal import Disposal
 from .doors import Doors
+from .inbox_door import InboxDoor
 from .inspection import Inspection
 from .intake_client import IntakeClient, Spawn
 from .job_logs import JobLogs
@@ -30,12 +30,13 @@ from .scheduler import VANISHED_LIMIT, Scheduler
 from .watcher import InboxWatcher
 
 log = logging.getLogger(__name__)
+_JOURNAL_BYTES = 4 << 20
 
 
 class Flow:
     """Builds every part and hands each job from one to the next.
 
-    ``wake()`` is called when an inbox intent waits to be staged. A flow is
+    ``wake()`` is called when :meth:`work` has something to do. A flow is
     dropped and built anew where the disk was too full for states.
     """
 
@@ -44,7 +45,8 @@ class Flow:
     ) -> None:
         self.context = context
         self.store = context.store
-        self._wake = wake
+        self._checkpointing = False
+        self._checkpointed = 0  # when the journal was written that was last brought in
         self._publishing: list[str] = []
         self.conditions = Conditions(context)
         spill = context.home.work / "intake"
@@ -59,10 +61,12 @@ class Flow:
             self.logs.write, self._finish, self._ended,
         )  # fmt: skip
         self.inspection = Inspection(
-            context, self.conditions, self.intake, self.publisher, self.disposal, self.scheduler.dispatch
-        )
+            context, self.conditions, self.intake, self.publisher, self.disposal,
+            self.scheduler.dispatch, wake,
+        )  # fmt: skip
         self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._taken, self._put_back)
-        self.arriving = Arriving(context, self.disposal, self._take, self.inspection.series_key)
+        self.inbox = InboxDoor(context, self.conditions, self.doors, self.examiner, wake)
+        self.arriving = Arriving(context, self.disposal, self.inbox.take, self.inspection.series_key)
         self.retention = Retention(context, self.publisher, self.disposal, self.cases)
         self.watcher: InboxWatcher | None = None
         self._unsubscribe = context.bus.subscribe(self.logs.on_event)
@@ -142,21 +146,49 @@ class Flow:
             if job is not None and job.state == states.PUBLISHING:
                 self._finish(job)
         self.arriving.again()
+        self.inspection.pump()
+        self._checkpoint()
         if before is not None and self.conditions.paused is None:
             self._resumed()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`work` would do something. On a full disk nothing is taken."""
+        return self.inspection.answers.has_work or (self.inbox.has_work and self.conditions.may_take)
+
+    def work(self, until: float) -> None:
+        """A slice of what comes in great numbers, until the monotonic time ``until``."""
+        if self.inspection.answers.has_work:
+            self.inspection.answers.settle_some(until)
+        elif self.inbox.has_work and self.conditions.may_take:
+            self.inbox.take_some(until)
+
+    def _checkpoint(self) -> None:
+        """Keep the store's journal short; another process syncs, so that the loop need not wait."""
+        path = self.context.home.store
+        journal = path.with_name(path.name + "-wal")
+        if self._checkpointing or not journal.exists():
+            return
+        found = journal.stat()
+        if found.st_size < _JOURNAL_BYTES or found.st_mtime_ns == self._checkpointed:
+            return
+        self._checkpointing, self._checkpointed = True, found.st_mtime_ns
+
+        def answered(_: dict[str, Any] | None, error: PipelineError | None) -> None:
+            self._checkpointing = False
+            if error is not None:
+                log.warning("the store's journal stays long: %s", error)
+
+        self.examiner.ask("checkpoint", {"store": str(path)}, answered)
 
     def _resumed(self) -> None:
         self.doors.resume()
         for job in self.store.jobs.list([states.INSPECTING]):
-            if not self.intake.has(job.id):
+            if not self.inspection.has(job.id):
                 self.inspection.inspect(job)
         self.scheduler.dispatch()
 
     # --- what the parts tell each other -----------------------------------------------------
-
-    def _take(self, intent: Intent) -> None:
-        self.doors.waiting.append(intent)
-        self._wake()
 
     def _taken(self, paths: list[str]) -> None:
         """What lies under these names from now on is another file, or stands in the ledger."""

@@ -16,6 +16,7 @@ from ..core.incoming import Intent, folder_of
 from ..core.job import Job
 from ..core.settings import resolve_options
 from ..core.steps import reached
+from .answers import Answers
 from .context import Conditions, Context
 from .disposal import Disposal
 from .intake_client import IntakeClient
@@ -23,6 +24,7 @@ from .publisher import Publisher
 
 log = logging.getLogger(__name__)
 SPLIT = "split.json"
+_AHEAD = 16  # more tasks than this would only hold memory: the child does one after the other
 _LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
 
 
@@ -37,6 +39,7 @@ class Inspection:
         publisher: Publisher,
         disposal: Disposal,
         queued: Callable[[], None],
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._context = context
         self._conditions = conditions
@@ -44,9 +47,31 @@ class Inspection:
         self._publisher = publisher
         self._disposal = disposal
         self._queued = queued
+        self._wake = wake
+        self._waiting: dict[str, None] = {}  # ids of jobs, in their order
+        self.answers = Answers(context, lambda *one: self._outcome(*one), self._told)
 
     def inspect(self, job: Job) -> None:
         """Begin; the job goes on to ``queued`` or ``refused`` by itself."""
+        if self._intake.load < _AHEAD:
+            self._begin(job)
+        else:
+            self._waiting[job.id] = None
+
+    def has(self, job_id: str) -> bool:
+        """Whether the inspection of this job waits or is under way."""
+        return job_id in self._waiting or self._intake.has(job_id) or self.answers.has(job_id)
+
+    def pump(self) -> None:
+        """Begin what waited, as far as the child has room."""
+        while self._waiting and self._intake.load < _AHEAD:
+            job_id = next(iter(self._waiting))
+            del self._waiting[job_id]
+            job = self._context.store.jobs.find(job_id)
+            if job is not None and job.state == states.INSPECTING:
+                self._begin(job)
+
+    def _begin(self, job: Job) -> None:
         home = self._context.home
         folder = folder_of(home, job.id)
         intent = incoming.read_intent(folder)
@@ -114,6 +139,11 @@ class Inspection:
     def _answered(
         self, job_id: str, intent: Intent, result: dict[str, Any] | None, error: PipelineError | None
     ) -> None:
+        self.pump()
+        if result is not None and len(result["cases"]) + len(result["refusals"]) == 1:
+            self.answers.add(job_id, intent, _only_part(result))
+            self._wake()
+            return
         job = self._context.store.jobs.find(job_id)
         if job is None or job.state != states.INSPECTING:
             return
@@ -128,10 +158,6 @@ class Inspection:
         parts += [{"refusal": refusal} for refusal in result["refusals"]]
         if not parts:
             self._refuse(job, PipelineError("input.nothing_inside", f"{job.label} holds no scan"))
-        elif len(parts) == 1:
-            with self._context.store.transaction():
-                self._outcome(job, intent, parts[0])
-            self._tell(job)
         else:
             for part in parts:
                 part["id"] = uuid.uuid4().hex
@@ -204,8 +230,7 @@ class Inspection:
             self._outcome(job, intent, parts[0])
         self._keep_own(job, intent, parts[0])
         (folder_of(self._context.home, job.id) / SPLIT).unlink(missing_ok=True)
-        for row in rows:
-            self._tell(row)
+        self._told(rows)
 
     def _moved(self, job: Job, part: dict[str, Any]) -> dict[str, Any]:
         if "case" not in part:
@@ -280,10 +305,19 @@ class Inspection:
         self._write_refusal(job, error)
         self._tell(job)
 
+    def _told(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._tell(job)
+        self._queued()
+
     def _tell(self, job: Job) -> None:
         self._context.tell(job)
         if job.state == states.REFUSED:
             self._disposal.dispose(job)
         else:
             reached("row queued")
-            self._queued()
+
+
+def _only_part(result: dict[str, Any]) -> dict[str, Any]:
+    """The one case or refusal of an answer that has but one."""
+    return {"case": result["cases"][0]} if result["cases"] else {"refusal": result["refusals"][0]}

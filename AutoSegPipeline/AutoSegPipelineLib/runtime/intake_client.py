@@ -20,7 +20,7 @@ from .children import ChildLike
 log = logging.getLogger(__name__)
 
 Answer = Callable[["dict[str, Any] | None", "PipelineError | None"], None]
-_IN_FLIGHT = 4
+_IN_FLIGHT = 8
 _KILLS = 3
 
 

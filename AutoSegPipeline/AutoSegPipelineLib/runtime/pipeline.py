@@ -27,7 +27,7 @@ from .intake_client import Spawn
 log = logging.getLogger(__name__)
 
 _TICK_MS = 200
-_SLICE_SECONDS = 0.02
+_SLICE_SECONDS = 0.01  # several parts have their turn in one round of the loop
 _CONDITIONS_TICKS = 10  # every 2 s
 _RETENTION_TICKS = 300  # every minute
 _GRACE_SECONDS = 8.0
@@ -83,7 +83,6 @@ class Pipeline:
 
     def start(self) -> None:
         """Take the home, recover what the last start left, then watch and work."""
-        os.umask(0o077)
         self.home.create()
         self._lock.acquire(self._what)
         try:
@@ -204,8 +203,7 @@ class Pipeline:
     def _has_work(self) -> bool:
         if self._stopping is not None or self._lying:
             return False
-        # On a full disk nothing is taken; what waits stays in the inbox.
-        return bool(self._chores) or (bool(self.flow.doors.waiting) and self.flow.conditions.may_take)
+        return bool(self._chores) or self.flow.has_work
 
     def _work(self) -> None:
         """One slice, short enough that nobody sees the loop being held."""
@@ -213,8 +211,7 @@ class Pipeline:
             self._timers[1].stop()
             return
         until = self._clock.monotonic() + _SLICE_SECONDS
-        if self.ready and self.flow.doors.waiting and self.flow.conditions.may_take:
-            self.flow.doors.take_some(until)
+        self.flow.work(until)
         while self._chores and self._clock.monotonic() < until:
             self._chore()
 

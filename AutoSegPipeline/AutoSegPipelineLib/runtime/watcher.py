@@ -28,9 +28,9 @@ __all__ = ["Arrival", "ArrivedFile", "InboxWatcher"]
 log = logging.getLogger(__name__)
 
 Answer = Callable[[list], None]
-SLICE_SECONDS = 0.015
+SLICE_SECONDS = 0.01
 BATCH = 200
-DELIVER = 20
+DELIVER = 10
 WATCHED_FOLDERS = 512  # every one costs the system a handle; beyond that the listings must do
 _SOON_SECONDS = 0.1
 

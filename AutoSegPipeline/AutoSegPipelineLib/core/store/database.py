@@ -29,6 +29,9 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            # The pipeline has its journal written back by a child long before that.
+            self._connection.execute("PRAGMA wal_autocheckpoint = 8000")
+            self._connection.execute(f"PRAGMA journal_size_limit = {4 << 20}")
             self._migrate(migrations)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
@@ -86,14 +89,22 @@ class Database:
             target.close()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; inside another one it is part of that."""
+    def transaction(self, durable: bool = True) -> Iterator[None]:
+        """All or nothing; inside another one it is part of that.
+
+        Without ``durable`` a power cut (never a crash of this process) may undo it until the
+        next durable one: for rows that the files beside them would bring back.
+        """
         if self._depth:
             self._depth += 1
             try:
                 yield
             finally:
                 self._depth -= 1
+            return
+        if not durable:
+            with self._lazily(), self.transaction():
+                yield
             return
         self._connection.execute("BEGIN IMMEDIATE")
         self._depth = 1
@@ -111,6 +122,14 @@ class Database:
             if self._connection.in_transaction:  # a full disk refuses COMMIT and leaves it open
                 self._connection.execute("ROLLBACK")
             raise
+
+    @contextlib.contextmanager
+    def _lazily(self) -> Iterator[None]:
+        self._connection.execute("PRAGMA synchronous = NORMAL")  # of WAL: fsync at checkpoints only
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
         return self._connection.execute(sql, values)
@@ -137,6 +156,18 @@ class Database:
         """The revision of the newest change."""
         row = self.row("SELECT value FROM meta WHERE key = 'revision'")
         return int(row[0]) if row else 0
+
+
+def checkpoint(path: Path) -> None:
+    """Bring what stands in the journal of the store into its file, from another process.
+
+    It syncs twice, which would hold the pipeline's loop; nobody has to wait for it.
+    """
+    connection = sqlite3.connect(str(path), timeout=1, isolation_level=None)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    finally:
+        connection.close()
 
 
 def _statements(script: str) -> list[str]:

@@ -26,9 +26,9 @@ class Store:
         self.timings = Timings(self._database, clock)
         self.meta = Meta(self._database)
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Several changes, all or nothing."""
-        return self._database.transaction()
+    def transaction(self, durable: bool = True) -> AbstractContextManager[None]:
+        """Several changes, all or nothing; see :meth:`.database.Database.transaction`."""
+        return self._database.transaction(durable)
 
     def revision(self) -> int:
         """Rises with each change that readers may want to see."""
