@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 import subprocess
@@ -167,6 +168,15 @@ def test_every_call_of_autoseg_is_one_that_it_understands() -> None:
             given = re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", re.split(r"\s[|>]\s", found["rest"])[0])
             assert set(given) <= known, f"{page.name}: {line}"
     assert calls > 40
+
+
+def test_every_method_of_the_slicer_module_that_is_named_exists() -> None:
+    tree = ast.parse((docs.LIBRARY_PARENT / "AutoSegPipeline.py").read_text(encoding="utf-8"))
+    logic = next(node for node in tree.body if getattr(node, "name", "") == "AutoSegPipelineLogic")
+    known = {node.name for node in logic.body if isinstance(node, ast.FunctionDef)}
+    for page in docs.pages():
+        named = set(re.findall(r"\blogic\.(\w+)\(", page.read_text(encoding="utf-8")))
+        assert named <= known, page.name
 
 
 # --- links, README, changelog -------------------------------------------------------------
