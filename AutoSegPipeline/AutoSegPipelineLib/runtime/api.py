@@ -11,6 +11,7 @@ loop, so a window stays alive meanwhile.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable
@@ -21,7 +22,7 @@ from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged
 from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
-from ..core.settings import Settings
+from ..core.settings import Settings, read_settings_file, resolve
 from . import qt
 from .pipeline import Pipeline
 from .wiring import make_pipeline
@@ -30,7 +31,9 @@ Progress = Callable[[Job], None]
 
 
 class AutoSeg:
-    """A pipeline in this process. ``settings`` are names of the table of settings.
+    """A pipeline in this process. ``settings`` are names of the table of settings; what is not
+    given comes from ``AUTOSEG_*``, the home's ``settings.json`` or the defaults. Nothing is watched
+    unless ``watch=True``.
 
     Raises ``environment.locked`` when another pipeline has the home. Used as a
     context manager it starts and stops by itself.
@@ -50,7 +53,9 @@ class AutoSeg:
             return None if given is None else Path(given)
 
         where = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
-        self._build(where, what, settings)
+        written = read_settings_file(where.settings_file)
+        given = {"watch": False, **settings}
+        self._build(where, what, resolve(given, os.environ, written, str(where.settings_file)))
 
     @classmethod
     def throw_away(cls, output_folder: str | Path, *, door: str = "run", **settings: Any) -> AutoSeg:
@@ -60,17 +65,17 @@ class AutoSeg:
         made = cls.__new__(cls)
         home = throw_away_home(out)
         try:
-            made._build(home, door, {"cache_mb": 0, **settings})
+            made._build(home, door, Settings.defaults(**{"watch": False, "cache_mb": 0, **settings}))
         except BaseException:
             discard(home)
             raise
         made._throw_away, made._door = True, door
         return made
 
-    def _build(self, home: Home, what: str, settings: dict[str, Any]) -> None:
+    def _build(self, home: Home, what: str, settings: Settings) -> None:
         self.application = qt.application()
         self.home = home
-        self.settings = Settings.defaults(**{"watch": False, **settings})
+        self.settings = settings
         self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what)
         self._throw_away = False
         self._door = "console"

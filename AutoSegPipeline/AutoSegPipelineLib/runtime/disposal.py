@@ -30,6 +30,8 @@ class Disposal:
     def __init__(self, context: Context, intake: IntakeClient) -> None:
         self._context = context
         self._intake = intake
+        # Job -> what waits for its input to be put away: nobody may fetch it back before.
+        self._on_the_way: dict[str, list[Callable[[], None]]] = {}
 
     def dispose(self, job: Job, then: Callable[[], None] | None = None) -> None:
         """Clear ``state/incoming/<id>`` of an ended job."""
@@ -78,6 +80,8 @@ class Disposal:
             "reason": reason,
         }
 
+        waiting = self._on_the_way.setdefault(job.id, [])
+
         def moved(result: dict[str, Any] | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("the input of %s stays in %s: %s", job.id, args["folder"], error)
@@ -86,13 +90,17 @@ class Disposal:
                 if fresh is not None:
                     fresh.staged["kept_at"] = result["folder"]
                     self._context.store.jobs.save(fresh)
-            if then:
-                then()
+            self._on_the_way.pop(job.id, None)
+            for action in [*([then] if then else []), *waiting]:
+                action()
 
         self._intake.ask("put_away", args, moved)
 
     def fetch_back(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         """Bring the input back to ``state/incoming/<id>`` so that the job can run again."""
+        if job.id in self._on_the_way:
+            self._on_the_way[job.id].append(lambda: self._fetch_again(job.id, then))
+            return None
         home = self._context.home
         folder, spent = folder_of(home, job.id), home.spent / job.id
         if (folder / "intent.json").exists():
@@ -105,6 +113,12 @@ class Disposal:
         if not job.staged.get("kept_at"):
             return then(PipelineError("input.missing", f"the input of {job.label} was purged; drop it again"))
         self._fetch(job, then)
+
+    def _fetch_again(self, job_id: str, then: Callable[[PipelineError | None], None]) -> None:
+        fresh = self._context.store.jobs.find(job_id)
+        if fresh is None:
+            return then(PipelineError("request.unknown_job", f"job {job_id} was purged"))
+        return self.fetch_back(fresh, then)
 
     def _fetch(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         target = folder_of(self._context.home, job.id)

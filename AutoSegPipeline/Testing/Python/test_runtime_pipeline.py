@@ -94,6 +94,20 @@ def test_a_failed_case_keeps_its_input_and_can_be_retried_from_there(tmp_path: P
         assert "fail_until1.gltf" in bench.results()
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_a_retry_straight_after_a_cancel_finds_its_input(tmp_path: Path, number: int) -> None:
+    with Bench(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.submit(write_scan(tmp_path / "slow60000_until1.nii", number))
+        bench.until(lambda: bench.job(job.id).state == states.SEGMENTING)
+        bench.pipeline.cancel(job.id)
+        bench.until(lambda: bench.job(job.id).ended)
+        heard: list = []
+        bench.pipeline.retry(job.id, heard.append)
+        bench.until(lambda: heard and bench.job(job.id).ended)
+        assert heard == [None]
+        assert bench.job(job.id).state == states.DONE, bench.job(job.id).error
+
+
 def test_a_retry_whose_input_was_taken_away_says_so(tmp_path: Path) -> None:
     with Bench(tmp_path / "home") as bench:
         bench.drop("fail.nii")
