@@ -117,7 +117,8 @@ class Exporter:
 
     def _extras(self) -> dict[str, dict[str, Any]]:
         return {
-            one.name: {"volume_ml": round(one.volume_ml, 4), "voxels": one.voxels} for one in self.measured
+            one.name: {"label": one.label, "volume_ml": round(one.volume_ml, 4), "voxels": one.voxels}
+            for one in self.measured
         }
 
     def _case_extras(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -53,16 +53,24 @@ class Flat:
     overlaps: tuple[Overlap, ...]
 
 
+def label_values(segments: Sequence[Segment]) -> dict[str, int]:
+    """The label of each segment in the flattened label map, by name; no voxel is looked at.
+
+    Values are kept where they are unique over all layers and otherwise counted
+    from 1 in the table's order.
+    """
+    unique = len({s.value for s in segments}) == len(segments)
+    return {s.name: s.value if unique else n for n, s in enumerate(segments, start=1)}
+
+
 def flatten(segmentation: Segmentation) -> Flat:
     """Lay the segments over one another by priority, the later of equals on top.
 
-    Values are kept where they are unique over all layers and otherwise counted
-    from 1 in the table's order. The array has the smallest unsigned type.
+    The labels are those of :func:`label_values`. The array has the smallest unsigned type.
     """
     segments = segmentation.segments
     order = sorted(range(len(segments)), key=lambda n: (segments[n].priority, n))
-    unique = len({s.value for s in segments}) == len(segments)
-    values = {s.name: s.value if unique else n for n, s in enumerate(segments, start=1)}
+    values = label_values(segments)
     rank_type = _smallest(len(segments))
     ranked = [
         _translate(layer, _lookup(segmentation, number, order, rank_type))

@@ -13,6 +13,7 @@ from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.core.specs import FORMATS
 from AutoSegPipelineLib.processing import export, verify
 from AutoSegPipelineLib.processing.case import Case, process_case
+from AutoSegPipelineLib.processing.nifti_voxels import read_nifti
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_facts, read_seg_nrrd
 from AutoSegPipelineLib.processing.writers import ENDINGS
@@ -106,6 +107,35 @@ def test_the_files_agree_about_every_volume(whole):
         assert nodes[segment.name]["extras"]["volume_ml"] == pytest.approx(ml, rel=1e-3)
         assert told[segment.name]["volume_ml"] == pytest.approx(ml, rel=1e-3)
     assert table["bones"]["intensity_unit"] == "HU" and float(table["lung_left"]["mean"]) < -500
+
+
+def test_a_label_is_the_value_in_the_label_map_wherever_it_is_told(segmentation, tmp_path):
+    run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK))
+    out = tmp_path / "out"
+    array, _ = read_nifti(out / "case.labels.nii.gz")
+    read = read_seg_nrrd(out / "case.seg.nrrd")
+    masks = {s.name: read.layers[s.layer] == s.value for s in read.segments}
+    inner = masks["lung_left"] | masks["bones"]
+    shown = {**masks, "body": masks["body"] & ~inner}
+    with open(out / "case.statistics.csv", encoding="utf-8", newline="") as stream:
+        table = list(csv.DictReader(stream))
+    document = json.loads((out / "case.statistics.json").read_text(encoding="utf-8"))["structures"]
+    told = json.loads((out / "case.manifest.json").read_text(encoding="utf-8"))["segments"]
+    gltf = json.loads((out / "case.gltf").read_text(encoding="utf-8"))["nodes"]
+    extras = [{"name": node["name"], **node["extras"]} for node in gltf if "mesh" in node]
+    for rows in (table, document, told, extras):
+        assert {row["name"] for row in rows} == set(masks)
+        for row in rows:
+            assert np.array_equal(array == int(row["label"]), shown[row["name"]]), row["name"]
+            assert np.array_equal(read.layers[int(row["layer"])] == int(row["value"]), masks[row["name"]])
+
+
+def test_labels_are_the_same_when_no_label_map_was_asked_for(segmentation, tmp_path):
+    options = {"formats": ["statistics"]}
+    run(case_message(segmentation, tmp_path, kind="segmentation", options=options))
+    with open(tmp_path / "out" / "case.statistics.csv", encoding="utf-8", newline="") as stream:
+        labels = {row["name"]: row["label"] for row in csv.DictReader(stream)}
+    assert labels == {"body": "1", "lung_left": "2", "bones": "3"}
 
 
 def test_what_was_kept_is_reused_and_gives_the_same_files(scan, tmp_path):

@@ -103,7 +103,7 @@ def test_structures_are_named_grouped_and_coded(written):
     }
     liver = next(n for n in nodes if n["name"] == "liver")
     assert liver["extras"] == {
-        "title": "Liver", "label": 1, "layer": 0, "volume_ml": 12.5,
+        "title": "Liver", "layer": 0, "value": 1, "volume_ml": 12.5,
         "code": {"scheme": "SCT", "value": "1001", "meaning": "liver"},
     }  # fmt: skip
     assert document["meshes"][liver["mesh"]]["name"] == "Liver"

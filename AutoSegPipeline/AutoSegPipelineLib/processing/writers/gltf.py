@@ -24,7 +24,7 @@ def write_gltf(
     """Write ``surfaces`` to ``path`` without any extension: root, group nodes, one node per structure.
 
     A structure's node is called ``segment.name`` (its mesh ``segment.title``) and
-    carries label, layer, code and what ``extras[segment.name]`` adds, for example
+    carries layer, value, code and what ``extras[segment.name]`` adds, for example
     ``{"volume_ml": 1.5}``; ``case_extras`` go to the root node. Raises OSError.
     """
     document = build(surfaces, title, extras, case_extras)

@@ -175,7 +175,7 @@ def groups(surfaces: Sequence[Surface]) -> list[str]:
 
 def segment_extras(segment: Segment) -> dict[str, Any]:
     """What a node says about its structure."""
-    extras: dict[str, Any] = {"title": segment.title, "label": segment.value, "layer": segment.layer}
+    extras: dict[str, Any] = {"title": segment.title, "layer": segment.layer, "value": segment.value}
     if segment.code is not None:
         code = segment.code
         extras["code"] = {"scheme": code.scheme, "value": code.value, "meaning": code.meaning}

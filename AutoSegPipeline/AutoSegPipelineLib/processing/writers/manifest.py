@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import __version__
 from ...core.segmentation import Code
+from ..layers import label_values
 from . import DISCLAIMER
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def versions() -> dict[str, str]:
 def _segments(exporter: Exporter) -> list[dict[str, Any]]:
     volumes = {one.name: one for one in exporter.measured}
     triangles = {surface.segment.name: len(surface.triangles) for surface in exporter.surfaces}
+    labels = label_values(exporter.found.segmentation.segments)
     rows = []
     for segment in exporter.found.segmentation.segments:
         codes = {
@@ -114,7 +116,7 @@ def _segments(exporter: Exporter) -> list[dict[str, Any]]:
                 "opacity": segment.opacity,
                 "layer": segment.layer,
                 "value": segment.value,
-                "label": exporter.flat.values[segment.name],
+                "label": labels[segment.name],
                 "priority": segment.priority,
                 "volume_ml": round(volumes[segment.name].volume_ml, 4),
                 "triangles": triangles.get(segment.name, 0),

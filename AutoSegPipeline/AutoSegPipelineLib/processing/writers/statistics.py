@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.report import Report
 from ...core.segmentation import Grid, Segment, Segmentation
-from ..layers import Box, layer_boxes
+from ..layers import Box, label_values, layer_boxes
 
 if TYPE_CHECKING:
     from ..volume import Volume
@@ -35,14 +35,17 @@ class Intensity:
 class Measured:
     """One structure. Indices count voxels from 0 and are inclusive; coordinates are voxel centres in mm.
 
+    ``label`` is its value in the flattened label map, ``value`` that in its ``layer``.
+
     ``bounds_lps_mm`` encloses the voxels' outer faces: x, y, z minimum, then maximum.
     """
 
     name: str
     title: str
     group: str
-    layer: int
     label: int
+    layer: int
+    value: int
     voxels: int
     volume_ml: float
     intensity: Intensity | None
@@ -59,17 +62,20 @@ def measure(
 ) -> list[Measured]:
     """Measure every segment that has voxels, each within its bounding box only."""
     boxes = layer_boxes(segmentation.layers)
+    labels = label_values(segmentation.segments)
     found = []
     for number, segment in enumerate(segmentation.segments):
         if report is not None:
             report.progress(number / len(segmentation.segments))
         box = boxes.get((segment.layer, segment.value))
         if box is not None:
-            found.append(_measure(segmentation, segment, box, volume))
+            found.append(_measure(segmentation, segment, labels[segment.name], box, volume))
     return found
 
 
-def _measure(segmentation: Segmentation, segment: Segment, box: Box, volume: Volume | None) -> Measured:
+def _measure(
+    segmentation: Segmentation, segment: Segment, label: int, box: Box, volume: Volume | None
+) -> Measured:
     grid = segmentation.grid
     mask = segmentation.layers[segment.layer][box] == segment.value
     start = np.array([s.start for s in box])
@@ -84,8 +90,9 @@ def _measure(segmentation: Segmentation, segment: Segment, box: Box, volume: Vol
         name=segment.name,
         title=segment.title,
         group=segment.group,
+        label=label,
         layer=segment.layer,
-        label=segment.value,
+        value=segment.value,
         voxels=voxels,
         volume_ml=voxels * grid.voxel_ml,
         intensity=None if volume is None else _intensity(volume.array[box][mask]),
@@ -162,7 +169,7 @@ def write_csv(path: Path, measured: list[Measured], unit: str) -> None:
 
 
 COLUMNS = (
-    "name", "title", "group", "label", "layer", "voxels", "volume_ml",
+    "name", "title", "group", "label", "layer", "value", "voxels", "volume_ml",
     "mean", "sd", "min", "max", "median", "intensity_unit",
     "i_min", "j_min", "k_min", "i_max", "j_max", "k_max",
     "x_min_lps_mm", "y_min_lps_mm", "z_min_lps_mm", "x_max_lps_mm", "y_max_lps_mm", "z_max_lps_mm",
@@ -175,8 +182,8 @@ def _row(one: Measured, unit: str) -> list[Any]:
     value = one.intensity
     intensity = [""] * 5 if value is None else [value.mean, value.sd, value.min, value.max, value.median]
     cells = [
-        defused(one.name), defused(one.title), defused(one.group), one.label, one.layer, one.voxels,
-        one.volume_ml, *intensity, unit if value else "",
+        defused(one.name), defused(one.title), defused(one.group), one.label, one.layer, one.value,
+        one.voxels, one.volume_ml, *intensity, unit if value else "",
         *one.index_min, *one.index_max, *one.bounds_lps_mm, *one.centroid_lps_mm, *one.centroid_ras_mm,
         "yes" if one.touches_border else "no",
     ]  # fmt: skip
