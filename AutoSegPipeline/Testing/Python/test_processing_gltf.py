@@ -97,10 +97,11 @@ def test_structures_are_named_grouped_and_coded(written):
     assert root["name"] == "Fall Müller 1" and root["extras"]["case"] == "x"
     tree = {nodes[g]["name"]: [nodes[n]["name"] for n in nodes[g]["children"]] for g in root["children"]}
     assert tree == {
-        "organs": ["aorta"],
-        "vessels": ["see_through", "spleen"],
-        "bones": ["liver", "rib_left_3"],
+        "organs_group": ["aorta"],
+        "vessels_group": ["see_through", "spleen"],
+        "bones_group": ["liver", "rib_left_3"],
     }
+    assert [nodes[g]["extras"]["title"] for g in root["children"]] == ["Organs", "Vessels", "Bones"]
     liver = next(n for n in nodes if n["name"] == "liver")
     assert liver["extras"] == {
         "title": "Liver", "layer": 0, "value": 1, "volume_ml": 12.5,
@@ -108,6 +109,21 @@ def test_structures_are_named_grouped_and_coded(written):
     }  # fmt: skip
     assert document["meshes"][liver["mesh"]]["name"] == "Liver"
     assert "not a medical device" in document["asset"]["extras"]["notice"]
+
+
+def test_no_two_objects_have_one_name_in_capitals_neither(surfaces, tmp_path):
+    names = ["bones", "Bones_Group", "organs", "vessels", "tissue_group"]
+    groups = ["bones", "bones", "Organs", "organs", ""]
+    renamed = [
+        replace(surface, segment=replace(surface.segment, name=name, group=group))
+        for surface, name, group in zip(surfaces, names, groups)
+    ]
+    for kind, write in WRITERS.items():
+        path = tmp_path / f"a.{kind}"
+        write(path, renamed, "bones")
+        below = [node["name"].casefold() for node in document_of(path)["nodes"][1:]]
+        assert len(below) == len(names) + 4 == len(set(below))
+        verify_gltf(path, names)
 
 
 def test_colours_are_linear_and_glass_is_blended(written, surfaces):
@@ -190,7 +206,7 @@ def test_a_cut_file_is_found(written):
         verify_gltf(written, [])
 
 
-@pytest.mark.parametrize("damage", ["not finite", "index", "bounds", "beyond", "empty mesh"])
+@pytest.mark.parametrize("damage", ["not finite", "index", "bounds", "beyond", "empty mesh", "one name"])
 def test_damage_inside_is_found(surfaces, tmp_path, damage):
     path = tmp_path / "a.gltf"
     write_gltf(path, surfaces, "a")
@@ -206,6 +222,8 @@ def test_damage_inside_is_found(surfaces, tmp_path, damage):
         accessors[0]["max"][1] -= 1.0
     elif damage == "beyond":
         accessors[0]["count"] += 1
+    elif damage == "one name":
+        document["nodes"][1]["name"] = document["nodes"][2]["name"]
     else:
         accessors[2]["count"] = 0
     document["buffers"][0]["uri"] = head + "," + base64.b64encode(blob).decode()

@@ -24,7 +24,8 @@ def verify_gltf(path: Path, expected_names: Iterable[str]) -> None:
 
     Checked: the container and its JSON, that each buffer is as long as it says,
     each accessor inside its view, finite positions within their stated bounds,
-    indices within the vertices, and one node with a mesh for each expected name.
+    indices within the vertices, one node with a mesh for each expected name, and no
+    name twice below the root.
     """
     path = Path(path)
     try:
@@ -46,6 +47,10 @@ def read_meshes(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """
     document, buffers = _open(path)
     found = []
+    # The root has the name of the case, which is anybody's.
+    names = [node["name"] for node in document["nodes"][1:]]
+    if len(set(names)) != len(names):
+        raise ValueError("two objects have one name")
     for node in document["nodes"]:
         if "mesh" not in node:
             continue

@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import __version__
 from ...core.errors import PipelineError
+from ..anatomy import readable_title
 
 if TYPE_CHECKING:
     from ...core.segmentation import Segment
@@ -59,9 +60,9 @@ class Document:
             self.json["extensionsUsed"] = [QUANTISATION]
             self.json["extensionsRequired"] = [QUANTISATION]
 
-    def add_group(self, name: str) -> dict[str, Any]:
+    def add_group(self, name: str, title: str) -> dict[str, Any]:
         """A node below the root, under which structures go."""
-        node: dict[str, Any] = {"name": name, "children": []}
+        node: dict[str, Any] = {"name": name, "children": [], "extras": {"title": title}}
         self.json["nodes"][0]["children"].append(len(self.json["nodes"]))
         self.json["nodes"].append(node)
         return node
@@ -158,8 +159,9 @@ def build(
     if not surfaces:
         raise PipelineError("export.empty", f"{title}: there is no structure to write")
     document = Document(title, {"units": "mm", "frame": "LPS", **(case_extras or {})}, quantised)
+    taken = {surface.segment.name.casefold() for surface in surfaces}
     for group in groups(surfaces):
-        parent = document.add_group(group)
+        parent = document.add_group(group_name(group, taken), readable_title(group or "other"))
         for surface in surfaces:
             if surface.segment.group == group:
                 document.add_surface(surface, parent, (extras or {}).get(surface.segment.name, {}))
@@ -171,6 +173,19 @@ def groups(surfaces: Sequence[Surface]) -> list[str]:
     there = {s.segment.group for s in surfaces}
     known = [g for g in GROUP_ORDER if g in there]
     return known + sorted(there.difference(known))
+
+
+def group_name(group: str, taken: set[str]) -> str:
+    """The name of a group's node, ``bones_group``; no object of the file has it yet, in capitals neither.
+
+    Many programs find objects by name only, and a group is often called like a structure.
+    It is added to ``taken``, which holds names in small letters.
+    """
+    name = f"{group or 'other'}_group"
+    while name.casefold() in taken:
+        name += "_"
+    taken.add(name.casefold())
+    return name
 
 
 def segment_extras(segment: Segment) -> dict[str, Any]:
