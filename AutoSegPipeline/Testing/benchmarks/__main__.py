@@ -1,0 +1,47 @@
+"""All benchmarks, one after the other, and a table of what met its target.
+
+    python AutoSegPipeline/Testing/benchmarks [--quick]
+
+Each runs in a process of its own and prints its figures with the baseline of the same run. ``--quick``
+takes a tenth of the work: enough to see that they run, not to quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FULL: dict[str, list[str]] = {"surfaces": [], "intake": [], "overhead": []}
+QUICK: dict[str, list[str]] = {
+    "surfaces": [],
+    "intake": ["--files", "1000", "--settle", "1"],
+    "overhead": ["--cases", "3", "--idle", "10"],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--only", choices=sorted(FULL), action="append", help="one of them; may be repeated")
+    arguments = parser.parse_args()
+    rows = []
+    for name, options in (QUICK if arguments.quick else FULL).items():
+        if arguments.only and name not in arguments.only:
+            continue
+        print(f"--- {name}", flush=True)
+        begun = time.monotonic()
+        done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options])
+        rows.append((name, done.returncode, time.monotonic() - begun))
+    print("\nbenchmark   targets   took")
+    for name, code, seconds in rows:
+        word = {0: "met", 1: "missed"}.get(code, f"exit {code}")
+        print(f"{name:10}  {word:8}  {seconds:.0f} s")
+    return max((code for _, code, _ in rows), default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
