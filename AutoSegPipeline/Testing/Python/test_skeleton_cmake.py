@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,19 @@ def test_a_file_that_is_not_listed_is_noticed_and_then_listed(tmp_path: Path) ->
     fresh = written(text, tmp_path)
     assert listed(fresh, "MODULE_PYTHON_SCRIPTS") == ["AutoSegPipeline.py", "AutoSegPipelineLib/core/new.py"]
     assert listed(fresh, "MODULE_PYTHON_RESOURCES") == ["AutoSegPipelineLib/core/table.csv"]
+
+
+def test_the_pictures_that_the_extension_shows_are_in_the_tree() -> None:
+    text = (support.ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    facts = dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"]*)"', text, re.M))
+    assert set(facts) >= {"HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"}
+    assert all(facts.values()) and "not a medical device" in facts["DESCRIPTION"]
+    site = facts["HOMEPAGE"].replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
+    for url in [facts["ICONURL"], *facts["SCREENSHOTURLS"].split()]:
+        assert url.startswith(site), url
+        # Names are compared as the site does it, in capitals too.
+        path = support.ROOT / url[len(site) :]
+        assert path.is_file() and path.name in [one.name for one in path.parent.iterdir()], url
 
 
 def test_a_cmake_file_without_the_list_is_an_error() -> None:
