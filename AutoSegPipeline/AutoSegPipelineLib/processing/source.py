@@ -78,7 +78,7 @@ def _existing(case: Case, watch: Stopwatch) -> Found:
 
 
 def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
-    from .engines import choose
+    from .engines import choose, version_of
     from .sides import check_sides
     from .volume import read_volume
 
@@ -102,7 +102,7 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
     facts = {
         "sides": sides.verdict,
         "engine": engine.name,
-        "engine_version": _version(engine),
+        "engine_version": version_of(engine),
         "modality": modality,
     }
     facts["warnings"] = list(segmentation.warnings)
@@ -110,13 +110,6 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
         with watch.time("keep"):
             _keep(case, segmentation, facts, report)
     return Found(segmentation, volume, engine.name, modality, facts=facts)
-
-
-def _version(engine: Any) -> str:
-    """The version that an engine states; the built-in ones have this library's."""
-    from .. import __version__
-
-    return str(getattr(engine, "version", "") or __version__)
 
 
 def _reuse(

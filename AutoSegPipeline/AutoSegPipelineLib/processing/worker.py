@@ -136,7 +136,7 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
 
 def describe_engines() -> dict[str, Any]:
     """What every engine is, can do and lacks on this machine."""
-    from .engines import engines
+    from .engines import engines, version_of
 
     described = []
     for name, engine in engines().items():
@@ -145,6 +145,7 @@ def describe_engines() -> dict[str, Any]:
             {
                 "name": name,
                 "title": engine.title,
+                "version": version_of(engine),
                 "ok": check.ok,
                 "missing": list(check.missing),
                 "note": check.note,

@@ -13,10 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib import __version__
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.protocol import decode, encode, unpack
+from AutoSegPipelineLib.processing.engines.tissue import TissueEngine
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
-from AutoSegPipelineLib.processing.worker import as_pipeline_error
+from AutoSegPipelineLib.processing.worker import as_pipeline_error, describe_engines
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support_processing import case_message, grid, two_layers
 
@@ -110,6 +112,12 @@ def test_it_describes_its_engines(warm):
     engines = unpack("result", warm.until("done", "failed")[-1])["engines"]
     tissue = next(engine for engine in engines if engine["name"] == "tissue")
     assert tissue["ok"] is True and tissue["tasks"][0]["modality"] == "CT"
+    assert tissue["version"] == __version__  # another one makes the cached label maps void
+
+
+def test_an_engines_own_version_is_the_one_that_is_told(monkeypatch):
+    monkeypatch.setattr(TissueEngine, "version", "7.1", raising=False)
+    assert [one["version"] for one in describe_engines()["engines"] if one["name"] == "tissue"] == ["7.1"]
 
 
 def test_a_command_it_does_not_know_fails_and_harms_nobody(warm):

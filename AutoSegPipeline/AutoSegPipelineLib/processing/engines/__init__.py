@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...core.errors import EngineFailed
 from ...core.specs import did_you_mean
-from .base import Check, Engine, Task, modalities
+from .base import Check, Engine, Task, modalities, version_of
 from .tissue import TissueEngine
 
-__all__ = ["Check", "Engine", "Task", "choose", "engines"]
+__all__ = ["Check", "Engine", "Task", "choose", "engines", "version_of"]
 
 
 def engines() -> dict[str, Engine]:

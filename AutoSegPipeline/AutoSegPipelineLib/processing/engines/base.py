@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from ... import __version__
 from ...core.report import Report
 from ...core.segmentation import Segmentation
 from ...core.specs import QUALITIES
@@ -44,7 +45,10 @@ class Check:
 
 
 class Engine(Protocol):
-    """A segmentation engine. ``rank``: of those that work, `auto` takes the highest."""
+    """A segmentation engine. ``rank``: of those that work, `auto` takes the highest.
+
+    ``version``, where an engine has it, changes with what its results look like.
+    """
 
     name: str
     title: str
@@ -64,6 +68,11 @@ class Engine(Protocol):
         :class:`~AutoSegPipelineLib.core.errors.EngineFailed` for a scan that
         it cannot do and :class:`~AutoSegPipelineLib.core.errors.Cancelled`.
         """
+
+
+def version_of(engine: Engine) -> str:
+    """The version that an engine states; the built-in ones have this library's."""
+    return str(getattr(engine, "version", "") or __version__)
 
 
 def modalities(engine: Engine) -> set[str]:
