@@ -93,8 +93,6 @@ CODES: dict[str, str] = {
     "environment.network_state": "Put the state on a local disk with --state DIR.",
     "environment.locked": "Stop the other pipeline first, or use another --home.",
     "environment.nested_folders": "Choose folders that do not lie inside one another.",
-    "environment.missing_package": "Run `python3 autoseg.py` again, or install the package.",
-    "environment.gpu_gone": "Bring the GPU back or choose device=cpu.",
     # The caller is at fault.
     "request.unknown_job": "`autoseg list` shows the jobs.",
     "request.ambiguous_job": "Give more letters of the job's id.",

@@ -96,13 +96,13 @@ def test_trouble_is_told_even_when_only_errors_are_wanted(scene: Scene) -> None:
     scene.add("a.nii")
     scene.narrator.hear(PipelinePaused("environment.disk_full", "the disk is full"))
     scene.narrator.hear(PipelinePaused("request", "somebody asked for it"))
-    scene.narrator.hear(AlarmRaised("environment.gpu_gone", "no GPU"))
+    scene.narrator.hear(AlarmRaised("retention.clock", "the clock leapt"))
     stream = io.StringIO()
     Silence(scene.narrator, Console(file=stream, width=200)).refresh()
     lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()]
     assert lines == [
         "paused: the disk is full (environment.disk_full)",
-        "attention: no GPU (environment.gpu_gone)",
+        "attention: the clock leapt (retention.clock)",
     ]
 
 
