@@ -127,3 +127,29 @@ class Bench:
     def results(self) -> list[str]:
         """Names in the results folder."""
         return sorted(path.name for path in self.home.results.iterdir())
+
+
+def leftovers(bench: Bench) -> list[str]:
+    """What no ended case may leave in the working folders."""
+    folders = (bench.home.incoming, bench.home.results)
+    found = [path.name for folder in folders for path in folder.iterdir()]
+    found = [name for name in found if name.startswith(".publish-") or len(name) == 32]
+    return found + [path.name for path in bench.home.work.iterdir() if len(path.name) == 32]
+
+
+def without_wait(back: Callable[..., None]) -> Callable[..., None]:
+    """``Scheduler._back`` whose back-off does not fill a test's time."""
+    return lambda job, message, wait=0.0: back(job, message)
+
+
+class Later:
+    """The clock, some seconds on."""
+
+    def __init__(self, clock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def now(self) -> float:
+        return self._clock.now() + self._seconds
