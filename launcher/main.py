@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from . import checks
@@ -27,7 +28,7 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
 
 Nothing is installed yet for this Python. The first command downloads about
 0.3 GB of packages (1.4 GB on disk) into %s
-(--venv DIR chooses another folder), later ones start at once.
+(--venv DIR or AUTOSEG_VENV=DIR chooses another folder), later ones start at once.
 """
 
 
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     die_together()
     try:
         chosen, rest = split_arguments(arguments)
-        folder = environments_folder(chosen)
+        folder = environments_folder(chosen or os.environ.get("AUTOSEG_VENV"))
         environment = Environment(folder, BASE, say)
         if rest[:1] == ["test"]:
             return checks.run_all(environment, folder, rest[1:])

@@ -56,7 +56,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def offline(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip sees the folder of wheels and nothing else."""
+    """pip sees the folder of wheels and nothing else; environments go where each test says."""
+    monkeypatch.delenv("AUTOSEG_VENV", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -80,10 +81,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def launch(root: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def launch(
+    root: Path, *arguments: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``autoseg.py`` of a checkout to its end."""
     command = [sys.executable, str(root / "autoseg.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+    environment = {**os.environ, **variables}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False
+    )
 
 
 def tiny_environment(folder: Path, said: list[str], version: str = "1.0") -> Environment:
@@ -201,6 +207,18 @@ def test_help_before_the_installation_installs_nothing(checkout: Path, tmp_path:
     answer = launch(checkout, "--venv", str(tmp_path / "v"), "--help")
     assert answer.returncode == 0 and "serve" in answer.stdout
     assert list((tmp_path / "v").glob("base-*")) == []
+
+
+def test_the_folder_can_stand_in_the_environment_and_the_flag_wins(checkout: Path, tmp_path: Path) -> None:
+    from AutoSegPipelineLib.headless.flags import OTHER_ENVIRONMENT
+
+    assert "AUTOSEG_VENV" in OTHER_ENVIRONMENT
+    spoken = {"AUTOSEG_VENV": str(tmp_path / "spoken")}
+    answer = launch(checkout, "--help", **spoken)
+    assert answer.returncode == 0 and str(tmp_path / "spoken") in answer.stdout
+    assert (tmp_path / "spoken").is_dir()
+    answer = launch(checkout, "--venv", str(tmp_path / "flag"), "--help", **spoken)
+    assert str(tmp_path / "flag") in answer.stdout and str(tmp_path / "spoken") not in answer.stdout
 
 
 def test_the_first_call_installs_and_becomes_the_program(checkout: Path, tmp_path: Path) -> None:
