@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from .decimate import decimate, simplifier_is_there
 from .labels import Block, compact
 from .mesh import triangulate, wall_counts, without_degenerate
 from .net import Net, numpy_net, surface_net
+from .reduce_alone import WORTH_IT, reduce_alone
 from .restore import restore_volumes
 from .smooth import smooth
 from .split import split, unpinch
@@ -28,6 +30,20 @@ ENOUGH = 400  # triangles that simplifying should leave a structure, when it has
 BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would fall apart with less
 
 
+@dataclass(frozen=True)
+class _Shaping:
+    """How surfaces are shaped: arguments of :func:`make_surfaces` and what it found out.
+
+    ``shared``: whether all structures can be simplified as one mesh. ``tries`` gets one entry for
+    each structure that was reduced alone: whether that could be done.
+    """
+
+    detail: float
+    smoothing: bool
+    shared: bool
+    tries: list[bool]
+
+
 def make_surfaces(
     segmentation: Segmentation,
     detail: float = 0.1,
@@ -36,26 +52,27 @@ def make_surfaces(
 ) -> list[Surface]:
     """One closed surface for each segment that has voxels, in the order of ``segmentation.segments``.
 
-    Structures of one layer that touch share their walls exactly. ``detail`` is
-    the part of the triangles that is kept; small structures and small scans keep more. A
-    segment without voxels gives no surface but a warning ``surface.empty`` in
-    ``segmentation.warnings``. Raises :class:`Cancelled` through ``report``, and
-    PipelineError ``export.failed`` when a surface cannot be closed.
+    Structures of one layer that touch share their walls exactly, unless VTK had to reduce
+    them one by one (see :mod:`.reduce_alone`). ``detail`` is the part of the triangles that
+    is kept; small structures and small scans keep more. ``segmentation.warnings`` gets
+    ``surface.empty`` for a segment without voxels, which gives no surface, and
+    ``surface.not_reduced`` when not one structure could be reduced as far as asked. Raises
+    :class:`Cancelled` through ``report``, and PipelineError ``export.failed`` when a surface
+    cannot be closed.
     """
     report = report or SilentReport()
-    reduce = detail < 1.0 and simplifier_is_there()
-    if detail < 1.0 and not reduce:
-        _warn(
-            segmentation, "surface.not_reduced", "fast-simplification is missing; surfaces keep all triangles"
-        )
+    shared = detail < 1.0 and simplifier_is_there()
+    tries: list[bool] = []
     made: dict[str, Surface] = {}
     for number, layer in enumerate(segmentation.layers):
         segments = [s for s in segmentation.segments if s.layer == number]
         report.check()
         block = compact(layer, [s.value for s in segments])
         if block is not None:
-            shape = detail if reduce else 1.0
-            made.update(_layer_surfaces(block, segmentation.grid, segments, shape, smoothing, report))
+            shaping = _Shaping(detail, smoothing, shared, tries)
+            made.update(_layer_surfaces(block, segmentation.grid, segments, shaping, report))
+    if tries and not any(tries):
+        _warn(segmentation, "surface.not_reduced", "no surface could be reduced without damage")
     for segment in segmentation.segments:
         if segment.name not in made:
             _warn(segmentation, "surface.empty", f"{segment.title} has no voxels and so no surface")
@@ -67,13 +84,13 @@ def _warn(segmentation: Segmentation, code: str, message: str) -> None:
 
 
 def _layer_surfaces(
-    block: Block, grid: Grid, segments: list[Segment], detail: float, smoothing: bool, report: Report
+    block: Block, grid: Grid, segments: list[Segment], shaping: _Shaping, report: Report
 ) -> dict[str, Surface]:
     net = surface_net(block.labels, len(segments))
     report.check()
     walls = wall_counts(net.sides, len(segments))
     faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))  # triangles of each label
-    detail = max(detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
+    detail = max(shaping.detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
     part = _kept_parts(faces, detail)
     target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
     if detail < COARSEN_BELOW:
@@ -81,22 +98,32 @@ def _layer_surfaces(
     else:
         coarse = net
     points = coarse.points
-    if smoothing:
+    if shaping.smoothing:
         thickness = block.counts / np.maximum(faces / 2.0, 1.0)
         points = smooth(coarse, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
     report.check()
     mesh = triangulate(coarse, _to_mm(points, grid), grid.determinant < 0)
     volumes = block.counts * (grid.voxel_ml * 1000.0)
-    if detail < 1.0:
+    whole = mesh
+    if detail < 1.0 and shaping.shared:
         frozen = (part >= 1.0)[mesh.sides].any(axis=1)
         mesh = decimate(mesh, frozen, int(target - frozen.sum()), min(grid.spacing))
         report.check()
-    mesh = restore_volumes(mesh, volumes, 0.25 * min(grid.spacing))
+    reach = 0.25 * min(grid.spacing)
+    alone = detail < 1.0 and mesh is whole
+    mesh = restore_volumes(mesh, volumes, reach)
     origin = _origin(block, grid)
     found: dict[str, Surface] = {}
     for label, own, triangles in split(mesh, len(segments)):
-        if is_closed(triangles):
-            found[segments[label - 1].name] = _surface(segments[label - 1], own + origin, triangles)
+        if not is_closed(triangles):
+            continue
+        wanted = int(part[label] * faces[label])
+        if alone and wanted < WORTH_IT * len(triangles):
+            report.check()
+            fewer = reduce_alone(own, triangles, wanted, float(volumes[label]), reach)
+            shaping.tries.append(fewer is not None)
+            own, triangles = fewer or (own, triangles)
+        found[segments[label - 1].name] = _surface(segments[label - 1], own + origin, triangles)
     lost = [n for n, s in enumerate(segments, 1) if block.counts[n] and s.name not in found]
     if lost:  # simplified away, or never closed by VTK: our own net is closed by construction
         plain = numpy_net(block.labels)

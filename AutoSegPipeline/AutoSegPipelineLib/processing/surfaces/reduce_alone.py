@@ -1,0 +1,90 @@
+"""Fewer triangles with VTK, one structure at a time: for where the shared mesh cannot be simplified.
+
+The package ``fast_simplification`` is not in Slicer and lacks what
+:mod:`.decimate` needs in some releases. Here each structure is reduced without
+knowing of its neighbours, so a wall that two structures share is no longer the
+same on both sides: the sides may lie a part of a voxel apart or overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .mesh import Mesh, without_degenerate
+from .restore import restore_volumes
+from .split import unpinch
+from .surface import is_closed, signed_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FAITHFUL = 0.02  # of its voxels' volume, by which a reduced structure may be off
+WORTH_IT = 0.95  # of the triangles: when more are left, the untouched surface is better
+
+
+def reduce_alone(
+    points: np.ndarray, triangles: np.ndarray, target: int, volume: float, reach: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """A closed surface with about ``target`` of ``triangles`` that encloses ``volume`` mm³.
+
+    ``points`` float64 (n, 3) in mm; no wall moves further than ``reach`` mm at
+    once for the volume's sake. ``None`` when no filter of VTK gives a surface
+    that is closed, smaller and within 2 % of ``volume``: then this one stays.
+    """
+    for method in _filters(1.0 - target / len(triangles)):
+        made = _run(method, points, triangles)
+        if made is None or len(made[1]) > WORTH_IT * len(triangles):
+            continue
+        sides = np.tile(np.array([1, 0], np.int32), (len(made[1]), 1))
+        mesh = restore_volumes(Mesh(*made, sides), np.array([0.0, volume]), reach)
+        if is_closed(mesh.triangles):
+            found = signed_volume(mesh.points, mesh.triangles)
+            if abs(found - volume) <= FAITHFUL * volume:
+                return mesh.points, mesh.triangles
+    return None
+
+
+def _filters(reduction: float) -> Iterator[Any]:
+    """The filters that this VTK has, the one with the better shapes first."""
+    from vtkmodules import vtkFiltersCore
+
+    if hasattr(vtkFiltersCore, "vtkQuadricDecimation"):
+        quadric = vtkFiltersCore.vtkQuadricDecimation()
+        quadric.SetTargetReduction(reduction)
+        yield quadric
+    if hasattr(vtkFiltersCore, "vtkDecimatePro"):
+        careful = vtkFiltersCore.vtkDecimatePro()  # removes less, but never changes the topology
+        careful.SetTargetReduction(reduction)
+        careful.PreserveTopologyOn()
+        yield careful
+
+
+def _run(method: Any, points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """What ``method`` makes of a surface, pinches taken apart: points float64, triangles int32."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+    places, faces, surface = vtkPoints(), vtkCellArray(), vtkPolyData()
+    places.SetData(numpy_to_vtk(np.ascontiguousarray(points, np.float64), deep=1))
+    ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
+    corners = np.ascontiguousarray(triangles, np.int64).reshape(-1)
+    faces.SetData(numpy_to_vtkIdTypeArray(ends, deep=1), numpy_to_vtkIdTypeArray(corners, deep=1))
+    surface.SetPoints(places)
+    surface.SetPolys(faces)
+    method.SetInputData(surface)
+    method.Update()
+    made = method.GetOutput()
+    left = made.GetNumberOfPolys()
+    if not left or made.GetPolys().GetNumberOfConnectivityIds() != 3 * left:
+        return None
+    found = np.array(vtk_to_numpy(made.GetPoints().GetData()), np.float64)
+    kept = np.array(vtk_to_numpy(made.GetPolys().GetConnectivityArray()), np.int32).reshape(-1, 3)
+    whole = without_degenerate(Mesh(found, kept, np.zeros((left, 2), np.int32)))
+    if not len(whole.triangles) or not np.isfinite(whole.points).all():
+        return None
+    if is_closed(whole.triangles):
+        return whole.points, whole.triangles
+    return unpinch(whole.points, whole.triangles)
