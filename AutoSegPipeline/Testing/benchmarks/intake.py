@@ -19,16 +19,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(HERE.parent.parent)]
 
-from AutoSegPipelineLib.core.events import JobChanged
-from AutoSegPipelineLib.core.files import fsync_folder
-from AutoSegPipelineLib.core.home import Home
-from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.runtime.wiring import make_pipeline
-from meters import HELD_MS, Cpu, Fsyncs, LoopGaps, Memory, said_load
-from support_pipeline import write_scan
-from support_qt import run_for, run_until
+from AutoSegPipelineLib.core.events import JobChanged  # noqa: E402
+from AutoSegPipelineLib.core.files import fsync_folder  # noqa: E402
+from AutoSegPipelineLib.core.home import Home  # noqa: E402
+from AutoSegPipelineLib.core.settings import Settings  # noqa: E402
+from AutoSegPipelineLib.runtime.wiring import make_pipeline  # noqa: E402
+from meters import HELD_MS, Cpu, Fsyncs, LoopGaps, Memory, said_load  # noqa: E402
+from support_pipeline import write_scan  # noqa: E402
+from support_qt import run_for, run_until  # noqa: E402
 
 TARGET_SECONDS_PER_10000 = 60.0
 

@@ -25,9 +25,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(HERE.parent.parent)]
 
-from meters import Cpu, said_load, sleep_in_loop
+from meters import Cpu, said_load, sleep_in_loop  # noqa: E402
 
 TARGET_MS, TARGET_IDLE = 150.0, 1.0
 
