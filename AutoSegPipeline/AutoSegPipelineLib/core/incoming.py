@@ -25,7 +25,11 @@ from .home import Home
 ENDINGS = (
     ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".raw.gz", ".raw", ".zraw",
     ".img.gz", ".img", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", ".csv", ".ctbl", ".txt",
+    ".label",
 )  # fmt: skip
+# A table of names may lie beside a label map under one of these.
+TABLE_ENDINGS = (".csv", ".ctbl", ".txt", ".label")
+_LABEL_MAP = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd)(\.gz)?$", re.IGNORECASE)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
 
@@ -143,6 +147,7 @@ def staged_files(path: Path) -> Iterator[tuple[Path, str]]:
 def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Intent:
     """The intent for ``path`` (a file or a folder) of a caller who keeps it.
 
+    With ``expect="segmentation"`` and no ``labels`` the table of names beside a label map comes along.
     Raises ``input.missing`` and ``input.link``.
     """
     path = Path(os.path.abspath(path))
@@ -151,6 +156,8 @@ def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Inte
     if not path.exists():
         raise PipelineError("input.missing", f"{path} does not exist")
     container = path.is_dir() or ending_of(path.name) == ".zip"
+    if about.get("expect") == "segmentation" and not about.get("labels") and not path.is_dir():
+        companions += tables_beside(path)
     sources = list(staged_files(path)) + [(c, c.name) for c in companions]
     headers = any(ending_of(name) in (".nhdr", ".mhd", ".nrrd", ".mha") for _, name in sources)
     files = []
@@ -201,6 +208,18 @@ def data_files(path: Path) -> tuple[Path, ...]:
     beside = path.parent / name
     plain = not re.search(r"[/\\:]", name) and name not in (".", "..")
     return (beside,) if plain and beside.is_file() and not is_link(beside) else ()
+
+
+def table_names(name: str) -> list[str]:
+    """Names under which a table may lie beside the label map ``name``: ``map.csv`` for ``map.nii.gz``."""
+    stem = _LABEL_MAP.sub("", name)
+    return [stem + ending for ending in TABLE_ENDINGS] if stem != name else []
+
+
+def tables_beside(path: Path) -> tuple[Path, ...]:
+    """The table of names beside a label map, if there is one."""
+    found = (path.with_name(name) for name in table_names(path.name))
+    return tuple(table for table in found if table.is_file() and not is_link(table))[:1]
 
 
 def _copy(item: IntentFile, target: Path) -> None:

@@ -111,10 +111,12 @@ def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: 
     claimed: set[str] = set()
     rest: list[Found] = []
     dicom: list[Found] = []
+    by_label = {item.label: item for item in found} if state.expect == SEGMENTATION else {}
     for item in found:
         state.check()
         if item.format in (sniff.NIFTI, sniff.NRRD, sniff.METAIMAGE):
-            claimed.update(_volume(state, item))
+            tables = [by_label[name] for name in incoming.table_names(item.label) if name in by_label]
+            claimed.update(_volume(state, item, tables[0] if tables else None))
         elif item.format == sniff.DICOM:
             dicom.append(item)
         elif item.format == sniff.ZIP:
@@ -187,19 +189,24 @@ def _archive(state: Inspection, item: Found, nested: bool) -> None:
         state.refuse(empty, [item.relative], file_stem(item.label), item.label)
 
 
-def _volume(state: Inspection, item: Found) -> list[str]:
-    """One volume file becomes a case or a refusal; the paths that it owns."""
-    files = [item.path]
+def _volume(state: Inspection, item: Found, table: Found | None) -> list[str]:
+    """One volume file becomes a case or a refusal; the paths that it owns. ``table`` names its labels."""
+    files, tables = [item.path], [] if table is None else [table]
     try:
         volume = read_volume_file(item.path, item.format, name=os.path.basename(item.label))
         files = volume.files
-        state.cases.append(volume_case(state, volume, item))
+        row = volume_case(state, volume, item)
+        for one in tables:
+            state.staging.table(row["path"], one.path, state.check)
+        row["files"] += [one.relative for one in tables]
+        state.cases.append(row)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
         relatives = [item.relative] + [_beside(item.relative, path) for path in files[1:]]
+        relatives += [one.relative for one in tables]
         state.refuse(error, relatives, file_stem(item.label), item.label)
-    return files
+    return files + [one.path for one in tables]
 
 
 def _beside(relative: str, path: str) -> str:

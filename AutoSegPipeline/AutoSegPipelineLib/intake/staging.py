@@ -54,6 +54,12 @@ class Staging:
         return path
 
 
+    def table(self, volume: str, table: str, check: Check = no_check) -> None:
+        """Bring a table of names beside the label map at ``volume``, where its reader looks for it."""
+        ending = os.path.splitext(table)[1].lower()
+        link_or_copy(table, os.path.join(os.path.dirname(volume), "scan" + ending), check)
+
+
 def _header_text(volume: VolumeFile, data: str) -> str:
     name = volume.name
     with open_input(volume.path) as stream:

@@ -8,7 +8,6 @@ and our own label maps carry), a table beside the file (``NAME.csv``, ``.ctbl``,
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import PipelineError
+from ..core.incoming import tables_beside
 from ..core.segmentation import Affine, Segment, Segmentation
 from .anatomy import guess_group, likely_colour, machine_name, readable_title
 from .nifti_labels import read_label_table
@@ -25,8 +25,6 @@ from .tables import Entry, read_table
 if TYPE_CHECKING:
     from .volume import Volume
 
-_ENDINGS = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd)(\.gz)?$", re.IGNORECASE)
-_BESIDE = (".csv", ".ctbl", ".txt", ".label")
 
 
 def read_segmentation(path: Path, labels: Path | None = None, affine: Affine | None = None) -> Segmentation:
@@ -74,11 +72,8 @@ def _entries(path: Path, labels: Path | None) -> list[Entry]:
             ) from error
         if inside:
             return _without_cycled_colours(inside)
-    stem = _ENDINGS.sub("", path.name)
-    for ending in _BESIDE:
-        beside = path.with_name(stem + ending)
-        if beside.is_file():
-            return read_table(beside)
+    for beside in tables_beside(path):
+        return read_table(beside)
     raise PipelineError("export.no_names", f"{path.name} holds labels without names")
 
 

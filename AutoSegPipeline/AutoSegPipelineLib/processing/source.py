@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PipelineError
+from ..core.incoming import table_names
 from ..core.report import Report
 from ..core.segmentation import Grid, Segment, Segmentation
 from ..core.specs import did_you_mean
@@ -73,8 +74,21 @@ def _existing(case: Case, watch: Stopwatch) -> Found:
     from .read_segmentation import read_segmentation
 
     with watch.time("read"):
-        segmentation = read_segmentation(case.path, case.labels, case.affine)
+        try:
+            segmentation = read_segmentation(case.path, case.labels, case.affine)
+        except PipelineError as error:
+            raise _in_the_users_words(error, case) from error
     return Found(segmentation, None, "", case.modality)
+
+
+def _in_the_users_words(error: PipelineError, case: Case) -> PipelineError:
+    """The error about the user's files: those that were read are copies under names of ours."""
+    message = error.message.replace(case.path.name, case.label)
+    tables = zip(table_names(case.path.name), table_names(case.label))
+    if case.labels is None:
+        for ours, theirs in tables:
+            message = message.replace(ours, theirs)
+    return PipelineError(error.code, message, error.hint, **error.data)
 
 
 def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:

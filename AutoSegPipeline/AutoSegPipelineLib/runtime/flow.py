@@ -326,6 +326,7 @@ class Flow:
         if not job.ended:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; cancel it first")
         self.retention.purge(job)
+        self.store.scrub()
 
     def pause(self) -> None:
         """Begin no new case; what runs goes on to its end."""

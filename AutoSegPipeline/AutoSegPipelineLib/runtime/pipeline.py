@@ -211,9 +211,14 @@ class Pipeline:
             self._timers[1].stop()
             return
         until = self._clock.monotonic() + _SLICE_SECONDS
-        self.flow.work(until)
-        while self._chores and self._clock.monotonic() < until:
-            self._chore()
+        try:
+            self.flow.work(until)
+            while self._chores and self._clock.monotonic() < until:
+                self._chore()
+        except BaseException:
+            # A fault that comes back must not come back at once for ever; the next tick wakes it.
+            self._timers[1].stop()
+            raise
 
     def _chore(self) -> None:
         try:

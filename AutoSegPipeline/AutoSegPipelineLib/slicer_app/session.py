@@ -18,13 +18,14 @@ from ..core.states import RECEIVING
 from ..runtime.api import AutoSeg, Progress
 
 _shared: Session | None = None
+_chosen: Path | None = None
 
 
 def shared() -> Session:
     """The session of this Slicer, made at the first call; it ends when Slicer quits."""
     global _shared
     if _shared is None:
-        _shared = Session()
+        _shared = Session(_chosen)
         # Without a main window too, and whether or not the module's panel was ever built.
         slicer.app.aboutToQuit.connect(stop)
     return _shared
@@ -36,6 +37,17 @@ def stop() -> None:
     ended, _shared = _shared, None
     if ended is not None:
         ended.stop()
+
+
+def use_home(home: Path | None) -> None:
+    """Where the session's home is to be, ``None`` for :func:`default_home`; before its first call.
+
+    Raises ``request.invalid`` while a session has another home: stop it first.
+    """
+    global _chosen
+    if _shared is not None:
+        raise PipelineError("request.invalid", "the pipeline of this Slicer is running; stop it first")
+    _chosen = home
 
 
 def default_home() -> Path:

@@ -88,6 +88,9 @@ def test_a_purge_leaves_no_trace_but_the_stem(tmp_path: Path) -> None:
         bench.pipeline.purge(job.id)
         left = [path for path in bench.home.root.rglob("*") if "Doe" in path.name or job.id in str(path)]
         assert left == []
+        bench.until(lambda: bench.pipeline.flow.intake.load == 0)
+        files = [path for path in bench.home.root.rglob("*") if path.is_file()]
+        assert [path.name for path in files if b"Doe.nii" in path.read_bytes()] == [], "also not in the store"
         assert bench.pipeline.store.jobs.find(job.id) is None
         assert bench.pipeline.store.stems.taken("doe") == job.id
 

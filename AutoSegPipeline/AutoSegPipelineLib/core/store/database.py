@@ -29,6 +29,8 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            # What is purged is overwritten, not only unlinked: file names may tell of patients.
+            self._connection.execute("PRAGMA secure_delete = ON")
             # The pipeline has its journal written back by a child long before that.
             self._connection.execute("PRAGMA wal_autocheckpoint = 8000")
             self._connection.execute(f"PRAGMA journal_size_limit = {4 << 20}")
@@ -140,6 +142,10 @@ class Database:
     def row(self, sql: str, values: Any = ()) -> sqlite3.Row | None:
         found = self._connection.execute(sql, values).fetchone()
         return found if found is None or isinstance(found, sqlite3.Row) else None
+
+    def scrub(self) -> None:
+        """Take what was deleted out of the journal, too, as far as no reader needs it."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def data_version(self) -> int:
         """Changes when another connection has committed."""

@@ -38,5 +38,9 @@ class Store:
         """Changes when another process wrote."""
         return self._database.data_version()
 
+    def scrub(self) -> None:
+        """After a purge: nothing of it stays in the journal."""
+        self._database.scrub()
+
     def close(self) -> None:
         self._database.close()
