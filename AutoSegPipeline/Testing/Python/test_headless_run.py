@@ -26,6 +26,16 @@ def left_in(private: dict[str, str]) -> list[str]:
     return os.listdir(private["TMPDIR"])
 
 
+def write_label_map(path: Path) -> None:
+    """A body with the label 1, and no name for it."""
+    from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+    from AutoSegPipelineLib.processing.volume import Volume
+
+    made = torso((61, 51, 30), (6.0, 6.0, 6.0))
+    array = (made.volume.array > -200).astype("u1")
+    write_nifti(Volume(array, made.volume.grid, "", None), path)
+
+
 def test_one_document_tells_of_every_input_refused_and_missing_ones_too(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
@@ -52,13 +62,8 @@ def test_one_document_tells_of_every_input_refused_and_missing_ones_too(
 def test_label_maps_of_several_files_become_results_in_one_go(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
-    from AutoSegPipelineLib.processing.phantom import torso, write_nifti
-    from AutoSegPipelineLib.processing.volume import Volume
-
-    made = torso((61, 51, 30), (6.0, 6.0, 6.0))
-    array = (made.volume.array > -200).astype("u1")
     for name in ("one", "two"):
-        write_nifti(Volume(array, made.volume.grid, "", None), tmp_path / f"{name}.nii.gz")
+        write_label_map(tmp_path / f"{name}.nii.gz")
     table = tmp_path / "names.csv"
     table.write_text("value,name,color\n1,Whole body,#cc9966\n")
     out = tmp_path / "out"
@@ -71,6 +76,22 @@ def test_label_maps_of_several_files_become_results_in_one_go(
     for name in ("one", "two"):
         assert "Whole body" in (out / f"{name}.gltf").read_text(encoding="utf-8")
     assert left_in(private) == []
+
+
+def test_a_table_beside_a_label_map_gives_its_names_and_is_named_where_it_is_wrong(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("one", "two", "three"):
+        write_label_map(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "one.csv").write_text("value,name\n1,Whole body\n")
+    (tmp_path / "two.csv").write_text("value,name\n1,Whole body\n1,Again\n")
+    maps, out = [tmp_path / f"{name}.nii.gz" for name in ("one", "two", "three")], tmp_path / "out"
+    done = autoseg("export", *maps, "-o", out, "--formats", "gltf", "--json", env=private)
+    one, two, three = json.loads(done.stdout)["jobs"]
+    assert one["error"] is None and "Whole body" in (out / "one.gltf").read_text(encoding="utf-8")
+    assert two["error"]["code"] == "export.bad_table" and two["error"]["message"].startswith("two.csv, line 3:")
+    assert three["error"]["code"] == "export.no_names"
+    assert three["error"]["message"].startswith("three.nii.gz holds labels without names")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there")

@@ -6,11 +6,14 @@ import gzip
 import math
 import random
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.incoming import plan, stage, tables_beside
 from AutoSegPipelineLib.intake.checks import check_header
 from AutoSegPipelineLib.intake.content import scan_content
 from AutoSegPipelineLib.intake.examine import examine_one
@@ -19,7 +22,7 @@ from AutoSegPipelineLib.intake.sniff import sniff
 from AutoSegPipelineLib.intake.volume_file import completeness, read_volume_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_intake import RAS, ct_array, look, meta_bytes, nifti_bytes, nrrd_bytes, only_case
+from support_intake import RAS, SHAPE, ct_array, look, meta_bytes, nifti_bytes, nrrd_bytes, only_case
 
 TURNS = [
     np.eye(3),
@@ -135,6 +138,46 @@ GOOD = {
     "mhd": meta_bytes(ElementDataFile="a.raw"),
     "nhdr": nrrd_bytes(data_file="a.raw"),
 }
+
+
+@pytest.mark.parametrize("ending", [".csv", ".ctbl", ".txt", ".label"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_beside_a_label_map_goes_where_its_reader_looks(ending, packed, tmp_path):
+    labels = np.zeros(SHAPE, "u1")
+    labels[3:8, 3:8, 3:8] = 1
+    files = {"a/map.nii": nifti_bytes(labels), f"a/map{ending}": b"1,Liver", "b/map.nii": nifti_bytes(labels)}
+    folder = tmp_path / "input"
+    folder.mkdir()
+    if packed:
+        with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    else:
+        for name, data in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+    answer = look(folder, expect="segmentation")
+    assert answer["refusals"] == []
+    first, second = (Path(case["path"]) for case in answer["cases"])
+    assert [table.read_bytes() for table in tables_beside(first)] == [b"1,Liver"]
+    assert tables_beside(second) == ()
+    own = ["all.zip"] if packed else ["a/map.nii", f"a/map{ending}"]
+    assert answer["cases"][0]["files"] == own
+
+
+def test_a_staged_label_map_and_its_table_are_known_by_the_names_of_their_source(tmp_path):
+    home = Home.at(tmp_path / "home")
+    home.create()
+    labels = np.zeros(SHAPE, "u1")
+    labels[3:8, 3:8, 3:8] = 1
+    (tmp_path / "map.nii").write_bytes(nifti_bytes(labels))
+    (tmp_path / "map.csv").write_bytes(b"1,Liver")
+    named = plan(tmp_path / "map.nii", expect="segmentation", labels=str(tmp_path / "other.csv"))
+    assert len(named.files) == len(plan(tmp_path / "map.nii").files) == 1
+    folder = home.incoming / stage(home, tmp_path / "map.nii", expect="segmentation")
+    (tmp_path / "map.csv").unlink()  # what was handed over does not depend on it any more
+    (case,) = look(folder / "input", folder / "work", expect="segmentation")["cases"]
+    assert [table.read_bytes() for table in tables_beside(Path(case["path"]))] == [b"1,Liver"]
 
 
 def take(path: Path) -> None:

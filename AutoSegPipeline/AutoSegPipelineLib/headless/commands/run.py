@@ -51,7 +51,7 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
 @out_folder
 @click.option(
     "--labels", metavar="TABLE", type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV with the columns value,name[,color]; a .seg.nrrd knows its names itself.",
+    help="CSV with the columns value,name[,color]; else the names inside the file, or NAME.csv beside it.",
 )  # fmt: skip
 @spec_flags(EXPORT_OPTIONS, "Case options")
 @as_json
@@ -63,7 +63,8 @@ def export(
     """Turn existing segmentations into every result format, without an engine.
 
     LABELMAP is a .seg.nrrd, or a label map in any volume format together with
-    a table of names. Exit codes and --json are those of `autoseg run`.
+    a table of names: --labels, or beside it NAME.csv (.ctbl, .txt, .label).
+    Exit codes and --json are those of `autoseg run`.
 
     \b
     Examples:

@@ -25,7 +25,7 @@ from .jobs import as_json
 @click.option(
     "--labels",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV value,name[,color] for a label map.",
+    help="CSV value,name[,color] for a label map; else the names inside it, or NAME.csv beside it.",
 )
 @spec_flags(specs.OPTION_NAMES, "Case options")
 @as_json
