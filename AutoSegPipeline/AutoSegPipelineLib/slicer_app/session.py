@@ -97,7 +97,11 @@ class Session:
         label = "".join(c if c.isalnum() or c in " -_." else "_" for c in node.GetName()) or "Volume"
         path = folder / f"{label}.nrrd"
         # exportNode leaves the node's own storage as it is: the scene does not become "modified".
+        # A node that was never saved, however, gets an empty one.
+        had_storage = node.GetStorageNode() is not None
         saved = slicer.util.exportNode(node, str(path), {"useCompression": 0}, world=True)
+        if not had_storage and node.GetStorageNode() is not None:
+            slicer.mrmlScene.RemoveNode(node.GetStorageNode())
         if not saved or not path.exists():
             remove_tree(folder)
             raise PipelineError("request.invalid", f"Slicer could not save the volume {node.GetName()}")
