@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PipelineError, Refused
@@ -37,12 +36,36 @@ def look_at_dicom(state: Inspection, found: list[Found]) -> None:
             continue
         instance.sha256 = hash_file(item.path, state.check)["sha256"]
         instances.append(instance)
-    stacks, turned = group_series(instances, int(state.options.get("min_slices") or 2))
-    for refused in turned:
-        _turn_away(state, refused)
+    stacks: list[Stack] = []
+    for fewest, some in _by_fewest(state, instances).items():
+        more, turned = group_series(some, fewest)
+        stacks += more
+        for refused in turned:
+            _turn_away(state, refused)
     program = dcm2niix_path()
     for stack in stacks:
         _one(state, stack, program, instances)
+
+
+def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[Instance]]:
+    """Instances by the option min_slices of their series; a series with bad options files is refused."""
+    series: dict[str, list[Instance]] = {}
+    for instance in instances:
+        series.setdefault(instance.series_uid, []).append(instance)
+    found: dict[int, list[Instance]] = {}
+    for members in series.values():
+        try:
+            options = state.layers.options(*_options_files(state, members[0]))
+        except PipelineError as error:
+            _turn_away(state, Turned(members, Refused(error.code, error.message, error.hint)))
+        else:
+            found.setdefault(int(options.get("min_slices") or 2), []).extend(members)
+    return found
+
+
+def _options_files(state: Inspection, instance: Instance) -> tuple[str | None, str | None]:
+    """``options.json`` of a folder above, and ``SERIES.options.json`` beside the folder of the slices."""
+    return state.layers.nearest(instance.label), state.layers.of_series(instance.label)
 
 
 def _stem(state: Inspection, instance: Instance) -> str:
@@ -102,6 +125,7 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[
     if content.constant:
         raise Refused("input.constant", f"{label}: every voxel is {content.low:g}.")
     first = stack.first
+    folder_file, series_file = _options_files(state, first)
     pairs = sorted((instance.sop_uid, instance.sha256) for instance in stack.instances)
     return {
         "kind": "scan",
@@ -119,11 +143,6 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[
             "converter": made.converter, "converter_log": made.log[-4000:],
             "intensity_range": [content.low, content.high], **stack_facts(stack),
         },
-        "options_file": _folder_options(first.path),
+        "options_file": series_file,
+        "folder_options_file": folder_file,
     }  # fmt: skip
-
-
-def _folder_options(path: str) -> str | None:
-    """``SERIES.options.json`` beside a folder SERIES of slices."""
-    beside = os.path.dirname(path) + ".options.json"
-    return beside if os.path.isfile(beside) else None

@@ -16,7 +16,7 @@ from .copying import hash_file, hash_of, no_check
 from .header import spacing_of
 from .names import file_stem, is_junk_name, is_options_name, name_state
 from .opening import check_regular, is_link, open_input
-from .options_files import scan_options_path
+from .options_files import Layers, scan_options_path
 from .staging import Staging
 from .volume_file import VolumeFile, completeness, read_volume_file
 
@@ -38,12 +38,12 @@ class Found:
 class Inspection:
     """What the whole inspection needs, and what it found so far."""
 
-    options: Mapping[str, Any]
     expect: str
     limits: Mapping[str, Any]
     own_outputs: frozenset[str]
     staging: Staging
     check: Check
+    layers: Layers
     key: bytes | None = None
     cases: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
@@ -65,16 +65,18 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
     ``names`` maps a staged file's relative name to its source's; without it the
     intent beside the folder says it. ``key`` (hex) keys the hash in DICOM stems.
     ``only`` (labels) leaves out every other case, for a retry of one part of an archive.
+    ``options`` are resolved from all but files in the job; ``caller`` are those among them
+    that win over such files.
     """
     folder = os.path.abspath(str(args["folder"]))
     key = args.get("key")
     state = Inspection(
-        options=args.get("options") or {},
         expect=str(args.get("expect") or "scan"),
         limits=args.get("limits") or {},
         own_outputs=frozenset(args.get("own_outputs") or ()),
         staging=Staging(os.path.abspath(str(args["work"]))),
         check=check,
+        layers=Layers(args.get("options") or {}, args.get("caller")),
         key=bytes.fromhex(key) if key else None,
     )
     names = args.get("names")
@@ -147,6 +149,8 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
         except PipelineError as error:
             state.refuse(error, [item.relative], file_stem(item.label), item.label)
             continue
+        if is_options_name(os.path.basename(item.label)):
+            state.layers.add(item.label, path)
         found.append(item)
     return found
 
@@ -217,7 +221,9 @@ def _beside(relative: str, path: str) -> str:
 def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str, Any]:
     """The row of an acceptable volume; raises :class:`Refused` for every other."""
     name, header = os.path.basename(item.label), volume.header
-    affine = check_header(header, name, state.options, state.expect, state.max_voxels)
+    scan_file, folder_file = scan_options_path(item.path), state.layers.nearest(item.label)
+    options = state.layers.options(folder_file, scan_file)
+    affine = check_header(header, name, options, state.expect, state.max_voxels)
     problem = completeness(volume, state.check)
     if problem is not None:
         raise problem
@@ -226,7 +232,7 @@ def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str,
         raise Refused("input.own_output", f"{name} is a result of this pipeline.")
     content = scan_content(volume, state.check)
     check_content(content, name, item.label, state.expect)
-    modality = str(state.options.get("modality") or "")
+    modality = str(options.get("modality") or "")
     source = "option" if modality else ""
     if not modality and state.expect != SEGMENTATION:
         modality = guess_modality(content)
@@ -244,9 +250,10 @@ def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str,
         "sha256": hashes[0] if len(hashes) == 1 else hash_of(hashes),
         "format": header.format,
         "warnings": [],
-        "facts": _facts(volume, content.low, content.high, source, state.options),
+        "facts": _facts(volume, content.low, content.high, source, options),
         "files": [item.relative] + [_beside(item.relative, path) for path in volume.files[1:]],
-        "options_file": scan_options_path(item.path),
+        "options_file": scan_file,
+        "folder_options_file": folder_file,
     }
 
 

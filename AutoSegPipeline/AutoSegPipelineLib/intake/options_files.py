@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, Mapping
 
 from ..core.errors import PipelineError
 from ..core.specs import parse_options
@@ -65,6 +65,46 @@ def folder_options_path(root: str, path: str) -> str | None:
             return None
         folder = os.path.dirname(folder)
     return None
+
+
+class Layers:
+    """Options files that came with a folder or archive, by the names that their source gave them.
+
+    ``resolved`` are the options without any of them; ``caller`` is the layer that
+    wins over files (None: files are found, but hold for nothing here).
+    """
+
+    def __init__(self, resolved: Mapping[str, Any], caller: Mapping[str, Any] | None) -> None:
+        self._resolved = resolved
+        self._caller = caller
+        self._paths: dict[str, str] = {}
+
+    def add(self, label: str, path: str) -> None:
+        """The file at ``path`` is called ``label`` by its source (with slashes)."""
+        self._paths[label] = path
+
+    def nearest(self, label: str) -> str | None:
+        """``options.json`` of the scan's folder, or of the nearest one above that has it."""
+        folder = label
+        while folder:
+            folder = folder.rpartition("/")[0]
+            found = self._paths.get(f"{folder}/{FOLDER_OPTIONS}" if folder else FOLDER_OPTIONS)
+            if found:
+                return found
+        return None
+
+    def of_series(self, label: str) -> str | None:
+        """``SERIES.options.json`` beside the folder SERIES in which the slice ``label`` lies."""
+        return self._paths.get(label.rpartition("/")[0] + OPTIONS_ENDING)
+
+    def options(self, *paths: str | None) -> dict[str, Any]:
+        """All options with the files at ``paths``, the strongest last. Raises as :func:`read_options`."""
+        found = dict(self._resolved)
+        if self._caller is not None:
+            for path in paths:
+                found.update(read_options(path) if path else {})
+            found.update(self._caller)
+        return found
 
 
 def options_for(root: str, path: str) -> dict[str, Any]:

@@ -53,7 +53,6 @@ class Staging:
             stream.write(_header_text(volume, data))
         return path
 
-
     def table(self, volume: str, table: str, check: Check = no_check) -> None:
         """Bring a table of names beside the label map at ``volume``, where its reader looks for it."""
         ending = os.path.splitext(table)[1].lower()

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 
-
 def read_segmentation(path: Path, labels: Path | None = None, affine: Affine | None = None) -> Segmentation:
     """The segmentation of a file; ``labels`` is a table, ``affine`` (index to LPS mm) overrides the file's.
 

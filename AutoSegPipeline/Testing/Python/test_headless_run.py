@@ -89,7 +89,8 @@ def test_a_table_beside_a_label_map_gives_its_names_and_is_named_where_it_is_wro
     done = autoseg("export", *maps, "-o", out, "--formats", "gltf", "--json", env=private)
     one, two, three = json.loads(done.stdout)["jobs"]
     assert one["error"] is None and "Whole body" in (out / "one.gltf").read_text(encoding="utf-8")
-    assert two["error"]["code"] == "export.bad_table" and two["error"]["message"].startswith("two.csv, line 3:")
+    assert two["error"]["code"] == "export.bad_table"
+    assert two["error"]["message"].startswith("two.csv, line 3:")
     assert three["error"]["code"] == "export.no_names"
     assert three["error"]["message"].startswith("three.nii.gz holds labels without names")
 

@@ -7,10 +7,11 @@ import os
 import stat
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
-from support_intake import codes, ct_array, look_at, meta_bytes, nifti_bytes
+from support_intake import codes, ct_array, look, look_at, meta_bytes, nifti_bytes
 
 
 def packed(*members, method=zipfile.ZIP_DEFLATED) -> bytes:
@@ -118,6 +119,62 @@ def test_an_archive_may_hold_several_scans_series_options_and_junk(tmp_path):
     assert one["options_file"] is not None and one["options_file"].endswith("one.options.json")
     (series,) = [case for case in answer["cases"] if case["format"] == "dicom"]
     assert series["stem"].startswith("CT_4_") and series["shape"] == [24, 20, 9]
+
+
+def test_the_nearest_options_of_a_folder_are_found_for_each_scan_of_it(tmp_path):
+    """In a folder, in an archive (whose folders lie flat here), and from an archive up to its folder."""
+    options = [("options.json", "{}"), ("a/options.json", '{"quality": "fast"}')]
+    scans = [(name, nifti_bytes()) for name in ("top.nii", "a/one.nii", "a/deep/two.nii", "b/three.nii")]
+    for name, data in [*options, *scans]:
+        path = tmp_path / "input" / "study" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    (tmp_path / "input" / "study" / "all.zip").write_bytes(packed(options[1], *scans))
+    answer = look(tmp_path / "input")
+    assert answer["refusals"] == []
+    found = {case["label"]: Path(case["folder_options_file"]).read_text() for case in answer["cases"]}
+    fast = {"study/a/one.nii", "study/a/deep/two.nii"}
+    fast |= {"study/all.zip/a/one.nii", "study/all.zip/a/deep/two.nii"}
+    assert {label for label, text in found.items() if text != "{}"} == fast
+    assert len(found) == 8
+    (alone,) = look(tmp_path / "input" / "study" / "b")["cases"]
+    assert alone["folder_options_file"] is None
+
+
+def test_options_of_a_folder_hold_for_the_inspection_the_callers_win(tmp_path):
+    unstated = nifti_bytes(qcode=0, scode=0)
+    files = {
+        "a/one.nii": unstated, "a/options.json": b'{"assume_orientation": "RAS"}',
+        "b/two.nii": unstated, "b/options.json": b'{"assume_orientation": "up"}',
+        "c/three.nii": unstated, "c/options.json": b"{}",
+        "c/three.options.json": b'{"assume_orientation": "LPS"}',
+    }  # fmt: skip
+    for name, data in files.items():
+        (tmp_path / "input" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "input" / name).write_bytes(data)
+    answer = look(tmp_path / "input", caller={})
+    facts = {case["label"]: case["facts"]["orientation"] for case in answer["cases"]}
+    assert facts == {"a/one.nii": "assumed RAS", "c/three.nii": "assumed LPS"}
+    assert codes(answer) == ["options.invalid"]
+    caller = {"assume_orientation": "LAS"}
+    answer = look(tmp_path / "input", caller=caller, options={"min_slices": 8, **caller})
+    assert {case["facts"]["orientation"] for case in answer["cases"]} == {"assumed LAS"}
+
+
+def test_options_of_a_folder_hold_for_a_series_of_slices(tmp_path):
+    phantom = torso(shape=(24, 20, 5), spacing=(12.0, 12.0, 12.0))
+    folder = tmp_path / "input" / "study" / "series"
+    write_dicom_series(phantom.volume, folder, SeriesNumber=4)
+    assert codes(look(tmp_path / "input", caller={})) == ["input.too_thin"]
+    (tmp_path / "input" / "study" / "options.json").write_text('{"min_slices": 5, "quality": "fast"}')
+    (case,) = look(tmp_path / "input", caller={})["cases"]
+    assert case["folder_options_file"].endswith("options.json") and case["options_file"] is None
+    (tmp_path / "input" / "study" / "series.options.json").write_text('{"min_slices": 6}')
+    assert codes(look(tmp_path / "input", caller={})) == ["input.too_thin"]
+    (case,) = look(tmp_path / "input", caller={"min_slices": 5}, options={"min_slices": 5})["cases"]
+    assert case["options_file"].endswith("series.options.json")
+    (tmp_path / "input" / "study" / "series.options.json").write_text("{")
+    assert codes(look(tmp_path / "input", caller={})) == ["options.unreadable"]
 
 
 def test_a_dropped_archive_leaves_the_good_scan_beside_a_bad_one(tmp_path):
