@@ -28,6 +28,13 @@ def test_every_command_stands_in_the_help_and_says_what_the_program_is_not() -> 
         assert RESEARCH in help_of(name)
 
 
+def test_the_help_of_every_command_has_an_example_of_it() -> None:
+    below = [("config", name) for name in cli.commands["config"].commands]
+    names = [(name,) for name in cli.commands] + below
+    examples = {name: help_of(*name).partition("Examples:\n")[2] for name in names}
+    assert [name for name, text in examples.items() if f"autoseg {' '.join(name)}" not in text] == []
+
+
 def test_every_setting_and_option_is_a_flag_of_serve_with_its_environment_name() -> None:
     text = help_of("serve")
     for spec in specs.BY_NAME.values():

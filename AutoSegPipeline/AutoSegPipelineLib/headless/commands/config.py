@@ -40,6 +40,11 @@ def config() -> None:
 
     A flag wins over the environment (AUTOSEG_...), that over settings.json in
     the home, that over the default.
+
+    \b
+    Examples:
+      autoseg config show --origin
+      autoseg config set quality fast
     """
 
 
@@ -49,7 +54,13 @@ def config() -> None:
 @common()
 @click.pass_obj
 def show_config(session: Session, origin: bool, as_json: bool) -> int:
-    """Show every setting and option as it holds now."""
+    """Show every setting and option as it holds now.
+
+    \b
+    Examples:
+      autoseg config show
+      autoseg config show --origin --json
+    """
     settings = session.settings()
     if as_json:
         values = {name: {"value": settings[name], "origin": settings.origins[name]} for name in specs.BY_NAME}
@@ -70,7 +81,12 @@ def show_config(session: Session, origin: bool, as_json: bool) -> int:
 @common()
 @click.pass_obj
 def check_config(session: Session) -> int:
-    """Check settings.json, the environment and the folders; 0 when all is well."""
+    """Check settings.json, the environment and the folders; 0 when all is well.
+
+    \b
+    Examples:
+      autoseg config check
+    """
     wrong: list[PipelineError] = []
     for name, value in [*_written(session, wrong), *_environment()]:
         try:
@@ -135,7 +151,12 @@ def set_config(session: Session, name: str, value: str) -> int:
 @common()
 @click.pass_obj
 def unset_config(session: Session, name: str) -> int:
-    """Take one setting out of settings.json, so that its default holds."""
+    """Take one setting out of settings.json, so that its default holds.
+
+    \b
+    Examples:
+      autoseg config unset quality
+    """
     specs.find(name, "config unset")
     _change(session, {name: None})
     session.output.say(f"{name} = {safe(shown_value(session.settings()[name]))}")

@@ -27,6 +27,11 @@ def doctor(session: Session, no_self_test: bool, as_json: bool) -> int:
 
     Exit code 0: all well, maybe with warnings. 1: something does not work; the
     line says how to mend it.
+
+    \b
+    Examples:
+      autoseg doctor
+      autoseg doctor --no-self-test --json
     """
     found: list[Finding] = []
     for finding in examine(session, not no_self_test):

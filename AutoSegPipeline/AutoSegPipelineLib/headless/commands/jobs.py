@@ -103,6 +103,11 @@ def show(session: Session, job_id: str, as_json: bool) -> int:
     """Show everything about one job.
 
     ID may be shortened to its first letters (at least four).
+
+    \b
+    Examples:
+      autoseg show 3f0c
+      autoseg show 3f0c --json
     """
     job = existing_store(session).jobs.get(job_id)
     document = session.job_document(job)
@@ -135,7 +140,7 @@ def _each(
 
 
 def _command(name: str, said: str, text: str) -> click.Command:
-    @click.command(name, help=text)
+    @click.command(name, help=f"{text}\n\n\b\nExamples:\n  autoseg {name} 3f0c\n  autoseg {name} 3f0c 81ab")
     @job_ids
     @common()
     @click.pass_obj
@@ -155,7 +160,12 @@ retry = _command("retry", "queued again", "Queue jobs again that failed, were re
 @common()
 @click.pass_obj
 def priority(session: Session, job_id: str, number: int) -> int:
-    """Let a waiting job go earlier (100: next) or later (0: whenever)."""
+    """Let a waiting job go earlier (100: next) or later (0: whenever).
+
+    \b
+    Examples:
+      autoseg priority 3f0c 100
+    """
     return _each(session, (job_id,), "priority", f"priority {number}", {"priority": number})
 
 
@@ -168,6 +178,11 @@ def purge(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
     """Remove every trace of cases: results, inputs, logs and the job itself.
 
     Only the name stays reserved, so that no later case gets it.
+
+    \b
+    Examples:
+      autoseg purge 3f0c
+      autoseg purge 3f0c 81ab --yes
     """
     store = existing_store(session)
     jobs = [store.jobs.get(wanted) for wanted in job_ids]
@@ -185,7 +200,13 @@ def purge(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
 @common()
 @click.pass_obj
 def log(session: Session, job_id: str, follow: bool) -> int:
-    """Print the log of one job."""
+    """Print the log of one job.
+
+    \b
+    Examples:
+      autoseg log 3f0c
+      autoseg log 3f0c --follow
+    """
     store = existing_store(session)
     job = store.jobs.get(job_id)
     path = session.home.job_log(job.id)

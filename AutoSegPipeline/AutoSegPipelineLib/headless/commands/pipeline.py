@@ -24,7 +24,12 @@ _STOP_SECONDS = 60.0
 @common()
 @click.pass_obj
 def pause(session: Session) -> int:
-    """Begin no new case until `autoseg resume`; the running one is finished."""
+    """Begin no new case until `autoseg resume`; the running one is finished.
+
+    \b
+    Examples:
+      autoseg pause
+    """
     return _tell(session, "pause", "paused")
 
 
@@ -32,7 +37,12 @@ def pause(session: Session) -> int:
 @common()
 @click.pass_obj
 def resume(session: Session) -> int:
-    """Go on after `autoseg pause`."""
+    """Go on after `autoseg pause`.
+
+    \b
+    Examples:
+      autoseg resume
+    """
     return _tell(session, "resume", "resumed")
 
 
@@ -49,7 +59,13 @@ def _tell(session: Session, kind: str, said: str) -> int:
 @common()
 @click.pass_obj
 def stop(session: Session) -> int:
-    """Stop the running pipeline; its case goes back to the queue."""
+    """Stop the running pipeline; its case goes back to the queue.
+
+    \b
+    Examples:
+      autoseg stop
+      autoseg stop --home /data/autoseg
+    """
     store = session.store()
     if store is None or not session.is_running:
         raise PipelineError("request.no_pipeline", f"no pipeline is running in {session.home.root}")
@@ -89,7 +105,13 @@ def status_document(session: Session) -> dict[str, Any]:
 @common()
 @click.pass_obj
 def status(session: Session, as_json: bool) -> int:
-    """Tell whether a pipeline runs, what it does and how much waits."""
+    """Tell whether a pipeline runs, what it does and how much waits.
+
+    \b
+    Examples:
+      autoseg status
+      autoseg status --json
+    """
     document = status_document(session)
     if as_json:
         session.output.document(document)
