@@ -83,4 +83,5 @@ class EventBus:
             try:
                 listener(event)
             except Exception:  # a listener's fault must not become the job's
-                log.exception("a listener failed on %r", event)
+                # Not the event itself: its message may hold what a file or series is called.
+                log.exception("a listener failed on %s", type(event).__name__)

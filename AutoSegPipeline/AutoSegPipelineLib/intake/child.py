@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any, Callable
 
@@ -126,9 +127,10 @@ def _answer(channel: ChildChannel, message: dict[str, Any]) -> None:
     except PipelineError as error:
         channel.send({"type": "failed", "error": error.to_dict()})
     except Exception as error:  # a defect of ours: told with its traceback, never swallowed
-        text = traceback.format_exc()
-        channel.send({"type": "log", "level": "error", "text": text[-8000:]})
         name = type(error).__name__
+        # Where, not the error's words: they may quote a header, and the pipeline's log names no patient.
+        text = "".join(traceback.format_tb(error.__traceback__)) + name
+        channel.send({"type": "log", "level": "error", "text": text[-8000:]})
         failure = PipelineError(
             "pipeline.internal", f"The task {message.get('task')} failed: {name}: {error}"[:2000]
         )
@@ -145,6 +147,8 @@ def main() -> int:
     channel = ChildChannel.take()
     if os.name != "nt":
         os.umask(0o077)
+    # pydicom's warnings quote values of the header, and standard error goes to the pipeline's log.
+    warnings.simplefilter("ignore")
     channel.start()
     channel.send({"type": "hello", "pid": os.getpid(), "python": platform.python_version(), "what": "intake"})
     ended = threading.Event()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core import states
 from ..core.clock import rfc3339
+from ..core.errors import PipelineError
 from ..core.events import AlarmRaised, Event, JobChanged
 from ..core.files import is_disk_full, is_sharing_violation
 
@@ -29,8 +30,21 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            line["trace"] = "".join(traceback.format_exception(*record.exc_info))
+            line["trace"] = _trace(record.exc_info[1])
         return json.dumps(line, ensure_ascii=True)
+
+
+def _trace(error: BaseException | None) -> str:
+    """The traceback; of our own errors only the code, because their words name the file or series."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__) if error else []
+    text = "".join(lines)
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        if isinstance(error, PipelineError) and error.message:
+            text = text.replace(str(error), error.code).replace(error.message, error.code)
+        error = error.__cause__ or error.__context__
+    return text
 
 
 class RotatedLog(RotatingFileHandler):
