@@ -52,7 +52,7 @@ def test_a_fault_of_the_intake_tells_where_and_not_what_it_read(monkeypatch) -> 
 
     class Channel:
         check = None
-        sent: list[dict] = []  # noqa: RUF012 - one channel, one list
+        sent: list[dict] = []
 
         def send(self, message: dict) -> None:
             self.sent.append(message)
