@@ -56,6 +56,7 @@ class Intent:
     name: str = ""  # stem that the caller wishes
     options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
     file_options: dict[str, Any] = field(default_factory=dict)  # layer of files beside the scan
+    folder_options: dict[str, Any] = field(default_factory=dict)  # what of it the folder's file said
     expect: str = "scan"  # or "segmentation"
     only: list[str] = field(default_factory=list)  # labels; the archive's other cases are other jobs
     labels: str | None = None  # path of the caller's label table

@@ -78,7 +78,8 @@ class Arriving:
         ]
         try:
             folder = folder_options_path(str(self._context.home.inbox), str(main))
-            intent.file_options = read_options(folder) if folder else {}
+            intent.folder_options = read_options(folder) if folder else {}
+            intent.file_options = dict(intent.folder_options)
             if arrival.options_file:
                 beside = Path(arrival.options_file)
                 intent.files.append(self._file(beside, len(intent.files) + 1, keep=True))

@@ -11,10 +11,12 @@ from ..core import states
 from ..core.clock import rfc3339
 from ..core.errors import PipelineError
 from ..core.files import fsync_folder, remove_tree, write_json
-from ..core.incoming import folder_of
+from ..core.home import Home
+from ..core.incoming import folder_of, input_of, read_intent, write_intent
 from ..core.job import Job
 from ..core.steps import reached
-from ..intake.names import file_stem
+from ..intake.names import OPTIONS_ENDING, file_stem
+from ..intake.options_files import folder_options_path, read_options
 from .context import Context
 from .intake_client import IntakeClient
 
@@ -97,7 +99,19 @@ class Disposal:
         self._intake.ask("put_away", args, moved)
 
     def fetch_back(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
-        """Bring the input back to ``state/incoming/<id>`` so that the job can run again."""
+        """Bring the input back to ``state/incoming/<id>`` so that the job can run again.
+
+        Options files that somebody has mended meanwhile hold.
+        """
+
+        def fetched(error: PipelineError | None) -> None:
+            if error is None:
+                read_options_again(self._context.home, job.id)
+            then(error)
+
+        return self._bring(job, fetched)
+
+    def _bring(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         if job.id in self._on_the_way:
             self._on_the_way[job.id].append(lambda: self._fetch_again(job.id, then))
             return None
@@ -118,7 +132,7 @@ class Disposal:
         fresh = self._context.store.jobs.find(job_id)
         if fresh is None:
             return then(PipelineError("request.unknown_job", f"job {job_id} was purged"))
-        return self.fetch_back(fresh, then)
+        return self._bring(fresh, then)
 
     def _fetch(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         target = folder_of(self._context.home, job.id)
@@ -138,3 +152,28 @@ class Disposal:
             remove_tree(folder)
         if job.staged.get("kept_at"):
             remove_tree(Path(str(job.staged["kept_at"])))
+
+
+def read_options_again(home: Home, job_id: str) -> None:
+    """Bring the options in the intent of an inbox file up to what its options files say now.
+
+    Where they are wrong the intent says so, and the job ends refused as it would have at the door.
+    """
+    intent = read_intent(folder_of(home, job_id))
+    if intent is None or intent.door != "inbox":
+        return
+    named = [item.name for item in intent.files if item.original.endswith(OPTIONS_ENDING)]
+    if not named and intent.file_options != intent.folder_options:
+        return  # a part of an archive: what lay beside that is not here
+    wrong = intent.refusal is not None and intent.refusal.get("code", "").startswith("options.")
+    try:
+        folder = folder_options_path(str(home.inbox), intent.input)
+        if folder:
+            intent.folder_options = read_options(folder)
+        intent.file_options = dict(intent.folder_options)
+        for name in named:
+            intent.file_options.update(read_options(str(input_of(home, job_id) / name)))
+        intent.refusal = None if wrong else intent.refusal
+    except PipelineError as error:
+        intent.refusal = error.to_dict()
+    write_intent(home, intent)

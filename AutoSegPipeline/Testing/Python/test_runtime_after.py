@@ -154,3 +154,25 @@ def test_results_are_purged_only_where_retention_was_set(tmp_path: Path) -> None
             bench.pipeline.flow.context.clock = Later(bench.pipeline.flow.context.clock, 2 * 86400)
             list(bench.pipeline.flow.retention.steps())
             assert ("scan.gltf" in bench.results()) is left
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"), [('{"prority": 7}', "refused"), ('{"engine": "other"}', "failed")]
+)
+def test_options_that_were_mended_where_the_input_lies_hold_for_the_retry(
+    tmp_path: Path, wrong: str, place: str
+) -> None:
+    with Bench(tmp_path / "home") as bench:
+        (bench.home.inbox / "options.json").write_text('{"detail": 0.5}')
+        (bench.home.inbox / "fail_until1.options.json").write_text(wrong)
+        bench.drop("fail_until1.nii")
+        (job,) = bench.until_ended(1)
+        assert job.state == place
+        bench.until(lambda: bench.job(job.id).staged.get("kept_at"))
+        mended = bench.home.root / place / "fail_until1" / "fail_until1.options.json"
+        mended.write_text('{"priority": 7}')
+        heard: list = []
+        bench.pipeline.retry(job.id, heard.append)
+        bench.until(lambda: heard and bench.job(job.id).ended)
+        options = bench.job(job.id).options
+        assert (options["priority"], options["engine"], options["detail"]) == (7, "auto", 0.5)
