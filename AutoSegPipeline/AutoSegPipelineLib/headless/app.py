@@ -101,7 +101,7 @@ class Host:
         self.pipeline.bus.subscribe(EventLog().hear)
         log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
         self.pipeline.start()
-        self.narrator = Narrator(self.pipeline.store, self.home.results, self._arriving)
+        self.narrator = Narrator(lambda: self.pipeline.store, self.home.results, self._arriving)
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
         self._mirror = _Mirror(self.narrator, self._verbose)

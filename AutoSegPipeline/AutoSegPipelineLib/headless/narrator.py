@@ -32,9 +32,12 @@ class Line:
 
 @dataclass
 class Narrator:
-    """Turns events into lines; the store says what the events leave out."""
+    """Turns events into lines; the store says what the events leave out.
 
-    store: Store
+    After a full disk the pipeline opens its store anew, so ``open_store`` is asked each time.
+    """
+
+    open_store: Callable[[], Store]
     results: Path
     arriving: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
     # added, done, failed, refused, cancelled, all of this run
@@ -42,6 +45,11 @@ class Narrator:
     _states: dict[str, str] = field(default_factory=dict)
     _lines: list[Line] = field(default_factory=list)
     _told_at: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Store:
+        """The store that the pipeline has open now."""
+        return self.open_store()
 
     def hear(self, event: Event) -> None:
         """Take in one event; cheap, so that thousands at once do no harm."""

@@ -22,7 +22,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "store.sqlite")
-        self.narrator = Narrator(self.store, Path("/results"))
+        self.narrator = Narrator(lambda: self.store, Path("/results"))
 
     def add(self, label: str) -> Job:
         job = Job(label=label)

@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.lock import HomeLock
+from AutoSegPipelineLib.core.settings import Settings
+from AutoSegPipelineLib.headless.app import Host, Serving
+from AutoSegPipelineLib.headless.display import Silence
 from support_headless import COMMAND, Running, autoseg, clean_environment, write_scan
 
 SERVE = (
@@ -81,6 +85,33 @@ def test_a_signal_in_the_middle_of_a_case_loses_nothing(
             again.signal(signal.SIGTERM)
             assert again.end() == 0
         assert [job["state"] for job in jobs_of(home)] == ["done"]
+
+
+def test_what_happens_after_a_full_disk_is_told_too(tmp_path: Path) -> None:
+    class AfterTheFall(Serving):
+        def begin(self, host: Host) -> None:
+            host.later(host.pipeline._lie_down)
+            host.every(0.05, lambda: self.look(host))
+
+        def look(self, host: Host) -> None:
+            if host.pipeline.ready and not host.narrator.counts["added"]:
+                host.pipeline.submit(scan)
+            elif host.narrator.counts["refused"]:
+                host.stop(0)
+
+    (scan := tmp_path / "text.nii").write_text("no scan")
+    settings = Settings.defaults(watch=False, disk_min_free_mb=10)
+    lines: list[str] = []
+
+    class Kept(Silence):
+        def refresh(self) -> None:
+            lines.extend(line.text for line in self._narrator.take())
+
+    Host(Home.at(tmp_path / "home"), settings, Kept, "serve").run(AfterTheFall())
+    assert "new file added: text.nii" in lines
+    assert "refused text.nii" in " ".join(lines)
+    log = (tmp_path / "home" / "logs" / "pipeline.jsonl").read_text()
+    assert "Traceback" not in log and "an event could not be served" not in log
 
 
 def test_the_demo_ends_by_itself_and_says_what_to_open(tmp_path: Path) -> None:
