@@ -102,6 +102,7 @@ def _one(state: Inspection, stack: Stack, program: str | None, instances: list[I
             raise
         state.refuse(error, files, stem, label, series_key=stack.first.series_uid)
         return
+    files += state.layers.relatives(row["options_file"], row["folder_options_file"])
     state.cases.append({**row, "stem": stem, "label": label, "files": files})
 
 

@@ -150,7 +150,7 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
             state.refuse(error, [item.relative], file_stem(item.label), item.label)
             continue
         if is_options_name(os.path.basename(item.label)):
-            state.layers.add(item.label, path)
+            state.layers.add(item.label, path, item.relative)
         found.append(item)
     return found
 
@@ -187,7 +187,8 @@ def _archive(state: Inspection, item: Found, nested: bool) -> None:
     for row in (state.cases + state.refusals)[:]:
         # To the pipeline the archive is the file; its members are ours.
         if any(name.startswith(item.label + "/") for name in row["files"]):
-            row["files"] = [item.relative]
+            outside = [name for name in row["files"] if not name.startswith(item.label + "/")]
+            row["files"] = [item.relative, *outside]
     if len(state.cases) + len(state.refusals) == before:
         empty = Refused("input.nothing_inside", f"{item.label} holds no scan.")
         state.refuse(empty, [item.relative], file_stem(item.label), item.label)
@@ -251,7 +252,9 @@ def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str,
         "format": header.format,
         "warnings": [],
         "facts": _facts(volume, content.low, content.high, source, options),
-        "files": [item.relative] + [_beside(item.relative, path) for path in volume.files[1:]],
+        "files": [item.relative]
+        + [_beside(item.relative, path) for path in volume.files[1:]]
+        + state.layers.relatives(scan_file, folder_file),
         "options_file": scan_file,
         "folder_options_file": folder_file,
     }

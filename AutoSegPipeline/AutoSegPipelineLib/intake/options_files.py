@@ -78,10 +78,16 @@ class Layers:
         self._resolved = resolved
         self._caller = caller
         self._paths: dict[str, str] = {}
+        self._relatives: dict[str, str] = {}
 
-    def add(self, label: str, path: str) -> None:
-        """The file at ``path`` is called ``label`` by its source (with slashes)."""
+    def add(self, label: str, path: str, relative: str) -> None:
+        """The file at ``path`` is called ``label`` by its source (with slashes), ``relative`` in the job."""
         self._paths[label] = path
+        self._relatives[path] = relative
+
+    def relatives(self, *paths: str | None) -> list[str]:
+        """Names in the job, so that a case of many can be tried again with its options files."""
+        return [self._relatives[path] for path in paths if path in self._relatives]
 
     def nearest(self, label: str) -> str | None:
         """``options.json`` of the scan's folder, or of the nearest one above that has it."""

@@ -136,6 +136,11 @@ def test_the_nearest_options_of_a_folder_are_found_for_each_scan_of_it(tmp_path)
     fast = {"study/a/one.nii", "study/a/deep/two.nii"}
     fast |= {"study/all.zip/a/one.nii", "study/all.zip/a/deep/two.nii"}
     assert {label for label, text in found.items() if text != "{}"} == fast
+    # What a case was given it has again when it is tried again by itself.
+    files = {case["label"]: case["files"] for case in answer["cases"]}
+    assert files["study/a/deep/two.nii"] == ["study/a/deep/two.nii", "study/a/options.json"]
+    assert files["study/all.zip/a/one.nii"] == ["study/all.zip"]
+    assert files["study/all.zip/b/three.nii"] == ["study/all.zip", "study/options.json"]
     assert len(found) == 8
     (alone,) = look(tmp_path / "input" / "study" / "b")["cases"]
     assert alone["folder_options_file"] is None
