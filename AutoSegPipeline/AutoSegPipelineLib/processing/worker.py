@@ -91,9 +91,11 @@ def as_pipeline_error(error: BaseException, folder: str) -> PipelineError:
         full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
         if error.errno in full or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL:
             return disk_full
+    # A library that swallowed the system's error leaves a broken file, and a full disk or none at all.
+    broken_write = isinstance(error, PipelineError) and error.code in ("export.failed", "export.verification")
+    if folder and (broken_write or isinstance(error, OSError)) and not os.path.isdir(folder):
+        return PipelineError("environment.results_unreachable", f"{folder} is gone or cannot be reached")
     if isinstance(error, PipelineError):
-        # A library that swallowed the system's error leaves a broken file and a full disk.
-        broken_write = error.code in ("export.failed", "export.verification")
         return disk_full if broken_write and _is_full(folder) else error
     if isinstance(error, MemoryError):
         return PipelineError("engine.no_memory", "the memory did not suffice for this case")

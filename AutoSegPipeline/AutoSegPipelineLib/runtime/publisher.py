@@ -44,9 +44,12 @@ class Publisher:
         return self.folder(job) / f".publish-{job.id}"
 
     def prepare(self, job: Job) -> Path:
-        """An empty folder for the worker."""
+        """An empty folder for the worker.
+
+        The home's results folder itself is not made: where it has gone, its disk is somewhere else today.
+        """
         remove_tree(self.staging(job))
-        self.staging(job).mkdir(mode=0o700, parents=True)
+        self.staging(job).mkdir(mode=0o700, parents=bool(job.out))
         return self.staging(job)
 
     def reserve(self, job: Job, wanted: str) -> str:

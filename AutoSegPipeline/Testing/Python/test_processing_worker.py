@@ -198,6 +198,15 @@ def test_every_kind_of_trouble_gets_its_code(tmp_path):
     assert as_pipeline_error(broken, folder) is broken
 
 
+def test_a_case_whose_results_folder_went_away_is_no_fault_of_the_case(tmp_path):
+    gone = str(tmp_path / "gone")
+    for error in (FileNotFoundError(errno.ENOENT, "No such file"), PipelineError("export.failed", "a.stl")):
+        assert as_pipeline_error(error, gone).code == "environment.results_unreachable"
+    assert as_pipeline_error(KeyError("x"), gone).code == "pipeline.internal"
+    wrong = PipelineError("engine.wrong_modality", "MR")
+    assert as_pipeline_error(wrong, gone) is wrong
+
+
 def test_a_broken_file_on_a_full_disk_is_the_disks_fault(tmp_path, monkeypatch):
     from AutoSegPipelineLib.processing import worker
 

@@ -140,6 +140,24 @@ def test_results_that_are_away_pause_and_come_back(tmp_path: Path) -> None:
         bench.until(lambda: bench.job(job.id).state == states.DONE)
 
 
+def test_results_that_went_away_a_moment_ago_are_not_made_anew(tmp_path: Path) -> None:
+    with Bench(tmp_path / "home", watch=False, do="slow500") as bench:
+        away = bench.home.results.with_name("away")
+        first = bench.pipeline.submit(write_scan(tmp_path / "a.nii", 1))
+        bench.until(lambda: bench.job(first.id).state == states.SEGMENTING)
+        bench.pipeline.flow.conditions.check = lambda: None  # it looks every two seconds; this is between
+        bench.home.results.rename(away)
+        bench.pipeline.cancel(first.id)
+        second = bench.pipeline.submit(write_scan(tmp_path / "b.nii", 2))
+        bench.until(lambda: bench.pipeline.flow.conditions.paused)
+        assert bench.pipeline.flow.conditions.paused["code"] == "environment.results_unreachable"
+        assert not bench.home.results.exists()
+        assert bench.job(second.id).state == states.QUEUED
+        away.rename(bench.home.results)
+        bench.pipeline.resume()
+        bench.until(lambda: bench.job(second.id).state == states.DONE)
+
+
 def test_a_second_pipeline_on_the_same_home_is_told_who_has_it(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False):
         second = Bench(tmp_path / "home", watch=False)
