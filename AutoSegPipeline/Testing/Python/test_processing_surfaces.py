@@ -264,6 +264,18 @@ def test_where_the_better_filter_tears_the_surface_the_careful_one_is_taken(crow
     assert made.warnings == []
 
 
+def test_gaps_that_a_filter_tore_are_closed(crowd_surfaces):
+    surface = max(crowd_surfaces, key=lambda s: len(s.triangles))
+    torn = surface.triangles.copy()
+    round_a_point = (torn == torn[200, 0]).any(axis=1)
+    lost = round_a_point | np.isin(np.arange(len(torn)), [10, 500, 501, 900])
+    assert not is_closed(torn[~lost])
+    points, mended = unpinch(surface.points, reduce_alone.close_gaps(torn[~lost]))
+    assert edges_with_two_faces(mended)
+    assert signed_volume(points, mended) == pytest.approx(surface.volume_ml * 1000, rel=0.01)
+    assert reduce_alone.close_gaps(torn) is torn
+
+
 @pytest.mark.parametrize("damage", ["torn", "shrunk", "no filter"])
 def test_what_cannot_be_reduced_without_damage_keeps_its_triangles_and_a_warning_says_so(damage, monkeypatch):
     run, filters = reduce_alone._run, reduce_alone._filters
