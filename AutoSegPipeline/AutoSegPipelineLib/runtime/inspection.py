@@ -9,13 +9,14 @@ import uuid
 from pathlib import Path
 from typing import Any, Callable
 
-from ..core import incoming, specs, states
+from ..core import incoming, states
 from ..core.errors import PipelineError, from_dict
 from ..core.files import read_json, write_json
 from ..core.incoming import Intent, folder_of
 from ..core.job import Job
 from ..core.settings import resolve_options
 from ..core.steps import reached
+from ..intake.options_files import read_options
 from .answers import Answers
 from .context import Conditions, Context
 from .disposal import Disposal
@@ -108,6 +109,7 @@ class Inspection:
             "folder": str(folder / "input"),
             "work": str(folder / "work"),
             "options": self._options(intent),
+            "caller": intent.options,
             "expect": intent.expect,
             "limits": {name: self._context.settings[name] for name in _LIMITS},
             "names": {
@@ -260,7 +262,9 @@ class Inspection:
             return
         case = part["case"]
         try:
-            beside = self._beside(case.get("options_file"))
+            # The nearest folder's file is weaker than the scan's own.
+            beside = self._beside(case.get("folder_options_file"))
+            beside.update(self._beside(case.get("options_file")))
         except PipelineError as error:
             job.staged = {"stem": case["stem"]}
             self._write_refusal(job, error)
@@ -292,8 +296,8 @@ class Inspection:
         if not options_file:
             return {}
         try:
-            return specs.parse_options(read_json(Path(options_file)), Path(options_file).name)
-        except (OSError, ValueError) as error:
+            return read_options(options_file)
+        except OSError as error:
             raise PipelineError("options.unreadable", f"{Path(options_file).name}: {error}") from error
 
     def _write_refusal(self, job: Job, error: PipelineError) -> None:

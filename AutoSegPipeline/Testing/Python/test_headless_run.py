@@ -78,6 +78,24 @@ def test_label_maps_of_several_files_become_results_in_one_go(
     assert left_in(private) == []
 
 
+def test_options_in_a_folder_hold_for_its_scans_and_the_command_line_wins(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("one", "two", "three"):
+        write_scan(tmp_path / "in" / "study" / f"{name}.nii.gz")
+    (tmp_path / "in" / "options.json").write_text('{"quality": "fast", "detail": 0.5, "engine": "none"}')
+    (tmp_path / "in" / "study" / "two.options.json").write_text('{"detail": 0.3}')
+    (tmp_path / "in" / "study" / "three.options.json").write_text('{"detail": "much"}')
+    done = autoseg("run", tmp_path / "in", "-o", tmp_path / "out", *FAST, "--json", env=private)
+    jobs = {Path(job["label"]).name: job for job in json.loads(done.stdout)["jobs"]}
+    wanted = {"one.nii.gz": ("fast", 0.5, "tissue"), "two.nii.gz": ("fast", 0.3, "tissue")}
+    for name, options in wanted.items():
+        assert jobs[name]["error"] is None
+        assert tuple(jobs[name]["options"][key] for key in ("quality", "detail", "engine")) == options
+    assert jobs["three.nii.gz"]["error"]["code"] == "options.invalid"
+    assert "three.options.json" in jobs["three.nii.gz"]["error"]["message"]
+
+
 def test_a_table_beside_a_label_map_gives_its_names_and_is_named_where_it_is_wrong(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
