@@ -47,7 +47,7 @@ CODES: dict[str, str] = {
     "dicom.unsupported_modality": "Give a CT or MR series.",
     "dicom.two_patients": "One series UID holds two patients; send the studies anew.",
     "dicom.conflicting_instances": "Two different files share one SOP instance UID; send the series anew.",
-    "dicom.late_slices": "The series was done and its inputs are gone; drop all of its slices again.",
+    "dicom.late_slices": "What came before is purged or in an archive; drop all of its slices again.",
     "dicom.missing_slices": "Slices are missing from the series; send it again, whole.",
     "dicom.uneven_slices": "The slices were brought to even distances; check fine detail against the source.",
     "dicom.gantry_tilt": "The volume was straightened; check fine detail against the source.",

@@ -8,12 +8,14 @@ from typing import Callable
 
 from ..core import incoming, states
 from ..core.errors import PipelineError
-from ..core.incoming import Intent, IntentFile, folder_of
+from ..core.incoming import Intent, IntentFile, ending_of, folder_of
 from ..core.job import Job
 from ..intake.options_files import folder_options_path, read_options
 from .context import Context
 from .disposal import Disposal
 from .watcher import Arrival
+
+_LATE = "dicom.late_slices"
 
 
 class Arriving:
@@ -59,7 +61,7 @@ class Arriving:
         intent = self._intent(arrival)
         if arrival.series_uid and intent.refusal is None:
             intent.series_key = self._series_key(arrival.series_uid)
-            if not self._follow(intent):
+            if not self._follow(intent, len(arrival.files)):
                 self._later.append(arrival)
                 return
         self._take(intent)
@@ -104,28 +106,32 @@ class Arriving:
 
     # --- one more version of a series -----------------------------------------------------
 
-    def _follow(self, intent: Intent) -> bool:
-        """Join the slices of the newest version of the series; False while that is under way."""
+    def _follow(self, intent: Intent, count: int) -> bool:
+        """Join ``count`` new files with the newest version of the series; False while that is under way."""
         earlier = self._context.store.jobs.of_series(str(intent.series_key))
         if not earlier:
             return True
-        last = earlier[-1]
+        # Slices that came too late wait in refused/; what they were late for is the version before.
+        versions = [job for job in earlier if (job.error or {}).get("code") != _LATE] or earlier
+        last = versions[-1]
         if not last.ended and last.state != states.QUEUED:
             return False
-        intent.version, intent.supersedes = last.version + 1, last.id
-        if last.state == states.QUEUED:
-            self._replace(last)
-        union = self._slices_of(last)
-        if union is None:
-            error = PipelineError("dicom.late_slices", f"{intent.label}: its series was done before")
+        intent.version, intent.supersedes = earlier[-1].version + 1, last.id
+        whole = last.shape is not None and count >= last.shape[2]
+        if self._slices_of(last) is None and not whole:
+            error = PipelineError(_LATE, f"{intent.label}: its series was taken before")
             intent.refusal = error.to_dict()
             return True
-        intent.union = union
+        if last.state == states.QUEUED:
+            self._replace(last)
+        intent.union = self._slices_of(last) or []
         return True
 
     def _slices_of(self, job: Job) -> list[list[str]] | None:
-        """[path, staged name] of the slices of ``job``; None where they are gone."""
+        """[path, staged name] of the slices of ``job``; None where they are gone or inside an archive."""
         home, number = self._context.home, f"v{job.version}-"
+        if ending_of(job.input) == ".zip":
+            return None
         for folder in (home.spent / job.id, folder_of(home, job.id)):
             held = folder / "input"
             if held.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,11 @@ def test_slices_that_come_after_the_grace_wait_in_refused(tmp_path, slices) -> N
         first, second = bench.until_ended(2)
         assert (second.state, second.error["code"]) == (states.REFUSED, "dicom.late_slices")
         bench.until(lambda: len(list(bench.home.refused.rglob("*.dcm"))) == 8)
+        drop(bench, slices[12:16], "later still")
+        assert bench.until_ended(3)[2].error["code"] == "dicom.late_slices", "no version of late ones alone"
+        drop(bench, slices)
+        whole = bench.until_ended(4)[3]
+        assert (whole.state, whole.shape[2], whole.version) == (states.DONE, 24, 4), whole.error
 
 
 def test_two_series_dropped_together_become_two_jobs(tmp_path, slices, tmp_path_factory) -> None:
@@ -96,3 +102,36 @@ def test_two_series_dropped_together_become_two_jobs(tmp_path, slices, tmp_path_
         jobs = bench.until_ended(2)
         assert sorted(job.shape[2] for job in jobs) == [20, 24]
         assert len({job.series_key for job in jobs}) == 2
+
+
+@pytest.fixture
+def packed(tmp_path, slices, tmp_path_factory) -> Path:
+    """An archive of the first 16 slices of the series and of another series."""
+    volume = torso(shape=(40, 32, 20), spacing=(9.0, 9.0, 9.0)).volume
+    other = write_dicom_series(volume, tmp_path_factory.mktemp("packed"), seed=5, SeriesNumber=2)
+    with zipfile.ZipFile(tmp_path / "both.zip", "w") as archive:
+        for path in slices[:16]:
+            archive.write(path, f"a/{path.name}")
+        for path in other:
+            archive.write(path, f"b/{path.name}")
+    return tmp_path / "both.zip"
+
+
+@pytest.mark.parametrize("first", [16, 0], ids=["some", "all"])
+def test_later_slices_of_a_series_from_an_archive_bring_back_nothing_else_of_it(
+    tmp_path, slices, packed, first
+) -> None:
+    with Bench(tmp_path / "home") as bench:
+        bench.pipeline.pause()
+        packed.rename(bench.home.inbox / packed.name)
+        bench.until(lambda: [job.state for job in bench.jobs()] == [states.QUEUED] * 2)
+        drop(bench, slices[first:], "later")
+        bench.until(
+            lambda: len(bench.jobs()) == 3 and bench.jobs()[2].state in (states.QUEUED, states.REFUSED)
+        )
+        bench.pipeline.resume()
+        found = sorted((job.state, job.shape and job.shape[2], job.version) for job in bench.until_ended(3))
+        if first:  # half a series is no version of its own
+            assert found == [("done", 16, 1), ("done", 20, 1), ("refused", None, 2)]
+        else:
+            assert found == [("cancelled", 16, 1), ("done", 20, 1), ("done", 24, 2)]
