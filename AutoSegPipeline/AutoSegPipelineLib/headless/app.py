@@ -99,8 +99,9 @@ class Host:
 
     def _run_logged(self) -> int:
         self.pipeline.bus.subscribe(EventLog().hear)
-        log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
         self.pipeline.start()
+        # Not before: until the home is ours its log is another pipeline's.
+        log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
         self.narrator = Narrator(lambda: self.pipeline.store, self.home.results, self._arriving)
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)

@@ -56,6 +56,7 @@ def test_a_dropped_scan_is_told_of_line_by_line_until_stop(tmp_path: Path) -> No
     log = [json.loads(line) for line in (home / "logs" / "pipeline.jsonl").read_text().splitlines()]
     assert [line for line in log if line["level"] == "error"] == []
     assert any("is done" in line["message"] for line in log)
+    assert sum("begins to serve" in line["message"] for line in log) == 1, "who was turned away wrote nothing"
 
 
 @no_signals
