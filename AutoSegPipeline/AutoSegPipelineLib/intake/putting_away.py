@@ -49,12 +49,12 @@ def _dissolve(folder: Path, intent: Intent) -> None:
     """``input/<staged>`` becomes ``<original>``, never over one of our own names."""
     for item in intent.files:
         source = folder / "input" / item.name
-        if source.exists():
+        if os.path.lexists(source):  # a link that leads nowhere is a file of somebody's, too
             target = folder / _clear_of_ours(item.original)
             target.parent.mkdir(parents=True, exist_ok=True)
             retried(partial(os.replace, source, target))
     remains = folder / "input"
-    if remains.exists() and not any(path.is_file() for path in remains.rglob("*")):
+    if remains.exists() and not any(path.is_symlink() or path.is_file() for path in remains.rglob("*")):
         remove_tree(remains)
 
 
@@ -74,7 +74,7 @@ def fetch_back(folder: Path, target: Path) -> Intent:
         raise PipelineError("input.missing", f"the input was put away in {folder} and is gone")
     for item in intent.files:
         here, there = folder / _clear_of_ours(item.original), target / "input" / item.name
-        if not here.exists() and not there.exists():
+        if not os.path.lexists(here) and not os.path.lexists(there):
             raise PipelineError("input.missing", f"{item.original} is no longer in {folder}")
     (target / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
     for item in intent.files:
@@ -103,9 +103,9 @@ def move_folder(folder: Path, parent: Path, name: str) -> Path:
             raise
         part = parent / f".{target.name}.part"
         remove_tree(part)
-        shutil.copytree(folder, part)
+        shutil.copytree(folder, part, symlinks=True)  # what a link leads to is none of ours
         for path in part.rglob("*"):
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():
                 fsync_file(path)
         os.rename(part, target)
         remove_tree(folder)
@@ -122,11 +122,12 @@ def _move(source: Path, target: Path) -> None:
     try:
         retried(lambda: os.replace(source, target))
     except OSError:
-        if not source.exists() or os.stat(source).st_dev == os.stat(target.parent).st_dev:
+        if not os.path.lexists(source) or os.lstat(source).st_dev == os.stat(target.parent).st_dev:
             raise
         part = target.with_name(target.name + ".part")
-        shutil.copyfile(source, part)
-        fsync_file(part)
+        shutil.copyfile(source, part, follow_symlinks=False)
+        if not part.is_symlink():
+            fsync_file(part)
         os.replace(part, target)
         source.unlink()
 
@@ -134,7 +135,7 @@ def _move(source: Path, target: Path) -> None:
 def move_files(pairs: list[tuple[Path, Path]]) -> None:
     """Rename each ``(from, to)``; a pair that was moved before is left alone."""
     for source, target in pairs:
-        if not source.exists() and target.exists():
+        if not os.path.lexists(source) and os.path.lexists(target):
             continue
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _move(source, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -96,3 +97,40 @@ def test_a_name_that_is_taken_gets_a_number_and_a_file_that_left_is_named(staged
         fetch_back(kept, folder_of(home, intent.id))
     assert caught.value.code == "input.missing"
     assert (kept / "a.nii").exists(), "nothing was moved"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="making links needs a privilege on Windows")
+@pytest.mark.parametrize("disks", [1, 2])
+def test_links_are_put_away_as_links_wherever_they_lead(tmp_path: Path, monkeypatch, disks: int) -> None:
+    home = Home.at(tmp_path / "home")
+    home.create()
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "secret").write_text("secret")
+    places = {"nowhere.nii": "/no/such/place", "folder": str(tmp_path / "private")}
+    intent = Intent(files=[IntentFile(f"{n:06d}", None, name) for n, name in enumerate(places)])
+    write_intent(home, intent)
+    for item in intent.files:
+        (input_of(home, intent.id) / item.name).symlink_to(places[item.original])
+    if disks == 2:
+        real = os.stat
+
+        def other_disk(path, **kwargs):
+            found = real(path, **kwargs)
+            if path != home.refused:
+                return found
+            return os.stat_result((*found[:2], found.st_dev + 1, *found[3:]))
+
+        def refuse(source, target):
+            if Path(source).parent == home.incoming and Path(target).parent == home.refused:
+                raise OSError(errno.EXDEV, "Invalid cross-device link")
+            return real_rename(source, target)
+
+        real_rename = os.rename
+        monkeypatch.setattr(os, "stat", other_disk)
+        monkeypatch.setattr(os, "rename", refuse)
+    kept = put_away(folder_of(home, intent.id), home.refused, "links", {})
+    assert {name: os.readlink(kept / name) for name in places} == places
+    assert not folder_of(home, intent.id).exists()
+    fetch_back(kept, folder_of(home, intent.id))
+    found = {item.original: os.readlink(input_of(home, intent.id) / item.name) for item in intent.files}
+    assert found == places and (tmp_path / "private" / "secret").exists()
