@@ -74,11 +74,6 @@ class Arrivals:
         """It was taken, or it is gone."""
         self._seen.pop(path, None)
 
-    def keep_only(self, paths: set[str]) -> None:
-        """Forget every path that a whole listing did not show."""
-        for path in [path for path in self._seen if path not in paths]:
-            del self._seen[path]
-
     def next_look(self, now: float) -> float | None:
         """Seconds until some path may have rested; ``None`` when nothing waits."""
         if not self._seen:

@@ -187,9 +187,3 @@ def decide_affine(header: Header, assume: str, name: str) -> Affine:
 def corrupt(name: str, why: str) -> Refused:
     """``input.corrupt`` with what was wrong."""
     return Refused("input.corrupt", f"{name}: {why}.")
-
-
-def three(values: Sequence[float]) -> tuple[float, float, float]:
-    """Exactly three floats."""
-    a, b, c = values
-    return (float(a), float(b), float(c))

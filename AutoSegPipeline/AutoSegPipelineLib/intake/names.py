@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from typing import Sequence
 
 MAX_STEM = 80
 # 80 characters may be 320 bytes, yet most file systems stop at 255 with the ending.
@@ -139,8 +138,3 @@ def dicom_stem(modality: str, number: int | None, series_uid: str, key: bytes = 
 def bare_name(name: str) -> bool:
     """Whether ``name`` can only mean a file in the same folder, on every system."""
     return bool(name) and name not in (".", "..") and not _RESERVED.search(name) and name == name.strip()
-
-
-def case_folded(names: Sequence[str]) -> dict[str, str]:
-    """Each of ``names`` under the key that a case-insensitive file system would see."""
-    return {unicodedata.normalize("NFC", name).casefold(): name for name in names}

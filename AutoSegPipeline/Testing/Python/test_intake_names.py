@@ -121,7 +121,7 @@ def test_a_slower_file_system_may_ask_for_more_rest_and_paths_can_be_forgotten()
     assert rule.feed("a", 1, 1, 30.0, settle_seconds=30) == RESTED
     rule.feed("b", 1, 1, 30.0)
     assert rule.next_look(31.0) == 0.0
-    rule.keep_only({"b"})
+    rule.forget("a")
     assert len(rule) == 1 and rule.next_look(31.0) == pytest.approx(4.0)
     rule.forget("b")
     assert rule.next_look(31.0) is None
