@@ -54,6 +54,11 @@ class Exit:
     asked: bool = False
     note: str = ""
 
+    @property
+    def clean(self) -> bool:
+        """Exit code 0 and nothing held against it."""
+        return self.code == 0 and not (self.crashed or self.failed_to_start or self.note)
+
 
 OnEnd = Callable[[Exit], None]
 
