@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Iterator
 
+from ..intake.names import is_junk_name
+
 CHANGING = "changing"
 ASKING = "asking"
 HELD = "held"  # incomplete or locked: it may still become something
@@ -132,12 +134,15 @@ class Entries:
         if not arriving:
             return
         name = entry.path.lower()
-        if not name.endswith(_NO_SLICES) and not (
-            entry.aside and os.path.splitext(name)[0].endswith(_NO_SLICES)
-        ):
+        if _may_be_slice(name) and not (entry.aside and not _may_be_slice(os.path.splitext(name)[0])):
             _step(self._slices, entry.folder, by)
         if name.endswith(_HEADERS):
             _step(self._headers, entry.folder, by)
+
+
+def _may_be_slice(name: str) -> bool:
+    """Whether a file that is still arriving may be DICOM, by its lower-case name."""
+    return not name.endswith(_NO_SLICES) and not is_junk_name(os.path.basename(name))
 
 
 def _named(entry: Entry) -> list[str]:

@@ -323,6 +323,17 @@ def test_a_series_waits_while_its_folder_is_still_being_filled(watch):
     assert len(seen.arrivals[0].files) == 5
 
 
+def test_a_short_note_beside_the_slices_does_not_hold_them(watch):
+    seen = watch()
+    (seen.inbox / "p").mkdir()
+    (seen.inbox / "p" / "VERSION").write_text("1")
+    (seen.inbox / "p" / "note.txt").write_text("hi")  # as short as a slice whose first bytes have arrived
+    for number in range(1, 5):
+        dicom(seen.inbox / "p" / f"IM{number}", number=number)
+    seen.until(arrivals=1)
+    assert len(seen.arrivals[0].files) == 4 and not seen.refusals
+
+
 def test_a_file_in_the_ledger_is_not_taken_again_until_it_changes(watch):
     seen = watch()
     path = seen.inbox / "kept.nii"
