@@ -30,8 +30,6 @@ _GB = 1 << 30
 _PACKAGES = {
     "numpy": "", "scipy": "", "vtk": "", "SimpleITK": "", "pydicom": "", "PySide6-Essentials": "",
     "dcm2niix": "DICOM series cannot be converted",
-    "python-gdcm": "some compressed DICOM cannot be read",
-    "pylibjpeg": "some compressed DICOM cannot be read",
     "fast-simplification": "surfaces are thinned out more slowly",
 }  # fmt: skip
 

@@ -103,7 +103,7 @@ class Doors:
         place = target / item.name
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.rename(str(item.source), place)
-        found = os.stat(place)
+        found = os.lstat(place)  # a link is moved as what it is, and refused at inspection
         if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
             raise OSError(0, "changed while it was taken", str(item.source))
 
@@ -216,7 +216,7 @@ class Doors:
             if not item.source or not os.path.lexists(item.source):
                 continue
             try:
-                found = os.stat(item.source)
+                found = os.lstat(item.source)
                 if (found.st_size, found.st_mtime_ns) == (item.size, item.mtime_ns):
                     os.unlink(item.source)
                     self._context.store.ledger.forget(item.source)
@@ -257,7 +257,7 @@ def give_back(home: Home, intent: Intent) -> bool:
     whole = True
     for item in intent.files:
         staged = input_of(home, intent.id) / item.name
-        if not staged.exists() or not item.source:
+        if not os.path.lexists(staged) or not item.source:
             continue
         if os.path.lexists(item.source):
             whole = False

@@ -303,7 +303,8 @@ class Flow:
         job = self.store.jobs.get(job_id)
         job.error, job.progress, job.eta_s, job.cancel = None, 0.0, None, 0
         job.vanished, job.deaths, job.not_before = 0, 0, 0.0
-        job.staged = {"earlier": job.outputs}
+        kept = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
+        job.staged = {"earlier": job.outputs, **kept}
         self.context.enter(job, states.INSPECTING)
         self.inspection.inspect(job)
 
@@ -316,6 +317,7 @@ class Flow:
         if not self.scheduler.reprioritise(job.id, value):
             job.priority = value
             job.options["priority"] = value
+            job.staged["priority"] = value  # also for a retry, which resolves the options anew
             self.store.jobs.save(job)
         self.context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
         return self.store.jobs.get(job.id)

@@ -270,6 +270,8 @@ class Inspection:
             self._write_refusal(job, error)
             return
         job.options = self._options(intent, beside)
+        wished = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
+        job.options.update(wished)
         job.priority = int(job.options["priority"])
         job.label = case.get("label") or job.label
         job.modality, job.shape, job.spacing = case["modality"], case["shape"], case["spacing"]
@@ -285,6 +287,7 @@ class Inspection:
             "format": case["format"],
             "facts": case["facts"],
             "labels": intent.labels,
+            **wished,
         }
         job.name = self._publisher.reserve(job, intent.name or case["stem"])
         job.error = None

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator
 
 from ..core.clock import Clock, SystemClock, rfc3339
 from ..core.errors import PipelineError
-from ..core.events import EventBus, PipelinePaused
+from ..core.events import EventBus, PipelinePaused, PipelineResumed
 from ..core.files import free_bytes
 from ..core.home import Home
 from ..core.job import Job
@@ -166,6 +166,7 @@ class Pipeline:
         self._build()
         self._lying = False
         log.info("disk is free again")
+        self.bus.publish(PipelineResumed())
         self._begin(counted=False)
 
     # --- the loop -------------------------------------------------------------------------

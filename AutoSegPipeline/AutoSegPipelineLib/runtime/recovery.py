@@ -104,7 +104,7 @@ class Recovery:
         home = self._context.home
         for item in intent.files:
             staged = input_of(home, intent.id) / item.name
-            if not staged.exists() or not item.source:
+            if not os.path.lexists(staged) or not item.source:
                 continue
             source = Path(item.source)
             if not os.path.lexists(source):
@@ -139,7 +139,7 @@ class Recovery:
 
 
 def _is_whole(home: Home, intent: Intent) -> bool:
-    return all((input_of(home, intent.id) / item.name).exists() for item in intent.files)
+    return all(os.path.lexists(input_of(home, intent.id) / item.name) for item in intent.files)
 
 
 def _publish_folders(results: Path) -> list[Path]:

@@ -176,3 +176,15 @@ def test_options_that_were_mended_where_the_input_lies_hold_for_the_retry(
         bench.until(lambda: heard and bench.job(job.id).ended)
         options = bench.job(job.id).options
         assert (options["priority"], options["engine"], options["detail"]) == (7, "auto", 0.5)
+
+
+def test_a_priority_that_a_person_set_holds_for_the_retry(tmp_path: Path) -> None:
+    with Bench(tmp_path / "home", watch=False) as bench:
+        bench.pipeline.pause()
+        job = bench.pipeline.submit(write_scan(tmp_path / "scan.nii"))
+        bench.until(lambda: bench.job(job.id).state == states.QUEUED)
+        bench.pipeline.set_priority(job.id, 90)
+        bench.pipeline.cancel(job.id)
+        bench.pipeline.retry(job.id)
+        bench.until(lambda: bench.job(job.id).state == states.QUEUED)
+        assert bench.job(job.id).priority == 90

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -165,3 +166,20 @@ def test_a_misspelt_option_refuses_the_scan_with_the_nearest_name(tmp_path: Path
         assert job.state == states.REFUSED
         assert "'qualty'" in job.error["message"] and "'quality'" in job.error["message"]
         bench.until(lambda: (bench.home.refused / "scan" / "scan.nii").exists())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="making links needs a privilege on Windows")
+def test_links_in_the_inbox_are_refused_once_and_what_they_lead_to_is_left_alone(tmp_path: Path) -> None:
+    secret = write_scan(tmp_path / "secret" / "scan.nii")
+    with Bench(tmp_path / "home") as bench:
+        for name, target in (
+            ("file.nii", secret),
+            ("folder", secret.parent),
+            ("dangling.nii", tmp_path / "no"),
+        ):
+            (bench.home.inbox / name).symlink_to(target)
+        jobs = bench.until_ended(3)
+        assert {job.error["code"] for job in jobs} == {"input.link"}
+        bench.until(lambda: not os.listdir(bench.home.inbox))
+        bench.until(lambda: len([path for path in bench.home.refused.rglob("*") if path.is_symlink()]) == 3)
+    assert secret.exists()
