@@ -64,6 +64,7 @@ CODES: dict[str, str] = {
     "options.invalid": "Correct the options file or the option, then try again.",
     "options.unknown_key": "Correct the name of the option.",
     "options.unreadable": "The options file is not valid JSON; correct it.",
+    "options.old_rules": "rules.json is wrong now; what it said before still holds. `autoseg rules check`.",
     # The case was taken but did not end well (-> failed).
     "engine.unknown": "`autoseg doctor` lists the engines.",
     "engine.not_available": "`autoseg doctor` says what the engine lacks.",

@@ -14,12 +14,14 @@ from ..core.errors import PipelineError, from_dict
 from ..core.files import read_json, write_json
 from ..core.incoming import Intent, folder_of
 from ..core.job import Job
+from ..core.rules import Rule
 from ..core.settings import resolve_options
 from ..core.steps import reached
 from .context import Conditions, Context
 from .disposal import Disposal
 from .intake_client import IntakeClient
 from .publisher import Publisher
+from .rule_book import RuleBook
 
 log = logging.getLogger(__name__)
 SPLIT = "split.json"
@@ -44,6 +46,7 @@ class Inspection:
         self._publisher = publisher
         self._disposal = disposal
         self._queued = queued
+        self._rules = RuleBook(context.home)
 
     def inspect(self, job: Job) -> None:
         """Begin; the job goes on to ``queued`` or ``refused`` by itself."""
@@ -108,8 +111,11 @@ class Inspection:
         """A keyed hash of a series instance UID, which itself could lead back to the patient."""
         return hmac.new(self.secret().encode(), series_uid.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _options(self, intent: Intent, beside: dict[str, Any] | None = None) -> dict[str, Any]:
-        return resolve_options(self._context.settings, intent.options, beside or {}, intent.file_options)
+    def _options(
+        self, intent: Intent, beside: dict[str, Any] | None = None, rule: Rule | None = None
+    ) -> dict[str, Any]:
+        layers = (intent.options, beside or {}, intent.file_options, rule.then if rule else {})
+        return resolve_options(self._context.settings, *layers)
 
     def _answered(
         self, job_id: str, intent: Intent, result: dict[str, Any] | None, error: PipelineError | None
@@ -240,21 +246,22 @@ class Inspection:
             job.staged = {"stem": case["stem"]}
             self._write_refusal(job, error)
             return
-        job.options = self._options(intent, beside)
+        rule = self._rules.choose(intent, case)
+        job.options = self._options(intent, beside, rule)
         job.priority = int(job.options["priority"])
         job.label = case.get("label") or job.label
         job.modality, job.shape, job.spacing = case["modality"], case["shape"], case["spacing"]
         if job.series_key is None and case.get("series_key"):
             job.series_key = self.series_key(case["series_key"])
         job.content = case["sha256"]
-        job.warnings = list(case["warnings"])
+        job.warnings = list(case["warnings"]) + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
         job.staged = {
             "kind": case["kind"],
             "path": Path(case["path"]).relative_to(folder).as_posix(),
             "affine": case["affine"],
             "format": case["format"],
-            "facts": case["facts"],
+            "facts": {**case["facts"], "rule": rule.name} if rule else case["facts"],
             "labels": intent.labels,
         }
         job.name = self._publisher.reserve(job, intent.name or case["stem"])
