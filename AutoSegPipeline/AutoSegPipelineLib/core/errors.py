@@ -65,6 +65,7 @@ CODES: dict[str, str] = {
     "options.unknown_key": "Correct the name of the option.",
     "options.unreadable": "The options file is not valid JSON; correct it.",
     "options.old_rules": "rules.json is wrong now; what it said before still holds. `autoseg rules check`.",
+    "weights.invalid": "Give a released archive Dataset123_....zip or such a folder, whole.",
     # The case was taken but did not end well (-> failed).
     "engine.unknown": "`autoseg doctor` lists the engines.",
     "engine.not_available": "`autoseg doctor` says what the engine lacks.",
@@ -75,6 +76,10 @@ CODES: dict[str, str] = {
     "engine.no_memory": "Choose a lower quality, crop the scan, or use a machine with more memory.",
     "engine.task_unknown": "`autoseg doctor` lists the tasks of each engine.",
     "engine.structure_unknown": "Correct the structure's name.",
+    "engine.quality_unknown": "Choose one of the qualities that the task has.",
+    "engine.weights_missing": "Fetch the model's weights, or allow it with download_weights=true.",
+    "engine.licence_needed": "Get a licence number from the engine's makers and set it, then try again.",
+    "engine.no_gpu": "Choose device=cpu or device=auto, or repair the GPU's driver or build of torch.",
     "export.empty": "The segmentation has no voxel of any structure.",
     "export.no_names": "Give a table `value,name[,color]` with --labels.",
     "export.bad_table": "Correct the table: a CSV with the columns value,name[,color].",
