@@ -145,6 +145,7 @@ def describe_engines() -> dict[str, Any]:
             {
                 "name": name,
                 "title": engine.title,
+                "version": str(getattr(engine, "version", "")),
                 "ok": check.ok,
                 "missing": list(check.missing),
                 "note": check.note,
