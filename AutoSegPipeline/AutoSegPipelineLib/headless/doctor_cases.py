@@ -33,7 +33,7 @@ def child_environment(foreign: bool = False) -> dict[str, str]:
 
 
 def describe(python: str | None = None) -> list[dict[str, Any]]:
-    """What a worker (under ``python``, if not this one) says of its engines; raises ``worker.not_started``."""
+    """What a worker, under ``python`` if not this one, says of its engines; raises ``worker.not_started``."""
     lines = b"".join(protocol.encode(message) for message in ({"type": "describe"}, {"type": "quit"}))
     command = [python or sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
     try:

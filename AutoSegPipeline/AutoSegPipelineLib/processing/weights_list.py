@@ -24,7 +24,7 @@ def read() -> dict[str, Any]:
     from .engines.totalsegmentator.catalogue import Catalogue, catalogue, installed
 
     known = catalogue() if installed() else Catalogue("", {}, {}, "")
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {
             "name": task.name,
             "modality": task.modality,
