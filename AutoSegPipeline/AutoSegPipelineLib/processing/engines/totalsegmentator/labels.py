@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_VOXELS = 1 << 14  # a block of scores that stays in the processor's cache
+_VOXELS = 1 << 14  # a block whose widened scores stay near the processor
 
 
 def use_quick_labels(label_manager: Any) -> None:
@@ -27,7 +27,7 @@ def first_best(scores: Any) -> np.ndarray:
 
     ``scores`` has shape (classes, ...), half or single precision, in RAM. numpy
     compares halves in software, one voxel at a time; here blocks of voxels are
-    widened (which is exact) and compared by torch.
+    widened, which is exact, and compared by torch, which also names the first of equals.
     """
     import torch
 
@@ -36,14 +36,5 @@ def first_best(scores: Any) -> np.ndarray:
     best = np.empty(flat.shape[1], dtype=np.uint8 if flat.shape[0] <= 256 else np.int16)
     for start in range(0, flat.shape[1], _VOXELS):
         block = flat[:, start : start + _VOXELS].float()
-        if torch.isnan(block).any():  # numpy takes the first NaN for the best
-            best[start : start + _VOXELS] = block.numpy().argmax(0)
-            continue
-        top = block[0].clone()
-        chosen = torch.zeros(block.shape[1], dtype=torch.int16)
-        for number in range(1, block.shape[0]):
-            higher = block[number] > top
-            chosen[higher] = number
-            torch.maximum(top, block[number], out=top)
-        best[start : start + _VOXELS] = chosen.numpy()
+        best[start : start + _VOXELS] = block.max(0)[1].numpy()
     return best.reshape(tuple(values.shape[1:]))

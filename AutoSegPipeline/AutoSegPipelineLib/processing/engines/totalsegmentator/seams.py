@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from .progress import Course, bar
@@ -117,7 +118,6 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
     from nnunetv2.inference.export_prediction import (
         convert_predicted_logits_to_segmentation_with_correct_shape as to_labels,
     )
-    from nnunetv2.utilities.utils import create_lists_from_splitted_dataset_folder
     from totalsegmentator.nnunet import get_output_folder
 
     device = _torch_device(asked["device"])
@@ -129,7 +129,7 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
     dataset, ending = predictor.dataset_json, predictor.dataset_json["file_ending"]
     predictor.course = course
     try:
-        for files in create_lists_from_splitted_dataset_folder(str(asked["dir_in"]), ending):
+        for name, files in _images(Path(asked["dir_in"]), ending).items():
             preprocessor = configuration.preprocessor_class(verbose=False)
             data, _, properties = preprocessor.run_case(files, None, plans, configuration, dataset)
             course.check()
@@ -137,11 +137,24 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
             course.exporting()
             labels = to_labels(scores, plans, configuration, predictor.label_manager, properties)
             del scores
-            name = files[0].replace("\\", "/").rsplit("/", 1)[-1][: -len("_0000" + ending)]
-            plans.image_reader_writer_class().write_seg(labels, f"{asked['dir_out']}/{name}{ending}", properties)
+            target = str(Path(asked["dir_out"], name + ending))
+            plans.image_reader_writer_class().write_seg(labels, target, properties)
     finally:
         predictor.course = None
     course.prediction_ends()
+
+
+def _images(folder: Path, ending: str) -> dict[str, list[str]]:
+    """The channels (``NAME_0000.nii.gz``, ``NAME_0001 ...``) of every image in the folder, by its name.
+
+    nnU-Net's own listing starts a dozen processes for it.
+    """
+    images: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        stem, _, channel = path.name[: -len(ending)].rpartition("_")
+        if path.name.endswith(ending) and stem and len(channel) == 4 and channel.isdigit():
+            images.setdefault(stem, []).append(str(path))
+    return images
 
 
 def _torch_device(device: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ....core.errors import Cancelled
+from . import window
 from .labels import use_quick_labels
 from .progress import Course
 
@@ -132,6 +133,8 @@ def _watch_layers(predictor: Any) -> None:
 def _predictor_class() -> type:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+    own_window = window.is_equal(nnUNetPredictor)
+
     class WarmPredictor(nnUNetPredictor):  # type: ignore[misc]
         """nnU-Net's predictor that can be stopped in a tile and used again.
 
@@ -157,8 +160,10 @@ def _predictor_class() -> type:
             return x.new_zeros((x.shape[0], heads, *x.shape[2:]))
 
         def _internal_predict_sliding_window_return_logits(self, data: Any, slicers: Any, *more: Any) -> Any:
-            own = super()._internal_predict_sliding_window_return_logits
-            return own(data, _Stoppable(slicers, self), *more)
+            if self.device.type == "cpu" and own_window:
+                return window.scores(self, data, _Stoppable(slicers, self))
+            theirs = super()._internal_predict_sliding_window_return_logits
+            return theirs(data, _Stoppable(slicers, self), *more)
 
         def logits(self, data: Any) -> Any:
             """Scores for preprocessed ``data``; raises ``Cancelled`` with everything tidied up."""
