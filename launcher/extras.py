@@ -123,20 +123,22 @@ def install(environment: Environment, torch: Torch) -> None:
     began = time.monotonic()
     with environment.locked() as lock:
         there = environment.extras().get(TOTALSEGMENTATOR)
-        # Until the end it does not count as whole; one that was wanted before stays wanted.
-        environment.set_extra(TOTALSEGMENTATOR, {"torch": torch.text, "fingerprint": ""} if there else None)
         check_space(environment.path, torch.gigabytes * 10**9)
         pip = pip_command(environment.python)
-        if there and there["torch"] != torch.text:
-            # pip takes 2.14.1+cpu for 2.14.1 and would leave the other build where it is.
-            gone = [*pip, "uninstall", "--yes", "torch", "torchvision"]
-            run(gone, lambda line: None, environment.path, keep_open=(lock.fd,))
+        asked = [*WHEELS_ONLY, "--prefer-binary", "--no-binary", ",".join(_SOURCE)]
+        asked += ["--constraint", str(BASE.path), *torch.options]
+        asked += ["-r", str(REQUIREMENTS / f"{TOTALSEGMENTATOR}.txt"), *torch.requirements]
         say(f"Packages of TotalSegmentator, with {' and '.join(torch.requirements)}:")
-        command = [*pip, "install", *WHEELS_ONLY, "--prefer-binary", "--no-binary", ",".join(_SOURCE)]
-        command += ["--constraint", str(BASE.path), *torch.options]
-        command += ["-r", str(REQUIREMENTS / f"{TOTALSEGMENTATOR}.txt"), *torch.requirements]
         try:
-            run(command, PipProgress(0, say).feed, environment.path, keep_open=(lock.fd,))
+            if there and there["torch"] != torch.text:
+                # pip takes 2.14.1+cpu for 2.14.1 and would leave the other build where it is. What is
+                # there goes only once the new one is known to be had.
+                run([*pip, "install", "--dry-run", *asked], lambda line: None, environment.path, (lock.fd,))
+                gone = [*pip, "uninstall", "--yes", "torch", "torchvision"]
+                _unmark(environment, torch, there)
+                run(gone, lambda line: None, environment.path, (lock.fd,))
+            _unmark(environment, torch, there)
+            run([*pip, "install", *asked], PipProgress(0, say).feed, environment.path, (lock.fd,))
         except Trouble as error:
             raise _explained(error, torch) from error
         found = check(environment)
@@ -145,9 +147,15 @@ def install(environment: Environment, torch: Torch) -> None:
     say("Its weights are fetched at the first use, or see: python3 autoseg.py weights --help")
 
 
+def _unmark(environment: Environment, torch: Torch, there: dict[str, str] | None) -> None:
+    """Until the end it does not count as whole; one that was wanted before stays wanted."""
+    environment.set_extra(TOTALSEGMENTATOR, {"torch": torch.text, "fingerprint": ""} if there else None)
+
+
 def _explained(error: Trouble, torch: Torch) -> Trouble:
     text = str(error)
-    if any(f"No matching distribution found for {one}" in text for one in torch.requirements):
+    lacks = ("No matching distribution found for", "Cannot install")
+    if any(f"{words} {one}" in text for words in lacks for one in torch.requirements):
         return Trouble(
             f"{text}\nThe package index in use has no such torch for this machine. PyTorch's installation "
             "page names the index that has it; give it behind the build:\n"
