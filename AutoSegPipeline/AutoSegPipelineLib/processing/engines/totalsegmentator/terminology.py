@@ -180,7 +180,11 @@ def _package_table() -> dict[str, tuple[Colour, Code, Code, Code | None, Code | 
 
 
 def _row(row: dict[str, str]) -> tuple[Colour, Code, Code, Code | None, Code | None]:
-    red, green, blue = (int(part) / 255.0 for part in row["DicomRGBColor"].split(","))
+    name, colour = row["Structure"], row.get("DicomRGBColor")
+    if colour:
+        red, green, blue = (int(part) / 255.0 for part in colour.split(","))
+    else:  # the column came with later versions
+        red, green, blue = likely_colour(name, zlib.crc32(name.encode()) & 0xFFFF)
     category = _code(row, "SegmentedPropertyCategoryCodeSequence") or ANATOMICAL
     kind = _code(row, "SegmentedPropertyTypeCodeSequence")
     assert kind is not None, row["Structure"]
