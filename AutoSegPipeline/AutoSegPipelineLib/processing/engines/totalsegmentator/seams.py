@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -124,7 +125,10 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
     torch.set_num_threads(cpu_threads() if device.type == "cpu" else 1)
     folder = get_output_folder(asked["task_id"], asked["trainer"], asked.get("plans", "nnUNetPlans"), asked["model"])
     course.prediction_begins()
+    loads, begin = models.loads, time.perf_counter()
     predictor = models.get(folder, asked["folds"], device, asked.get("step_size", 0.5), bool(asked.get("tta")))
+    if models.loads > loads:
+        course.log(f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)")
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     dataset, ending = predictor.dataset_json, predictor.dataset_json["file_ending"]
     predictor.course = course
