@@ -11,7 +11,7 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 from .. import __version__
 from ..core.errors import PipelineError
@@ -37,12 +37,14 @@ _PACKAGES = {
 }  # fmt: skip
 
 
-def examine(session: Session, with_self_test: bool) -> Iterator[Finding]:
-    """Every finding in turn, the quick ones first."""
+def examine(
+    session: Session, with_self_test: bool, flags: Mapping[str, Any] | None = None
+) -> Iterator[Finding]:
+    """Every finding in turn, the quick ones first; ``flags`` are settings given on the command line."""
     yield from _program()
     yield from _packages()
     try:
-        settings = session.settings()
+        settings = session.settings(flags)
         yield Finding("settings", OK, str(session.home.settings_file))
     except PipelineError as error:
         settings = Settings.defaults()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,15 @@ def test_run_follows_the_rules_of_the_users_home_and_the_manifest_names_the_one(
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".gltf", ".json"]
     (manifest,) = (tmp_path / "out").glob("*.manifest.json")
     assert json.loads(manifest.read_text())["input"]["facts"]["rule"] == "by name"
+
+
+def test_check_names_a_task_that_the_workers_package_does_not_have(home: Path) -> None:
+    python = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR")
+    if not python:
+        pytest.skip("AUTOSEG_TEST_TOTALSEGMENTATOR names no Python with TotalSegmentator")
+    for task, code in (("total:fast,body", 0), ("total,bdy", 1), ("tissue", 0)):
+        rows = [{"name": "x", "when": {}, "then": {"task": task}}]
+        (home / "rules.json").write_text(json.dumps(rows))
+        done = autoseg("--home", home, "rules", "check", env={"AUTOSEG_WORKER_PYTHON": python})
+        assert done.returncode == code, done.stderr
+        assert ("did you mean 'body'" in done.stderr) is bool(code)

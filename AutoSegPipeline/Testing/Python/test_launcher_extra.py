@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import support_skeleton as support
 
-from launcher import extras
+from launcher import checks, extras
 from launcher.environment import Environment, Part
 from launcher.torch_build import Declined, pair, parse_torch
 
@@ -327,3 +327,20 @@ def test_a_marker_of_an_earlier_version_has_no_extras(tmp_path: Path) -> None:
     assert environment.extras() == {"totalsegmentator": {"torch": "cpu", "fingerprint": "x"}}
     environment.set_extra("totalsegmentator", None)
     assert environment.extras() == {}
+
+
+def test_the_tests_own_environment_is_left_out_where_it_is_given_unwanted_or_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "AUTOSEG_TEST_TOTALSEGMENTATOR"
+    monkeypatch.setenv(name, "no")
+    assert checks._totalsegmentator(tmp_path) == {name: ""}
+    monkeypatch.setenv(name, sys.executable)
+    assert checks._totalsegmentator(tmp_path) == {}
+    monkeypatch.delenv(name)
+    monkeypatch.setattr(checks, "_NEW_GB", 10**6)
+    assert checks._totalsegmentator(tmp_path) == {}
+    (tmp_path / "totalsegmentator-2.6-cp39-x").mkdir()
+    assert not checks._room(tmp_path, 10**6, "totalsegmentator")
+    (tmp_path / "totalsegmentator-cp311-x").mkdir()
+    assert checks._room(tmp_path, 10**6, "totalsegmentator")

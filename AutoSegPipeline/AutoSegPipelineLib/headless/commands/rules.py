@@ -12,10 +12,12 @@ from rich.text import Text
 from ...core import rules as book
 from ...core.errors import PipelineError
 from ...core.settings import resolve_options
+from ...core.specs import did_you_mean
 from ..flags import common, shown_value
 from ..output import safe
 from ..session import Session, check_name
 from .jobs import as_json
+from .weights import read_weights
 
 _ALWAYS_SHOWN = ("engine", "task", "quality", "structures")
 _LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
@@ -54,7 +56,33 @@ def check_rules(session: Session, as_json: bool) -> int:
         for rule in found:
             session.output.say(f"{safe(rule.name)}: {safe(_when(rule))} -> {safe(_then(rule.then))}")
         session.output.say(f"{len(found)} rule{'s' if len(found) != 1 else ''}, all valid.")
-    return 0
+    unknown = _unknown_tasks(session, found)
+    for text in unknown:
+        session.output.note(f"error: {safe(text)}", "red")
+    return 1 if unknown else 0
+
+
+def _unknown_tasks(session: Session, found: tuple[book.Rule, ...]) -> list[str]:
+    """Tasks of rules that no engine here has; nothing where TotalSegmentator is not there to be asked."""
+    wanted = [(rule.name, str(rule.then["task"])) for rule in found if rule.then.get("task")]
+    if not wanted:
+        return []
+    try:
+        known = [task["name"] for task in read_weights(session.settings())["tasks"]]
+    except PipelineError as error:
+        session.output.note(f"Tasks were not checked: {safe(error.message)}", "yellow")
+        return []
+    if not known:
+        session.output.note("Tasks were not checked: TotalSegmentator is not installed.", "yellow")
+        return []
+    known.append("tissue")
+    # Several tasks in one case, each with a quality of its own: total:fast,body
+    asked = [(name, word.partition(":")[0].strip()) for name, text in wanted for word in text.split(",")]
+    return [
+        f"rule {name!r}: no engine has a task {task!r}{did_you_mean(task.casefold(), known)}"
+        for name, task in asked
+        if task.casefold() not in [one.casefold() for one in known]
+    ]
 
 
 @rules.command("test")
