@@ -44,11 +44,12 @@ def understand(known: Catalogue, options: dict[str, Any], modality: str) -> Requ
     """
     request = Request([])
     wanted = str(options.get("task") or "") or DEFAULT.get(modality, DEFAULT["CT"])
+    may_switch = options.get("modality_mismatch", "switch") != "refuse"
     tasks: dict[str, tuple[Known, str]] = {}
     for word in (part.strip() for part in wanted.split(",")):
         if word:
             name, _, own = word.partition(":")
-            task = _for_modality(known, known.find(name), modality, request)
+            task = _for_modality(known, known.find(name), modality, request, may_switch)
             tasks[task.name] = (task, _quality(task, own.strip() or str(options.get("quality") or "normal")))
     if not tasks:
         raise PipelineError("options.invalid", f"task: {wanted!r} names no task")
@@ -72,14 +73,17 @@ def guess_modality(array: np.ndarray) -> str:
     return "CT" if float(array.min()) <= _AIR_HU else "MR"
 
 
-def _for_modality(known: Catalogue, task: Known, modality: str, request: Request) -> Known:
+def _for_modality(
+    known: Catalogue, task: Known, modality: str, request: Request, may_switch: bool = True
+) -> Known:
     if not modality or task.modality == modality:
         return task
     twin = known.twin(task, modality)
-    if twin is None:
+    if twin is None or not may_switch:
         raise EngineFailed(
             "engine.wrong_modality",
             f"task {task.name} of TotalSegmentator is for {task.modality}, and the scan is {modality}",
+            None if twin is None else f"Choose task {twin.name}, or allow it with modality_mismatch=switch.",
         )
     message = f"Task {task.name} is for {task.modality}, the scan is {modality}: done with {twin.name}."
     request.warnings.append({"code": "engine.task_switched", "message": message})
