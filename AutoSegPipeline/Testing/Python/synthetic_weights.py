@@ -83,8 +83,14 @@ def describe(number: int) -> Model:
     return Model(number, folder, trainer, mm, origin, labels[0], names)
 
 
-def make_weights(home: Path, numbers: Sequence[int] = ALL, patch: Sequence[int] = PATCH) -> Path:
-    """Write these models and the package's configuration into ``home`` (TOTALSEG_HOME_DIR)."""
+def make_weights(
+    home: Path, numbers: Sequence[int] = ALL, patch: Sequence[int] = PATCH, real_size: bool = False
+) -> Path:
+    """Write these models and the package's configuration into ``home`` (TOTALSEG_HOME_DIR).
+
+    ``real_size`` makes networks as large as the published ones, initialised at random:
+    for benchmarks, where only the time counts. They take a fixed few classes.
+    """
     import torch
 
     home.mkdir(parents=True, exist_ok=True)
@@ -108,10 +114,14 @@ def make_weights(home: Path, numbers: Sequence[int] = ALL, patch: Sequence[int] 
             "file_ending": ".nii.gz",
             "overwrite_image_reader_writer": "NibabelIOWithReorient",
         }
-        plans = _plans(model, patch, architecture(len(knots) + 1))
+        plans = _plans(model, patch, full_architecture() if real_size else architecture(len(knots) + 1))
         (folder / "dataset.json").write_text(json.dumps(dataset), encoding="ascii")
         (folder / "plans.json").write_text(json.dumps(plans), encoding="ascii")
-        weights = {name: torch.from_numpy(value) for name, value in _weights(len(model.names), knots).items()}
+        if real_size:
+            weights = random_weights(len(model.names) + 1)
+        else:
+            exact = _weights(len(model.names), knots)
+            weights = {name: torch.from_numpy(value) for name, value in exact.items()}
         torch.save(_checkpoint(model, weights), folder / "fold_0" / "checkpoint_final.pth")
     return home
 
@@ -138,6 +148,39 @@ def architecture(features: int) -> dict[str, Any]:
         },
         "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     }
+
+
+def full_architecture() -> dict[str, Any]:
+    """The U-Net that nnU-Net itself plans for these tasks: 5 stages, 16.6 million parameters."""
+    plain = architecture(0)
+    plain["arch_kwargs"].update(
+        n_stages=5,
+        features_per_stage=[32, 64, 128, 256, 320],
+        kernel_sizes=[[3, 3, 3]] * 5,
+        strides=[[1, 1, 1]] + [[2, 2, 2]] * 4,
+        n_conv_per_stage=[2] * 5,
+        n_conv_per_stage_decoder=[2] * 4,
+        norm_op="torch.nn.modules.instancenorm.InstanceNorm3d",
+        norm_op_kwargs={"eps": 1e-05, "affine": True},
+    )
+    return plain
+
+
+def random_weights(heads: int, alive: int = 4) -> dict[str, Any]:
+    """A state of :func:`full_architecture`; all but ``alive`` classes never win, so that regions form."""
+    import torch
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from torch import nn
+
+    torch.manual_seed(7)
+    kwargs = dict(full_architecture()["arch_kwargs"])
+    kwargs.update(conv_op=nn.Conv3d, norm_op=nn.InstanceNorm3d, nonlin=nn.LeakyReLU)
+    network = PlainConvUNet(input_channels=1, num_classes=heads, deep_supervision=False, **kwargs)
+    state = network.state_dict()
+    for name in state:
+        if name.startswith("decoder.seg_layers.") and name.endswith("bias"):
+            state[name][alive:] = -50.0
+    return dict(state)
 
 
 def _plans(model: Model, patch: Sequence[int], network: dict[str, Any]) -> dict[str, Any]:

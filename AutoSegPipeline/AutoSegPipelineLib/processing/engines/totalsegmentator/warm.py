@@ -145,10 +145,18 @@ def _predictor_class() -> type:
 
         course: Course | None = None
         stopped: Cancelled | None = None
+        _scan: Any = None
 
         def __init__(self, device: Any) -> None:
             where = _on_device_argument()
             super().__init__(use_mirroring=False, device=device, allow_tqdm=True, **{where: True})
+
+        def predict_sliding_window_return_logits(self, input_image: Any) -> Any:
+            self._scan = input_image
+            try:
+                return super().predict_sliding_window_return_logits(input_image)
+            finally:
+                self._scan = None
 
         def _internal_maybe_mirror_and_predict(self, x: Any) -> Any:
             if self.stopped is None:
@@ -161,7 +169,7 @@ def _predictor_class() -> type:
 
         def _internal_predict_sliding_window_return_logits(self, data: Any, slicers: Any, *more: Any) -> Any:
             if self.device.type == "cpu" and own_window:
-                return window.scores(self, data, _Stoppable(slicers, self))
+                return window.scores(self, data, _Stoppable(slicers, self), self._scan)
             theirs = super()._internal_predict_sliding_window_return_logits
             return theirs(data, _Stoppable(slicers, self), *more)
 

@@ -31,22 +31,25 @@ def is_equal(predictor_class: type) -> bool:
     return all(words in source for words in _SAYS)
 
 
-def scores(predictor: Any, data: Any, tiles: Any) -> Any:
+def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
     """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
 
-    Raises ``Cancelled`` from within the network, and RuntimeError for a score that is infinite.
+    ``scan`` is ``data`` before it was padded to a whole tile: scores of the margin are
+    thrown away by nnU-Net, so they are not summed and stay 0. Raises ``Cancelled`` from
+    within the network, and RuntimeError for a score that is infinite.
     """
     import torch
     from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
     data = data.to("cpu")
     shape = data.shape[1:]
+    real = _unpadded(data, scan)
     total = torch.zeros((predictor.label_manager.num_segmentation_heads, *shape), dtype=torch.half)
     weight = torch.zeros(shape, dtype=torch.half)
-    window: Any = torch.ones((), dtype=torch.half)
+    window: Any = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
     if predictor.use_gaussian:
-        patch = tuple(predictor.configuration_manager.patch_size)
-        window = compute_gaussian(patch, sigma_scale=1.0 / 8, value_scaling_factor=10, device=torch.device("cpu"))
+        size = tuple(predictor.configuration_manager.patch_size)
+        window = compute_gaussian(size, sigma_scale=1.0 / 8, value_scaling_factor=10, device=torch.device("cpu"))
     wide = window.float()  # exact, and spares a conversion for each class
     course = predictor.course
     if course is not None:
@@ -54,22 +57,43 @@ def scores(predictor: Any, data: Any, tiles: Any) -> Any:
     for tile in tiles:
         piece = torch.clone(data[tile][None], memory_format=torch.contiguous_format)
         found = predictor._internal_maybe_mirror_and_predict(piece)[0]
-        where = tile[1:]
-        for block in _blocks(found.shape):
-            view = total[(block, *where)]
+        there, inside = _overlap(tile[1:], real)
+        for block in _blocks([found.shape[0], *(part.stop - part.start for part in inside)]):
+            view = total[(block, *there)]
             # Widened, added, rounded to half: what torch does for `half += single`, without its detours.
-            view.copy_(view.float().add_(found[block].mul_(wide)))
-        weight[where] += window
+            view.copy_(view.float().add_(found[(block, *inside)].mul_(wide[inside])))
+        weight[there] += window[inside]
         del found
         if course is not None:
             course.tile_done()
-    weight = weight.float()
-    for block in _blocks(total.shape):
-        part = total[block]
-        part.copy_(part.float().div_(weight))
+    divisor = weight[real].float()
+    for block in _blocks([total.shape[0], *divisor.shape]):
+        part = total[(block, *real)]
+        part.copy_(part.float().div_(divisor))
         if _has_infinity(part):
             raise RuntimeError("a score of the network is infinite in half precision")
     return total
+
+
+Box = tuple  # of slices with a start and a stop
+
+
+def _unpadded(data: Any, scan: Any) -> Box:
+    """Where ``scan`` lies in ``data``; all of it where that cannot be told for certain."""
+    import torch
+
+    everything = tuple(slice(0, size) for size in data.shape[1:])
+    if scan is None or scan.ndim != data.ndim:
+        return everything
+    starts = [(whole - part) // 2 for whole, part in zip(data.shape[1:], scan.shape[1:])]
+    box = tuple(slice(start, start + size) for start, size in zip(starts, scan.shape[1:]))
+    return box if torch.equal(data[(slice(None), *box)], scan.to(data.device)) else everything
+
+
+def _overlap(tile: Any, real: Box) -> tuple[Box, Box]:
+    """The part of ``tile`` that lies in ``real``: in the whole volume, and counted from the tile's corner."""
+    there = tuple(slice(max(t.start, r.start), min(t.stop, r.stop)) for t, r in zip(tile, real))
+    return there, tuple(slice(w.start - t.start, w.stop - t.start) for w, t in zip(there, tile))
 
 
 def _has_infinity(part: Any) -> bool:
