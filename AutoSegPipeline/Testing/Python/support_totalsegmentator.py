@@ -31,8 +31,13 @@ QUIET = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def scan(
-    shape: tuple[int, int, int] = (60, 54, 44), modality: str = "CT", seed: int = 0, blocks: int = 14,
-    highest: int = 0, mm: float = 3.0, turned: str = "flipped",
+    shape: tuple[int, int, int] = (60, 54, 44),
+    modality: str = "CT",
+    seed: int = 0,
+    blocks: int = 14,
+    highest: int = 0,
+    mm: float = 3.0,
+    turned: str = "flipped",
 ) -> tuple[Volume, np.ndarray]:
     """Blocks that each have the intensity of one class, in air; and the classes (k, j, i) that are meant."""
     rng = np.random.default_rng(seed)
@@ -57,7 +62,9 @@ def write_scan(folder: Path, **how: Any) -> tuple[Path, np.ndarray]:
     return write_nifti(volume, folder / f"scan{how.get('seed', 0)}.nii.gz"), truth
 
 
-def run_there(*arguments: str, home: Path | None = None, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+def run_there(
+    *arguments: str, home: Path | None = None, seconds: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Run the other Python."""
     env = {**os.environ, **QUIET, "PYTHONPATH": LIBRARY}
     if home is not None:
@@ -79,7 +86,19 @@ def command_line(home: Path, source: Path, target: Path, *more: str) -> None:
     """What a person would type."""
     program = "from totalsegmentator.bin.TotalSegmentator import main; main()"
     done = run_there(
-        "-c", program, "-i", str(source), "-o", str(target), "--ml", "--device", "cpu", "-ns", "1", *more, home=home
+        "-c",
+        program,
+        "-i",
+        str(source),
+        "-o",
+        str(target),
+        "--ml",
+        "--device",
+        "cpu",
+        "-ns",
+        "1",
+        *more,
+        home=home,
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -91,7 +110,9 @@ def worker(home: Path, **env: str) -> Worker:
     )
 
 
-def ask(there: Worker, job: str, source: Path, folder: Path, modality: str = "CT", **options: Any) -> list[dict]:
+def ask(
+    there: Worker, job: str, source: Path, folder: Path, modality: str = "CT", **options: Any
+) -> list[dict]:
     """Send a case and hear every message until its end."""
     wanted = {"engine": "totalsegmentator", "device": "cpu", "formats": ["seg"], **options}
     message = case_message(source, folder, modality=modality, options=wanted)
@@ -113,16 +134,25 @@ def logs(seen: list[dict]) -> str:
 def small_catalogue() -> Catalogue:
     """A catalogue as an adapter makes it, for what needs no package."""
     three = {"normal": Mode((291, 292), 1.5), "fast": Mode((297,), 3.0), "fastest": Mode((298,), 6.0)}
+    parts = {
+        291: frozenset(("spleen", "kidney_right", "kidney_left")),
+        292: frozenset(("vertebrae_L1",)),
+    }
+    classes = {1: "spleen", 2: "kidney_right", 3: "kidney_left", 4: "vertebrae_L1"}
+
+    def one(name: str, found: str, number: int, modality: str = "CT", **more: Any) -> Known:
+        modes = {"normal": Mode((number,), 0.7), **more.pop("modes", {})}
+        return Known(name, modality, {1: found}, modes, **more)
+
     tasks = [
-        Known("total", "CT", {1: "spleen", 2: "kidney_right", 3: "kidney_left", 4: "vertebrae_L1"}, three,
-              parts={291: frozenset(("spleen", "kidney_right", "kidney_left")), 292: frozenset(("vertebrae_L1",))}),
-        Known("total_mr", "MR", {1: "spleen", 2: "liver"}, {"normal": Mode((850,), 1.5), "fast": Mode((852,), 3.0)}),
-        Known("body", "CT", {1: "body_trunc"}, {"normal": Mode((299,), 1.5), "fast": Mode((300,), 6.0)}),
-        Known("lung_vessels", "CT", {1: "lung_veins"}, {"normal": Mode((117,), 0.7)}, crop=("lung",), robust=True),
-        Known("teeth", "CT", {1: "crown"}, {"normal": Mode((113,), 0.5)}, crop=("teeth_upper",), crop_task="jaw"),
-        Known("jaw", "CT", {1: "teeth_upper"}, {"normal": Mode((115,), 0.5)}, crop=("skull",)),
-        Known("face", "CT", {1: "face"}, {"normal": Mode((303,), 1.5)}, licence=True),
-    ]  # fmt: skip
+        Known("total", "CT", classes, three, parts=parts),
+        one("total_mr", "liver", 850, "MR", modes={"fast": Mode((852,), 3.0)}),
+        one("body", "body_trunc", 299, modes={"fast": Mode((300,), 6.0)}),
+        one("lung_vessels", "lung_veins", 117, crop=("lung",), robust=True),
+        one("teeth", "crown", 113, crop=("teeth_upper",), crop_task="jaw"),
+        one("jaw", "teeth_upper", 115, crop=("skull",)),
+        one("face", "face", 303, licence=True),
+    ]
     numbers = (291, 292, 297, 298, 850, 852, 299, 300, 117, 113, 115, 303)
     folders = {number: f"Dataset{number:03d}_x" for number in numbers}
     return Catalogue("9.9", {task.name: task for task in tasks}, folders, "registry")

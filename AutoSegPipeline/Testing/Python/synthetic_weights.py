@@ -35,18 +35,20 @@ SCALE = 4.0  # so that scores stay apart where the window's weights are tiny
 FLOOR = -144.0  # eight windows may meet in a voxel, each with weight 10: 8 * 10 * 4 * 144 < 65504
 PATCH = (48, 48, 48)
 # number -> (folder, trainer, mm, the task whose class numbers set the intensities, part)
+_CT, _MR = "nnUNetTrainer_4000epochs_NoMirroring", "nnUNetTrainer_2000epochs_NoMirroring"
+_PART = "nnUNetTrainerNoMirroring"
 MODELS: dict[int, tuple[str, str, float, str, str]] = {
-    297: ("Dataset297_TotalSegmentator_total_3mm_1559subj", "nnUNetTrainer_4000epochs_NoMirroring", 3.0, "total", ""),
-    298: ("Dataset298_TotalSegmentator_total_6mm_1559subj", "nnUNetTrainer_4000epochs_NoMirroring", 6.0, "total", ""),
-    291: ("Dataset291_TotalSegmentator_part1_organs_1559subj", "nnUNetTrainerNoMirroring", 1.5, "total", "organs"),
-    292: ("Dataset292_TotalSegmentator_part2_vertebrae_1532subj", "nnUNetTrainerNoMirroring", 1.5, "total", "vertebrae"),
-    293: ("Dataset293_TotalSegmentator_part3_cardiac_1559subj", "nnUNetTrainerNoMirroring", 1.5, "total", "cardiac"),
-    294: ("Dataset294_TotalSegmentator_part4_muscles_1559subj", "nnUNetTrainerNoMirroring", 1.5, "total", "muscles"),
-    295: ("Dataset295_TotalSegmentator_part5_ribs_1559subj", "nnUNetTrainerNoMirroring", 1.5, "total", "ribs"),
+    297: ("Dataset297_TotalSegmentator_total_3mm_1559subj", _CT, 3.0, "total", ""),
+    298: ("Dataset298_TotalSegmentator_total_6mm_1559subj", _CT, 6.0, "total", ""),
+    291: ("Dataset291_TotalSegmentator_part1_organs_1559subj", _PART, 1.5, "total", "organs"),
+    292: ("Dataset292_TotalSegmentator_part2_vertebrae_1532subj", _PART, 1.5, "total", "vertebrae"),
+    293: ("Dataset293_TotalSegmentator_part3_cardiac_1559subj", _PART, 1.5, "total", "cardiac"),
+    294: ("Dataset294_TotalSegmentator_part4_muscles_1559subj", _PART, 1.5, "total", "muscles"),
+    295: ("Dataset295_TotalSegmentator_part5_ribs_1559subj", _PART, 1.5, "total", "ribs"),
     300: ("Dataset300_body_6mm_1559subj", "nnUNetTrainer", 6.0, "body", ""),
-    852: ("Dataset852_TotalSegMRI_total_3mm_1088subj", "nnUNetTrainer_2000epochs_NoMirroring", 3.0, "total_mr", ""),
-    853: ("Dataset853_TotalSegMRI_total_6mm_1088subj", "nnUNetTrainer_2000epochs_NoMirroring", 6.0, "total_mr", ""),
-}  # fmt: skip
+    852: ("Dataset852_TotalSegMRI_total_3mm_1088subj", _MR, 3.0, "total_mr", ""),
+    853: ("Dataset853_TotalSegMRI_total_6mm_1088subj", _MR, 6.0, "total_mr", ""),
+}
 ALL = tuple(MODELS)
 
 

@@ -47,7 +47,11 @@ def by_name(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("modality", "task", "quality", "turned"),
-    [("CT", "total", "fast", "flipped"), ("CT", "total", "fastest", "permuted"), ("MR", "total_mr", "fast", "oblique")],
+    [
+        ("CT", "total", "fast", "flipped"),
+        ("CT", "total", "fastest", "permuted"),
+        ("MR", "total_mr", "fast", "oblique"),
+    ],
 )
 def test_labels_are_those_of_the_command_line(warm, home, tmp_path, modality, task, quality, turned):
     source, truth = write_scan(tmp_path, modality=modality, turned=turned, shape=(57, 52, 46))
@@ -208,7 +212,11 @@ def test_it_describes_the_tasks_of_the_package_that_is_installed(warm):
     assert engine["ok"] and engines[0] is engine and "CPU" in engine["note"]
     tasks = {task["name"]: task for task in engine["tasks"]}
     assert engine["tasks"][0]["name"] == "total" and engine["tasks"][0]["default"]
-    assert len(tasks["total"]["classes"]) > 100 and tasks["total"]["qualities"] == ["normal", "fast", "fastest"]
+    assert len(tasks["total"]["classes"]) > 100 and tasks["total"]["qualities"] == [
+        "normal",
+        "fast",
+        "fastest",
+    ]
     assert tasks["total_mr"]["modality"] == "MR"
     assert tasks["heartchambers_highres"]["licence"]
 

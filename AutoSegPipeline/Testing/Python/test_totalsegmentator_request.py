@@ -75,14 +75,18 @@ def test_structures_are_found_under_every_name_that_people_write(home):
 
 
 def test_a_task_without_a_wanted_structure_is_not_run(home):
-    runs = understand(KNOWN, {"task": "total,body", "quality": "fast", "structures": ["body_trunc"]}, "CT").runs
+    runs = understand(
+        KNOWN, {"task": "total,body", "quality": "fast", "structures": ["body_trunc"]}, "CT"
+    ).runs
     assert [run.task.name for run in runs] == ["body"]
 
 
 def test_the_other_modality_is_done_by_the_twin_and_said_or_refused(home):
     request = understand(KNOWN, {"task": "total", "quality": "fast"}, "MR")
     assert request.runs[0].task.name == "total_mr"
-    assert request.warnings[0]["code"] == "engine.task_switched" and "total_mr" in request.warnings[0]["message"]
+    assert (
+        request.warnings[0]["code"] == "engine.task_switched" and "total_mr" in request.warnings[0]["message"]
+    )
     assert understand(KNOWN, {"task": "total_mr"}, "CT").runs[0].task.name == "total"
     assert refused("MR", task="body").code == "engine.wrong_modality"
 
@@ -156,9 +160,14 @@ def test_what_the_package_raises_becomes_a_code():
         return getattr(translate(error, "total"), "code", "as it was")
 
     assert code(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")) == "engine.no_memory"
-    assert code(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")) == "engine.no_memory"
+    assert (
+        code(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")) == "engine.no_memory"
+    )
     assert code(MemoryError()) == "engine.no_memory"
-    assert code(np.exceptions.AxisError("x") if hasattr(np, "exceptions") else ValueError("x")) == "engine.failed"
+    assert (
+        code(np.exceptions.AxisError("x") if hasattr(np, "exceptions") else ValueError("x"))
+        == "engine.failed"
+    )
     assert code(RuntimeError("CUDA error: unspecified launch failure")) == "environment.gpu_gone"
     assert code(RuntimeError("PytorchStreamReader failed reading zip archive")) == "engine.weights_missing"
     assert code(SystemExit("It requires a license")) == "engine.licence_needed"
@@ -225,7 +234,9 @@ def test_models_that_rested_longest_are_given_up_where_memory_is_short(monkeypat
     from AutoSegPipelineLib.processing.engines.totalsegmentator import warm
 
     device = SimpleNamespace(type="cpu")
-    monkeypatch.setattr(warm, "_load", lambda folder, folds, where: SimpleNamespace(device=where, folder=folder))
+    monkeypatch.setattr(
+        warm, "_load", lambda folder, folds, where: SimpleNamespace(device=where, folder=folder)
+    )
     free = [0.9]
     models = Models(free_part=lambda: free[0])
     first = models.get("a", (0,), device, 0.5, False)
@@ -277,3 +288,33 @@ def test_without_the_package_the_engine_is_known_but_not_available(monkeypatch):
         choose("totalsegmentator")
     assert caught.value.code == "engine.not_available" and "TotalSegmentator" in caught.value.message
     assert choose("auto", "CT").name == "tissue"
+
+
+def test_where_memory_was_short_the_scan_is_done_again_in_parts_and_it_is_said(monkeypatch):
+    from AutoSegPipelineLib.processing.engines.totalsegmentator import engine as module
+    from AutoSegPipelineLib.processing.engines.totalsegmentator import package
+    from support_totalsegmentator import scan
+
+    tried, room = [], [0]
+
+    def run_task(known, run, volume, options, course, split=False):
+        tried.append(split)
+        if len(tried) == 1:
+            raise RuntimeError("CUDA out of memory")
+        return np.zeros(volume.array.shape, np.uint8), []
+
+    monkeypatch.setattr(package, "run_task", run_task)
+    monkeypatch.setattr(package, "make_room", lambda: room[0])
+    (run,) = understand(KNOWN, {"quality": "fast"}, "CT").runs
+    course = Course(SilentReport(), [1.0], "total")
+    small, _ = scan((30, 30, 44))
+    with pytest.raises(EngineFailed) as caught:
+        module._run(KNOWN, run, small, {}, course)
+    assert caught.value.code == "engine.no_memory" and tried == [False]
+    tried.clear()
+    room[0] = 2
+    assert module._run(KNOWN, run, small, {}, course)[1] == [] and tried == [False, False]
+    tried.clear()
+    tall, _ = scan((20, 20, 230))
+    _, warnings = module._run(KNOWN, run, tall, {}, course)
+    assert tried == [False, True] and warnings[0]["code"] == "engine.stepped_down"

@@ -1,6 +1,7 @@
 """A warm worker against one ``TotalSegmentator`` process for each case, on the same scans.
 
-    python warm_totalsegmentator.py [--cases 10] [--quality fastest fast] [--real-size] [--large] [--device cpu]
+    python warm_totalsegmentator.py [--cases 10] [--quality fastest fast] [--real-size] [--large]
+                                    [--device cpu]
 
 Run it with a Python that has TotalSegmentator, torch and the packages of
 requirements/base.txt. It makes its own weights, so nothing is fetched: tiny exact
@@ -42,7 +43,7 @@ from AutoSegPipelineLib.processing.volume import Volume  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
 PATCHES = {297: (112, 112, 128), 298: (64, 64, 64)}  # of the published models
-TINY_PATCH = (64, 64, 64)
+TINY = {297: (32, 64, 72), 298: (16, 56, 64)}  # hardly larger than the scans, so that tiny stays tiny
 
 
 class Meter:
@@ -94,11 +95,17 @@ def make_scans(folder: Path, count: int, large: bool) -> list[Path]:
         truth = np.zeros(shape[::-1], np.uint8)
         for _ in range(24):
             box = tuple(
-                slice(b := int(rng.integers(1, max(size - 20, 2))), b + int(rng.integers(10, 22))) for size in truth.shape
+                slice(b := int(rng.integers(1, max(size - 20, 2))), b + int(rng.integers(10, 22)))
+                for size in truth.shape
             )
             truth[box] = int(rng.integers(1, 118))
         array = np.where(truth > 0, synthetic.CT_ORIGIN + synthetic.STEP * truth, -1000).astype(np.int16)
-        affine = ((-3.0, 0.0, 0.0, 150.0), (0.0, -3.0, 0.0, 150.0), (0.0, 0.0, 3.0, -40.0), (0.0, 0.0, 0.0, 1.0))
+        affine = (
+            (-3.0, 0.0, 0.0, 150.0),
+            (0.0, -3.0, 0.0, 150.0),
+            (0.0, 0.0, 3.0, -40.0),
+            (0.0, 0.0, 0.0, 1.0),
+        )
         path = folder / f"scan{number}.nii.gz"
         write_nifti(Volume(array, Grid(shape, affine), "CT"), path)
         paths.append(path)
@@ -201,12 +208,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="autoseg-benchmark-") as name:
         folder = Path(name)
         home = folder / "home"
-        for number, patch in PATCHES.items():
-            synthetic.make_weights(home, [number], patch if given.real_size else TINY_PATCH, given.real_size)
+        for number, patch in (PATCHES if given.real_size else TINY).items():
+            synthetic.make_weights(home, [number], patch, given.real_size)
         env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(LIBRARY)}
         scans = make_scans(folder, given.cases, given.large)
-        print(f"{given.cases} cases of about 122x101x{112 if given.large else 30} on {device_name(given.device)}, "
-              f"{'real-size random' if given.real_size else 'tiny exact'} weights")  # fmt: skip
+        kind = "real-size random" if given.real_size else "tiny exact"
+        size = f"122x101x{112 if given.large else 30}"
+        print(f"{given.cases} cases of about {size} on {device_name(given.device)}, {kind} weights")
         for quality in given.quality:
             theirs = cold(scans, folder, quality, given.device, env)
             ours = warm(scans, folder, quality, given.device, env)
@@ -222,11 +230,15 @@ def report(quality: str, theirs: dict[str, Any], ours: dict[str, Any], same: int
         print(f"{who:10} {mean:8.2f} {3600 / mean:9.0f} {found['cpu'] / cases:11.2f} {found['peak_mb']:8.0f}")
     ratio = sum(theirs["seconds"]) / sum(ours["seconds"])
     print(
-        f"{ratio:.1f} times the cases per hour (engine alone {statistics.mean(ours['segment']):.2f} s a case); "
+        f"{ratio:.1f} times the cases per hour (the engine's part {statistics.mean(ours['segment']):.2f} s); "
         f"the worker's first case, with start and loading, {ours['first']:.1f} s; "
         f"labels the same in {same} of {cases} cases"
     )
-    print(json.dumps({"quality": quality, "ratio": round(ratio, 2), "process": theirs, "warm": ours, "same": same}))
+    print(
+        json.dumps(
+            {"quality": quality, "ratio": round(ratio, 2), "process": theirs, "warm": ours, "same": same}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from .trouble import FAILURES, translate
 
 _LICENCE = "TotalSegmentator licence (free for non-commercial use)"
 _RANK, _RANK_WITHOUT_WEIGHTS = 50, 5
+_TALL = 200  # slices at the network's resolution, from which the package's three parts make sense
 _checked: list[Check] = []
 
 
@@ -72,22 +73,13 @@ class TotalSegmentatorEngine:
         """See :class:`~..base.Engine`; also ``engine.weights_missing``, ``.no_gpu``, ``.no_memory`` ..."""
         known = catalogue()
         request = _request(known, volume, options)
-        allowed = bool(options.get("download_weights"))
-        _refuse_without_weights(known, request.runs, allowed)
-        from .package import run_task
-
+        _refuse_without_weights(known, request.runs, bool(options.get("download_weights")))
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
         for number, run in enumerate(request.runs):
             portion = Portion(report, number / len(request.runs), (number + 1) / len(request.runs))
             course = Course(portion, _costs(known, run, volume), run.task.name)
-            try:
-                labels, warnings = run_task(known, run, volume, options, course, allowed)
-            except FAILURES as error:
-                translated = translate(error, run.task.name)
-                if translated is error:
-                    raise
-                raise translated from error
+            labels, warnings = _run(known, run, volume, options, course)
             request.warnings += [w for w in warnings if w not in request.warnings]
             found, absent = _segments(run, labels, len(layers), {segment.name for segment in segments})
             request.warnings += absent
@@ -95,6 +87,48 @@ class TotalSegmentatorEngine:
             layers.append(labels)
         report.progress(1.0, f"found {len(segments)} structures")
         return Segmentation(volume.grid, layers, tuple(segments), request.warnings)
+
+
+def _run(
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course
+) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """The run's labels; where memory does not suffice once more, with room made and a tall scan in parts."""
+    try:
+        return _attempt(known, run, volume, options, course, split=False)
+    except EngineFailed as error:
+        if error.code != "engine.no_memory":
+            raise
+        from .package import make_room
+
+        given_up = make_room()
+        tall = _height(volume) > _TALL * (run.task.modes[run.quality].mm or volume.grid.spacing[2])
+        if not (tall or given_up):
+            raise
+        course.log(f"{error.message}; tried once more with {given_up} models less", "warning")
+    labels, warnings = _attempt(known, run, volume, options, course, split=tall)
+    if tall:
+        message = f"Not enough memory for task {run.task.name} in one piece; done in three parts."
+        warnings.append({"code": "engine.stepped_down", "message": message})
+    return labels, warnings
+
+
+def _attempt(
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, split: bool
+) -> tuple[np.ndarray, list[dict[str, str]]]:
+    from .package import run_task
+
+    try:
+        return run_task(known, run, volume, options, course, split)
+    except FAILURES as error:
+        translated = translate(error, run.task.name)
+        if translated is error:
+            raise
+        raise translated from error
+
+
+def _height(volume: Volume) -> float:
+    """How far the scan reaches from foot to head, in mm."""
+    return sum(abs(step) * count for step, count in zip(volume.grid.affine[2], volume.grid.shape))
 
 
 def title_of_task(name: str, classes: int) -> str:

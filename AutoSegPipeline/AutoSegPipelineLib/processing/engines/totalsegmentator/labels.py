@@ -31,7 +31,9 @@ def first_best(scores: Any) -> np.ndarray:
     """
     import torch
 
-    values = torch.from_numpy(np.ascontiguousarray(scores)) if isinstance(scores, np.ndarray) else scores.cpu()
+    values = (
+        torch.from_numpy(np.ascontiguousarray(scores)) if isinstance(scores, np.ndarray) else scores.cpu()
+    )
     flat = values.reshape(values.shape[0], -1)
     best = np.empty(flat.shape[1], dtype=np.uint8 if flat.shape[0] <= 256 else np.int16)
     for start in range(0, flat.shape[1], _VOXELS):

@@ -21,9 +21,13 @@ _TYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32")  # w
 
 
 def run_task(
-    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, allowed: bool
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, split: bool = False
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
-    """Labels (k, j, i) of ``run`` on the scan's grid, uint8, and warnings for the manifest."""
+    """Labels (k, j, i) of ``run`` on the scan's grid, uint8, and warnings for the manifest.
+
+    ``split`` lets the package do the scan in three overlapping parts, for less memory.
+    """
+    allowed = bool(options.get("download_weights"))
     device = resolve(str(options.get("device") or "auto"))
     course.say(0.0, "loading the libraries")
     prepare()
@@ -40,10 +44,15 @@ def run_task(
         result = totalsegmentator(
             image, None, ml=True, nr_thr_resamp=1, nr_thr_saving=1, task=run.task.name,
             fast=run.quality == "fast", fastest=run.quality == "fastest", roi_subset=subset,
-            device=device, quiet=True, skip_saving=True,
+            device=device, quiet=True, skip_saving=True, force_split=split,
         )  # fmt: skip
     course.say(0.99, "taking the labels over")
     return _labels(result, run, volume), warnings
+
+
+def make_room() -> int:
+    """Give up every model that is loaded; says how many there were."""
+    return MODELS.drop_others()
 
 
 def prepare() -> None:
@@ -68,7 +77,7 @@ def to_nifti(volume: Volume) -> Any:
 
 
 def _wider(array: np.ndarray) -> str:
-    if array.dtype.kind in "iu" and -(2**31) <= int(array.min()) and int(array.max()) < 2**31:
+    if array.dtype.kind in "iu" and int(array.min()) >= -(2**31) and int(array.max()) < 2**31:
         return "int32"
     return "uint8" if array.dtype.kind == "b" else "float32"
 

@@ -89,7 +89,7 @@ def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[.
     """The package's resampling, which is also where a case can be stopped and its end is near."""
 
     def change_spacing(*arguments: Any, **named: Any) -> Any:
-        if named.get("target_shape") is not None or len(arguments) > 2 and arguments[2] is not None:
+        if named.get("target_shape") is not None or (len(arguments) > 2 and arguments[2] is not None):
             course.resampling_back()
         else:
             course.check()
@@ -101,7 +101,7 @@ def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[.
 def _predict_with(models: Models, course: Course, original: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
-    def nnUNetv2_predict(*arguments: Any, **named: Any) -> None:  # noqa: N802 - the name that it replaces
+    def nnUNetv2_predict(*arguments: Any, **named: Any) -> None:
         bound = signature.bind(*arguments, **named)
         bound.apply_defaults()
         asked = bound.arguments
@@ -123,12 +123,18 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
 
     device = _torch_device(asked["device"])
     torch.set_num_threads(cpu_threads() if device.type == "cpu" else 1)
-    folder = get_output_folder(asked["task_id"], asked["trainer"], asked.get("plans", "nnUNetPlans"), asked["model"])
+    folder = get_output_folder(
+        asked["task_id"], asked["trainer"], asked.get("plans", "nnUNetPlans"), asked["model"]
+    )
     course.prediction_begins()
     loads, begin = models.loads, time.perf_counter()
-    predictor = models.get(folder, asked["folds"], device, asked.get("step_size", 0.5), bool(asked.get("tta")))
+    predictor = models.get(
+        folder, asked["folds"], device, asked.get("step_size", 0.5), bool(asked.get("tta"))
+    )
     if models.loads > loads:
-        course.log(f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)")
+        course.log(
+            f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)"
+        )
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     dataset, ending = predictor.dataset_json, predictor.dataset_json["file_ending"]
     predictor.course = course

@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ....core.segmentation import Code, Colour, Segment
 from ...anatomy import guess_group, likely_colour, readable_title
@@ -61,10 +62,13 @@ _GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
         "metatarsal", "metacarpal", "phalanges", "zygomatic", "styloid", "hyoid", "jawbone", "discs", "disc",
         "cartilage", "cricoid",
     ))),
-    ("airways", frozenset(("airways", "nasopharynx", "oropharynx", "hypopharynx", "nasal", "larynx", "pharynx"))),
+    ("airways", frozenset((
+        "airways", "nasopharynx", "oropharynx", "hypopharynx", "nasal", "larynx", "pharynx",
+    ))),
     ("tissue", frozenset(("face", "head", "cavity", "mediastinum", "implant"))),
     ("organs", frozenset((
-        "optic", "eyeball", "breast", "palate", "auditory", "pericardium", "outflow", "canal", "maxillary", "sinus",
+        "optic", "eyeball", "breast", "palate", "auditory", "pericardium", "outflow", "canal", "maxillary",
+        "sinus",
     ))),
 )  # fmt: skip
 _TABLE = ("resources", "totalsegmentator_snomed_mapping.csv")
@@ -153,7 +157,8 @@ def _dictionary() -> dict[str, Code]:
     from pydicom.sr import _concepts_dict
 
     found: dict[str, list[tuple[Code, bool]]] = {}
-    for values in _concepts_dict.concepts["SCT"].values():
+    concepts: Any = _concepts_dict.concepts["SCT"]
+    for values in concepts.values():
         for value, (meaning, groups) in values.items():
             if _ANATOMY.intersection(groups):
                 entry = (Code("SCT", value, meaning), _SEGMENTED in groups)

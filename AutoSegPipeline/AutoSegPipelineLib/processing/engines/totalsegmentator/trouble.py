@@ -18,7 +18,13 @@ _MEMORY = (
     "defaultcpuallocator", "unable to allocate", "insufficient available cpu ram", "your ram was full",
     "cublas_status_alloc_failed",
 )  # fmt: skip
-_GPU_GONE = ("no cuda-capable device", "device-side", "gpu is lost", "unspecified launch failure", "cuda driver")
+_GPU_GONE = (
+    "no cuda-capable device",
+    "device-side",
+    "gpu is lost",
+    "unspecified launch failure",
+    "cuda driver",
+)
 _DAMAGED = ("pytorchstreamreader", "failed finding central directory", "invalid load key", "state_dict for")
 
 
@@ -44,7 +50,9 @@ def translate(error: BaseException, task: str) -> BaseException:
         return EngineFailed("engine.quality_unknown", f"task {task} has no quality fast")
     if isinstance(error, SystemExit) and "icen" in low:
         return EngineFailed("engine.licence_needed", f"task {task}: {_short(text)}")
-    return EngineFailed("engine.failed", f"TotalSegmentator, task {task}: {type(error).__name__}: {_short(text)}")
+    return EngineFailed(
+        "engine.failed", f"TotalSegmentator, task {task}: {type(error).__name__}: {_short(text)}"
+    )
 
 
 def _short(text: str) -> str:

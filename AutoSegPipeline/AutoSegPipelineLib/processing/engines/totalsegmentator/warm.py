@@ -135,7 +135,7 @@ def _predictor_class() -> type:
 
     own_window = window.is_equal(nnUNetPredictor)
 
-    class WarmPredictor(nnUNetPredictor):  # type: ignore[misc]
+    class WarmPredictor(nnUNetPredictor):
         """nnU-Net's predictor that can be stopped in a tile and used again.
 
         Its sliding window has a thread that feeds tiles through a queue. An error in
@@ -205,7 +205,11 @@ def _on_device_argument() -> str:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     names = inspect.signature(nnUNetPredictor.__init__).parameters
-    return "perform_everything_on_gpu" if "perform_everything_on_gpu" in names else "perform_everything_on_device"
+    return (
+        "perform_everything_on_gpu"
+        if "perform_everything_on_gpu" in names
+        else "perform_everything_on_device"
+    )
 
 
 def cpu_threads() -> int:

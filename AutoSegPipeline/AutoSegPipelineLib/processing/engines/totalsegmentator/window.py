@@ -16,7 +16,12 @@ import numpy as np
 _ELEMENTS = 1 << 20
 
 # What nnU-Net's own function must say for this one to be its equal; else nnU-Net's runs.
-_SAYS = ("sigma_scale=1. / 8", "value_scaling_factor=10", "dtype=torch.half", "torch.div(predicted_logits, n_predictions")
+_SAYS = (
+    "sigma_scale=1. / 8",
+    "value_scaling_factor=10",
+    "dtype=torch.half",
+    "torch.div(predicted_logits, n_predictions",
+)
 
 
 def is_equal(predictor_class: type) -> bool:
@@ -49,7 +54,9 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
     window: Any = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
     if predictor.use_gaussian:
         size = tuple(predictor.configuration_manager.patch_size)
-        window = compute_gaussian(size, sigma_scale=1.0 / 8, value_scaling_factor=10, device=torch.device("cpu"))
+        window = compute_gaussian(
+            size, sigma_scale=1.0 / 8, value_scaling_factor=10, device=torch.device("cpu")
+        )
     wide = window.float()  # exact, and spares a conversion for each class
     course = predictor.course
     if course is not None:
@@ -59,18 +66,20 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
         found = predictor._internal_maybe_mirror_and_predict(piece)[0]
         there, inside = _overlap(tile[1:], real)
         for block in _blocks([found.shape[0], *(part.stop - part.start for part in inside)]):
-            view = total[(block, *there)]
+            here, part = (block, *there), (block, *inside)
+            view = total[here]
             # Widened, added, rounded to half: what torch does for `half += single`, without its detours.
-            view.copy_(view.float().add_(found[(block, *inside)].mul_(wide[inside])))
+            view.copy_(view.float().add_(found[part].mul_(wide[inside])))
         weight[there] += window[inside]
         del found
         if course is not None:
             course.tile_done()
     divisor = weight[real].float()
     for block in _blocks([total.shape[0], *divisor.shape]):
-        part = total[(block, *real)]
-        part.copy_(part.float().div_(divisor))
-        if _has_infinity(part):
+        here = (block, *real)
+        view = total[here]
+        view.copy_(view.float().div_(divisor))
+        if _has_infinity(view):
             raise RuntimeError("a score of the network is infinite in half precision")
     return total
 
@@ -87,7 +96,8 @@ def _unpadded(data: Any, scan: Any) -> Box:
         return everything
     starts = [(whole - part) // 2 for whole, part in zip(data.shape[1:], scan.shape[1:])]
     box = tuple(slice(start, start + size) for start, size in zip(starts, scan.shape[1:]))
-    return box if torch.equal(data[(slice(None), *box)], scan.to(data.device)) else everything
+    every_channel = (slice(None), *box)
+    return box if torch.equal(data[every_channel], scan.to(data.device)) else everything
 
 
 def _overlap(tile: Any, real: Box) -> tuple[Box, Box]:
