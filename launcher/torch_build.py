@@ -60,6 +60,8 @@ def parse_torch(text: str, system: str = sys.platform) -> Torch:
             )
         return Torch(text, pair(), options)
     names = [_name(one) for one in asked]
+    if {"cpu", "cuda"} & set(names):
+        raise Declined(f"--torch {text!r}: cpu and cuda stand alone, with options of pip behind them.")
     if "torch" not in names:
         raise Declined(f"--torch {text!r} is neither cpu nor cuda, and no requirement of torch.")
     if "torchvision" not in names:

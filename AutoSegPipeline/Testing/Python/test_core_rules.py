@@ -59,6 +59,11 @@ def test_every_rule_says_why_it_matches_or_not() -> None:
     assert why["heads"] == ["modality 'CT' matches CT", "body_part 'CHEST' does not match HEAD*, *neck*"]
     assert why["lungs"] == ["series_description is not known of this scan (wanted *l[ou]ng*)"]
     assert [one.rule.name for one in outcomes if one.chosen] == ["rest"]
+    outcomes = rules.judge(rules.parse_rules(ROWS, "r"), facts(part="HEAD"))
+    assert [(one.rule.name, one.chosen) for one in outcomes if one.matches] == [
+        ("heads", True),
+        ("rest", False),
+    ]
 
 
 def test_a_file_is_matched_by_its_name_and_by_its_path_below_the_inbox() -> None:
@@ -116,7 +121,7 @@ def test_a_file_that_is_no_json_is_an_error_and_an_absent_one_is_none(tmp_path: 
     path = tmp_path / "rules.json"
     assert rules.read_rules(path) == ()
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(PipelineError, match="rules.json is not valid JSON") as caught:
+    with pytest.raises(PipelineError, match=r"rules\.json is not valid JSON") as caught:
         rules.read_rules(path)
     assert caught.value.code == "options.unreadable"
 
