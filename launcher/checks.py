@@ -10,15 +10,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .environment import NODE, SLICER_58, SLICER_CORE, TEST, Environment
+from . import extras
+from .environment import BASE, NODE, SLICER_58, SLICER_CORE, TEST, TOTALSEGMENTATOR_26, Environment
 from .handover import environment_for, run_to_end
 from .installer import run, say
 from .lock import Lock
 from .places import ROOT, TESTING
 from .pythons import find_python
+from .torch_build import parse_torch, usual
 from .trouble import Trouble
 
 _OLDEST_NODE = 16
+_NO = "no"
+_NEW_GB, _OLD_GB = 14, 11  # while pip unpacks
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def run_all(environment: Environment, folder: Path, pytest_arguments: list[str])
         own, _, others = variables["PATH"].partition(os.pathsep)
         variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
     variables.update(_slicer_environments(folder))
+    variables.update(_totalsegmentator(folder))
     python = str(environment.python)
     outcomes = []
     for check in (
@@ -136,11 +141,16 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
     wanted = (
         ("AUTOSEG_TEST_SLICER_CORE", SLICER_CORE, ((3, 11), (3, 12), (3, 13), (3, 10))),
         ("AUTOSEG_TEST_PYTHON39", SLICER_58, ((3, 9),)),
+        ("AUTOSEG_TEST_TOTALSEGMENTATOR_26", TOTALSEGMENTATOR_26, ((3, 9),)),
     )
     variables = {}
     for name, part, versions in wanted:
         if os.environ.get(name):
             continue
+        if part is TOTALSEGMENTATOR_26:
+            unwanted = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR") == _NO
+            if unwanted or not _room(folder, _OLD_GB, part.name):
+                continue
         python = find_python(versions)
         if python is None:
             names = " or ".join(f"{major}.{minor}" for major, minor in versions)
@@ -156,3 +166,40 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
             continue
         variables[name] = str(environment.python)
     return variables
+
+
+def _room(folder: Path, gigabytes: int, what: str) -> bool:
+    """Whether the disk has room for another environment with torch; one that is there needs none."""
+    there = any(folder.glob(f"{what}-cp*"))
+    if there or shutil.disk_usage(folder).free > gigabytes * 10**9:
+        return True
+    say(f"Less than {gigabytes} GB are free: tests with {what} are skipped.")
+    return False
+
+
+def _totalsegmentator(folder: Path) -> dict[str, str]:
+    """An interpreter with this program's packages, those of the tests, and TotalSegmentator beside them.
+
+    Apart from the usual environment, so that the other tests run as without it; installed by the very
+    code that installs it for a user. AUTOSEG_TEST_TOTALSEGMENTATOR names another one, or `no`.
+    """
+    name, what = "AUTOSEG_TEST_TOTALSEGMENTATOR", extras.TOTALSEGMENTATOR
+    if os.environ.get(name):
+        return {name: ""} if os.environ[name] == _NO else {}
+    python = find_python(((3, 11), (3, 12)))
+    if python is None:
+        say(f"No Python 3.11 or 3.12 here: tests with {what} are skipped.")
+        return {}
+    if not _room(folder, _NEW_GB, what):
+        return {}
+    environment = Environment(folder, BASE, say, python.path, python.tag, name=what)
+    try:
+        environment.ensure(TEST)
+        if not extras.is_whole(environment):
+            extras.install(environment, parse_torch(usual()))
+    except Trouble as error:
+        if "no ready-made package" not in str(error):
+            raise
+        say(f"{what} cannot be had for this machine: its tests are skipped.")
+        return {}
+    return {name: str(environment.python)}

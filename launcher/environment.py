@@ -35,6 +35,7 @@ class Part:
     name: str
     whole: bool = True
     folder: Path = REQUIREMENTS
+    source: tuple[str, ...] = ()  # packages that exist as source only
 
     @property
     def path(self) -> Path:
@@ -52,6 +53,9 @@ TEST = Part("test")
 NODE = Part("node")
 SLICER_CORE = Part("slicer-core", whole=False)
 SLICER_58 = Part("slicer-5.8", whole=False)
+TOTALSEGMENTATOR_26 = Part(
+    "totalsegmentator-2.6", whole=False, source=("nnunetv2", "acvl-utils", "dynamic-network-architectures")
+)
 
 
 class Environment:
@@ -64,11 +68,13 @@ class Environment:
         say: Callable[[str], None],
         python: str = sys.executable,
         tag: str | None = None,
+        name: str | None = None,
     ) -> None:
+        """``name`` keeps it apart from another environment of the same first part."""
         self.first = first
         self.say = say
         self.base_python = python
-        self.family = f"{first.name}-{tag or python_tag()}"
+        self.family = f"{name or first.name}-{tag or python_tag()}"
         self.path = folder / f"{self.family}-{first.fingerprint[:8]}"
         self._lock_path = folder / f"{self.path.name}.lock"
 
@@ -90,9 +96,11 @@ class Environment:
         wanted = (self.first, *parts)
         if all(self.is_ready(part) for part in wanted):
             return
-        with Lock(self._lock_path, self._waiting) as lock:
+        with self.locked() as lock:
             if not self.is_ready():
+                earlier = self._earlier_extras()
                 self._make(lock.fd)
+                self._mark(extras=earlier)
             for part in parts:
                 if not self.is_ready(part):
                     self._install(part, lock.fd)
@@ -129,14 +137,36 @@ class Environment:
     def _install(self, part: Part, lock_fd: int) -> None:
         count = len(pins.applying(pins.read(part.path), pins.this_machine())) if part.whole else 0
         self.say(f"Packages of requirements/{part.path.name}:")
-        pip_install(self.python, part.path, count, self.say, not part.whole, keep_open=(lock_fd,))
-        self._mark(part)
+        pip_install(self.python, part.path, count, self.say, not part.whole, (lock_fd,), part.source)
+        self._mark(parts={**self._marker().get("parts", {}), part.name: part.fingerprint})
 
-    def _mark(self, part: Part) -> None:
+    def extras(self) -> dict[str, dict[str, str]]:
+        """What was installed beside the parts, by name, as :meth:`set_extra` was told."""
+        found = self._marker().get("extras", {})
+        return dict(found) if isinstance(found, dict) else {}
+
+    def set_extra(self, name: str, value: dict[str, str] | None) -> None:
+        """Write down what an extra is; None forgets it."""
+        extras = {**self.extras(), name: value}
+        self._mark(extras={key: about for key, about in extras.items() if about is not None})
+
+    def locked(self) -> Lock:
+        """``with`` it nobody else installs here."""
+        return Lock(self._lock_path, self._waiting)
+
+    def _earlier_extras(self) -> dict[str, dict[str, str]]:
+        """Extras of an environment of the same Python with other pins: wanted, not yet installed."""
+        found: dict[str, dict[str, str]] = {}
+        for other in sorted(self.path.parent.glob(f"{self.family}-????????"), key=os.path.getmtime):
+            for name, about in _read_marker(other).get("extras", {}).items():
+                found[name] = {**about, "fingerprint": ""}
+        return found
+
+    def _mark(self, **changes: Any) -> None:
         """Write the marker beside itself and rename it: it is there whole or not at all."""
-        marker = self._marker()
-        parts = {**marker.get("parts", {}), part.name: part.fingerprint}
-        text = json.dumps({"format": _FORMAT, "path": str(self.path), "python": sys.version, "parts": parts})
+        marker = {"parts": {}, "extras": {}, **self._marker(), **changes}
+        marker.update(format=_FORMAT, path=str(self.path), python=sys.version)
+        text = json.dumps(marker)
         fresh = self.path / f"{_MARKER}.part"
         with open(fresh, "w", encoding="ascii") as stream:
             stream.write(text)
@@ -145,11 +175,7 @@ class Environment:
         os.replace(fresh, self.path / _MARKER)
 
     def _marker(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.path / _MARKER).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _read_marker(self.path)
 
     def _base_exists(self) -> bool:
         """Whether the Python that it was made from is still there (``home`` in pyvenv.cfg)."""
@@ -184,6 +210,14 @@ class Environment:
                 build.release()
         for rest in self.path.parent.glob("removed-*"):
             shutil.rmtree(rest, ignore_errors=True)
+
+
+def _read_marker(environment: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((environment / _MARKER).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _remove_unused(folder: Path) -> None:

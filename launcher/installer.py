@@ -22,6 +22,8 @@ _SATISFIED = re.compile(
 _DOWNLOADING = re.compile(r"^\s+Downloading (?P<file>[^\s/]+\.whl)(?: \((?P<size>[^)]+)\))?")
 _INSTALLING = re.compile(r"^Installing collected packages: (?P<names>.+)$")
 
+WHEELS_ONLY = ("--progress-bar", "off", "--only-binary", ":all:", "--no-warn-script-location")
+
 
 class PipProgress:
     """Feed it pip's lines; it calls ``say`` with a line for people. ``total`` 0: not known."""
@@ -59,6 +61,11 @@ class PipProgress:
         return f"[{self.count:{width}d}/{max(self.total, self.count)}]"
 
 
+def pip_command(python: Path) -> list[str]:
+    """The beginning of every pip command."""
+    return [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+
+
 def pip_install(
     python: Path,
     requirements: Path,
@@ -66,10 +73,14 @@ def pip_install(
     say: Callable[[str], None],
     dependencies: bool = False,
     keep_open: tuple[int, ...] = (),
+    source: tuple[str, ...] = (),
 ) -> None:
-    """Install a requirements file, wheels only. Raises :class:`~.trouble.Trouble` with pip's last lines."""
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    command += ["--progress-bar", "off", "--only-binary", ":all:", "--no-warn-script-location"]
+    """Install a requirements file. Raises :class:`~.trouble.Trouble` with pip's last lines.
+
+    Wheels only, but for the packages ``source``, which exist in no other form.
+    """
+    command = [*pip_command(python), "install", *WHEELS_ONLY]
+    command += ["--prefer-binary", "--no-binary", ",".join(source)] if source else []
     command += [] if dependencies else ["--no-deps"]
     command += ["-r", str(requirements)]
     run(command, PipProgress(total, say).feed, python.parent.parent, keep_open=keep_open)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import checks
+from . import checks, extras
 from .environment import BASE, Environment
 from .handover import become
 from .installer import say
@@ -22,7 +22,7 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   serve      watch a folder and process what is dropped, until Ctrl+C
   run        process files and exit
   doctor     say what works here and what is missing
-  install    install what is needed and stop there
+  install    install what is needed and stop there; `install totalsegmentator` adds that engine
   test       run every check of the project (arguments go to pytest)
   ...        `python3 autoseg.py --help` lists the rest once it is installed
 
@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
         if rest[:1] in ([], ["--help"], ["-h"], ["help"]) and not environment.is_ready():
             print(HELP % folder)
             return 0
+        if rest[:1] == ["install"] and len(rest) > 1:
+            return extras.main(environment, rest[1:])
         return _start(environment, rest)
     except Usage as error:
         say(str(error))
@@ -77,8 +79,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _start(environment: Environment, rest: list[str]) -> int:
+    extras.offer(environment, rest)
     while True:
         environment.ensure()
+        extras.bring_along(environment)
         held = environment.hold()
         # Between the two lines above another checkout of the pins may have removed it.
         if environment.is_ready():

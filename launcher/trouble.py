@@ -81,8 +81,13 @@ def check_before(environment: Path) -> None:
 
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise Trouble(_no_venv())
-    if shutil.disk_usage(environment.parent).free < NEEDED_BYTES:
-        raise Trouble(_disk_full(environment))
+    check_space(environment, NEEDED_BYTES)
+
+
+def check_space(environment: Path, needed: int) -> None:
+    """Raise :class:`Trouble` where fewer than ``needed`` bytes are free."""
+    if shutil.disk_usage(environment.parent).free < needed:
+        raise Trouble(_disk_full(environment, needed))
 
 
 def _no_venv() -> str:
@@ -98,10 +103,10 @@ def _no_venv() -> str:
     return f"{text}\nInstall Python {version} from python.org."
 
 
-def _disk_full(environment: Path) -> str:
+def _disk_full(environment: Path, needed: int = NEEDED_BYTES) -> str:
     free = shutil.disk_usage(environment.parent).free / 1e9
     return (
-        f"The disk is full: {free:.1f} GB free in {environment.parent}, about {NEEDED_BYTES / 1e9:.0f} GB "
+        f"The disk is full: {free:.1f} GB free in {environment.parent}, about {needed / 1e9:.0f} GB "
         "needed. Free some space, or choose another disk with --venv DIR (TMPDIR and PIP_CACHE_DIR move "
         "the installer's own files)."
     )

@@ -60,6 +60,10 @@ class Home:
         return self.root / "settings.json"
 
     @property
+    def rules_file(self) -> Path:
+        return self.root / "rules.json"
+
+    @property
     def store(self) -> Path:
         return self.state / "store.sqlite"
 

@@ -52,6 +52,7 @@ OPTIONS: tuple[Spec, ...] = (
     Spec("quality", "choice", "normal", "Trade detail for time.", QUALITIES, option=True),
     Spec("structures", "list", (), "Only these structures; empty means all.", option=True),
     Spec("device", "text", "auto", "Where the engine computes: auto, cpu, gpu, gpu:N or mps.", option=True),
+    Spec("download_weights", "bool", False, "Let the engine fetch missing weights of its models.", option=True),
     Spec("formats", "list", DEFAULT_FORMATS, "Result files; gltf and manifest are always there.", FORMATS, option=True),
     Spec("detail", "float", 0.1, "Part of the surface triangles that is kept.", minimum=0.005, maximum=1, option=True),
     Spec("smoothing", "bool", True, "Smooth the surfaces without shrinking them.", option=True),
@@ -61,6 +62,10 @@ OPTIONS: tuple[Spec, ...] = (
         ("", "RAS", "LPS", "LAS", "RPS", "sform", "qform"), option=True,
     ),
     Spec("modality", "choice", "", "CT or MR, when the file cannot say it.", ("", "CT", "MR"), option=True),
+    Spec(
+        "modality_mismatch", "choice", "switch", "CT task on MR or the other way: take the task's twin, or refuse.",
+        ("switch", "refuse"), option=True,
+    ),
     Spec("min_slices", "int", 8, "Fewer slices than this are no volume.", minimum=2, maximum=10000, option=True),
     Spec("priority", "int", 50, "0 (whenever) to 100 (next).", minimum=0, maximum=100, option=True),
 )  # fmt: skip
@@ -80,6 +85,8 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("archive_max_mb", "int", 16384, "Most megabytes that one archive may unpack to.", minimum=1, maximum=10**7, unit="MB"),
     Spec("archive_max_ratio", "float", 200.0, "Most plausible compression of a file in an archive.", minimum=2, maximum=10**6),
     Spec("workers", "int", 1, "How many cases are computed at the same time.", minimum=1, maximum=16),
+    Spec("worker_python", "text", "", "Python that runs the workers, with packages of its own; empty takes this one."),
+    Spec("slicer", "text", "", "Folder of a 3D Slicer whose PythonSlicer runs the workers."),
     Spec("hung_minutes", "float", 30.0, "A worker without progress for this long is ended.", minimum=0.05, maximum=10080, unit="min"),
     Spec("recycle_cases", "int", 100, "A worker is started anew after this many cases.", minimum=1, maximum=10**6),
     Spec("recycle_growth_mb", "int", 2048, "A worker is started anew when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),

@@ -38,6 +38,13 @@ def private_home(out: Path) -> Iterator[Home]:
         discard(home)
 
 
+def copy_rules(own: Home, private: Home) -> None:
+    """The user's rules hold in a private home too, as the user's settings do."""
+    if own.rules_file.exists():
+        private.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(own.rules_file, private.rules_file)
+
+
 def usable_folder(out: Path) -> Path:
     """``out``, made where it was missing; raises ``environment.results_unreachable``."""
     out = out.expanduser().absolute()

@@ -25,7 +25,7 @@ SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "purge"),
     "Pipeline": ("status", "pause", "resume", "stop"),
-    "Setup": ("doctor", "config", "completion"),
+    "Setup": ("doctor", "config", "rules", "weights", "completion"),
 }
 
 
@@ -68,13 +68,13 @@ def cli(ctx: click.Context) -> None:
 
 
 def _add_commands() -> None:
-    from .commands import completion, config, demo, doctor, jobs, pipeline, run, serve, submit
+    from .commands import completion, config, demo, doctor, jobs, pipeline, rules, run, serve, submit, weights
 
     for command in (
         serve.serve, run.run, run.export, demo.demo,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
-        doctor.doctor, config.config, completion.completion,
+        doctor.doctor, config.config, rules.rules, weights.weights, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH

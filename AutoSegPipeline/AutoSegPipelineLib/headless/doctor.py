@@ -11,7 +11,7 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 from .. import __version__
 from ..core.errors import PipelineError
@@ -20,6 +20,7 @@ from ..core.lock import HomeLock
 from ..core.places import is_network
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
+from .doctor_engines import device, slicers, weights, workers
 from .findings import FAIL, OK, WARN, Finding
 from .flags import unknown_environment
 from .session import Session
@@ -34,12 +35,14 @@ _PACKAGES = {
 }  # fmt: skip
 
 
-def examine(session: Session, with_self_test: bool) -> Iterator[Finding]:
-    """Every finding in turn, the quick ones first."""
+def examine(
+    session: Session, with_self_test: bool, flags: Mapping[str, Any] | None = None
+) -> Iterator[Finding]:
+    """Every finding in turn, the quick ones first; ``flags`` are settings given on the command line."""
     yield from _program()
     yield from _packages()
     try:
-        settings = session.settings()
+        settings = session.settings(flags)
         yield Finding("settings", OK, str(session.home.settings_file))
     except PipelineError as error:
         settings = Settings.defaults()
@@ -49,10 +52,17 @@ def examine(session: Session, with_self_test: bool) -> Iterator[Finding]:
     for check in (_folders, _disk):
         yield from check(session, settings)
     yield from _memory()
-    yield _gpu()
+    gpu = _gpu()
+    yield gpu
     yield _niceness()
     yield picture()
-    yield from engines()
+    yield from slicers()
+    python, told = workers(settings)
+    yield from told
+    if all(finding.status != FAIL for finding in told):
+        yield from engines(python)
+        yield device(python, gpu.status == OK and shutil.which("nvidia-smi") is not None)
+        yield from weights(settings)
     if with_self_test:
         yield self_test()
 

@@ -13,6 +13,8 @@ from typing import Any, Iterator
 
 from ..core import protocol
 from ..core.errors import PipelineError
+from ..runtime.child_command import child_environment as foreign_environment
+from .extras import MODULES, hint_for
 from .findings import FAIL, OK, WARN, Finding
 
 LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
@@ -22,16 +24,18 @@ _TEST_SECONDS = 300.0
 _TOLERANCE = 0.05  # of the lungs' volume: the noise and the coarse grid of the made scan
 
 
-def child_environment() -> dict[str, str]:
-    """The environment in which a child finds this library."""
+def child_environment(foreign: bool = False) -> dict[str, str]:
+    """The environment in which a child finds this library; a foreign one nothing else of ours."""
+    if foreign:
+        return foreign_environment(Path(tempfile.gettempdir()), foreign=True)
     paths = [LIBRARY_PARENT, os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def describe() -> list[dict[str, Any]]:
-    """What a worker says of its engines; raises ``worker.not_started``."""
+def describe(python: str | None = None) -> list[dict[str, Any]]:
+    """What a worker, under ``python`` if not this one, says of its engines; raises ``worker.not_started``."""
     lines = b"".join(protocol.encode(message) for message in ({"type": "describe"}, {"type": "quit"}))
-    command = [sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
+    command = [python or sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
     try:
         # The worker ends when its input closes, so the pipe stays open until it has answered.
         with subprocess.Popen(
@@ -39,7 +43,7 @@ def describe() -> list[dict[str, Any]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=child_environment(),
+            env=child_environment(python is not None),
         ) as worker:
             assert worker.stdin is not None and worker.stdout is not None
             worker.stdin.write(lines)
@@ -69,10 +73,10 @@ def _answer(worker: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
     raise PipelineError("worker.hung", "the worker did not describe its engines")
 
 
-def engines() -> Iterator[Finding]:
+def engines(python: str | None = None) -> Iterator[Finding]:
     """One finding an engine; none that works is a failure."""
     try:
-        found = describe()
+        found = describe(python)
     except PipelineError as error:
         yield Finding(
             "engines", FAIL, error.message, "Run `python3 autoseg.py` again to mend the installation."
@@ -82,11 +86,15 @@ def engines() -> Iterator[Finding]:
         tasks = ", ".join(task["name"] for task in engine["tasks"][:6]) + (
             " ..." if len(engine["tasks"]) > 6 else ""
         )
-        text = f"{engine['name']}: {engine['title']}; tasks: {tasks or 'none'}"
+        version = f" {engine['version']}" if engine.get("version") else ""
+        text = f"{engine['name']}{version}: {engine['title']}; tasks: {tasks or 'none'}"
         if engine["ok"]:
             yield Finding("engine", OK, text + (f"; {engine['note']}" if engine["note"] else ""))
+        elif engine["name"] in MODULES and not tasks:
+            yield Finding("engine", WARN, f"{engine['name']}: not installed", hint_for(python))
         else:
-            yield Finding("engine", WARN, f"{text}; lacks {', '.join(engine['missing'])}", engine["note"])
+            lacks = f"lacks {', '.join(engine['missing'])}" if engine["missing"] else engine["note"]
+            yield Finding("engine", WARN, f"{text}; {lacks}", hint_for(python))
     if not any(engine["ok"] for engine in found):
         yield Finding("engines", FAIL, "no engine works here", "Install what one of them lacks.")
 

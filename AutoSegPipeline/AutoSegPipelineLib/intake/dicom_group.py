@@ -306,4 +306,5 @@ def stack_facts(stack: Stack) -> dict[str, Any]:
         "gantry_tilt_degrees": round(stack.tilt_degrees, 3) if stack.tilt_degrees > TILT_DEGREES else 0.0,
         "multiframe": stack.multiframe, "transfer_syntax": stack.first.syntax,
         "stack": stack.index + 1, "stacks": stack.count,
+        "series_description": stack.first.description, "body_part": stack.first.body_part,
     }  # fmt: skip

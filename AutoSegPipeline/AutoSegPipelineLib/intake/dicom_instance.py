@@ -24,6 +24,7 @@ class Instance:
     patient_key: str = ""
     number: int | None = None
     description: str = ""
+    body_part: str = ""
     instance: int | None = None
     image: bool = False  # it has pixels
     rows: int = 0

@@ -24,7 +24,8 @@ HEADER_TAGS = (
 GEOMETRY_TAGS = (
     "ImageType", "SeriesDescription", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "AcquisitionNumber", "EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "TriggerTime",
-    "GantryDetectorTilt", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "BodyPartExamined", "GantryDetectorTilt", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -127,6 +128,7 @@ def _floats(value: Any, count: int) -> tuple[float, ...] | None:
 def _geometry(data: Any, instance: Instance) -> None:
     instance.image_type = tuple(str(part).upper() for part in (data.get("ImageType") or ()))
     instance.description = _text(data, "SeriesDescription")
+    instance.body_part = _text(data, "BodyPartExamined").upper()
     instance.acquisition = _text(data, "AcquisitionNumber")
     instance.echo = _text(data, "EchoNumbers") + "/" + _text(data, "EchoTime")
     instance.moment = _text(data, "TemporalPositionIdentifier") + "/" + _text(data, "TriggerTime")

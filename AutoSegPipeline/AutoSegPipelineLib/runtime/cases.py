@@ -17,7 +17,9 @@ from ..core.store.books import Kept
 from .context import Context
 
 log = logging.getLogger(__name__)
-_DECIDES = ("engine", "task", "quality", "structures", "modality", "assume_orientation")
+_DECIDES = (
+    "engine", "task", "quality", "structures", "modality", "modality_mismatch", "assume_orientation",
+)  # fmt: skip
 KEEP = "keep.seg.nrrd"
 
 

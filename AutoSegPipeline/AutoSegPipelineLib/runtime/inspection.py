@@ -14,6 +14,7 @@ from ..core.errors import PipelineError, from_dict
 from ..core.files import read_json, write_json
 from ..core.incoming import Intent, folder_of
 from ..core.job import Job
+from ..core.rules import Rule
 from ..core.settings import resolve_options
 from ..core.steps import reached
 from ..intake.options_files import read_options
@@ -22,6 +23,7 @@ from .context import Conditions, Context
 from .disposal import Disposal
 from .intake_client import IntakeClient
 from .publisher import Publisher
+from .rule_book import RuleBook
 
 log = logging.getLogger(__name__)
 SPLIT = "split.json"
@@ -51,6 +53,7 @@ class Inspection:
         self._wake = wake
         self._waiting: dict[str, None] = {}  # ids of jobs, in their order
         self.answers = Answers(context, lambda *one: self._outcome(*one), self._told)
+        self._rules = RuleBook(context.home)
 
     def inspect(self, job: Job) -> None:
         """Begin; the job goes on to ``queued`` or ``refused`` by itself."""
@@ -135,8 +138,11 @@ class Inspection:
         """A keyed hash of a series instance UID, which itself could lead back to the patient."""
         return hmac.new(self.secret().encode(), series_uid.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _options(self, intent: Intent, beside: dict[str, Any] | None = None) -> dict[str, Any]:
-        return resolve_options(self._context.settings, intent.options, beside or {}, intent.file_options)
+    def _options(
+        self, intent: Intent, beside: dict[str, Any] | None = None, rule: Rule | None = None
+    ) -> dict[str, Any]:
+        layers = (intent.options, beside or {}, intent.file_options, rule.then if rule else {})
+        return resolve_options(self._context.settings, *layers)
 
     def _answered(
         self, job_id: str, intent: Intent, result: dict[str, Any] | None, error: PipelineError | None
@@ -269,7 +275,8 @@ class Inspection:
             job.staged = {"stem": case["stem"]}
             self._write_refusal(job, error)
             return
-        job.options = self._options(intent, beside)
+        rule = self._rules.choose(intent, case)
+        job.options = self._options(intent, beside, rule)
         wished = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
         job.options.update(wished)
         job.priority = int(job.options["priority"])
@@ -278,14 +285,14 @@ class Inspection:
         if job.series_key is None and case.get("series_key"):
             job.series_key = self.series_key(case["series_key"])
         job.content = case["sha256"]
-        job.warnings = list(case["warnings"])
+        job.warnings = list(case["warnings"]) + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
         job.staged = {
             "kind": case["kind"],
             "path": Path(case["path"]).relative_to(folder).as_posix(),
             "affine": case["affine"],
             "format": case["format"],
-            "facts": case["facts"],
+            "facts": {**case["facts"], "rule": rule.name} if rule else case["facts"],
             "labels": intent.labels,
             **wished,
         }

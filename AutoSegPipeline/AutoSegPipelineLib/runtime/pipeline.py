@@ -16,6 +16,7 @@ from ..core.files import free_bytes
 from ..core.home import Home
 from ..core.job import Job
 from ..core.lock import HomeLock
+from ..core.rules import read_rules
 from ..core.settings import Settings
 from ..core.store import Store
 from . import qt
@@ -109,6 +110,7 @@ class Pipeline:
         }
 
     def _build(self) -> None:
+        read_rules(self.home.rules_file)  # wrong rules are told at the start, not case by case
         self.store = Store(self.home.store, self._clock)
         context = Context(self.home, self.settings, self.store, self._clock, self.bus)
         self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)

@@ -7,22 +7,28 @@ from typing import Any
 from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
+from ..core.slicers import worker_python as chosen_python
 from .children import Child, child_environment, intake_command, worker_command
 from .pipeline import Pipeline, Spawns
 
 
 def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
-    """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``."""
+    """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``.
 
-    def environment(name: str) -> dict[str, str]:
+    ``worker_python``, or else the settings ``worker_python`` and ``slicer``, name
+    another Python for the workers. Raises ``worker.not_started`` where it is not there.
+    """
+    python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
+
+    def environment(name: str, foreign: bool = False) -> dict[str, str]:
         folder = home.work / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return child_environment(folder)
+        return child_environment(folder, foreign=foreign)
 
     def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
         return Child(
-            worker_command(worker_python),
-            environment("worker"),
+            worker_command(python),
+            environment("worker", python is not None),
             on_message,
             on_log,
             on_end,

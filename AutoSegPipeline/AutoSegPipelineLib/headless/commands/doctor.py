@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.text import Text
 
 from ..doctor import examine
 from ..findings import FAIL, OK, WARN, Finding
-from ..flags import common
+from ..flags import common, given, spec_flags
 from ..output import safe
 from ..session import Session
 from .jobs import as_json
@@ -19,10 +21,11 @@ _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 @click.option(
     "--no-self-test", is_flag=True, help="Leave out the made case that goes through the whole pipeline."
 )
+@spec_flags(("worker_python", "slicer"), "Settings")
 @as_json
 @common()
 @click.pass_obj
-def doctor(session: Session, no_self_test: bool, as_json: bool) -> int:
+def doctor(session: Session, no_self_test: bool, as_json: bool, **flags: Any) -> int:
     """Check this machine, and the pipeline with a made case (about a minute).
 
     Exit code 0: all well, maybe with warnings. 1: something does not work; the
@@ -34,7 +37,7 @@ def doctor(session: Session, no_self_test: bool, as_json: bool) -> int:
       autoseg doctor --no-self-test --json
     """
     found: list[Finding] = []
-    for finding in examine(session, not no_self_test):
+    for finding in examine(session, not no_self_test, given(flags)):
         found.append(finding)
         if not as_json:
             _show(session, finding)

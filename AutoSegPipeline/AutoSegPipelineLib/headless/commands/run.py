@@ -10,11 +10,13 @@ import click
 
 from ...core import specs
 from ...core.files import contained
+from ..extras import check_engine
 from ..flags import EXPORT_OPTIONS, Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session
 from .jobs import as_json
 
+RUN_SETTINGS = ("worker_python", "slicer")
 RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
 out_folder = click.option(
     "-o", "--out", required=True, metavar="OUT", type=click.Path(file_okay=False, path_type=Path),
@@ -27,6 +29,7 @@ _path = click.Path(path_type=Path)
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER...", type=_path)
 @out_folder
 @spec_flags(RUN_OPTIONS, "Case options")
+@spec_flags(RUN_SETTINGS, "Settings")
 @as_json
 @common()
 @click.pass_obj
@@ -85,10 +88,13 @@ def process(
 ) -> int:
     """Run the pipeline in a home of its own over ``paths``."""
     from ..app import Host
-    from ..batch import Batch, private_home, usable_folder
+    from ..batch import Batch, copy_rules, private_home, usable_folder
     from ..display import choose
 
-    settings = session.settings({"watch": False, "cache_mb": 0})
+    chosen = {name: options.pop(name) for name in RUN_SETTINGS if name in options}
+    settings = session.settings({"watch": False, "cache_mb": 0, **chosen})
+    if door == "run":
+        check_engine(options.get("engine", settings["engine"]), settings)
     if labels is not None and not labels.is_file():
         raise click.UsageError(f"--labels: {labels} is no file")
     for path in paths:
@@ -100,6 +106,7 @@ def process(
         [path.expanduser().absolute() for path in paths], folder, options, door, labels and labels.absolute()
     )
     with private_home(folder) as home:
+        copy_rules(session.home, home)
         host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
         code = host.run(batch)
         batch.sweep()

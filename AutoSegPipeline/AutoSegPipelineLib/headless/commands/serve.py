@@ -10,6 +10,7 @@ import click
 from ...core import specs
 from ...core.home import Home
 from ...core.settings import Settings
+from ..extras import check_engine
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session
@@ -36,7 +37,9 @@ def serve(session: Session, **flags: Any) -> int:
     """
     from ..app import Serving
 
-    return serve_home(session, session.home, session.settings(given(flags)), "serve", Serving())
+    settings = session.settings(given(flags))
+    check_engine(settings["engine"], settings)
+    return serve_home(session, session.home, settings, "serve", Serving())
 
 
 def serve_home(session: Session, home: Home, settings: Settings, what: str, task: Any) -> int:

@@ -6,13 +6,14 @@ from ...core.errors import EngineFailed
 from ...core.specs import did_you_mean
 from .base import Check, Engine, Task, modalities, version_of
 from .tissue import TissueEngine
+from .totalsegmentator import TotalSegmentatorEngine
 
 __all__ = ["Check", "Engine", "Task", "choose", "engines", "version_of"]
 
 
 def engines() -> dict[str, Engine]:
     """Every engine by name, the preferred one first, whether or not it can work here."""
-    known: list[Engine] = [TissueEngine()]
+    known: list[Engine] = [TotalSegmentatorEngine(), TissueEngine()]
     return {engine.name: engine for engine in sorted(known, key=lambda e: -e.rank)}
 
 

@@ -52,7 +52,10 @@ class Engine(Protocol):
 
     name: str
     title: str
-    rank: int
+
+    @property
+    def rank(self) -> int:
+        """Of those that work, `auto` takes the highest; may depend on what lies on this machine."""
 
     def tasks(self) -> list[Task]:
         """The tasks it knows, the default one first."""

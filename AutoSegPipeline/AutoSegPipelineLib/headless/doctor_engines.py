@@ -1,0 +1,109 @@
+"""What ``doctor`` says of TotalSegmentator's surroundings: other Pythons, Slicers, GPU, weights."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from ..core.errors import PipelineError
+from ..core.settings import Settings
+from ..core.slicers import installed
+from .extras import ask, workers_python
+from .findings import FAIL, OK, WARN, Finding
+
+_GPU_SECONDS = 120.0
+_DEVICE = (
+    "import json, torch\n"
+    "mps = getattr(torch.backends, 'mps', None)\n"
+    "names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]\n"
+    "print(json.dumps({'torch': torch.__version__, 'cuda': torch.version.cuda, 'gpus': names,"
+    " 'works': bool(torch.cuda.is_available()), 'mps': bool(mps and mps.is_available())}))\n"
+)
+
+
+def slicers() -> Iterator[Finding]:
+    """Every 3D Slicer that is found; its TotalSegmentator can be used without installing it here."""
+    found = installed()
+    for python in found:
+        yield Finding("slicer", OK, f"{python} (autoseg serve --slicer {python.parent})")
+    if not found:
+        yield Finding("slicer", OK, "none found; --slicer DIR names one that lies elsewhere")
+
+
+def workers(settings: Settings) -> tuple[str | None, list[Finding]]:
+    """The other Python of the workers, if any, and what is to say of it."""
+    try:
+        python = workers_python(settings)
+    except PipelineError as error:
+        return None, [Finding("workers", FAIL, error.message, error.hint)]
+    if python is None:
+        return None, []
+    try:
+        version = ask(python, ["-c", "import json, sys; print(json.dumps(sys.version.split()[0]))"])
+    except PipelineError as error:
+        return python, [Finding("workers", FAIL, error.message, error.hint)]
+    return python, [Finding("workers", OK, f"run under Python {version}: {python}")]
+
+
+def device(python: str | None, gpu_here: bool) -> Finding:
+    """Whether torch computes on a GPU; that it does not is a warning, because it costs hours."""
+    try:
+        found = ask(python, ["-c", _DEVICE], _GPU_SECONDS)
+    except PipelineError as error:
+        if "No module named 'torch'" in error.message:
+            return Finding("device", OK, "torch is not installed; engines compute on the CPU")
+        return Finding("device", WARN, f"torch does not work: {error.message}", "Install it anew.")
+    return judged(found, gpu_here)
+
+
+def judged(found: dict[str, Any], gpu_here: bool) -> Finding:
+    """What torch's answer means."""
+    torch = f"torch {found['torch']}"
+    if found["works"]:
+        return Finding("device", OK, f"{torch} computes on the GPU: {', '.join(found['gpus'])}")
+    if found["mps"]:
+        text = f"{torch} computes on the CPU; Apple's GPU is used with --device mps"
+        return Finding("device", OK, text)
+    if not gpu_here:
+        text = f"NO GPU IS USED: {torch} computes on the CPU, which takes minutes where a GPU takes seconds"
+        return Finding(
+            "device", WARN, text, "Use --quality fast or fastest, or a machine with an NVIDIA GPU."
+        )
+    if found["cuda"] is None:
+        text = f"NO GPU IS USED though one is here: {torch} was built for the CPU only"
+        fix = "python3 autoseg.py install totalsegmentator --torch cuda"
+        return Finding("device", WARN, text, fix)
+    text = f"NO GPU IS USED though one is here: {torch} for CUDA {found['cuda']} does not reach it"
+    return Finding("device", WARN, text, "Update the GPU's driver, or choose a torch for its CUDA version.")
+
+
+def weights(settings: Settings) -> Iterator[Finding]:
+    """Which of the main tasks can begin at once; nothing where the package is not installed."""
+    from .commands.weights import read_weights
+
+    try:
+        found = read_weights(settings)
+    except PipelineError as error:
+        yield Finding("weights", WARN, error.message, error.hint)
+        return
+    if not found["version"]:
+        return
+    broken = [model["name"] for model in found["models"] if model["state"] == "broken"]
+    for name in broken:
+        yield Finding("weights", WARN, f"{name} is not whole", "Import it anew: autoseg weights import FILE")
+    there = {model["number"] for model in found["models"] if model["state"] == "there"}
+    ready = [
+        f"{task['name']} {quality}"
+        for task in found["tasks"]
+        for quality, models in task["qualities"].items()
+        if models and there.issuperset(models)
+    ]
+    size = sum(model["bytes"] for model in found["models"]) / 1e6
+    text = f"{len(there)} models, {size:.1f} MB in {found['folder']}"
+    if ready:
+        shown = ", ".join(ready[:6]) + (" ..." if len(ready) > 6 else "")
+        yield Finding("weights", OK, f"{text}; ready: {shown}")
+    elif there and found["generation"] == "class_map":
+        yield Finding("weights", OK, text)
+    else:
+        fix = "They are fetched where download_weights allows it; else see `autoseg weights list`."
+        yield Finding("weights", WARN, f"{text}; no task could begin without fetching", fix)

@@ -1,0 +1,81 @@
+"""Engines that are installed beside the program: whether they are there, and the command that brings them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import PipelineError
+from ..core.settings import Settings
+from ..core.slicers import worker_python
+from ..runtime.child_command import child_environment
+
+INSTALL = "python3 autoseg.py install totalsegmentator"
+# Engine -> the module that it needs in the workers' Python.
+MODULES = {"totalsegmentator": "totalsegmentator"}
+_PROBE_SECONDS = 60.0
+_PROBE = (
+    "import importlib.util, json, sys; print(json.dumps(importlib.util.find_spec(sys.argv[1]) is not None))"
+)
+
+
+def workers_python(settings: Settings) -> str | None:
+    """The other Python that runs the workers, or None where it is this one; raises ``worker.not_started``."""
+    return worker_python(settings["worker_python"], settings["slicer"])
+
+
+def check_engine(engine: str, settings: Settings) -> None:
+    """Raise ``engine.not_available`` where ``engine`` was asked for by name and its package is not there.
+
+    Told once before the start, not by each case. A wrong ``worker_python`` or ``slicer`` is told here too.
+    """
+    python = workers_python(settings)
+    module = MODULES.get(engine.strip().casefold())
+    if module is None or _has(module, python):
+        return
+    where = f" for {python}" if python else ""
+    raise PipelineError("engine.not_available", f"{engine} is not installed{where}", hint_for(python))
+
+
+def hint_for(python: str | None) -> str:
+    """How TotalSegmentator comes into the workers' Python."""
+    if python is None:
+        return f"Install it with: {INSTALL}"
+    if "PythonSlicer" in Path(python).name:
+        return (
+            "Install the TotalSegmentator extension in that Slicer and run it once, so that it fetches its "
+            f"packages; or leave --slicer out and install it here with: {INSTALL}"
+        )
+    return f"Install it there: {python} -m pip install TotalSegmentator torch torchvision (in one command)."
+
+
+def _has(module: str, python: str | None) -> bool:
+    if python is None:
+        return importlib.util.find_spec(module) is not None
+    return bool(ask(python, ["-c", _PROBE, module]))
+
+
+def ask(python: str | None, arguments: list[str], seconds: float = _PROBE_SECONDS) -> Any:
+    """What a short program under the workers' Python prints last, as JSON; raises ``worker.not_started``."""
+    command = [python or sys.executable, *arguments]
+    env = child_environment(Path(tempfile.gettempdir()), foreign=python is not None)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=seconds, env=env,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PipelineError("worker.not_started", f"{command[0]}: {error}") from error
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        said = " ".join(done.stderr.strip().splitlines()[-1:]) or f"exit code {done.returncode}"
+        raise PipelineError("worker.not_started", f"{command[0]} does not work: {said}")
+    try:
+        return json.loads(lines[-1])
+    except ValueError:
+        raise PipelineError("worker.not_started", f"{command[0]} answered {lines[-1][:200]!r}") from None

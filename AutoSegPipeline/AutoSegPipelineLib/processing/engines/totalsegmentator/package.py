@@ -1,0 +1,110 @@
+"""One task of the package on one scan, in memory from end to end."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+
+from ...volume import Volume
+from . import weights
+from .catalogue import Catalogue
+from .devices import resolve
+from .progress import Course
+from .request import Run
+from .seams import is_warm, seams
+from .warm import Models
+
+MODELS = Models()
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_TYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32")  # what a NIfTI image may hold
+
+
+def run_task(
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, split: bool = False
+) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """Labels (k, j, i) of ``run`` on the scan's grid, uint8, and warnings for the manifest.
+
+    ``split`` lets the package do the scan in three overlapping parts, for less memory.
+    """
+    allowed = bool(options.get("download_weights"))
+    device = resolve(str(options.get("device") or "auto"))
+    course.say(0.0, "loading the libraries")
+    prepare()
+    from totalsegmentator.python_api import totalsegmentator
+
+    warnings = []
+    if not is_warm():
+        message = "This version of TotalSegmentator cannot be kept loaded; every case starts it anew."
+        warnings.append({"code": "engine.cold", "message": message})
+    course.say(0.01, "reading the scan")
+    image = to_nifti(volume)
+    subset = list(run.structures) if run.structures and run.task.can_subset else None
+    with seams(course, MODELS, _fetcher(known, run, allowed)):
+        result = totalsegmentator(
+            image, None, ml=True, nr_thr_resamp=1, nr_thr_saving=1, task=run.task.name,
+            fast=run.quality == "fast", fastest=run.quality == "fastest", roi_subset=subset,
+            device=device, quiet=True, skip_saving=True, force_split=split,
+        )  # fmt: skip
+    course.say(0.99, "taking the labels over")
+    return _labels(result, run, volume), warnings
+
+
+def make_room() -> int:
+    """Give up every model that is loaded; says how many there were."""
+    return MODELS.drop_others()
+
+
+def prepare() -> None:
+    """Let the package know its folders; a configuration that it makes has usage statistics off."""
+    from totalsegmentator import config
+
+    config.setup_nnunet()
+    weights.home().mkdir(parents=True, exist_ok=True)
+    if not (weights.home() / "config.json").exists():
+        config.setup_totalseg()
+        config.set_config_key("send_usage_stats", False)
+        config.set_config_key("statistics_disclaimer_shown", True)
+
+
+def to_nifti(volume: Volume) -> Any:
+    """The scan as the package takes it: index (i, j, k), affine to RAS; the voxels are not copied."""
+    import nibabel
+
+    array = volume.array if volume.array.dtype.name in _TYPES else volume.array.astype(_wider(volume.array))
+    affine = _LPS_TO_RAS @ np.asarray(volume.grid.affine, dtype=float)
+    return nibabel.Nifti1Image(array.transpose(2, 1, 0), affine)
+
+
+def _wider(array: np.ndarray) -> str:
+    if array.dtype.kind in "iu" and int(array.min()) >= -(2**31) and int(array.max()) < 2**31:
+        return "int32"
+    return "uint8" if array.dtype.kind == "b" else "float32"
+
+
+def _labels(image: Any, run: Run, volume: Volume) -> np.ndarray:
+    labels = np.asarray(image.dataobj).transpose(2, 1, 0)
+    if labels.shape != volume.array.shape:
+        raise ValueError(f"the labels have shape {labels.shape}, the scan {volume.array.shape}")
+    labels = np.ascontiguousarray(labels, dtype=np.uint8)
+    if run.structures and not run.task.can_subset:
+        keep = np.zeros(256, np.uint8)
+        for value, name in run.task.classes.items():
+            if name in run.structures:
+                keep[value] = value
+        labels = keep[labels]
+    return labels
+
+
+def _fetcher(known: Catalogue, run: Run, allowed: bool) -> Callable[[Any, Callable[..., Any]], None]:
+    """What happens where the package would fetch weights."""
+
+    def fetch(number: Any, original: Callable[..., Any]) -> None:
+        place = weights.place(number, known)
+        if weights.is_whole(place) or (run.models and number not in run.models):
+            return
+        if not allowed or (place is not None and place.exists()):
+            raise weights.complain(known, [number], run.task.name)
+        original(number)
+
+    return fetch

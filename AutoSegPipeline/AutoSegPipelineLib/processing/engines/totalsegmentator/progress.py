@@ -1,0 +1,142 @@
+"""One honest 0..1 for the run of a task, from the seams that the package leaves.
+
+A run is: read and resample (:data:`BEFORE`), one or more predictions, resample
+back (:data:`AFTER`). A prediction is: load and preprocess, tiles of the sliding
+window, export. nnU-Net draws a tqdm bar over the tiles: :func:`bar` takes its
+place. Inside a tile every layer of the network reports, so that a cancel is
+seen within a layer and not after a tile that takes half a minute on a CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Iterator, Sequence
+
+from ....core.report import Report
+
+BEFORE = 0.05
+AFTER = 0.05
+_LOADED = 0.08  # of one prediction
+_PREDICTED = 0.9
+
+
+class Course:
+    """Where a run stands; ``costs`` are guesses of how the predictions to come compare."""
+
+    def __init__(self, report: Report, costs: Sequence[float], title: str) -> None:
+        self._report = report
+        self._costs = [max(float(cost), 1e-9) for cost in costs] or [1.0]
+        self._title = title
+        self._number = -1
+        self._tile = 0.0
+        self._tiles = 1
+        self._last = 0.0
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` when somebody asked for it."""
+        self._report.check()
+
+    def log(self, text: str, level: str = "info") -> None:
+        """One line for the case's log."""
+        self._report.log(text, level)
+
+    def say(self, fraction: float, what: str) -> None:
+        """``fraction`` 0..1 of the run; never falls."""
+        self._report.check()
+        self._last = max(self._last, min(fraction, 1.0))
+        self._report.progress(self._last, f"{self._title}: {what}")
+
+    def prediction_begins(self) -> None:
+        """The next network is loaded and its input prepared."""
+        self._number += 1
+        if self._number >= len(self._costs):
+            # More than was foreseen: what is left is shared anew, so that the bar still moves.
+            self._costs.append(sum(self._costs) / len(self._costs))
+        self._tile, self._tiles = 0.0, 1
+        self._within(0.0, "preparing the network's input")
+
+    def tiles_begin(self, count: int) -> None:
+        """The sliding window has ``count`` steps."""
+        self._tile, self._tiles = 0.0, max(int(count), 1)
+        self._within(_LOADED, self._tile_text())
+
+    def tile_done(self, count: float = 1) -> None:
+        """``count`` more steps are over."""
+        self._tile = min(float(int(self._tile)) + count, float(self._tiles))
+        self._tiles_moved()
+
+    def within_tile(self, fraction: float) -> None:
+        """The step at hand is at ``fraction``."""
+        self._tile = min(int(self._tile) + min(fraction, 0.999), float(self._tiles))
+        self._tiles_moved()
+
+    def exporting(self) -> None:
+        """The network is done; its scores become labels."""
+        self._within(_PREDICTED, "making labels")
+
+    def prediction_ends(self) -> None:
+        """Labels of this network are written."""
+        self._within(1.0, "labels made")
+
+    def resampling_back(self) -> None:
+        """The labels are brought to the scan's own grid."""
+        self.say(1.0 - AFTER, "bringing the labels to the scan's grid")
+
+    def _tiles_moved(self) -> None:
+        share = _LOADED + (_PREDICTED - _LOADED) * self._tile / self._tiles
+        self._within(share, self._tile_text())
+
+    def _tile_text(self) -> str:
+        several = f"network {self._number + 1} of {len(self._costs)}, " if len(self._costs) > 1 else ""
+        return f"{several}tile {min(int(self._tile) + 1, self._tiles)} of {self._tiles}"
+
+    def _within(self, fraction: float, what: str) -> None:
+        number = max(self._number, 0)
+        done = sum(self._costs[:number]) + self._costs[number] * fraction
+        self.say(BEFORE + (1.0 - BEFORE - AFTER) * done / sum(self._costs), what)
+
+
+def bar(course: Course) -> type:
+    """A class in tqdm's place whose bars of tiles move ``course``; others only notice a cancel."""
+
+    class Bar:
+        def __init__(self, iterable: Iterable[Any] | None = None, *_: Any, **more: Any) -> None:
+            self._iterable = iterable
+            self.total = more.get("total")
+            self.n = 0.0
+            self._bytes = more.get("unit") == "B"
+            self._is_tiles = iterable is None and not self._bytes and more.get("desc") is None
+            if self._is_tiles and self.total:
+                course.tiles_begin(self.total)
+
+        def __iter__(self) -> Iterator[Any]:
+            for item in self._iterable or ():
+                course.check()
+                yield item
+
+        def __enter__(self) -> Bar:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.close()
+
+        def update(self, count: float = 1) -> None:
+            self.n += count
+            course.check()
+            if self._bytes:
+                course.say(0.0, f"fetching weights, {self._fetched()}")
+            elif self._is_tiles:
+                course.tile_done(count)
+
+        def _fetched(self) -> str:
+            have = f"{self.n / 1e6:.0f} MB"
+            return f"{have} of {self.total / 1e6:.0f} MB" if self.total else have
+
+        def close(self) -> None:
+            return
+
+        def set_description(self, *_: Any, **__: Any) -> None:
+            return
+
+        set_postfix = refresh = set_description
+
+    return Bar

@@ -1,0 +1,173 @@
+"""The names in the package that are replaced while it runs a case, and put back afterwards.
+
+``totalsegmentator.nnunet.nnUNetv2_predict`` starts processes for preprocessing
+and export and loads the network anew for each case; ours keeps all of it here.
+The others carry progress and cancelling, keep usage statistics at home, and ask
+before anything is fetched.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+from .progress import Course, bar
+from .warm import Models, cpu_threads
+
+_ABSENT = object()
+
+
+@contextmanager
+def replaced(pairs: list[tuple[Any, str, Any]]) -> Iterator[None]:
+    """Set each attribute of each object, and set what it was before at the end."""
+    before = [(owner, name, getattr(owner, name, _ABSENT)) for owner, name, _ in pairs]
+    try:
+        for owner, name, value in pairs:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in reversed(before):
+            if value is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+
+def is_warm() -> bool:
+    """Whether the installed package has the seam for a predictor that stays loaded."""
+    from totalsegmentator import nnunet
+
+    wanted = {"dir_in", "dir_out", "task_id", "model", "folds", "trainer", "device"}
+    original = getattr(nnunet, "nnUNetv2_predict", None)
+    if original is None or not hasattr(nnunet, "nnUNetPredictor"):
+        return False
+    return wanted <= set(inspect.signature(original).parameters)
+
+
+@contextmanager
+def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., Any]], None]) -> Iterator[None]:
+    """Run the package in the block. ``fetch(number, original)`` decides about weights."""
+    import torch
+    from nnunetv2.inference import predict_from_raw_data
+    from totalsegmentator import libs, nnunet, python_api
+
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    original_fetch = python_api.download_pretrained_weights
+    pairs: list[tuple[Any, str, Any]] = [
+        (predict_from_raw_data, "tqdm", bar(course)),
+        (python_api, "download_pretrained_weights", lambda number: fetch(number, original_fetch)),
+        (python_api, "send_usage_stats", _nothing),
+    ]
+    if hasattr(python_api, "increase_prediction_counter"):
+        # It writes the user's configuration for each case, unlocked.
+        pairs.append((python_api, "increase_prediction_counter", _nothing))
+    if hasattr(libs, "tqdm"):
+        pairs.append((libs, "tqdm", bar(course)))
+    if hasattr(nnunet, "change_spacing"):
+        pairs.append((nnunet, "change_spacing", _watched_spacing(nnunet.change_spacing, course)))
+    if is_warm():
+        pairs.append((nnunet, "nnUNetv2_predict", _predict_with(models, course, nnunet.nnUNetv2_predict)))
+    stdout = sys.stdout
+    try:
+        with replaced(pairs):
+            yield
+    finally:
+        sys.stdout = stdout  # the package silences it for the whole process
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return
+
+
+def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[..., Any]:
+    """The package's resampling, which is also where a case can be stopped and its end is near."""
+
+    def change_spacing(*arguments: Any, **named: Any) -> Any:
+        if named.get("target_shape") is not None or (len(arguments) > 2 and arguments[2] is not None):
+            course.resampling_back()
+        else:
+            course.check()
+        return original(*arguments, **named)
+
+    return change_spacing
+
+
+def _predict_with(models: Models, course: Course, original: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    def nnUNetv2_predict(*arguments: Any, **named: Any) -> None:
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        asked = bound.arguments
+        if asked.get("save_probabilities_path") or asked.get("use_cropped_logits_resampling"):
+            original(*arguments, **named)
+            return
+        predict(models, course, asked)
+
+    return nnUNetv2_predict
+
+
+def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
+    """Label every image in ``asked["dir_in"]``, one after the other, in this process."""
+    import torch
+    from nnunetv2.inference.export_prediction import (
+        convert_predicted_logits_to_segmentation_with_correct_shape as to_labels,
+    )
+    from totalsegmentator.nnunet import get_output_folder
+
+    device = _torch_device(asked["device"])
+    torch.set_num_threads(cpu_threads() if device.type == "cpu" else 1)
+    folder = get_output_folder(
+        asked["task_id"], asked["trainer"], asked.get("plans", "nnUNetPlans"), asked["model"]
+    )
+    course.prediction_begins()
+    loads, begin = models.loads, time.perf_counter()
+    predictor = models.get(
+        folder, asked["folds"], device, asked.get("step_size", 0.5), bool(asked.get("tta"))
+    )
+    if models.loads > loads:
+        course.log(
+            f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)"
+        )
+    plans, configuration = predictor.plans_manager, predictor.configuration_manager
+    dataset, ending = predictor.dataset_json, predictor.dataset_json["file_ending"]
+    predictor.course = course
+    try:
+        for name, files in _images(Path(asked["dir_in"]), ending).items():
+            preprocessor = configuration.preprocessor_class(verbose=False)
+            data, _, properties = preprocessor.run_case(files, None, plans, configuration, dataset)
+            course.check()
+            scores = predictor.logits(torch.from_numpy(data)).cpu()
+            course.exporting()
+            labels = to_labels(scores, plans, configuration, predictor.label_manager, properties)
+            del scores
+            target = str(Path(asked["dir_out"], name + ending))
+            plans.image_reader_writer_class().write_seg(labels, target, properties)
+    finally:
+        predictor.course = None
+    course.prediction_ends()
+
+
+def _images(folder: Path, ending: str) -> dict[str, list[str]]:
+    """The channels (``NAME_0000.nii.gz``, ``NAME_0001 ...``) of every image in the folder, by its name.
+
+    nnU-Net's own listing starts a dozen processes for it.
+    """
+    images: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        stem, _, channel = path.name[: -len(ending)].rpartition("_")
+        if path.name.endswith(ending) and stem and len(channel) == 4 and channel.isdigit():
+            images.setdefault(stem, []).append(str(path))
+    return images
+
+
+def _torch_device(device: Any) -> Any:
+    import torch
+
+    return device if isinstance(device, torch.device) else torch.device(str(device))
