@@ -21,7 +21,7 @@ from .torch_build import parse_torch, usual
 from .trouble import Trouble
 
 _OLDEST_NODE = 16
-_NO = "no"
+_NO, _YES = "no", "yes"
 _NEW_GB, _OLD_GB = 14, 11  # while pip unpacks
 
 
@@ -147,10 +147,8 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
     for name, part, versions in wanted:
         if os.environ.get(name):
             continue
-        if part is TOTALSEGMENTATOR_26:
-            unwanted = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR") == _NO
-            if unwanted or not _room(folder, _OLD_GB, part.name):
-                continue
+        if part is TOTALSEGMENTATOR_26 and (_choice() == _NO or not _room(folder, _OLD_GB, part.name)):
+            continue
         python = find_python(versions)
         if python is None:
             names = " or ".join(f"{major}.{minor}" for major, minor in versions)
@@ -168,6 +166,11 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
     return variables
 
 
+def _choice() -> str:
+    """`yes`, `no` or an interpreter with TotalSegmentator. A person's disk is not filled unasked."""
+    return os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR") or (_YES if os.environ.get("CI") else _NO)
+
+
 def _room(folder: Path, gigabytes: int, what: str) -> bool:
     """Whether the disk has room for another environment with torch; one that is there needs none."""
     there = any(folder.glob(f"{what}-cp*"))
@@ -181,11 +184,15 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
     """An interpreter with this program's packages, those of the tests, and TotalSegmentator beside them.
 
     Apart from the usual environment, so that the other tests run as without it; installed by the very
-    code that installs it for a user. AUTOSEG_TEST_TOTALSEGMENTATOR names another one, or `no`.
+    code that installs it for a user. AUTOSEG_TEST_TOTALSEGMENTATOR names another one, or says `yes` or
+    `no`; unset it means `yes` where CI is set, else `no`.
     """
     name, what = "AUTOSEG_TEST_TOTALSEGMENTATOR", extras.TOTALSEGMENTATOR
-    if os.environ.get(name):
-        return {name: ""} if os.environ[name] == _NO else {}
+    if _choice() == _NO:
+        say(f"Tests that need {what} itself (14 GB) are skipped; {name}={_YES} runs them.")
+        return {name: ""}
+    if _choice() != _YES:
+        return {}
     python = find_python(((3, 11), (3, 12)))
     if python is None:
         say(f"No Python 3.11 or 3.12 here: tests with {what} are skipped.")

@@ -346,7 +346,12 @@ def test_the_tests_own_environment_is_left_out_where_it_is_given_unwanted_or_too
     monkeypatch.setenv(name, sys.executable)
     assert checks._totalsegmentator(tmp_path) == {}
     monkeypatch.delenv(name)
+    monkeypatch.delenv("CI", raising=False)
+    assert checks._totalsegmentator(tmp_path) == {name: ""}, "a person's disk is not filled unasked"
+    monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(checks, "_NEW_GB", 10**6)
+    assert checks._totalsegmentator(tmp_path) == {}
+    monkeypatch.setenv(name, "yes")
     assert checks._totalsegmentator(tmp_path) == {}
     (tmp_path / "totalsegmentator-2.6-cp39-x").mkdir()
     assert not checks._room(tmp_path, 10**6, "totalsegmentator")
