@@ -27,6 +27,7 @@ PAGES = [
     "python-api.md",
     "results.md",
     "settings.md",
+    "totalsegmentator.md",
 ]
 EXAMPLE = re.compile(r"<!-- test -->\n```python\n(.*?)```", re.S)
 PRINTED = re.compile(r"^ *print\(.*\)  # (.+)$")
@@ -134,7 +135,7 @@ def test_every_command_has_a_section_with_an_example() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
-    known = {"--help", "-h", "--version", "--venv", "--json"}
+    known = {"--help", "-h", "--version", "--venv", "--json", "--torch"}
     every = [param for _, command, _ in docs.commands() for param in command.params]
     for param in every:
         known.update(param.opts, param.secondary_opts)
@@ -145,7 +146,7 @@ def test_every_option_that_is_named_exists() -> None:
         assert named - known == set(), page.name
 
 
-CALL = re.compile(r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:config )?[a-z]+)\b(?P<rest>.*)")
+CALL = re.compile(r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights) )?[a-z]+)\b(?P<rest>.*)")
 
 
 def _calls(text: str) -> list[str]:
