@@ -146,7 +146,9 @@ def test_every_option_that_is_named_exists() -> None:
         assert named - known == set(), page.name
 
 
-CALL = re.compile(r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights) )?[a-z]+)\b(?P<rest>.*)")
+CALL = re.compile(
+    r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights) )?[a-z]+)\b(?P<rest>.*)"
+)
 
 
 def _calls(text: str) -> list[str]:
