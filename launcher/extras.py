@@ -144,7 +144,7 @@ def install(environment: Environment, torch: Torch) -> None:
         found = check(environment)
         environment.set_extra(TOTALSEGMENTATOR, {"torch": torch.text, "fingerprint": fingerprint()})
     say(f"Installed in {time.monotonic() - began:.0f} s: {found}")
-    say("Its weights are fetched at the first use, or see: python3 autoseg.py weights --help")
+    say("Its weights: python3 autoseg.py weights --help; --download-weights fetches them with a case")
 
 
 def _unmark(environment: Environment, torch: Torch, there: dict[str, str] | None) -> None:

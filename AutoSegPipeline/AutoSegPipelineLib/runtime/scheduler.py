@@ -13,7 +13,7 @@ from typing import Any, Callable
 from ..core import eta, protocol, states
 from ..core.errors import PipelineError, from_dict
 from ..core.job import Job
-from ..core.ladder import next_rung
+from ..core.ladder import next_rung, qualities_of
 from .cases import Cases
 from .children import ChildLike
 from .context import Conditions, Context, disk_is_full
@@ -232,7 +232,8 @@ class Scheduler:
             self._end(job, states.FAILED, error)
 
     def _step_down(self, job: Job) -> bool:
-        rung = next_rung(job.options)
+        described = self._context.store.meta.get("describe") or {}
+        rung = next_rung(job.options, qualities_of(described, job.options))
         if rung is None:
             return False
         job.options, sentence = rung

@@ -15,7 +15,7 @@ from AutoSegPipelineLib.core.events import EventBus, JobAdded
 from AutoSegPipelineLib.core.files import contained, is_link, remove_tree, write_json
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
-from AutoSegPipelineLib.core.ladder import next_rung
+from AutoSegPipelineLib.core.ladder import next_rung, qualities_of
 from AutoSegPipelineLib.core.protocol import MAX_LINE, LineBuffer, ProtocolError, decode, encode, pack, unpack
 from AutoSegPipelineLib.core.segmentation import Grid, Segment, Segmentation
 
@@ -301,6 +301,21 @@ def test_the_memory_ladder_has_a_foot() -> None:
         sentences.append(sentence)
     assert options == {"quality": "fastest", "device": "cpu"}
     assert len(sentences) == 3
+
+
+def test_the_memory_ladder_skips_what_a_task_does_not_have() -> None:
+    assert next_rung({"quality": "normal"}, ("normal", "fastest"))[0]["quality"] == "fastest"
+    assert next_rung({"quality": "normal", "device": "auto"}, ("normal",)) is None
+    assert next_rung({"quality": "normal", "device": "gpu"}, ("normal",))[0]["device"] == "cpu"
+    assert next_rung({"quality": "normal", "task": "total:fast", "device": "auto"}) is None
+    tasks = [
+        {"name": "total", "default": True, "qualities": ["normal", "fast", "fastest"]},
+        {"name": "vessels", "default": False, "qualities": ["normal"]},
+    ]
+    described = {"engines": [{"name": "x", "tasks": tasks}]}
+    assert qualities_of(described, {"engine": "x"}) == ("normal", "fast", "fastest")
+    assert qualities_of(described, {"engine": "x", "task": "total, vessels"}) == ("normal",)
+    assert qualities_of({}, {"engine": "auto"}) == ("normal", "fast", "fastest")
 
 
 def test_a_grid_knows_spacing_handedness_and_voxel_volume() -> None:

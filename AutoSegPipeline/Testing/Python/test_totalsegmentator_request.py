@@ -168,7 +168,7 @@ def test_what_the_package_raises_becomes_a_code():
         code(np.exceptions.AxisError("x") if hasattr(np, "exceptions") else ValueError("x"))
         == "engine.failed"
     )
-    assert code(RuntimeError("CUDA error: unspecified launch failure")) == "environment.gpu_gone"
+    assert code(RuntimeError("CUDA error: unspecified launch failure")) == "engine.no_gpu"
     assert code(RuntimeError("PytorchStreamReader failed reading zip archive")) == "engine.weights_missing"
     assert code(SystemExit("It requires a license")) == "engine.licence_needed"
     assert code(OSError(28, "No space left on device")) == "as it was"

@@ -39,7 +39,7 @@ def translate(error: BaseException, task: str) -> BaseException:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return error
     if isinstance(error, RuntimeError) and any(words in low for words in _GPU_GONE):
-        return PipelineError("environment.gpu_gone", f"the GPU does not answer: {_short(text)}")
+        return EngineFailed("engine.no_gpu", f"the GPU does not answer: {_short(text)}")
     if isinstance(error, (EOFError, pickle.UnpicklingError)) or any(words in low for words in _DAMAGED):
         return EngineFailed(
             "engine.weights_missing",
