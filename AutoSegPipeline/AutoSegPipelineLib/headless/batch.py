@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # An environment that stays wrong for this long ends a run that nobody watches.
 PATIENCE_SECONDS = 60.0
 _CHECK_SECONDS = 1.0
+_CALM_SECONDS = 3.0
 
 
 @contextmanager
@@ -191,8 +192,16 @@ class Batch:
 
     def abandoned(self, host: Host) -> None:
         """Take away what is half published and the private home."""
-        self.sweep()
+        # The worker was killed a moment ago; what it was writing may appear until it is really gone.
+        calm, until = 0, time.monotonic() + _CALM_SECONDS
+        while calm < 4 and time.monotonic() < until:
+            calm = 0 if self._half_published() else calm + 1
+            self.sweep()
+            time.sleep(0.05)
         shutil.rmtree(host.home.root.parent, ignore_errors=True)
+
+    def _half_published(self) -> bool:
+        return any((self.out / f".publish-{job_id}").exists() for job_id in self._seen)
 
     def sweep(self) -> None:
         """Remove what an unfinished case left in the results."""
