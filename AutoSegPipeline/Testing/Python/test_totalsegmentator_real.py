@@ -135,7 +135,7 @@ def test_names_codes_and_colours_reach_the_files(warm, tmp_path):
     assert (kidney.code.scheme, kidney.code.value, kidney.modifier.meaning) == ("SCT", "64033007", "Left")
     gltf = json.loads((tmp_path / "out" / "case.gltf").read_text(encoding="utf-8"))
     nodes = {node["name"].casefold(): node for node in gltf["nodes"]}
-    assert "organs" in nodes and "64033007" in json.dumps(nodes["kidney_left"])
+    assert "organs_group" in nodes and "64033007" in json.dumps(nodes["kidney_left"])
 
 
 def test_a_ct_task_on_mr_is_done_by_its_twin_and_the_manifest_says_so(warm, tmp_path):

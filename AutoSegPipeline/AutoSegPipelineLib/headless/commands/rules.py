@@ -37,6 +37,11 @@ def rules() -> None:
     \b
     Conditions: modality, series_description, body_part, file, door. Patterns: * ? [abc],
     upper and lower case alike. A flag and an options.json win over a rule, a rule over the settings.
+
+    \b
+    Examples:
+      autoseg rules check
+      autoseg rules test chest.dcm
     """
 
 

@@ -28,6 +28,11 @@ def weights() -> None:
 
     They lie where the package looks for them: TOTALSEG_WEIGHTS_PATH, or
     nnunet/results in TOTALSEG_HOME_DIR, or in .totalsegmentator of the user.
+
+    \b
+    Examples:
+      autoseg weights list
+      autoseg weights import Dataset297.zip
     """
 
 
