@@ -96,6 +96,16 @@ def read_json(path: Path) -> Any:
         return json.load(stream)
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Hook of ``json.loads``: a key that stands twice is an error, not the last one's silent win."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} is there twice")
+        found[key] = value
+    return found
+
+
 def sha256(path: Path) -> str:
     """Hex SHA-256 of the file's bytes."""
     digest = hashlib.sha256()

@@ -25,6 +25,7 @@ from typing import Any, Iterable, Mapping
 
 from . import specs
 from .errors import PipelineError
+from .files import unique_keys
 
 CONDITIONS = {
     "modality": "CT or MR",
@@ -152,7 +153,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     if len(data) > MOST_BYTES:
         raise PipelineError("options.unreadable", f"{path} is too large for rules")
     try:
-        rows = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once)
+        rows = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise PipelineError("options.unreadable", f"{path} is not valid JSON: {error}") from None
     return parse_rules(rows, path.name)
@@ -217,12 +218,3 @@ def _options(then: Any, here: str) -> dict[str, Any]:
                 f"{name} is needed to read the scan; give it in an options.json or as a setting.",
             )
     return specs.parse_options(then, here)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
-        found[key] = value
-    return found

@@ -7,6 +7,7 @@ import os
 from typing import Any, Mapping
 
 from ..core.errors import PipelineError
+from ..core.files import unique_keys
 from ..core.specs import parse_options
 from .names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 from .opening import open_input
@@ -26,21 +27,12 @@ def read_options(path: str) -> dict[str, Any]:
     if len(data) > MOST_BYTES:
         raise PipelineError("options.unreadable", f"{name} is too large for options.")
     try:
-        given = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once)
+        given = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise PipelineError("options.unreadable", f"{name} is not valid JSON: {error}.") from None
     if not isinstance(given, dict):
         raise PipelineError("options.unreadable", f"{name} holds no JSON object.")
     return dict(parse_options(given, name))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {key!r} is there twice")
-        found[key] = value
-    return found
 
 
 def scan_options_path(path: str) -> str | None:
