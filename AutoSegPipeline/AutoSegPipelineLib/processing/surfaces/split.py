@@ -147,43 +147,76 @@ def _pairs(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.nd
     """Half-edges that belong together, as two arrays: each edge of ``one`` runs against that of ``other``."""
     starts, ends = half_edges(triangles)
     low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    order = np.lexsort((starts > ends, high, low))
-    new = np.r_[True, (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])]
+    names = low * (int(triangles.max()) + 1) + high
+    order = np.argsort(2 * names + (starts > ends), kind="stable")
+    new = np.r_[True, names[order][1:] != names[order][:-1]]
     first = np.flatnonzero(new)
     size = np.diff(np.r_[first, len(order)])
     simple = first[size == 2]
-    one, other = [order[simple]], [order[simple + 1]]
-    for begin, many in zip(first[size > 2], size[size > 2]):
-        for a, b in _wedges(points, triangles, order[begin : begin + many], starts, ends):
-            one.append(np.array([a]))
-            other.append(np.array([b]))
-    return np.concatenate(one), np.concatenate(other)
+    crowded = np.repeat(size > 2, size)
+    one, other = _wedges(points, triangles, order[crowded], np.repeat(np.arange(len(size)), size)[crowded])
+    return np.r_[order[simple], one], np.r_[order[simple + 1], other]
 
 
 def _wedges(
-    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, starts: np.ndarray, ends: np.ndarray
-) -> list[tuple[int, int]]:
-    """Pair the half-edges of one crowded edge by the wedges of the solid between their faces."""
-    m = len(triangles)
-    low, high = min(starts[edges[0]], ends[edges[0]]), max(starts[edges[0]], ends[edges[0]])
-    axis = points[high] - points[low]
-    axis = axis / max(float(np.linalg.norm(axis)), 1e-12)
-    tips = triangles.T.reshape(-1)[(edges + 2 * m) % (3 * m)]
-    arms = points[tips] - points[low]
-    arms = arms - (arms @ axis)[:, None] * axis
-    u = arms[0] / max(float(np.linalg.norm(arms[0])), 1e-12)
-    angles = np.arctan2(arms @ np.cross(axis, u), arms @ u) % (2.0 * np.pi)
+    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, group: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pair the half-edges of every crowded edge by the wedges of the solid between their faces.
+
+    ``edges`` are half-edges, those of one edge one after the other; ``group`` (not
+    falling) names their edge. All edges whose faces run alike round them are done at once.
+    """
+    if not len(edges):
+        return edges, edges
+    starts, ends = half_edges(triangles)
     forward = starts[edges] < ends[edges]
+    angles = _angles_round_edge(points, triangles, edges, group)
     # The normal of a face that runs along the axis points to growing angles, so the solid lies on the
     # other side: going round against the angle, the next backward face bounds the same wedge.
-    around = np.lexsort((forward, angles))[::-1]
+    around = np.lexsort((~forward, -angles, group))
+    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    size = np.diff(np.r_[first, len(edges)])
+    one, other = [edges[:0]], [edges[:0]]
+    for many in np.unique(size).tolist():
+        places = around[first[size == many][:, None] + np.arange(many)]
+        runs, which = np.unique(forward[places], axis=0, return_inverse=True)
+        for number, run in enumerate(runs.tolist()):
+            alike = edges[places[which.reshape(-1) == number]]
+            for a, b in _matched(run):
+                one.append(alike[:, a])
+                other.append(alike[:, b])
+    return np.concatenate(one), np.concatenate(other)
+
+
+def _angles_round_edge(
+    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, group: np.ndarray
+) -> np.ndarray:
+    """The angle 0..2 pi of each half-edge's face round its edge, counted from the edge's first face."""
+    m = len(triangles)
+    starts, ends = half_edges(triangles)
+    low = points[np.minimum(starts[edges], ends[edges])]
+    axis = _unit(points[np.maximum(starts[edges], ends[edges])] - low)
+    arms = points[triangles.T.reshape(-1)[(edges + 2 * m) % (3 * m)]] - low
+    arms = arms - (arms * axis).sum(axis=1, keepdims=True) * axis
+    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
+    u = _unit(arms[np.repeat(first, np.diff(np.r_[first, len(edges)]))])
+    angles = np.arctan2((arms * np.cross(axis, u)).sum(axis=1), (arms * u).sum(axis=1)) % (2.0 * np.pi)
+    return np.asarray(angles)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
+
+
+def _matched(forward: list[bool]) -> list[tuple[int, int]]:
+    """Places of forward and backward faces that close a wedge, going round twice like brackets."""
     stack: list[int] = []
     pairs: list[tuple[int, int]] = []
-    for place in np.r_[around, around]:
-        if forward[place] and place not in stack and not any(edges[place] == a for a, _ in pairs):
-            stack.append(int(place))
-        elif not forward[place] and stack and not any(edges[place] == b for _, b in pairs):
-            pairs.append((int(edges[stack.pop()]), int(edges[place])))
+    for place in [*range(len(forward))] * 2:
+        if forward[place] and place not in stack and not any(place == a for a, _ in pairs):
+            stack.append(place)
+        elif not forward[place] and stack and not any(place == b for _, b in pairs):
+            pairs.append((stack.pop(), place))
     return pairs
 
 
