@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 
-def kind_of(engine: str, options: dict[str, Any]) -> str:
-    """Cases of one kind take alike: engine, task, quality, device."""
-    parts = (engine, options.get("task", ""), options.get("quality", ""), options.get("device", ""))
-    return "/".join(str(part) for part in parts)
+def kind_of(used: Mapping[str, Any], part: bool = False) -> str:
+    """Cases of one kind take alike: engine, tasks with their qualities, device, all structures or a part.
+
+    ``used`` is what a worker said that it used, or what :func:`.request_check.resolved` expects of it.
+    """
+    words = [str(used.get(name, "")) for name in ("engine", "task", "device")]
+    return "/".join([*words, "part"] if part else words)
 
 
 def predict(history: Sequence[tuple[int, float]], voxels: int) -> float | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import colorsys
 import re
-import unicodedata
 
 from ..core.segmentation import Colour
 
@@ -57,15 +56,6 @@ _GROUP_COLOURS: dict[str, Colour] = {"bones": (0.92, 0.87, 0.74), "muscles": (0.
 
 def _words(name: str) -> list[str]:
     return re.findall(r"[a-z]+", name.casefold())
-
-
-def machine_name(text: str) -> str:
-    """``Left lung (upper)`` -> ``left_lung_upper``; a machine name (``vertebrae_L2``) stays."""
-    folded = unicodedata.normalize("NFC", text.strip())
-    if "_" in folded and re.fullmatch(r"\w{1,80}", folded):
-        return folded
-    folded = folded.casefold()
-    return re.sub(r"[^\w]+", "_", folded).strip("_")[:80] or "segment"
 
 
 def readable_title(name: str) -> str:

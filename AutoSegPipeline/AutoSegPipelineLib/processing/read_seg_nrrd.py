@@ -12,7 +12,8 @@ import numpy as np
 
 from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
-from .anatomy import distinct_colour, guess_group, machine_name
+from ..core.words import machine_name
+from .anatomy import distinct_colour, guess_group
 from .nrrd import Nrrd, read_data, read_header
 from .terminology import parse_entry
 from .writers.seg_nrrd import FACTS, TAG

@@ -15,8 +15,9 @@ from AutoSegPipelineLib.core.events import EventBus, JobAdded
 from AutoSegPipelineLib.core.files import contained, is_link, remove_tree, write_json
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
-from AutoSegPipelineLib.core.ladder import next_rung, qualities_of
+from AutoSegPipelineLib.core.ladder import next_rung
 from AutoSegPipelineLib.core.protocol import MAX_LINE, LineBuffer, ProtocolError, decode, encode, pack, unpack
+from AutoSegPipelineLib.core.request_check import qualities
 from AutoSegPipelineLib.core.segmentation import Grid, Segment, Segmentation
 
 LIBRARY = Path(specs.__file__).parents[2]
@@ -313,9 +314,15 @@ def test_the_memory_ladder_skips_what_a_task_does_not_have() -> None:
         {"name": "vessels", "default": False, "qualities": ["normal"]},
     ]
     described = {"engines": [{"name": "x", "tasks": tasks}]}
-    assert qualities_of(described, {"engine": "x"}) == ("normal", "fast", "fastest")
-    assert qualities_of(described, {"engine": "x", "task": "total, vessels"}) == ("normal",)
-    assert qualities_of({}, {"engine": "auto"}) == ("normal", "fast", "fastest")
+    assert qualities(described, {"engine": "x"}) == ("normal", "fast", "fastest")
+    assert qualities(described, {"engine": "x", "task": "total, vessels"}) == ("normal",)
+    assert qualities({}, {"engine": "auto"}) == ("normal", "fast", "fastest")
+
+
+def test_the_memory_ladder_steps_from_the_gpu_that_auto_took_to_the_cpu() -> None:
+    options, sentence = next_rung({"quality": "fastest", "device": "auto"}, device="gpu")
+    assert options["device"] == "cpu" and "CPU" in sentence
+    assert next_rung({"quality": "fastest", "device": "auto"}, device="cpu") is None
 
 
 def test_a_grid_knows_spacing_handedness_and_voxel_volume() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
-from AutoSegPipelineLib.processing.anatomy import guess_group, machine_name, readable_title
+from AutoSegPipelineLib.core.words import machine_name
+from AutoSegPipelineLib.processing.anatomy import guess_group, readable_title
 from AutoSegPipelineLib.processing.layers import flatten
 from AutoSegPipelineLib.processing.phantom import write_metaimage, write_nifti, write_nrrd
 from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
