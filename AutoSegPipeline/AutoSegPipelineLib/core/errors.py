@@ -99,6 +99,10 @@ CODES: dict[str, str] = {
     "environment.network_state": "Put the state on a local disk with --state DIR.",
     "environment.locked": "Stop the other pipeline first, or use another --home.",
     "environment.nested_folders": "Choose folders that do not lie inside one another.",
+    "environment.gpu_gone": (
+        "Repair the GPU or its driver; the pipeline looks for it and resumes by itself. `autoseg resume` "
+        "goes on without it: device=auto then computes on the CPU."
+    ),
     # The caller is at fault.
     "request.unknown_job": "`autoseg list` shows the jobs.",
     "request.ambiguous_job": "Give more letters of the job's id.",

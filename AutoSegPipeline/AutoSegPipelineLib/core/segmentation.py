@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, Any, Tuple
 
 if TYPE_CHECKING:
     import numpy
@@ -96,12 +96,16 @@ class Segment:
 
 @dataclass
 class Segmentation:
-    """Label ``layers`` (unsigned integers, shape ``grid.array_shape``) and their ``segments``."""
+    """Label ``layers`` (unsigned integers, shape ``grid.array_shape``) and their ``segments``.
+
+    ``facts`` are an engine's plain values about how it worked, for the manifest: ``used`` (task, device).
+    """
 
     grid: Grid
     layers: list[numpy.ndarray]
     segments: tuple[Segment, ...]
     warnings: list[dict[str, str]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, layer in enumerate(self.layers):

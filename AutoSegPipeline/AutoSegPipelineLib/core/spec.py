@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Spec:
     maximum: float | None = None
     unit: str = ""
     option: bool = False
+    pattern: str = ""  # what a text must look like, and in words
+    shape: str = ""
 
     @property
     def flag(self) -> str:
@@ -89,7 +92,11 @@ def _one_of(text: str, choices: tuple[str, ...]) -> str:
 def _text(spec: Spec, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text")
-    return value.strip()
+    text = value.strip()
+    if spec.pattern and not re.fullmatch(spec.pattern, text, re.IGNORECASE):
+        near = did_you_mean(text.casefold(), spec.shape.split(", "))
+        raise ValueError(f"{value!r} is not one of {spec.shape}{near}")
+    return text
 
 
 def _list(spec: Spec, value: Any) -> list[str]:

@@ -25,6 +25,7 @@ class Case:
     ``affine`` overrides the file's own (index to LPS mm). ``out`` takes the
     results, ``work`` whatever is temporary. ``reuse`` is a cached ``.seg.nrrd``
     to take instead of running the engine, ``keep`` where the cache wants one.
+    ``had_gpus`` GPUs were there before: one that is missing now is gone.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Case:
     reuse: Path | None = None
     keep: Path | None = None
     source: dict[str, Any] = field(default_factory=dict)
+    had_gpus: int = 0
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Case:
@@ -64,6 +66,7 @@ class Case:
             reuse=_path(plain.get("reuse")),
             keep=_path(plain.get("keep")),
             source=dict(plain.get("source") or {}),
+            had_gpus=int(plain.get("had_gpus") or 0),
         )
 
     def file(self, ending: str) -> Path:

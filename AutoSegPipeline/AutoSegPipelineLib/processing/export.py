@@ -37,6 +37,7 @@ class Exporter:
         self.result = CaseResult(
             engine=found.engine,
             modality=found.modality,
+            used=dict(found.facts.get("used") or {}),
             shape=grid.shape,
             spacing=grid.spacing,
             warnings=list(found.segmentation.warnings),

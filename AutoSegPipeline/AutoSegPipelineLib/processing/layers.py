@@ -32,7 +32,9 @@ def drop_empty(segmentation: Segmentation) -> tuple[Segmentation, list[Segment]]
     if not absent:
         return segmentation, []
     kept = tuple(s for s in segmentation.segments if (s.layer, s.value) in boxes)
-    return Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings), absent
+    return Segmentation(
+        segmentation.grid, segmentation.layers, kept, segmentation.warnings, segmentation.facts
+    ), absent
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+_seen: set[object] = set()
+
+
+def note_model(key: object) -> None:
+    """A model was loaded that may stay in memory; ``key`` tells it from others."""
+    _seen.add(key)
+
+
+def models_seen() -> int:
+    """How many different models this process ever loaded."""
+    return len(_seen)
+
 
 def resident_mb() -> float:
     """Resident memory in MB; where only the peak is known (macOS), the peak; 0 when unknown."""

@@ -18,7 +18,10 @@ class Output:
 
 @dataclass
 class CaseResult:
-    """The answer of ``process_case``; ``shape`` counts (i, j, k), ``spacing`` is in mm."""
+    """The answer of ``process_case``; ``shape`` counts (i, j, k), ``spacing`` is in mm.
+
+    ``used``: ``engine``, ``task`` and ``device`` as they were, whatever had been typed.
+    """
 
     engine: str
     modality: str
@@ -29,6 +32,7 @@ class CaseResult:
     timings: dict[str, float] = field(default_factory=dict)
     manifest_name: str = ""
     cached: bool = False
+    used: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values only; the ``result`` of the worker's ``done``."""

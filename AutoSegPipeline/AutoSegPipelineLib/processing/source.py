@@ -104,19 +104,22 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
     if reused is not None:
         segmentation, facts = reused
         segmentation.warnings += facts.get("warnings", [])
+        modality = modality or str(facts.get("modality", ""))
         return Found(segmentation, volume, str(facts.get("engine", "")), modality, cached=True, facts=facts)
     engine = choose(case.options["engine"], modality)
     report.stage("segmenting", f"{engine.title}")
     with watch.time("segment"):
-        segmentation = engine.segment(volume, case.options, report)
+        segmentation = engine.segment(volume, {**case.options, "had_gpus": case.had_gpus}, report)
     report.check()
     with watch.time("sides"):
         sides = check_sides(segmentation, volume)
     segmentation.warnings += sides.warnings
+    modality = str(segmentation.facts.get("modality") or modality)
     facts = {
         "sides": sides.verdict,
         "engine": engine.name,
         "engine_version": version_of(engine),
+        **segmentation.facts,
         "modality": modality,
     }
     facts["warnings"] = list(segmentation.warnings)

@@ -121,7 +121,8 @@ def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
         case = Case.from_dict(payload)
         report = ChannelReport(channel, engine_runs=case.kind == "scan" and case.reuse is None)
         result = process_case(case, report)
-        channel.send({"type": "done", **pack("result", result.to_dict(), str(case.work))})
+        packed = pack("result", result.to_dict(), str(case.work))
+        channel.send({"type": "done", **_memory(), **packed})
     except Exception as error:  # the job boundary: whatever happened, the pipeline is told
         _fail(channel, error, folder)
 
@@ -133,7 +134,14 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
             channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error"
         )
     told = {key: text[:4000] for key, text in known.to_dict().items()}
-    channel.send({"type": "failed", "error": told})
+    channel.send({"type": "failed", "error": told, "used": known.data.get("used") or {}, **_memory()})
+
+
+def _memory() -> dict[str, Any]:
+    """What this process holds, told when a case is over: heartbeats are too far apart for that."""
+    from .memory import models_seen, resident_mb
+
+    return {"rss_mb": round(resident_mb(), 1), "models": models_seen()}
 
 
 def describe_engines() -> dict[str, Any]:
@@ -152,6 +160,7 @@ def describe_engines() -> dict[str, Any]:
                 "missing": list(check.missing),
                 "note": check.note,
                 "tasks": [_task(task) for task in engine.tasks()],
+                **(engine.facts() if check.ok and hasattr(engine, "facts") else {}),
             }
         )
     return {"engines": described}

@@ -8,6 +8,7 @@ from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicers import worker_python as chosen_python
+from ..core.specs import BY_NAME
 from .children import Child, child_environment, intake_command, worker_command
 from .pipeline import Pipeline, Spawns
 
@@ -20,10 +21,13 @@ def real_spawns(home: Home, settings: Settings, worker_python: str | None = None
     """
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
 
+    switch = BY_NAME["totalsegmentator_statistics"]
+    told = {switch.environment: "yes" if settings[switch.name] else "no"}
+
     def environment(name: str, foreign: bool = False) -> dict[str, str]:
         folder = home.work / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return child_environment(folder, foreign=foreign)
+        return child_environment(folder, told, foreign=foreign)
 
     def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
         return Child(

@@ -13,8 +13,9 @@ from AutoSegPipelineLib.core.report import SilentReport
 from AutoSegPipelineLib.processing.engines import choose, engines
 from AutoSegPipelineLib.processing.engines.totalsegmentator import devices, terminology, weights
 from AutoSegPipelineLib.processing.engines.totalsegmentator.engine import title_of_task
+from AutoSegPipelineLib.processing.engines.totalsegmentator.modality import guess
 from AutoSegPipelineLib.processing.engines.totalsegmentator.progress import Course, bar
-from AutoSegPipelineLib.processing.engines.totalsegmentator.request import guess_modality, understand
+from AutoSegPipelineLib.processing.engines.totalsegmentator.request import understand
 from AutoSegPipelineLib.processing.engines.totalsegmentator.seams import _images, replaced
 from AutoSegPipelineLib.processing.engines.totalsegmentator.trouble import translate
 from AutoSegPipelineLib.processing.engines.totalsegmentator.warm import Models
@@ -92,8 +93,8 @@ def test_the_other_modality_is_done_by_the_twin_and_said_or_refused(home):
 
 
 def test_an_unknown_modality_is_guessed_from_air():
-    assert guess_modality(np.array([-1000, 40])) == "CT"
-    assert guess_modality(np.array([-3, 1200])) == "MR"
+    assert guess(np.array([-1000, 40])).modality == "CT"
+    assert guess(np.array([-3, 1200])).modality == "MR"
 
 
 def test_weights_are_those_that_the_package_will_ask_for():
@@ -168,7 +169,7 @@ def test_what_the_package_raises_becomes_a_code():
         code(np.exceptions.AxisError("x") if hasattr(np, "exceptions") else ValueError("x"))
         == "engine.failed"
     )
-    assert code(RuntimeError("CUDA error: unspecified launch failure")) == "engine.no_gpu"
+    assert code(RuntimeError("CUDA error: unspecified launch failure")) == "environment.gpu_gone"
     assert code(RuntimeError("PytorchStreamReader failed reading zip archive")) == "engine.weights_missing"
     assert code(SystemExit("It requires a license")) == "engine.licence_needed"
     assert code(OSError(28, "No space left on device")) == "as it was"
@@ -297,7 +298,7 @@ def test_where_memory_was_short_the_scan_is_done_again_in_parts_and_it_is_said(m
 
     tried, room = [], [0]
 
-    def run_task(known, run, volume, options, course, split=False):
+    def run_task(known, run, volume, options, course, device, split=False):
         tried.append(split)
         if len(tried) == 1:
             raise RuntimeError("CUDA out of memory")
@@ -309,12 +310,12 @@ def test_where_memory_was_short_the_scan_is_done_again_in_parts_and_it_is_said(m
     course = Course(SilentReport(), [1.0], "total")
     small, _ = scan((30, 30, 44))
     with pytest.raises(EngineFailed) as caught:
-        module._run(KNOWN, run, small, {}, course)
+        module._run(KNOWN, run, small, {}, course, "cpu")
     assert caught.value.code == "engine.no_memory" and tried == [False]
     tried.clear()
     room[0] = 2
-    assert module._run(KNOWN, run, small, {}, course)[1] == [] and tried == [False, False]
+    assert module._run(KNOWN, run, small, {}, course, "cpu")[1] == [] and tried == [False, False]
     tried.clear()
     tall, _ = scan((20, 20, 230))
-    _, warnings = module._run(KNOWN, run, tall, {}, course)
+    _, warnings = module._run(KNOWN, run, tall, {}, course, "cpu")
     assert tried == [False, True] and warnings[0]["code"] == "engine.stepped_down"

@@ -19,7 +19,8 @@ class Task:
     ``modality`` is CT, MR or empty for any; ``classes`` are the machine names
     of the structures it can find; ``qualities`` those of
     :data:`~AutoSegPipelineLib.core.specs.QUALITIES` that differ in it;
-    ``licence`` names a licence that the user needs, empty for none.
+    ``licence`` names a licence that the user needs, empty for none. ``titles`` are
+    what people read for ``classes``, in the same order; ``aliases`` further names.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Task:
     qualities: tuple[str, ...] = QUALITIES
     licence: str = ""
     default: bool = False
+    titles: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For messages and the command line; tuples become lists in JSON."""
@@ -47,7 +50,8 @@ class Check:
 class Engine(Protocol):
     """A segmentation engine. ``rank``: of those that work, `auto` takes the highest.
 
-    ``version``, where an engine has it, changes with what its results look like.
+    ``version``, where an engine has it, changes with what its results look like. ``facts()``, where it
+    has that, tells of this machine: ``gpus``, ``device`` (what ``auto`` becomes), ``licensed``.
     """
 
     name: str

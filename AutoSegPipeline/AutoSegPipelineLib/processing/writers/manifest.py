@@ -49,6 +49,7 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
         "input": {
             **{key: value for key, value in source.items() if key != "warnings"},
             "modality": found.modality,
+            "modality_from": found.facts.get("modality_from") or None,
         },
         "grid": {
             "shape_ijk": list(grid.shape),
@@ -56,7 +57,11 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
             "affine_lps": list(grid.affine),
         },
         "coordinate_system": COORDINATES,
-        "engine": {"name": found.engine, "version": found.facts.get("engine_version", "")},
+        "engine": {
+            "name": found.engine,
+            "version": found.facts.get("engine_version", ""),
+            "used": found.facts.get("used") or None,
+        },
         "sides": found.sides or None,
         "cached_from": (source.get("cached_from") or True) if found.cached else None,
         "options": case.options,

@@ -28,6 +28,7 @@ from .wall import find_bones, find_inner, find_midline, find_muscle_zone
 CLASSES = ("body", *LAYER)
 _TARGET_MM = {"normal": 3.0, "fast": 4.0, "fastest": 5.0}
 _TASK = "tissue"
+_TITLE = "Body, lungs, airways, bones, muscle and fat"
 
 
 class TissueEngine:
@@ -38,7 +39,11 @@ class TissueEngine:
     rank = 10
 
     def tasks(self) -> list[Task]:
-        return [Task(_TASK, "Body, lungs, airways, bones, muscle and fat", "CT", CLASSES, default=True)]
+        return [Task(_TASK, _TITLE, "CT", CLASSES, default=True, aliases=("total",))]
+
+    def facts(self) -> dict[str, Any]:
+        """It computes on the CPU, whatever is asked for."""
+        return {"gpus": 0, "device": dict.fromkeys(("auto", "gpu", "mps"), "cpu")}
 
     def check(self) -> Check:
         return Check(True, note="needs no model; knows tissues, not single organs")

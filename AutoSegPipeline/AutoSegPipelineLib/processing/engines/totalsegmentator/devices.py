@@ -10,11 +10,12 @@ from ....core.errors import EngineFailed, PipelineError
 WORDS = "auto, cpu, gpu, gpu:N, mps"
 
 
-def resolve(wanted: str) -> str:
+def resolve(wanted: str, had_gpus: int = 0) -> str:
     """``cpu``, ``gpu``, ``gpu:N`` or ``mps``.
 
     Only ``auto`` falls back to the CPU: who asks for a GPU and gets none would
-    else wait for hours. Raises ``engine.no_gpu`` or ``options.invalid``.
+    else wait for hours. Nor does ``auto`` fall back where ``had_gpus`` GPUs were there
+    before: that is ``environment.gpu_gone``. Else raises ``engine.no_gpu`` or ``options.invalid``.
     """
     import torch
 
@@ -23,6 +24,8 @@ def resolve(wanted: str) -> str:
         return "cpu"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if word == "auto":
+        if had_gpus and not count:
+            raise _gone(torch, count)
         return "gpu" if count else "cpu"
     if word == "mps":
         if not _mps(torch):
@@ -31,9 +34,24 @@ def resolve(wanted: str) -> str:
     match = re.fullmatch(r"gpu(?::(\d{1,3}))?", word)
     if match is None:
         raise PipelineError("options.invalid", f"device: {wanted!r} is not one of {WORDS}")
-    if int(match.group(1) or 0) >= count:
+    number = int(match.group(1) or 0)
+    if count <= number < had_gpus:
+        raise _gone(torch, count)
+    if number >= count:
         raise EngineFailed("engine.no_gpu", f"device {word} was asked for, but {_there(torch, count)}")
-    return word
+    return word if number else "gpu"
+
+
+def _gone(torch: Any, count: int) -> PipelineError:
+    return PipelineError("environment.gpu_gone", f"a GPU was here and is gone: {_there(torch, count)}")
+
+
+def facts() -> dict[str, Any]:
+    """``gpus``: how many; ``device``: what the words of the option come to."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return {"gpus": count, "device": {"auto": "gpu" if count else "cpu", "gpu:0": "gpu"}}
 
 
 def _mps(torch: Any) -> bool:

@@ -12,11 +12,12 @@ from ....core.segmentation import Segment, Segmentation
 from ...progress import Portion
 from ...volume import Volume
 from ..base import Check, Task
-from . import weights
+from . import devices, weights
 from .catalogue import Catalogue, catalogue, installed, package_version
+from .modality import guess
 from .progress import Course
-from .request import Request, Run, guess_modality, understand
-from .terminology import segment_of
+from .request import Request, Run, understand
+from .terminology import segment_of, title_of
 from .trouble import FAILURES, translate
 
 _LICENCE = "TotalSegmentator licence (free for non-commercial use)"
@@ -55,18 +56,25 @@ class TotalSegmentatorEngine:
                 tuple(known.modes),
                 _LICENCE if known.licence else "",
                 default=number == 0,
+                titles=tuple(title_of(name) for name in known.classes.values()),
             )
             for number, known in enumerate(catalogue().tasks.values())
         ]
 
+    def facts(self) -> dict[str, Any]:
+        """GPUs that torch sees, what ``auto`` takes, and whether a licence number is stored."""
+        from .devices import facts
+
+        return {**facts(), "licensed": weights.has_licence()}
+
     def check(self) -> Check:
-        """Whether a prediction could begin; the answer is kept, because imports take seconds."""
+        """Whether a prediction could begin; that it could is kept, because imports take seconds."""
         if not installed():
             return Check(False, ("the Python package TotalSegmentator",), "not installed")
-        if not _checked:
+        if not _checked or not _checked[0].ok:
             from .health import examine
 
-            _checked.append(examine())
+            _checked[:] = [examine()]
         return _checked[0]
 
     def segment(self, volume: Volume, options: dict[str, Any], report: Report) -> Segmentation:
@@ -74,27 +82,38 @@ class TotalSegmentatorEngine:
         known = catalogue()
         request = _request(known, volume, options)
         _refuse_without_weights(known, request.runs, bool(options.get("download_weights")))
+        device = devices.resolve(str(options.get("device") or "auto"), int(options.get("had_gpus") or 0))
+        used = {
+            "engine": self.name,
+            "task": ",".join(f"{run.task.name}:{run.quality}" for run in request.runs),
+            "device": device,
+        }
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
         for number, run in enumerate(request.runs):
             portion = Portion(report, number / len(request.runs), (number + 1) / len(request.runs))
             course = Course(portion, _costs(known, run, volume), run.task.name)
-            labels, warnings = _run(known, run, volume, options, course)
+            try:
+                labels, warnings = _run(known, run, volume, options, course, device)
+            except PipelineError as error:
+                error.data.setdefault("used", used)
+                raise
             request.warnings += [w for w in warnings if w not in request.warnings]
             found, absent = _segments(run, labels, len(layers), {segment.name for segment in segments})
             request.warnings += absent
             segments += found
             layers.append(labels)
         report.progress(1.0, f"found {len(segments)} structures")
-        return Segmentation(volume.grid, layers, tuple(segments), request.warnings)
+        facts = {**request.facts, "used": used}
+        return Segmentation(volume.grid, layers, tuple(segments), request.warnings, facts)
 
 
 def _run(
-    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, device: str
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     """The run's labels; where memory does not suffice once more, with room made and a tall scan in parts."""
     try:
-        return _attempt(known, run, volume, options, course, split=False)
+        return _attempt(known, run, volume, options, course, device, split=False)
     except EngineFailed as error:
         if error.code != "engine.no_memory":
             raise
@@ -105,7 +124,7 @@ def _run(
         if not (tall or given_up):
             raise
         course.log(f"{error.message}; tried once more with {given_up} models less", "warning")
-    labels, warnings = _attempt(known, run, volume, options, course, split=tall)
+    labels, warnings = _attempt(known, run, volume, options, course, device, split=tall)
     if tall:
         message = f"Not enough memory for task {run.task.name} in one piece; done in three parts."
         warnings.append({"code": "engine.stepped_down", "message": message})
@@ -113,12 +132,18 @@ def _run(
 
 
 def _attempt(
-    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, split: bool
+    known: Catalogue,
+    run: Run,
+    volume: Volume,
+    options: dict[str, Any],
+    course: Course,
+    device: str,
+    split: bool,
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     from .package import run_task
 
     try:
-        return run_task(known, run, volume, options, course, split)
+        return run_task(known, run, volume, options, course, device, split)
     except FAILURES as error:
         translated = translate(error, run.task.name)
         if translated is error:
@@ -141,15 +166,20 @@ def title_of_task(name: str, classes: int) -> str:
 
 
 def _request(known: Catalogue, volume: Volume, options: dict[str, Any]) -> Request:
-    modality, guessed = volume.modality, not volume.modality
-    if guessed:
-        modality = guess_modality(volume.array)
+    modality, guessed = volume.modality, None
+    if not modality:
+        guessed = guess(volume.array)
+        modality = guessed.modality
     if modality not in ("CT", "MR"):
         raise EngineFailed("engine.wrong_modality", f"TotalSegmentator takes CT and MR, not {modality}")
     request = understand(known, options, modality)
-    if guessed:
-        message = f"The file does not say what it is; its intensities look like {modality}."
+    request.facts["modality"] = modality
+    if guessed is not None:
+        message = (
+            f"The file does not say what it is; its intensities look like {modality} ({guessed.source})."
+        )
         request.warnings.insert(0, {"code": "engine.modality_guessed", "message": message})
+        request.facts["modality_from"] = guessed.source
     return request
 
 
@@ -189,8 +219,6 @@ def _segments(
         found.append(segment_of(name, layer, value, 30 + layer, unique))
     if not absent or not run.structures:
         return found, []
-    from .terminology import title_of
-
     titles = ", ".join(title_of(name).lower() for name in absent)
     return found, [{"code": "engine.structures_absent", "message": f"Not found in this scan: {titles}."}]
 

@@ -9,7 +9,6 @@ import numpy as np
 from ...volume import Volume
 from . import weights
 from .catalogue import Catalogue
-from .devices import resolve
 from .progress import Course
 from .request import Run
 from .seams import is_warm, seams
@@ -21,14 +20,21 @@ _TYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32")  # w
 
 
 def run_task(
-    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, split: bool = False
+    known: Catalogue,
+    run: Run,
+    volume: Volume,
+    options: dict[str, Any],
+    course: Course,
+    device: str,
+    split: bool = False,
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Labels (k, j, i) of ``run`` on the scan's grid, uint8, and warnings for the manifest.
+
+    ``device`` is one of :func:`.devices.resolve`.
 
     ``split`` lets the package do the scan in three overlapping parts, for less memory.
     """
     allowed = bool(options.get("download_weights"))
-    device = resolve(str(options.get("device") or "auto"))
     course.say(0.0, "loading the libraries")
     prepare()
     from totalsegmentator.python_api import totalsegmentator
@@ -56,15 +62,11 @@ def make_room() -> int:
 
 
 def prepare() -> None:
-    """Let the package know its folders; a configuration that it makes has usage statistics off."""
+    """Let the package know its folders; its configuration is neither made nor changed here."""
     from totalsegmentator import config
 
     config.setup_nnunet()
     weights.home().mkdir(parents=True, exist_ok=True)
-    if not (weights.home() / "config.json").exists():
-        config.setup_totalseg()
-        config.set_config_key("send_usage_stats", False)
-        config.set_config_key("statistics_disclaimer_shown", True)
 
 
 def to_nifti(volume: Volume) -> Any:

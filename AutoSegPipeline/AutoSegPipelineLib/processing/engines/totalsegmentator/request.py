@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ....core.errors import EngineFailed, PipelineError
 from ....core.specs import QUALITIES, did_you_mean
-from ...anatomy import machine_name
+from ....core.words import machine_name
 from . import weights
 from .catalogue import DEFAULT, Catalogue, Known
 from .terminology import title_of
-
-_AIR_HU = -500.0  # no MR scanner writes that; air around a patient in CT is below it
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,7 @@ class Request:
 
     runs: list[Run]
     warnings: list[dict[str, str]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def understand(known: Catalogue, options: dict[str, Any], modality: str) -> Request:
@@ -66,11 +63,6 @@ def understand(known: Catalogue, options: dict[str, Any], modality: str) -> Requ
         models = tuple(weights.needed(known, task, quality, own_classes))
         request.runs.append(Run(task, quality, own_classes, models))
     return request
-
-
-def guess_modality(array: np.ndarray) -> str:
-    """CT where the scan holds air in Hounsfield units, else MR."""
-    return "CT" if float(array.min()) <= _AIR_HU else "MR"
 
 
 def _for_modality(

@@ -2,7 +2,7 @@
 
 ``totalsegmentator.nnunet.nnUNetv2_predict`` starts processes for preprocessing
 and export and loads the network anew for each case; ours keeps all of it here.
-The others carry progress and cancelling, keep usage statistics at home, and ask
+The others carry progress and cancelling, decide about usage statistics, and ask
 before anything is fetched.
 """
 
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from . import statistics
 from .progress import Course, bar
 from .warm import Models, cpu_threads
 
@@ -60,11 +61,8 @@ def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., An
     pairs: list[tuple[Any, str, Any]] = [
         (predict_from_raw_data, "tqdm", bar(course)),
         (python_api, "download_pretrained_weights", lambda number: fetch(number, original_fetch)),
-        (python_api, "send_usage_stats", _nothing),
+        *statistics.replacements(python_api),
     ]
-    if hasattr(python_api, "increase_prediction_counter"):
-        # It writes the user's configuration for each case, unlocked.
-        pairs.append((python_api, "increase_prediction_counter", _nothing))
     if hasattr(libs, "tqdm"):
         pairs.append((libs, "tqdm", bar(course)))
     if hasattr(nnunet, "change_spacing"):
@@ -79,10 +77,6 @@ def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., An
         sys.stdout = stdout  # the package silences it for the whole process
         torch.set_num_threads(threads)
         torch.backends.cudnn.benchmark = benchmark
-
-
-def _nothing(*_: Any, **__: Any) -> None:
-    return
 
 
 def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[..., Any]:

@@ -19,12 +19,10 @@ _MEMORY = (
     "cublas_status_alloc_failed",
 )  # fmt: skip
 _GPU_GONE = (
-    "no cuda-capable device",
-    "device-side",
-    "gpu is lost",
-    "unspecified launch failure",
-    "cuda driver",
-)
+    "no cuda-capable device", "device-side", "gpu is lost", "unspecified launch failure", "cuda driver",
+    "cuda error", "no cuda gpus are available", "device is busy or unavailable", "cuda-capable device(s)",
+    "invalid device ordinal", "cudnn_status", "cublas_status", "nvml",
+)  # fmt: skip
 _DAMAGED = ("pytorchstreamreader", "failed finding central directory", "invalid load key", "state_dict for")
 
 
@@ -39,7 +37,8 @@ def translate(error: BaseException, task: str) -> BaseException:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return error
     if isinstance(error, RuntimeError) and any(words in low for words in _GPU_GONE):
-        return EngineFailed("engine.no_gpu", f"the GPU does not answer: {_short(text)}")
+        # Only what computed on a GPU can lose it, so it was there.
+        return PipelineError("environment.gpu_gone", f"the GPU does not answer: {_short(text)}")
     if isinstance(error, (EOFError, pickle.UnpicklingError)) or any(words in low for words in _DAMAGED):
         return EngineFailed(
             "engine.weights_missing",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ....core.errors import Cancelled
+from ...memory import note_model
 from . import window
 from .labels import use_quick_labels
 from .progress import Course
@@ -41,6 +42,7 @@ class Models:
             self._make_room()
             predictor = _load(folder, folds, device)
             self.loads += 1
+            note_model(key)
         self._kept[key] = predictor
         predictor.tile_step_size = step_size
         predictor.use_mirroring = mirror
