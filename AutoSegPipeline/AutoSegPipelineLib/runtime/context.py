@@ -20,6 +20,7 @@ from ..core.store import Store
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 REQUEST = "request"
+GPU_GONE = "environment.gpu_gone"
 _HEALS = ("environment.disk_full", "environment.results_unreachable", "environment.home_unwritable")
 
 

@@ -16,6 +16,7 @@ from ..core.steps import reached
 from ..intake.options_files import read_options, scan_options_path
 from .arriving import Arriving
 from .cases import Cases
+from .checkpoint import Checkpoint
 from .context import REQUEST, Conditions, Context
 from .disposal import Disposal
 from .doors import Doors
@@ -25,12 +26,12 @@ from .intake_client import IntakeClient, Spawn
 from .job_logs import JobLogs
 from .publisher import Publisher, WaitForResults
 from .recovery import Recovery
+from .request_gate import RequestGate
 from .retention import Retention
 from .scheduler import VANISHED_LIMIT, Scheduler
 from .watcher import InboxWatcher
 
 log = logging.getLogger(__name__)
-_JOURNAL_BYTES = 4 << 20
 
 
 class Flow:
@@ -45,13 +46,12 @@ class Flow:
     ) -> None:
         self.context = context
         self.store = context.store
-        self._checkpointing = False
-        self._checkpointed = 0  # when the journal was written that was last brought in
         self._publishing: list[str] = []
         self.conditions = Conditions(context)
         spill = context.home.work / "intake"
         self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
         self.examiner = IntakeClient(spawn_intake, spill, _intake_broken)
+        self.checkpoint = Checkpoint(context.home.store, self.examiner)
         self.publisher = Publisher(context)
         self.disposal = Disposal(context, self.intake)
         self.cases = Cases(context)
@@ -60,9 +60,10 @@ class Flow:
             context, self.conditions, self.publisher, self.cases, spawn_worker,
             self.logs.write, self._finish, self._ended,
         )  # fmt: skip
+        self.gate = RequestGate(self.scheduler.description, self.scheduler.describe_again)
         self.inspection = Inspection(
             context, self.conditions, self.intake, self.publisher, self.disposal,
-            self.scheduler.dispatch, wake,
+            self.gate, self.scheduler.dispatch, wake,
         )  # fmt: skip
         self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._taken, self._put_back)
         self.inbox = InboxDoor(context, self.conditions, self.doors, self.examiner, wake)
@@ -80,6 +81,7 @@ class Flow:
         if self.context.settings["watch"]:
             self.watcher = self._make_watcher()
             self.watcher.start()
+        self.scheduler.gpu_watch.give_up()  # of an earlier start; this one looks for itself
         self.scheduler.warm_up()
 
     def _make_watcher(self) -> InboxWatcher:
@@ -140,6 +142,7 @@ class Flow:
         """Every two seconds: is the world well, can what waits for it go on?"""
         before = self.conditions.paused
         self.conditions.check()
+        self.scheduler.gpu_watch.look()
         for job_id in list(self._publishing):
             job = self.store.jobs.find(job_id)
             self._publishing.remove(job_id)
@@ -147,39 +150,25 @@ class Flow:
                 self._finish(job)
         self.arriving.again()
         self.inspection.pump()
-        self._checkpoint()
+        self.checkpoint.look()
         if before is not None and self.conditions.paused is None:
             self._resumed()
 
     @property
     def has_work(self) -> bool:
         """Whether :meth:`work` would do something. On a full disk nothing is taken."""
-        return self.inspection.answers.has_work or (self.inbox.has_work and self.conditions.may_take)
+        return self._may_answer or (self.inbox.has_work and self.conditions.may_take)
+
+    @property
+    def _may_answer(self) -> bool:
+        return self.inspection.answers.has_work and self.gate.is_open
 
     def work(self, until: float) -> None:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
-        if self.inspection.answers.has_work:
+        if self._may_answer:
             self.inspection.answers.settle_some(until)
         elif self.inbox.has_work and self.conditions.may_take:
             self.inbox.take_some(until)
-
-    def _checkpoint(self) -> None:
-        """Keep the store's journal short; another process syncs, so that the loop need not wait."""
-        path = self.context.home.store
-        journal = path.with_name(path.name + "-wal")
-        if self._checkpointing or not journal.exists():
-            return
-        found = journal.stat()
-        if found.st_size < _JOURNAL_BYTES or found.st_mtime_ns == self._checkpointed:
-            return
-        self._checkpointing, self._checkpointed = True, found.st_mtime_ns
-
-        def answered(_: dict[str, Any] | None, error: PipelineError | None) -> None:
-            self._checkpointing = False
-            if error is not None:
-                log.warning("the store's journal stays long: %s", error)
-
-        self.examiner.ask("checkpoint", {"store": str(path)}, answered)
 
     def _resumed(self) -> None:
         self.doors.resume()
@@ -249,13 +238,16 @@ class Flow:
 
         ``about`` may hold ``door``, ``by``, ``name``, ``out``, ``expect`` and
         ``labels`` of :class:`~..core.incoming.Intent`. Raises ``input.missing``,
-        ``input.link`` and ``options.*``; everything else ends in the job.
+        ``input.link`` and ``options.*``, and ``engine.*`` where the engines are known and
+        none could do this; everything else ends in the job.
         """
         checked = specs.parse_options(options or {}, "options")
         place = Path(os.path.abspath(path))
         beside = scan_options_path(str(place)) if place.is_file() else None
         if beside:
             about["file_options"] = read_options(beside)
+        if about.get("expect", "scan") == "scan":
+            self.gate.check_at_the_door({**about.get("file_options", {}), **checked})
         intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
         job = self.doors.submit(intent)
         self.context.bus.publish(JobAdded(job.id))
@@ -336,6 +328,7 @@ class Flow:
 
     def resume(self) -> None:
         """Go on after :meth:`pause`, or look at once whether the surroundings are well again."""
+        self.scheduler.gpu_watch.give_up()
         self.conditions.resume()
         self.conditions.check()
         if self.conditions.paused is None:

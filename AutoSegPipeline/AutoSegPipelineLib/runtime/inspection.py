@@ -23,6 +23,7 @@ from .context import Conditions, Context
 from .disposal import Disposal
 from .intake_client import IntakeClient
 from .publisher import Publisher
+from .request_gate import RequestGate
 from .rule_book import RuleBook
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Inspection:
         intake: IntakeClient,
         publisher: Publisher,
         disposal: Disposal,
+        gate: RequestGate,
         queued: Callable[[], None],
         wake: Callable[[], None] = lambda: None,
     ) -> None:
@@ -49,6 +51,7 @@ class Inspection:
         self._intake = intake
         self._publisher = publisher
         self._disposal = disposal
+        self._gate = gate
         self._queued = queued
         self._wake = wake
         self._waiting: dict[str, None] = {}  # ids of jobs, in their order
@@ -57,6 +60,7 @@ class Inspection:
 
     def inspect(self, job: Job) -> None:
         """Begin; the job goes on to ``queued`` or ``refused`` by itself."""
+        self._gate.refresh()
         if self._intake.load < _AHEAD:
             self._begin(job)
         else:
@@ -64,10 +68,12 @@ class Inspection:
 
     def has(self, job_id: str) -> bool:
         """Whether the inspection of this job waits or is under way."""
-        return job_id in self._waiting or self._intake.has(job_id) or self.answers.has(job_id)
+        inside = job_id in self._waiting or self._gate.has(job_id)
+        return inside or self._intake.has(job_id) or self.answers.has(job_id)
 
     def pump(self) -> None:
-        """Begin what waited, as far as the child has room."""
+        """Begin what waited, as far as the child has room, and end what waited for the engines."""
+        self._gate.release()
         while self._waiting and self._intake.load < _AHEAD:
             job_id = next(iter(self._waiting))
             del self._waiting[job_id]
@@ -200,7 +206,7 @@ class Inspection:
                 log.error("splitting %s: %s", job.id, error)
                 self._conditions.pause("environment.home_unwritable", error.message)
                 return
-            self._write_split(fresh, intent, plan["parts"], intents)
+            self._gate.hold(job.id, lambda: self._write_split(job.id, intent, plan["parts"], intents))
 
         self._intake.ask("split", {"link": link, "move": move}, moved, job.id)
 
@@ -219,8 +225,11 @@ class Inspection:
         return Path(part["case"]["path"]).parent if "case" in part else None
 
     def _write_split(
-        self, job: Job, intent: Intent, parts: list[dict[str, Any]], intents: dict[str, Intent]
+        self, job_id: str, intent: Intent, parts: list[dict[str, Any]], intents: dict[str, Intent]
     ) -> None:
+        job = self._context.store.jobs.find(job_id)
+        if job is None or job.state != states.INSPECTING:
+            return
         rows = [job]
         with self._context.store.transaction():
             for part in parts[1:]:
@@ -271,12 +280,14 @@ class Inspection:
             # The nearest folder's file is weaker than the scan's own.
             beside = self._beside(case.get("folder_options_file"))
             beside.update(self._beside(case.get("options_file")))
+            rule = self._rules.choose(intent, case)
+            job.options = self._options(intent, beside, rule)
+            if case["kind"] == "scan":
+                self._gate.check(job.options, case["modality"])
         except PipelineError as error:
             job.staged = {"stem": case["stem"]}
             self._write_refusal(job, error)
             return
-        rule = self._rules.choose(intent, case)
-        job.options = self._options(intent, beside, rule)
         wished = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
         job.options.update(wished)
         job.priority = int(job.options["priority"])

@@ -7,18 +7,21 @@ attempt says is ignored.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..core import eta, protocol, states
 from ..core.errors import PipelineError, from_dict
 from ..core.job import Job
-from ..core.ladder import next_rung, qualities_of
+from ..core.ladder import next_rung
+from ..core.request_check import qualities
 from .cases import Cases
-from .children import ChildLike
-from .context import Conditions, Context, disk_is_full
+from .context import GPU_GONE, Conditions, Context, disk_is_full
+from .description import Description
+from .forecast import Forecast
+from .gpu_watch import GpuWatch
 from .intake_client import Spawn
 from .publisher import Publisher
+from .slots import Slot
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +29,6 @@ VANISHED_LIMIT = 5
 DEATHS_LIMIT = 20
 _STAGES = (states.PREPARING, states.SEGMENTING, states.EXPORTING)
 _SAVE_EVERY = 0.5
-
-
-@dataclass
-class Slot:
-    """One worker process and the case it is at."""
-
-    child: ChildLike
-    job: Job | None = None
-    cases: int = 0
-    started: float = 0.0
-    saved: float = 0.0
-    predicted: float | None = None
-    first_rss: float | None = None
-    last_rss: float = 0.0
-    hung: bool = False
-    leaving: bool = False
 
 
 class Scheduler:
@@ -67,8 +54,9 @@ class Scheduler:
         self._finished = finished
         self._ended = ended
         self.slots: list[Slot] = []
-        self._described = False
-        self._failed_starts = 0
+        self.description = Description(context)
+        self.gpu_watch = GpuWatch(context, conditions, self.description, self._ask_fresh)
+        self._forecast = Forecast(context, self.description)
         self._stopped = False
 
     # --- giving ---------------------------------------------------------------------------
@@ -106,6 +94,28 @@ class Scheduler:
         if not self._stopped:
             self._free_slot()
 
+    def describe_again(self) -> None:
+        """Ask a worker that rests, when the last answer is old: somebody may have mended something."""
+        resting = [slot for slot in self.slots if slot.job is None and not slot.leaving]
+        if resting and not (self._stopped or self.description.pending or self.description.fresh):
+            self._ask(resting[0])
+
+    def _ask(self, slot: Slot) -> None:
+        slot.describing = True
+        self.description.asked()
+        slot.child.send({"type": "describe", "job": "describe", "attempt": 0})
+
+    def _ask_fresh(self) -> None:
+        """Ask a worker that is new; those that rest end."""
+        if self._stopped:
+            return
+        for resting in self.slots:
+            if resting.job is None and not resting.leaving:
+                self._replace(resting)
+        slot = self._free_slot()
+        if not slot.describing:
+            self._ask(slot)
+
     def _free_slot(self) -> Slot:
         for slot in self.slots:
             if slot.job is None and not slot.leaving:
@@ -119,9 +129,8 @@ class Scheduler:
         )
         self.slots.append(slot)
         slot.child.start()
-        if not self._described:
-            self._described = True
-            slot.child.send({"type": "describe", "job": "describe", "attempt": 0})
+        if self.description.wanted:
+            self._ask(slot)
         return slot
 
     def _begin(self, job: Job, slot: Slot) -> None:
@@ -129,11 +138,8 @@ class Scheduler:
         job.progress, job.eta_s, job.message = 0.0, None, ""
         self._cases.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
         out = self._publisher.prepare(job)
-        message = self._cases.message(job, out)
-        voxels = _voxels(job)
-        kind = eta.kind_of(job.engine or job.options["engine"], job.options)
-        history = self._context.store.timings.of(kind)
-        slot.predicted = eta.predict(history, voxels)
+        message = {**self._cases.message(job, out), "had_gpus": self.description.had_gpus}
+        slot.predicted = self._forecast.predict(job)
         slot.job, slot.started, slot.hung = job, self._context.clock.monotonic(), False
         job.eta_s = slot.predicted
         self._conditions.durably(lambda: self._context.enter(job, states.PREPARING))
@@ -147,14 +153,14 @@ class Scheduler:
 
     def _on_message(self, slot: Slot, message: dict[str, Any]) -> None:
         kind = message["type"]
+        slot.measured(message)
         if kind == "heartbeat":
-            slot.last_rss = float(message.get("rss_mb") or 0.0)
             return
         if kind == "hello":
-            self._failed_starts = 0
             return
         if message.get("job") == "describe":
-            self._take_description(message)
+            self.description.take(message)
+            slot.describing = slot.describing and self.description.pending
             return
         job = slot.job
         if job is None or (message.get("job"), message.get("attempt")) != (job.id, job.attempt):
@@ -170,12 +176,6 @@ class Scheduler:
         }.get(kind)
         if handler is not None:
             handler(slot, job, message)
-
-    def _take_description(self, message: dict[str, Any]) -> None:
-        if message["type"] == "done":
-            self._context.store.meta.set("describe", protocol.unpack("result", message))
-        elif message["type"] == "failed":
-            log.error("the worker cannot describe its engines: %s", message.get("error"))
 
     def _on_stage(self, slot: Slot, job: Job, message: dict[str, Any]) -> None:
         state = message.get("state", "")
@@ -208,7 +208,7 @@ class Scheduler:
         job.progress, job.eta_s = 1.0, None
         if not job.cached_from and job.staged["kind"] == "scan":
             seconds = self._context.clock.monotonic() - slot.started
-            self._context.store.timings.note(eta.kind_of(job.engine, job.options), _voxels(job), seconds)
+            self._forecast.learn(job, dict(result.get("used") or {}), seconds)
         self._conditions.durably(lambda: self._context.enter(job, states.PUBLISHING))
         self._free(slot)
         self._finished(job)
@@ -219,10 +219,17 @@ class Scheduler:
         self._free(slot)
         if job.cancel or error.code == "job.cancelled":
             self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+        elif error.code == GPU_GONE:
+            self._replace(slot)
+            end = self.gpu_watch.lost(job, error)
+            if end is not None:
+                self._end(job, states.FAILED, end)
+            else:
+                self._back(job, f"Waits: {error.message}")
         elif error.is_environment:
             self._conditions.pause(error.code, error.message)
             self._back(job, f"Waits: {error.message}")
-        elif error.code == "engine.no_memory" and self._step_down(job):
+        elif error.code == "engine.no_memory" and self._step_down(job, message.get("used") or {}):
             self._back(job, "Tried again with less memory.")
         elif job.cached_from:
             self._cases.drop(job)
@@ -231,9 +238,9 @@ class Scheduler:
         else:
             self._end(job, states.FAILED, error)
 
-    def _step_down(self, job: Job) -> bool:
-        described = self._context.store.meta.get("describe") or {}
-        rung = next_rung(job.options, qualities_of(described, job.options))
+    def _step_down(self, job: Job, used: dict[str, Any]) -> bool:
+        have = qualities(self.description.for_now, job.options, job.modality)
+        rung = next_rung(job.options, have, str(used.get("device") or ""))
         if rung is None:
             return False
         job.options, sentence = rung
@@ -252,8 +259,8 @@ class Scheduler:
         if slot in self.slots:
             self.slots.remove(slot)
         job, slot.job = slot.job, None
-        if getattr(end, "failed_to_start", False):
-            self._failed_starts += 1
+        if slot.describing:
+            self.description.lost()
         if job is None or self._stopped:
             return
         if job.cancel:
@@ -270,20 +277,18 @@ class Scheduler:
             self._end(job, states.FAILED, error)
         else:
             self._back(job, "The worker ended; tried again.", wait=float(2 ** (job.vanished - 1)))
-        self._described = self._described and bool(self._context.store.meta.get("describe"))
 
     # --- ends -----------------------------------------------------------------------------
 
     def _free(self, slot: Slot) -> None:
         """The case is over; a worker that served long or grew is replaced by a fresh one."""
-        slot.job = None
-        slot.cases += 1
-        if slot.first_rss is None:
-            slot.first_rss = slot.last_rss
-        grown = slot.last_rss - slot.first_rss > self._context.settings["recycle_growth_mb"]
+        grown = slot.case_is_over() > self._context.settings["recycle_growth_mb"]
         if grown or slot.cases >= self._context.settings["recycle_cases"]:
-            slot.leaving = True
-            slot.child.quit()
+            self._replace(slot)
+
+    def _replace(self, slot: Slot) -> None:
+        slot.leaving = True
+        slot.child.quit()
 
     def _back(self, job: Job, message: str, wait: float = 0.0) -> None:
         job.not_before = self._context.clock.now() + wait if wait else 0.0
@@ -339,11 +344,6 @@ class Scheduler:
     def ended(self) -> bool:
         """Whether no worker is left."""
         return not self.slots
-
-
-def _voxels(job: Job) -> int:
-    i, j, k = job.shape or (0, 0, 0)
-    return i * j * k
 
 
 def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:

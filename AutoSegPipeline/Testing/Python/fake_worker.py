@@ -15,6 +15,8 @@ hangN        says a stage, then nothing but heartbeats for N ms (default 10 min)
 mute         stops even the heartbeats, together with ``hang``
 fail         ``failed`` with ``engine.failed``
 memory       ``failed`` with ``engine.no_memory``
+cramped      the same on a GPU (which ``device=auto`` takes) until the case is told to take the CPU
+gone         ``failed`` with ``environment.gpu_gone``
 disk         ``failed`` with ``environment.disk_full``
 vanish       exit code 9 in the middle of the case, after half of the outputs
 segv         dies by a signal (abort) in the middle
@@ -26,8 +28,12 @@ lie          ``done`` names an output that was never written
 late         sends a second ``done`` for the attempt before this one, first
 childN       starts a grandchild that sleeps N s (default 600); its pid stands in STEM.child.pid in work
 growN        holds N MB (default 256) of memory for ever
+modelsN      says that it has loaded N different models (default one more each time)
+usedN        says that it used task ``deep:fast`` on the GPU
 silent       never says hello
 ===========  ====================================================================
+
+What it says of its engines comes from the JSON file named by ``FAKE_DESCRIBE``, where there is one.
 
 Each case is noted as a line ``job attempt stem pid`` in the file named by ``FAKE_WORKER_LOG``.
 """
@@ -41,6 +47,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -49,6 +56,7 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.protocol import ChildChannel, pack, unpack
 
 HELD = []  # memory that `grow` keeps
+MODELS = []
 
 
 def wanted(text, attempt):
@@ -102,11 +110,19 @@ class Case:
             self.pause(self.do["deaf"] or 60000, deaf=True)
         for word, code in (
             ("fail", "engine.failed"), ("memory", "engine.no_memory"), ("disk", "environment.disk_full"),
+            ("gone", "environment.gpu_gone"),
         ):  # fmt: skip
             if word in self.do:
                 raise PipelineError(code, f"the fake worker was told to: {word}")
+        if "cramped" in self.do and self.case["options"]["device"] != "cpu":
+            raise PipelineError("engine.no_memory", "CUDA out of memory", used={"device": "gpu"})
         self.channel.send({"type": "stage", "state": "exporting", "message": "pretending"})
-        self.channel.send({"type": "done", **pack("result", self.write_all(), str(self.work))})
+        result = self.write_all()
+        if "models" in self.do:
+            MODELS[:] = range(self.do["models"] or len(MODELS) + 1)
+        if "used" in self.do:
+            result["used"] = {"engine": "fake", "task": "deep:fast", "device": "gpu"}
+        self.channel.send({"type": "done", **memory(), **pack("result", result, str(self.work))})
 
     def misbehave_early(self):
         raw = self.channel._out
@@ -162,9 +178,24 @@ class Case:
         }
 
 
+def memory():
+    return {"rss_mb": 10.0 + sum(len(block) for block in HELD) / 1e6, "models": len(MODELS)}
+
+
 def beat(channel, stop, seconds):
     while not stop.wait(seconds):
-        channel.send({"type": "heartbeat", "rss_mb": 10.0 + sum(len(block) for block in HELD) / 1e6})
+        channel.send({"type": "heartbeat", "rss_mb": memory()["rss_mb"]})
+
+
+def description():
+    """What this worker says of its engines."""
+    told = os.environ.get("FAKE_DESCRIBE")
+    if told and os.path.exists(told):
+        with open(told, encoding="utf-8") as stream:
+            return json.load(stream)
+    task = {"name": "fake", "title": "Fake", "modality": "CT"}
+    engine = {"name": "fake", "title": "Fake", "ok": True, "missing": [], "note": "", "tasks": [task]}
+    return {"engines": [engine]}
 
 
 def note(message, stem):
@@ -190,22 +221,14 @@ def main():
     for message in channel.commands():
         try:
             if message["type"] == "describe":
-                task = {"name": "fake", "title": "Fake", "modalities": ["CT"]}
-                engine = {
-                    "name": "fake",
-                    "title": "Fake",
-                    "ok": True,
-                    "missing": [],
-                    "note": "",
-                    "tasks": [task],
-                }
-                channel.send({"type": "done", "result": {"engines": [engine]}})
+                channel.send({"type": "done", **pack("result", description(), tempfile.gettempdir())})
             elif message["type"] == "case":
                 case = Case(channel, message, arguments.do)
                 note(message, case.stem)
                 case.run(stop)
         except PipelineError as error:
-            channel.send({"type": "failed", "error": error.to_dict()})
+            used = error.data.get("used") or {}
+            channel.send({"type": "failed", "error": error.to_dict(), "used": used, **memory()})
 
 
 if __name__ == "__main__":

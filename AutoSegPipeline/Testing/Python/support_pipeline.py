@@ -52,7 +52,11 @@ def fake_spawns(home: Home, do: str = "", hung_seconds: float | None = None) -> 
     def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
         home.work.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, str(FAKE_WORKER)] + (["--do", do] if do else [])
-        env = child_environment(home.work, {"FAKE_WORKER_LOG": str(home.logs / "fake-worker.log")})
+        told = {
+            "FAKE_WORKER_LOG": str(home.logs / "fake-worker.log"),
+            "FAKE_DESCRIBE": str(home.root / "describe.json"),
+        }
+        env = child_environment(home.work, told)
         return Child(command, env, on_message, on_log, on_end, hung_seconds=hung_seconds, on_hung=on_hung)
 
     def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:

@@ -157,7 +157,7 @@ def test_results_are_purged_only_where_retention_was_set(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("wrong", "place"), [('{"prority": 7}', "refused"), ('{"engine": "other"}', "failed")]
+    ("wrong", "place"), [('{"prority": 7}', "refused"), ('{"engine": "fake"}', "failed")]
 )
 def test_options_that_were_mended_where_the_input_lies_hold_for_the_retry(
     tmp_path: Path, wrong: str, place: str

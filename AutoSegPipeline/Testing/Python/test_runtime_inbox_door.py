@@ -115,9 +115,9 @@ def test_the_stores_journal_is_brought_in_by_a_child_and_only_when_it_grew(tmp_p
         for _ in range(60):
             bench.pipeline.store.meta.set("big", "x" * 100_000)
         before = store.stat().st_size
-        bench.until(lambda: asked == ["checkpoint"] and not flow._checkpointing)
+        bench.until(lambda: asked == ["checkpoint"] and not flow.checkpoint._under_way)
         assert store.stat().st_size > before
-        flow._checkpoint()
+        flow.checkpoint.look()
         assert asked == ["checkpoint"]
         other = Store(store)
         assert len(other.meta.get("big")) == 100_000

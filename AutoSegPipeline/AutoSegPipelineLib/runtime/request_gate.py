@@ -1,0 +1,63 @@
+"""Where a case's options are held against what the engines can do, before it is queued."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable, Mapping
+
+from ..core import request_check
+from ..core.errors import PipelineError
+from .description import Description
+
+log = logging.getLogger(__name__)
+
+
+class RequestGate:
+    """Outcomes wait here until the engines are known; never longer than the description allows."""
+
+    def __init__(self, description: Description, again: Callable[[], None]) -> None:
+        self._description = description
+        self._again = again
+        self._held: dict[str, Callable[[], None]] = {}  # by job
+
+    @property
+    def is_open(self) -> bool:
+        """Whether outcomes may be written."""
+        return self._description.settled
+
+    def refresh(self) -> None:
+        """Ask the engines again where the answer is old and a worker rests."""
+        self._again()
+
+    def hold(self, job_id: str, go_on: Callable[[], None]) -> None:
+        """``go_on()`` once the gate is open; at once where it is."""
+        if self.is_open:
+            go_on()
+        else:
+            self._held[job_id] = go_on
+
+    def has(self, job_id: str) -> bool:
+        """Whether this job waits here."""
+        return job_id in self._held
+
+    def release(self) -> None:
+        """Let go on what waited, where the gate is open by now."""
+        while self._held and self.is_open:
+            self._held.pop(next(iter(self._held)))()
+
+    def check(self, options: Mapping[str, Any], modality: str) -> None:
+        """Raise the refusal that these options deserve; nothing where the engines are not known."""
+        described = self._description.known
+        if described is None:
+            return
+        try:
+            request_check.check(described, options, str(options.get("modality") or modality))
+        except PipelineError as error:
+            if error.code in request_check.VOLATILE and not self._description.fresh:
+                log.info("left to the worker, because it may have been mended: %s", error)
+                return
+            raise
+
+    def check_at_the_door(self, options: Mapping[str, Any]) -> None:
+        """The same for what a caller gave, before anything is taken: rules and settings may add to it."""
+        self.check(options, "")
