@@ -180,6 +180,22 @@ def _check_licence(engine: str, group: Sequence[Plain]) -> None:
         )
 
 
+def check_at_the_door(meta: Any, options: Plain) -> None:
+    """The same in a process that is not the pipeline, with the store's ``meta``.
+
+    Only what the pipeline that runs now was told of its engines counts, and nothing that may have been
+    mended since: the pipeline itself looks at that again. Raises :class:`Refused`.
+    """
+    described, pipeline = meta.get("describe") or {}, meta.get("pipeline") or {}
+    if not pipeline or described.get("pipeline") != pipeline.get("pid"):
+        return
+    try:
+        check(described, options, str(options.get("modality") or ""))
+    except Refused as error:
+        if error.code not in VOLATILE:
+            raise
+
+
 # --- what a request becomes ----------------------------------------------------------------------
 
 

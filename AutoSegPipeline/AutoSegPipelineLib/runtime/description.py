@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from ..core import protocol
@@ -72,7 +73,8 @@ class Description:
     def take(self, message: dict[str, Any]) -> None:
         """The answer, or that there is none."""
         if message["type"] == "done":
-            self.known = protocol.unpack("result", message)
+            # The number tells a reader elsewhere that the answer is not of an earlier pipeline.
+            self.known = {**protocol.unpack("result", message), "pipeline": os.getpid()}
             self.had_gpus = max(self.had_gpus, gpus(self.known))
             self.answered_at = self._context.clock.monotonic()
             if self.known != self._context.store.meta.get(META):

@@ -10,6 +10,7 @@ import click
 from ...core import specs
 from ...core.errors import PipelineError
 from ...core.incoming import stage
+from ...core.request_check import check_at_the_door
 from ...intake.options_files import read_options, scan_options_path
 from ..asking import Waiting, ask
 from ..flags import Command, common, given, spec_flags
@@ -74,6 +75,8 @@ def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str
         check_name(path)
         beside = scan_options_path(str(path.absolute())) if path.is_file() else None
         options = {"file_options": read_options(beside)} if beside else {}
+        if about["expect"] == "scan":
+            check_at_the_door(store.meta, {**options.get("file_options", {}), **about["options"]})
         job_id = stage(session.home, path, **about, **options)
     except PipelineError as error:
         output.error(error)
