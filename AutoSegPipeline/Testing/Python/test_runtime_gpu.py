@@ -12,6 +12,12 @@ from support_engines import tell, with_gpus
 from support_pipeline import Bench, write_scan
 
 
+def workers_of(bench: Bench) -> set[str]:
+    """Process ids of the workers that got cases."""
+    lines = (bench.home.logs / "fake-worker.log").read_text().splitlines()
+    return {line.split()[-1] for line in lines}
+
+
 def test_with_device_auto_the_ladder_ends_on_the_cpu_and_every_step_is_told(tmp_path: Path) -> None:
     tell(tmp_path / "home", with_gpus(1))
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
@@ -47,8 +53,7 @@ def test_a_gpu_that_is_gone_pauses_counts_nothing_and_its_return_goes_on(
         bench.until(lambda: bench.job(job.id).ended)
         found = bench.job(job.id)
         assert (found.state, found.vanished, found.options["device"]) == (states.DONE, 0, "auto")
-        pids = {line.split()[-1] for line in (home / "logs" / "fake-worker.log").read_text().splitlines()}
-        assert len(pids) == 2, "CUDA does not recover within a process"
+        assert len(workers_of(bench)) == 2
 
 
 def test_a_person_may_go_on_without_the_gpu(tmp_path: Path) -> None:
@@ -64,6 +69,7 @@ def test_a_person_may_go_on_without_the_gpu(tmp_path: Path) -> None:
         bench.pipeline.resume()
         bench.until(lambda: bench.job(job.id).state == states.DONE)
         assert flow.scheduler.description.had_gpus == 0, "or auto would wait for it again"
+        assert len(workers_of(bench)) == 2, "CUDA does not recover within a process"
 
 
 def test_a_case_that_loses_the_gpu_each_time_it_is_back_fails_in_the_end(

@@ -101,10 +101,12 @@ def _labels(image: Any, run: Run, volume: Volume) -> np.ndarray:
 def _fetcher(known: Catalogue, run: Run, allowed: bool) -> Callable[[Any, Callable[..., Any]], None]:
     """What happens where the package would fetch weights."""
 
+    parts = run.task.modes[run.quality].models
+
     def fetch(number: Any, original: Callable[..., Any]) -> None:
         place = weights.place(number, known)
-        if weights.is_whole(place) or (run.models and number not in run.models):
-            return
+        if weights.is_whole(place) or (number in parts and run.models and number not in run.models):
+            return  # of a task with several models the package asks for all of them, whatever it runs
         if not allowed or (place is not None and place.exists()):
             raise weights.complain(known, [number], run.task.name)
         original(number)

@@ -33,7 +33,7 @@ def _known(name: str, config: dict[str, Any], registry: Any) -> Known:
         mode = config["sub_modes"].get(theirs) if "sub_modes" in config else config
         # A task without modes computes the same whatever is asked for.
         if mode is not None and ("sub_modes" in config or quality == "normal"):
-            modes[quality] = Mode(_numbers(mode["task_id"]), _millimetres(mode.get("resample")))
+            modes[quality] = Mode(numbers(mode["task_id"]), millimetres(mode.get("resample")))
     crop = config.get("crop") or ()
     return Known(
         name=name,
@@ -41,7 +41,7 @@ def _known(name: str, config: dict[str, Any], registry: Any) -> Known:
         classes=dict(registry.get_task_classes(name)),
         modes=modes,
         licence=bool(registry.requires_license(name) or config.get("commercial")),
-        parts=_parts(name),
+        parts=parts(name),
         crop=(crop,) if isinstance(crop, str) else tuple(crop),
         crop_task=str(config.get("crop_model") or ""),
         robust=bool(config.get("robust_crop")),
@@ -49,18 +49,20 @@ def _known(name: str, config: dict[str, Any], registry: Any) -> Known:
     )
 
 
-def _numbers(task_id: Any) -> tuple[int, ...]:
+def numbers(task_id: Any) -> tuple[int, ...]:
+    """One or several models."""
     return tuple(task_id) if isinstance(task_id, (list, tuple)) else (task_id,)
 
 
-def _millimetres(resample: Any) -> float | None:
+def millimetres(resample: Any) -> float | None:
+    """The edge of a cube as large as a voxel; None: as the scan."""
     if resample is None:
         return None
     edges = [float(resample)] * 3 if isinstance(resample, (int, float)) else [float(mm) for mm in resample]
-    return float((edges[0] * edges[1] * edges[2]) ** (1 / 3))
+    return round(float((edges[0] * edges[1] * edges[2]) ** (1 / 3)), 6)
 
 
-def _parts(name: str) -> dict[int, frozenset[str]]:
+def parts(name: str) -> dict[int, frozenset[str]]:
     """Which structures each model of a task finds, where the package splits it."""
     from totalsegmentator import map_to_binary as maps
 
