@@ -13,7 +13,7 @@ from . import pins
 from .environment import BASE, Environment
 from .installer import WHEELS_ONLY, PipProgress, clean_environment, pip_command, run, say
 from .places import REQUIREMENTS
-from .torch_build import Declined, Torch, has_gpu, parse_torch, usual
+from .torch_build import CPU_GB, CUDA_GB, Declined, Torch, has_gpu, parse_torch, usual
 from .trouble import Trouble, check_space
 
 TOTALSEGMENTATOR = "totalsegmentator"
@@ -58,7 +58,8 @@ def _install(environment: Environment, build: str | None, yes: bool) -> int:
     torch = parse_torch(build) if build else None
     if not yes and not on_terminal() and not is_whole(environment):
         raise Declined(
-            "TotalSegmentator brings torch, 3 to 8 GB in all, and nobody is here to be asked. Say it with\n"
+            f"TotalSegmentator brings torch, {CPU_GB} to {CUDA_GB} GB in all, and nobody is here to be "
+            "asked. Say it with\n"
             f"  {COMMAND} --torch cpu|cuda|'REQUIREMENT' --yes"
         )
     environment.ensure()
@@ -79,8 +80,8 @@ def ask_torch() -> str:
     suits = "an NVIDIA GPU is here" if has_gpu() else "no NVIDIA GPU was found"
     say(
         f"TotalSegmentator computes with torch. Which build ({suits})?\n"
-        "  1  cpu   without NVIDIA GPU, about 3 GB in all (on Apple silicon with Apple's GPU)\n"
-        "  2  cuda  for NVIDIA GPUs, about 8 GB in all; computes on the CPU too\n"
+        f"  1  cpu   without NVIDIA GPU, about {CPU_GB} GB in all (on Apple silicon with Apple's GPU)\n"
+        f"  2  cuda  for NVIDIA GPUs, about {CUDA_GB} GB in all; computes on the CPU too\n"
         "  3  a requirement of your own, with options of pip behind it\n"
         "     (for example: torch==2.14.1+cpu --extra-index-url URL)"
     )
@@ -123,7 +124,7 @@ def install(environment: Environment, torch: Torch) -> None:
     began = time.monotonic()
     with environment.locked() as lock:
         there = environment.extras().get(TOTALSEGMENTATOR)
-        check_space(environment.path, torch.gigabytes * 10**9)
+        check_space(environment.path, (torch.gigabytes + 1) * 10**9)  # pip unpacks beside
         pip = pip_command(environment.python)
         asked = [*WHEELS_ONLY, "--prefer-binary", "--no-binary", ",".join(_SOURCE)]
         asked += ["--constraint", str(BASE.path), *torch.options]
@@ -160,7 +161,8 @@ def _explained(error: Trouble, torch: Torch) -> Trouble:
             f"{text}\nThe package index in use has no such torch for this machine. PyTorch's installation "
             "page names the index that has it; give it behind the build:\n"
             f"  {COMMAND} --torch '{torch.text.split()[0]} --extra-index-url URL'\n"
-            "Where there is an NVIDIA GPU, or 8 GB are no matter: --torch cuda (it computes on the CPU too)."
+            f"Where there is an NVIDIA GPU, or {CUDA_GB} GB are no matter: --torch cuda (it computes "
+            "on the CPU too)."
         )
     return error
 

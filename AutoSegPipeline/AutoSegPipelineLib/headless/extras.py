@@ -18,9 +18,14 @@ from ..runtime.child_command import child_environment
 INSTALL = "python3 autoseg.py install totalsegmentator"
 # Engine -> the module that it needs in the workers' Python.
 MODULES = {"totalsegmentator": "totalsegmentator"}
+# What the rest of a case needs of another Python: package -> module. Slicer has all of it.
+WORKER_NEEDS = {
+    "numpy": "numpy", "scipy": "scipy", "SimpleITK": "SimpleITK", "vtk": "vtkmodules", "pydicom": "pydicom",
+}  # fmt: skip
 _PROBE_SECONDS = 60.0
 _PROBE = (
-    "import importlib.util, json, sys; print(json.dumps(importlib.util.find_spec(sys.argv[1]) is not None))"
+    "import importlib.util, json, sys; "
+    "print(json.dumps([m for m in sys.argv[1:] if importlib.util.find_spec(m) is None]))"
 )
 
 
@@ -36,10 +41,16 @@ def check_engine(engine: str, settings: Settings) -> None:
     """
     python = workers_python(settings)
     module = MODULES.get(engine.strip().casefold())
-    if module is None or _has(module, python):
+    if module is None:
         return
-    where = f" for {python}" if python else ""
-    raise PipelineError("engine.not_available", f"{engine} is not installed{where}", hint_for(python))
+    lacks = _lacks(module, python)
+    if module in lacks:
+        where = f" for {python}" if python else ""
+        raise PipelineError("engine.not_available", f"{engine} is not installed{where}", hint_for(python))
+    if lacks:
+        names = ", ".join(name for name, needed in WORKER_NEEDS.items() if needed in lacks)
+        text = f"{python} has {engine}, but a worker also needs {names}"
+        raise PipelineError("worker.not_started", text, hint_for(python))
 
 
 def hint_for(python: str | None) -> str:
@@ -51,13 +62,17 @@ def hint_for(python: str | None) -> str:
             "Install the TotalSegmentator extension in that Slicer and run it once, so that it fetches its "
             f"packages; or leave --slicer out and install it here with: {INSTALL}"
         )
-    return f"Install it there: {python} -m pip install TotalSegmentator torch torchvision (in one command)."
+    return (
+        "Install it there, with what a worker needs besides, in one command: "
+        f"{python} -m pip install TotalSegmentator torch torchvision {' '.join(WORKER_NEEDS)}"
+    )
 
 
-def _has(module: str, python: str | None) -> bool:
+def _lacks(module: str, python: str | None) -> list[str]:
+    """Modules that are not there: the engine's, and of another Python what a worker needs."""
     if python is None:
-        return importlib.util.find_spec(module) is not None
-    return bool(ask(python, ["-c", _PROBE, module]))
+        return [] if importlib.util.find_spec(module) is not None else [module]
+    return list(ask(python, ["-c", _PROBE, module, *WORKER_NEEDS.values()]))
 
 
 def ask(python: str | None, arguments: list[str], seconds: float = _PROBE_SECONDS) -> Any:

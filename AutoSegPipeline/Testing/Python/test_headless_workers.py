@@ -128,7 +128,15 @@ def test_what_the_other_python_lacks_is_said_in_its_own_words(tmp_path: Path) ->
             extras.check_engine("totalsegmentator", settings)
         finally:
             extras.MODULES["totalsegmentator"] = "totalsegmentator"
-    assert f"{sys.executable} -m pip install TotalSegmentator torch torchvision" in caught.value.hint
+    command = f"{sys.executable} -m pip install TotalSegmentator torch torchvision "
+    assert command + "numpy scipy SimpleITK vtk pydicom" in caught.value.hint
+    extras.MODULES["totalsegmentator"] = "json"
+    extras.WORKER_NEEDS["vtk"] = "no_such_module_anywhere"
+    try:
+        with pytest.raises(PipelineError, match="a worker also needs vtk"):
+            extras.check_engine("totalsegmentator", settings)
+    finally:
+        extras.MODULES["totalsegmentator"], extras.WORKER_NEEDS["vtk"] = "totalsegmentator", "vtkmodules"
     assert "extension" in extras.hint_for("/opt/Slicer/bin/PythonSlicer")
     with pytest.raises(PipelineError, match="does not work: exit code 3"):
         extras.ask(sys.executable, ["-c", "import sys; sys.exit(3)"])
