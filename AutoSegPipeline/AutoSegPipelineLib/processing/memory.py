@@ -30,6 +30,13 @@ def resident_mb() -> float:
         return _peak_mb()
 
 
+def used_mb() -> float:
+    """As :func:`resident_mb`, without what is only kept for the next case."""
+    from .heap import kept_mb
+
+    return max(0.0, resident_mb() - kept_mb())
+
+
 def _peak_mb() -> float:
     import resource
 

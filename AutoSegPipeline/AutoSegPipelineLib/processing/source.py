@@ -110,6 +110,8 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
     report.stage("segmenting", f"{engine.title}")
     with watch.time("segment"):
         segmentation = engine.segment(volume, {**case.options, "had_gpus": case.had_gpus}, report)
+    for part, seconds in segmentation.facts.pop("timings", {}).items():
+        watch.seconds[part] = round(seconds, 4)
     report.check()
     with watch.time("sides"):
         sides = check_sides(segmentation, volume)

@@ -20,6 +20,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import PipelineError
 from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
+from . import heap
 from .children import end_children
 
 HEARTBEAT_SECONDS = 5.0
@@ -78,10 +79,12 @@ def send_log(channel: ChildChannel, text: str, level: str) -> None:
 
 
 def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
-    from .memory import resident_mb
+    from .heap import give_back_when_idle
+    from .memory import used_mb
 
     while not stop.wait(HEARTBEAT_SECONDS):
-        channel.send({"type": "heartbeat", "rss_mb": round(resident_mb(), 1)})
+        give_back_when_idle()
+        channel.send({"type": "heartbeat", "rss_mb": round(used_mb(), 1)})
 
 
 def as_pipeline_error(error: BaseException, folder: str) -> PipelineError:
@@ -139,9 +142,9 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
 
 def _memory() -> dict[str, Any]:
     """What this process holds, told when a case is over: heartbeats are too far apart for that."""
-    from .memory import models_seen, resident_mb
+    from .memory import models_seen, used_mb
 
-    return {"rss_mb": round(resident_mb(), 1), "models": models_seen()}
+    return {"rss_mb": round(used_mb(), 1), "models": models_seen()}
 
 
 def describe_engines() -> dict[str, Any]:
@@ -198,7 +201,9 @@ def main() -> int:
     threading.Thread(target=_heartbeats, args=(channel, stop), name="heartbeat", daemon=True).start()
     for message in channel.commands():
         if message["type"] == "case":
+            heap.case_begins()
             _run_case(channel, message)
+            heap.case_ends()
         elif message["type"] == "describe":
             _describe(channel, message)
         else:

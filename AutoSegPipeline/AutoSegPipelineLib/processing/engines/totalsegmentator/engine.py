@@ -90,6 +90,7 @@ class TotalSegmentatorEngine:
         }
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
+        network = 0.0
         for number, run in enumerate(request.runs):
             portion = Portion(report, number / len(request.runs), (number + 1) / len(request.runs))
             course = Course(portion, _costs(known, run, volume), run.task.name)
@@ -98,13 +99,14 @@ class TotalSegmentatorEngine:
             except PipelineError as error:
                 error.data.setdefault("used", used)
                 raise
+            network += course.network_seconds
             request.warnings += [w for w in warnings if w not in request.warnings]
             found, absent = _segments(run, labels, len(layers), {segment.name for segment in segments})
             request.warnings += absent
             segments += found
             layers.append(labels)
         report.progress(1.0, f"found {len(segments)} structures")
-        facts = {**request.facts, "used": used}
+        facts = {**request.facts, "used": used, "timings": {"network": network}}
         return Segmentation(volume.grid, layers, tuple(segments), request.warnings, facts)
 
 

@@ -30,6 +30,7 @@ class Course:
         self._tile = 0.0
         self._tiles = 1
         self._last = 0.0
+        self.network_seconds = 0.0  # what the networks themselves took
 
     def check(self) -> None:
         """Raise ``Cancelled`` when somebody asked for it."""

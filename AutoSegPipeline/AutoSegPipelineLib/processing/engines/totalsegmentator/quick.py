@@ -1,10 +1,7 @@
 """A network on the CPU with less memory traffic and, bit for bit, the same scores.
 
 The scans of most cases are smaller than the network's window in some direction; the
-scores of the margin are thrown away, so the last layer, which has more channels than
-all others together, need not make them. Normalising in place spares a copy of every
-activation. Both are used only where a comparison on this machine has shown equality.
-"""
+XX"""
 
 from __future__ import annotations
 
@@ -53,6 +50,60 @@ def quick_head(network: Any) -> Optional[Head]:
     if last.groups != 1 or set(last.padding) != {0}:
         return None
     return Head(last)
+
+
+def enlarge_by_product(network: Any) -> int:
+    """Let each transposed convolution that doubles its input be a product of matrices; says how many."""
+    from torch import nn
+
+    changed = 0
+    for layer in network.modules():
+        if type(layer) is nn.ConvTranspose3d and _doubles(layer) and not isinstance(layer.forward, _Enlarge):
+            layer.forward = _Enlarge(layer)
+            changed += 1
+    return changed
+
+
+def _doubles(layer: Any) -> bool:
+    plain = layer.groups == 1 and layer.bias is not None and set(layer.dilation) == {1}
+    two = set(layer.kernel_size) == set(layer.stride) == {2}
+    return plain and two and set(layer.padding) == set(layer.output_padding) == {0}
+
+
+class _Enlarge:
+    """What ``ConvTranspose3d`` computes with kernel and stride 2: eight products, one for each corner."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._own = layer.forward
+        self._same: dict[Any, bool] = {}
+
+    def __call__(self, x: Any, output_size: Any = None) -> Any:
+        import torch
+
+        key = (tuple(x.shape), torch.get_num_threads())
+        fits = output_size is None and x.device.type == "cpu" and x.dtype == torch.float32
+        if not fits or x.shape[0] != 1 or not x.is_contiguous() or not self._same.get(key, True):
+            return self._own(x, output_size)
+        made = self._product(x)
+        if key not in self._same:
+            wanted = self._own(x)
+            self._same[key] = bool(torch.equal(made, wanted))
+            return wanted
+        return made
+
+    def _product(self, x: Any) -> Any:
+        import torch
+
+        weight = self._layer.weight
+        inner, outer = weight.shape[:2]
+        size = x.shape[2:]
+        corners = torch.mm(weight.reshape(inner, outer * 8).t().contiguous(), x.view(inner, -1))
+        made = torch.empty((1, outer, *(2 * length for length in size)), dtype=x.dtype)
+        k, j, i = size
+        places = made.view(outer, k, 2, j, 2, i, 2)
+        places.copy_(corners.view(outer, 2, 2, 2, k, j, i).permute(0, 4, 1, 5, 2, 6, 3))
+        return made.add_(self._layer.bias.view(1, -1, 1, 1, 1))
 
 
 def normalise_in_place(network: Any) -> int:
@@ -107,8 +158,9 @@ class _InPlace:
             return self._own(x)
         count = x.shape[0] * x.shape[1]
         flat = x.view(1, count, *x.shape[2:])
+        weight, bias = norm.weight.repeat(x.shape[0]), norm.bias.repeat(x.shape[0])
         torch.ops.aten.native_batch_norm.out(
-            flat, norm.weight.repeat(x.shape[0]), norm.bias.repeat(x.shape[0]), None, None, True, 0.0, norm.eps,
+            flat, weight, bias, None, None, True, 0.0, norm.eps,
             out=flat, save_mean=torch.empty(count), save_invstd=torch.empty(count),
         )  # fmt: skip
         return x

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+from ... import heap
 from . import statistics
 from .progress import Course, bar
-from .warm import Models, cpu_threads
+from .warm import Models, cpu_threads, give_back_where_tight
 
 _ABSENT = object()
 
@@ -75,6 +76,7 @@ def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., An
             yield
     finally:
         sys.stdout = stdout  # the package silences it for the whole process
+        give_back_where_tight()
         torch.set_num_threads(threads)
         torch.backends.cudnn.benchmark = benchmark
 
@@ -145,6 +147,9 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
             plans.image_reader_writer_class().write_seg(labels, target, properties)
     finally:
         predictor.course = None
+    if device.type == "cpu":
+        # Only now: what the first prediction leaves for good would lie scattered in what is kept.
+        heap.keep_freed()
     course.prediction_ends()
 
 

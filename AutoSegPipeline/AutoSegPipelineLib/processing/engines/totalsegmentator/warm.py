@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable
 
 from ....core.errors import Cancelled
+from ... import heap
 from ...memory import note_model
 from . import window
 from .labels import use_quick_labels
 from .progress import Course
+from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
 
 CHECKPOINT = "checkpoint_final.pth"
 _KEEP_FREE = 0.25  # of the RAM: below this the models that rested longest are given up
@@ -61,6 +64,7 @@ class Models:
         while self._kept and (len(self._kept) >= _MOST_MODELS or self._free_part() < _KEEP_FREE):
             self._kept.popitem(last=False)
             gc.collect()
+            heap.give_back()
 
     def _make_room_on_gpu(self, wanted: Any) -> None:
         """nnU-Net moves a network to its device when it predicts; others wait in RAM where it is tight."""
@@ -87,11 +91,18 @@ def free_memory_part() -> float:
     return float(memory.available) / float(memory.total)
 
 
+def give_back_where_tight() -> None:
+    """What a case freed is kept for the next one only while there is memory enough for others."""
+    if free_memory_part() < _KEEP_FREE:
+        heap.give_back()
+
+
 def free_caches() -> None:
     """Give back what Python and torch hold for nobody."""
     import torch
 
     gc.collect()
+    heap.give_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -112,6 +123,10 @@ def _load(folder: str, folds: Any, device: Any) -> Any:
         predictor.list_of_parameters = [predictor.network.state_dict()]
     predictor.network.eval()
     use_quick_labels(predictor.label_manager)
+    if predictor.device.type == "cpu":
+        normalise_in_place(predictor.network)
+        enlarge_by_product(predictor.network)
+        predictor.head = quick_head(predictor.network)
     _watch_layers(predictor)
     return predictor
 
@@ -147,6 +162,7 @@ def _predictor_class() -> type:
 
         course: Course | None = None
         stopped: Cancelled | None = None
+        head: Head | None = None
         _scan: Any = None
 
         def __init__(self, device: Any) -> None:
@@ -159,6 +175,23 @@ def _predictor_class() -> type:
                 return super().predict_sliding_window_return_logits(input_image)
             finally:
                 self._scan = None
+
+        def scores_of(self, piece: Any, part: tuple[slice, ...]) -> Any:
+            """Scores of the network for ``part`` of a tile (1, channels, ...), on the CPU."""
+            begin = time.perf_counter()
+            mirrored = self.use_mirroring and self.allowed_mirroring_axes is not None
+            if self.head is not None and not mirrored:
+                self.head.part = part
+            try:
+                found = self._internal_maybe_mirror_and_predict(piece)
+            finally:
+                if self.head is not None:
+                    self.head.part = None
+            if self.course is not None:
+                self.course.network_seconds += time.perf_counter() - begin
+            size = tuple(one.stop - one.start for one in part)
+            wanted = (slice(None), slice(None), *part)
+            return found if tuple(found.shape[2:]) == size else found[wanted]
 
         def _internal_maybe_mirror_and_predict(self, x: Any) -> Any:
             if self.stopped is None:
@@ -173,7 +206,11 @@ def _predictor_class() -> type:
             if self.device.type == "cpu" and own_window:
                 return window.scores(self, data, _Stoppable(slicers, self), self._scan)
             theirs = super()._internal_predict_sliding_window_return_logits
-            return theirs(data, _Stoppable(slicers, self), *more)
+            begin = time.perf_counter()
+            found = theirs(data, _Stoppable(slicers, self), *more)
+            if self.course is not None:
+                self.course.network_seconds += time.perf_counter() - begin
+            return found
 
         def logits(self, data: Any) -> Any:
             """Scores for preprocessed ``data``; raises ``Cancelled`` with everything tidied up."""

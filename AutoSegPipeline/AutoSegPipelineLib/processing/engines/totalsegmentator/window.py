@@ -40,8 +40,8 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
     """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
 
     ``scan`` is ``data`` before it was padded to a whole tile: scores of the margin are
-    thrown away by nnU-Net, so they are not summed and stay 0. Raises ``Cancelled`` from
-    within the network, and RuntimeError for a score that is infinite.
+    thrown away by nnU-Net, so they are not summed and may be anything. Raises ``Cancelled``
+    from within the network, and RuntimeError for a score that is infinite.
     """
     import torch
     from nnunetv2.inference.sliding_window_prediction import compute_gaussian
@@ -49,7 +49,9 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
     data = data.to("cpu")
     shape = data.shape[1:]
     real = _unpadded(data, scan)
-    total = torch.zeros((predictor.label_manager.num_segmentation_heads, *shape), dtype=torch.half)
+    total = torch.empty((predictor.label_manager.num_segmentation_heads, *shape), dtype=torch.half)
+    wanted = (slice(None), *real)
+    total[wanted] = 0
     weight = torch.zeros(shape, dtype=torch.half)
     window: Any = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
     if predictor.use_gaussian:
@@ -63,13 +65,13 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
         course.tiles_begin(len(tiles))
     for tile in tiles:
         piece = torch.clone(data[tile][None], memory_format=torch.contiguous_format)
-        found = predictor._internal_maybe_mirror_and_predict(piece)[0]
         there, inside = _overlap(tile[1:], real)
+        found = predictor.scores_of(piece, inside)[0]
         for block in _blocks([found.shape[0], *(part.stop - part.start for part in inside)]):
-            here, part = (block, *there), (block, *inside)
+            here = (block, *there)
             view = total[here]
             # Widened, added, rounded to half: what torch does for `half += single`, without its detours.
-            view.copy_(view.float().add_(found[part].mul_(wide[inside])))
+            view.copy_(view.float().add_(found[block].mul_(wide[inside])))
         weight[there] += window[inside]
         del found
         if course is not None:
