@@ -38,8 +38,12 @@ def scan(
     highest: int = 0,
     mm: float = 3.0,
     turned: str = "flipped",
+    noise: int = 0,
 ) -> tuple[Volume, np.ndarray]:
-    """Blocks that each have the intensity of one class, in air; and the classes (k, j, i) that are meant."""
+    """Blocks that each have the intensity of one class, in air; and the classes (k, j, i) that are meant.
+
+    With ``noise`` (less than half a class) it is not taken for a label map where the intensities are small.
+    """
     rng = np.random.default_rng(seed)
     highest = highest or (50 if modality == "MR" else 117)
     truth = np.zeros(shape[::-1], np.uint8)
@@ -51,6 +55,7 @@ def scan(
         truth[tuple(box)] = int(rng.integers(1, highest + 1))
     first = synthetic.MR_ORIGIN if modality == "MR" else synthetic.CT_ORIGIN
     array = np.where(truth > 0, first + synthetic.STEP * truth, 0 if modality == "MR" else -1000)
+    array = array + rng.integers(-noise, noise + 1, array.shape)
     on = grid(shape, DIRECTIONS[turned], spacing=(mm, mm, mm * 1.1))
     return Volume(np.ascontiguousarray(array.astype(np.int16)), on, modality), truth
 
@@ -74,10 +79,10 @@ def run_there(
     )
 
 
-def make_home(folder: Path) -> Path:
-    """A home of the package with synthetic weights."""
+def make_home(folder: Path, *numbers: int) -> Path:
+    """A home of the package with synthetic weights, of these models or of all."""
     script = str(Path(synthetic.__file__))
-    done = run_there(script, str(folder))
+    done = run_there(script, str(folder), *map(str, numbers))
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 

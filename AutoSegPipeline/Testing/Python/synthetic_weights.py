@@ -13,7 +13,7 @@ leaves, the same for all classes, so the nearest class wins. Far from k the scor
 at a floor: nnU-Net sums scores in half precision, times weights from 10 down to the
 smallest number there is. Background wins where z is outside.
 
-``python synthetic_weights.py HOME`` with the package installed makes the usual set.
+``python synthetic_weights.py HOME [NUMBER ...]`` with the package installed makes the usual set, or these.
 """
 
 from __future__ import annotations
@@ -316,4 +316,4 @@ def _head(classes: int, knots: list[float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    print(make_weights(Path(sys.argv[1])))
+    print(make_weights(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]] or ALL))
