@@ -1,0 +1,34 @@
+"""Which jobs somebody may know of: the one condition that every shown list and file goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+WEB = "web"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """All jobs, those that ``owner`` handed in over the web, or the one ``job``.
+
+    A name says who it is on the web only: an inbox or a command line of the same
+    name belongs to somebody else.
+    """
+
+    owner: str | None = None
+    job: str | None = None
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The condition on a row of ``jobs``, and its values."""
+        parts, values = ["1"], []
+        if self.owner is not None:
+            parts.append("door = ? AND submitted_by = ?")
+            values += [WEB, self.owner]
+        if self.job is not None:
+            parts.append("id = ?")
+            values.append(self.job)
+        return " AND ".join(parts), values
+
+
+EVERYTHING = Scope()
