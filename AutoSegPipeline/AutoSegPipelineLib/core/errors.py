@@ -106,6 +106,36 @@ CODES: dict[str, str] = {
     "request.unknown_setting": "`autoseg config show` lists the settings.",
     "request.invalid": "Correct the request.",
     "request.no_pipeline": "Start it with `autoseg serve`.",
+    "request.not_found": "Check the address.",
+    "request.method_not_allowed": "Use one of the methods in the answer's Allow header.",
+    "request.too_large": "Send less at once, or have the limit raised in the settings.",
+    "request.conflict": "Look at the present state and ask again.",
+    "request.range_not_satisfiable": "Ask for a part that lies within the file.",
+    # The web page and the HTTP API.
+    "web.port_busy": "Stop the other program, or choose another port with --port.",
+    "web.cannot_bind": "Correct --host and --port.",
+    "web.certificate": "Correct --tls-cert and --tls-key.",
+    "web.packages_missing": "Install what is named; `autoseg doctor` looks again.",
+    "web.died": "It is started again by itself; the log holds its last words.",
+    "web.internal": "An error of this program; the log holds the traceback.",
+    "web.unavailable": "Try again in a moment.",
+    "web.exposed": (
+        "Make an account with `autoseg users add NAME --role admin` and set tls_cert and tls_key, or allow it "
+        "with --insecure."
+    ),
+    "web.wrong_host": "Use an address that the server knows: its own, or one named in --host.",
+    "web.cross_site": "Open the page itself; a program leaves the header Origin out.",
+    "web.forwarded": "Make an account, and name the reverse proxy's address in trusted_proxy.",
+    # Accounts.
+    "account.needed": "Log in, or send a token in the header Authorization: Bearer.",
+    "account.wrong": "Check name and password; an admin can set a new password with `autoseg users password`.",
+    "account.forbidden": "Ask an admin for the role, or somebody who has it.",
+    "account.too_many": "Wait as long as the message says.",
+    "account.csrf": "Load the page again and repeat what you did.",
+    "account.unknown": "`autoseg users list` shows the accounts.",
+    "account.exists": "Choose another name; a name is never given twice.",
+    "account.invalid": "Correct what the message names.",
+    "account.hashing_missing": "Install argon2-cffi into the Python that runs this.",
     "store.newer": "Update AutoSegPipeline to at least the version named.",
     "store.damaged": "Restore a copy from state/backups, or move state/ aside.",
 }

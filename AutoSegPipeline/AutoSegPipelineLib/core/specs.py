@@ -95,6 +95,22 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("cache_mb", "int", 2048, "Label maps kept so that the same scan need not be computed twice; 0 keeps none.", minimum=0, maximum=10**7, unit="MB"),
     Spec("log_mb", "int", 10, "Size at which the log is rotated.", minimum=1, maximum=4096, unit="MB"),
     Spec("log_files", "int", 10, "How many rotated logs are kept.", minimum=1, maximum=1000),
+    Spec("web", "bool", True, "Serve the web page and the HTTP API."),
+    Spec("host", "text", "127.0.0.1", "Address that the web page listens on; any but loopback needs an account and TLS."),
+    Spec("port", "int", 8080, "Port of the web page; 0 takes any that is free.", minimum=0, maximum=65535),
+    Spec("base_path", "text", "", "Path below which a reverse proxy shows the web page, such as /autoseg."),
+    Spec("tls_cert", "text", "", "File of the certificate chain (PEM) for HTTPS."),
+    Spec("tls_key", "text", "", "File of the certificate's private key (PEM)."),
+    Spec("insecure", "bool", False, "Allow other machines in without an account and TLS; only for networks that you trust."),
+    Spec("trusted_proxy", "list", (), "Addresses of reverse proxies whose forwarded headers are believed."),
+    Spec("visibility", "choice", "all", "Whose jobs and results an account sees: everybody's or its own.", ("all", "own")),
+    Spec("upload_max_mb", "int", 16384, "Largest upload over HTTP.", minimum=1, maximum=10**7, unit="MB"),
+    Spec("upload_max_files", "int", 20000, "Most files in one upload over HTTP.", minimum=1, maximum=10**6),
+    Spec("upload_quota_mb", "int", 65536, "Most megabytes of one account in uploads that are under way.", minimum=1, maximum=10**8, unit="MB"),
+    Spec("upload_expire_hours", "float", 24.0, "An upload that rested unfinished for this long is removed.", minimum=0.01, maximum=8760, unit="h"),
+    Spec("session_hours", "float", 12.0, "How long a login holds.", minimum=0.05, maximum=8760, unit="h"),
+    Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),
+    Spec("webhook_secret", "text", "", "Secret with which what the webhook hears is signed."),
 )  # fmt: skip
 
 BY_NAME: dict[str, Spec] = {spec.name: spec for spec in OPTIONS + SETTINGS}

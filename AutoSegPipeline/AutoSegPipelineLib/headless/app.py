@@ -79,7 +79,9 @@ class Host:
         self._stopping = False
         self._timers: list[Any] = []
         self._application = qt.application()
-        self.pipeline = make_pipeline(home, settings, what=what)
+        self.pipeline = make_pipeline(
+            home, settings, what=what, web=settings["web"] and what in ("serve", "demo")
+        )
         self._make_display = display
         self._task: Task = Serving()
 
