@@ -69,7 +69,8 @@ def needs(role: str, share: bool = False) -> Callable[[Request], Principal]:
         principal = principal_of(request)
         if (principal.via == "share" and not share) or not principal.is_at_least(role):
             raise PipelineError(
-                "account.forbidden", f"this needs the role {role}; {principal.name} has the role {principal.role}"
+                "account.forbidden",
+                f"this needs the role {role}; {principal.name} has the role {principal.role}",
             )
         return principal
 

@@ -140,7 +140,9 @@ class Jobs:
     def named(self, file_name: str, scope: Scope = EVERYTHING) -> Job | None:
         """The job whose results hold a file of this name, or None."""
         seen, values = scope.where()
-        sql = f"SELECT * FROM jobs WHERE name != '' AND substr(?, 1, length(name) + 1) = name || '.' AND {seen}"
+        sql = (
+            f"SELECT * FROM jobs WHERE name != '' AND substr(?, 1, length(name) + 1) = name || '.' AND {seen}"
+        )
         for row in self._database.rows(sql, (file_name, *values)):
             job = Job.from_row(row)
             if any(output["name"] == file_name for output in job.outputs):
