@@ -40,11 +40,19 @@ class VisibleJobs:
         cursor: str | None = None,
         search: str = "",
         newest_first: bool = False,
+        door: str | None = None,
     ) -> List[Job]:
         """As :meth:`~..core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
         after = None if cursor is None else _place(cursor)
         return self._jobs.list(
-            states, since, limit, newest_first=newest_first, scope=self.scope, search=search, after=after
+            states,
+            since,
+            limit,
+            newest_first=newest_first,
+            scope=self.scope,
+            search=search,
+            after=after,
+            door=door,
         )
 
     def page(self, limit: int, cursor: str | None = None, **how: Any) -> Page:
@@ -53,6 +61,14 @@ class VisibleJobs:
         more = len(found) > limit
         found = found[:limit]
         return Page(found, str(self._jobs.place(found[-1].id)) if more and found else None)
+
+    def page_since(self, since: int, limit: int, cursor: str | None = None, **how: Any) -> Page:
+        """At most ``limit`` jobs that changed after revision ``since``, in the order of their changes."""
+        begin = since if cursor is None else max(since, _place(cursor))
+        found = self.list(since=begin, limit=limit + 1, **how)
+        more = len(found) > limit
+        found = found[:limit]
+        return Page(found, str(found[-1].revision) if more else None)
 
     def results(self, limit: int, cursor: str | None = None, search: str = "") -> Page:
         """Finished cases, the newest first."""
@@ -70,10 +86,18 @@ class VisibleJobs:
         """How many are in each state."""
         return self._jobs.counts(self.scope)
 
+    def sees(self, job: Job) -> bool:
+        """Whether a job that is at hand is one of them."""
+        return self.scope.holds(job.id, job.door, job.submitted_by)
+
+    def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
+        """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""
+        found = self._jobs.tombstones(since, limit)
+        return found if self.scope.job is None else [one for one in found if one[0] == self.scope.job]
+
     def deleted(self, since: int) -> List[str]:
-        """Ids deleted after that revision. They are random and tell nothing but that; a link gets its own."""
-        found = self._jobs.deleted(since)
-        return found if self.scope.job is None else [one for one in found if one == self.scope.job]
+        """Ids of :meth:`tombstones`."""
+        return [job_id for job_id, _ in self.tombstones(since)]
 
     def file(self, job: Job, name: str) -> Path:
         """The result file ``name`` of a visible ``job``. Raises ``request.not_found``.

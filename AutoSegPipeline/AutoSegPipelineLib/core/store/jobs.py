@@ -37,9 +37,9 @@ class Jobs:
             job.revision = self._database.next_revision()
             self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
 
-    def save(self, job: Job) -> None:
-        """Write what changed besides the state."""
-        with self._database.transaction():
+    def save(self, job: Job, durable: bool = True) -> None:
+        """Write what changed besides the state; not ``durable``: what a power cut may take (progress)."""
+        with self._database.transaction(durable):
             row = self._database.row("SELECT state FROM jobs WHERE id = ?", (job.id,))
             if row is None or row["state"] != job.state:
                 raise states.WrongTransition(job.id, row["state"] if row else "deleted", job.state)
@@ -108,6 +108,7 @@ class Jobs:
         scope: Scope = EVERYTHING,
         search: str = "",
         after: int | None = None,
+        door: str | None = None,
     ) -> List[Job]:
         """Jobs by first arrival, or with ``since`` those changed after that revision.
 
@@ -125,6 +126,9 @@ class Jobs:
         if search:
             where.append(r"(label LIKE ? ESCAPE '\' OR name LIKE ? ESCAPE '\')")
             values += [_part(search)] * 2
+        if door is not None:
+            where.append("door = ?")
+            values.append(door)
         if after is not None:
             where.append("rowid < ?" if newest_first else "rowid > ?")
             values.append(after)
@@ -151,8 +155,12 @@ class Jobs:
 
     def deleted(self, since: int) -> List[str]:
         """Ids deleted after revision ``since``."""
-        rows = self._database.rows("SELECT id FROM tombstones WHERE revision > ? ORDER BY revision", (since,))
-        return [str(row["id"]) for row in rows]
+        return [job_id for job_id, _ in self.tombstones(since)]
+
+    def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
+        """(id, revision) of what was deleted after revision ``since``, in that order."""
+        sql = "SELECT id, revision FROM tombstones WHERE revision > ? ORDER BY revision LIMIT ?"
+        return [(str(row["id"]), int(row["revision"])) for row in self._database.rows(sql, (since, limit))]
 
     def children(self, job_id: str) -> List[Job]:
         """Jobs that came out of the same archive or folder as ``job_id``."""

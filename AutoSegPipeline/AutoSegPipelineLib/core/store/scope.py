@@ -30,5 +30,10 @@ class Scope:
             values.append(self.job)
         return " AND ".join(parts), values
 
+    def holds(self, job: str, door: str, by: str) -> bool:
+        """The same condition on a job that is at hand."""
+        own = self.owner is None or (door == WEB and by == self.owner)
+        return own and (self.job is None or self.job == job)
+
 
 EVERYTHING = Scope()
