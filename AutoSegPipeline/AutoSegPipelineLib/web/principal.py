@@ -42,8 +42,8 @@ class Principal:
     role: str
     via: str
     csrf: str = ""  # what unsafe requests of a session must bring
-    job: str | None = None  # of a share link: the only job that it shows
-    key: str = ""  # hash under which the session, token or link is kept
+    jobs: tuple[str, ...] = ()  # that share links open; with ``via="share"`` there is nothing else
+    key: str = ""  # hash under which the session or token is kept; of links, joined by a space
 
     def is_at_least(self, role: str) -> bool:
         """Whether the role includes ``role``."""
@@ -51,7 +51,7 @@ class Principal:
 
     def to_dict(self) -> dict[str, Any]:
         """What the page may know of it."""
-        return {"name": self.name, "role": self.role, "via": self.via, "job": self.job}
+        return {"name": self.name, "role": self.role, "via": self.via, "jobs": list(self.jobs)}
 
 
 def principal_of(request: HTTPConnection) -> Principal:
@@ -79,10 +79,10 @@ def needs(role: str, share: bool = False) -> Callable[[Request], Principal]:
 
 def scope_of(principal: Principal, visibility: str) -> Scope:
     """The one rule of what somebody may know of; ``visibility`` is the setting, ``all`` or ``own``."""
-    if principal.job is not None:
-        return Scope(job=principal.job)
+    if principal.via == "share":
+        return Scope(jobs=principal.jobs)
     if visibility == "own" and principal.via != "open" and not principal.is_at_least(ADMIN):
-        return Scope(owner=principal.name)
+        return Scope(owner=principal.name, jobs=principal.jobs)
     return EVERYTHING
 
 

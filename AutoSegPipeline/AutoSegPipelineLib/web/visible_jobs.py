@@ -93,7 +93,8 @@ class VisibleJobs:
     def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
         """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""
         found = self._jobs.tombstones(since, limit)
-        return found if self.scope.job is None else [one for one in found if one[0] == self.scope.job]
+        jobs, owner = self.scope.jobs, self.scope.owner
+        return found if jobs is None or owner is not None else [one for one in found if one[0] in jobs]
 
     def deleted(self, since: int) -> List[str]:
         """Ids of :meth:`tombstones`."""
