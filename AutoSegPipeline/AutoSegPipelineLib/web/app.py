@@ -12,9 +12,10 @@ from fastapi import FastAPI
 from . import problems
 from .context import WebContext
 
-# Each exports ``router``; the order is the order in which addresses are tried.
+# Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
+# open as long as the application; the order is the order in which addresses are tried.
 ROUTES = (
-    "health", "status", "original", "jobs", "results", "events", "engines",
+    "health", "status", "original", "jobs", "results", "scan", "events", "engines",
     "login", "account", "audit", "links", "uploads", "pages",
 )  # fmt: skip
 _HERE = __package__ or "AutoSegPipelineLib.web"
@@ -23,12 +24,16 @@ _HERE = __package__ or "AutoSegPipelineLib.web"
 def make_app(context: WebContext) -> FastAPI:
     """The application that serves ``context``; it closes the context's store when it ends."""
 
+    modules = [module for module in map(_route, ROUTES) if module is not None]
+
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(context.close)
-            for begin in context.shared.get("lifespans", []):
-                await stack.enter_async_context(begin(context))
+            for module in modules:
+                begin = getattr(module, "lifespan", None)
+                if begin is not None:
+                    await stack.enter_async_context(begin(context))
             yield
 
     app = FastAPI(
@@ -42,14 +47,16 @@ def make_app(context: WebContext) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    for name in ROUTES:
-        module = _module(f"{_HERE}.routes.{name}")
-        if module is not None:
-            app.include_router(module.router)
+    for module in modules:
+        app.include_router(module.router)
     security = _module(f"{_HERE}.security")
     if security is not None:
         security.install(app, context)
     return app
+
+
+def _route(name: str) -> Any:
+    return _module(f"{_HERE}.routes.{name}")
 
 
 def _module(name: str) -> Any:

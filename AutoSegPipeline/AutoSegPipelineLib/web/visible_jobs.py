@@ -92,9 +92,12 @@ class VisibleJobs:
 
     def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
         """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""
-        found = self._jobs.tombstones(since, limit)
-        jobs, owner = self.scope.jobs, self.scope.owner
-        return found if jobs is None or owner is not None else [one for one in found if one[0] in jobs]
+        return [one for one in self._jobs.tombstones(since, limit) if self.sees_deleted(one[0])]
+
+    def sees_deleted(self, job_id: str) -> bool:
+        """Whether the deletion of a job may be told; whose it was is not known any more."""
+        jobs = self.scope.jobs
+        return jobs is None or self.scope.owner is not None or job_id in jobs
 
     def deleted(self, since: int) -> List[str]:
         """Ids of :meth:`tombstones`."""
