@@ -14,7 +14,7 @@ from ..core.specs import OPTION_NAMES
 _SETTINGS = (
     "host", "port", "tls_cert", "tls_key", "insecure", "trusted_proxy", "visibility",
     "upload_max_mb", "upload_max_files", "upload_quota_mb", "upload_expire_hours", "session_hours",
-    "webhook_url", "webhook_secret", "disk_min_free_mb", "archive_max_mb", "archive_max_files",
+    "webhook_url", "webhook_secret", "disk_min_free_mb", "archive_max_mb", "archive_max_files", "grace_hours",
 )  # fmt: skip
 
 
@@ -44,6 +44,7 @@ class WebConfig:
     disk_min_free_mb: int = 500
     archive_max_mb: int = 16384
     archive_max_files: int = 20000
+    grace_hours: float = 24.0  # how long the scan behind a result can still be shown
     assets: str = ""  # folder of the viewer's JavaScript libraries; empty where there is none
     version: str = ""  # of this program
     options: dict[str, Any] = field(default_factory=dict)  # defaults of case options, for /engines
