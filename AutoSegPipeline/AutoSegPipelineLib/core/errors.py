@@ -119,6 +119,16 @@ CODES: dict[str, str] = {
     "web.died": "It is started again by itself; the log holds its last words.",
     "web.internal": "An error of this program; the log holds the traceback.",
     "web.unavailable": "Try again in a moment.",
+    "web.upload_busy": "Wait until the other request has ended, then ask how far the upload is.",
+    "web.upload_checksum": "Send it again; something changed the bytes on their way.",
+    "web.upload_incomplete": "Send what is missing, then finish the batch.",
+    "web.upload_interrupted": "Send it again, or go on with a resumable upload where it stopped.",
+    "web.upload_malformed": "Send a form as browsers and curl -F do, whole.",
+    "web.upload_offset": "Ask with HEAD how far the upload is, and go on from there.",
+    "web.upload_quota": "Wait until cases that you handed in are done, or have upload_quota_mb raised.",
+    "web.upload_type": "Send the part as application/offset+octet-stream.",
+    "web.upload_unknown": "Begin the upload anew.",
+    "web.upload_version": "Use a client of tus 1.0.",
     "web.exposed": (
         "Make an account with `autoseg users add NAME --role admin` and set tls_cert and tls_key, or allow it "
         "with --insecure."

@@ -38,9 +38,19 @@ STATUS: dict[str, int] = {
     "account.too_many": 429,
     "web.unavailable": 503,
     "web.internal": 500,
+    "web.upload_busy": 423,
+    "web.upload_checksum": 422,
+    "web.upload_incomplete": 409,
+    "web.upload_interrupted": 408,
+    "web.upload_malformed": 400,
+    "web.upload_offset": 409,
+    "web.upload_quota": 429,
+    "web.upload_type": 415,
+    "web.upload_unknown": 404,
+    "web.upload_version": 412,
     "pipeline.internal": 500,
 }
-_AREAS = {"environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403}
+_AREAS = {"environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403, "options": 422}
 # HTTP status -> code, for errors that the framework itself raises.
 _CODES = {
     400: "request.invalid",

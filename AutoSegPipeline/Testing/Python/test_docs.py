@@ -115,7 +115,7 @@ def test_every_column_of_the_statistics_is_documented() -> None:
 def test_the_states_and_the_durable_steps_are_those_of_the_program() -> None:
     page = text_of("architecture.md")
     assert set(states.TRANSITIONS) == set(states.ALL)
-    for step in (*steps.STAGING, *steps.PUBLISHING):
+    for step in (*steps.STAGING, *steps.UPLOADING, *steps.PUBLISHING):
         assert f"`{step}`" in page, step
 
 
