@@ -49,6 +49,7 @@ class Narrator:
 
     open_store: Callable[[], Store]
     results: Path
+    page: str = ""  # address of the web page
     arriving: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
     # added, done, failed, refused, cancelled, all of this run
     counts: Counter[str] = field(default_factory=Counter)
@@ -77,8 +78,10 @@ class Narrator:
         elif isinstance(event, AlarmRaised):
             self.say(f"attention: {event.message} ({event.code})", "bold yellow", error=True)
         elif isinstance(event, WebServing):
+            self.page = event.url
             self.say(f"page     {event.url}", "bold")
         elif isinstance(event, WebFailed):
+            self.page = ""
             self.say(f"no web page: {event.message} ({event.code}) {event.hint}", "bold red", error=True)
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:

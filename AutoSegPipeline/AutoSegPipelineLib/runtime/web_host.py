@@ -17,8 +17,8 @@ from .intake_client import Spawn
 log = logging.getLogger(__name__)
 
 META = "web"  # the note in the store: {"url", "port", "pid", "error"}
-# Starting again does not help; a person has to change something.
-_PERMANENT = ("web.port_busy", "web.cannot_bind", "web.certificate", "web.packages_missing")
+# Starting again may help; with everything else that a child says a person has to change something.
+_PASSING = ("web.died", "web.internal", "web.unavailable", "environment.")
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
 _WELL_SECONDS = 60.0  # a child that served this long is not in trouble
@@ -146,7 +146,7 @@ class WebHost:
         if error is not None and error.code == "web.port_busy" and self._kept_port and self._any_port():
             self._kept_port = 0  # somebody took it meanwhile; any other will do
             self._begin()
-        elif error is not None and (error.code in _PERMANENT or error.code.startswith("account.")):
+        elif error is not None and (not error.code.startswith(_PASSING)):
             self._failed(error)
         else:
             self._come_back(error or PipelineError("web.died", _last_words(ended)))

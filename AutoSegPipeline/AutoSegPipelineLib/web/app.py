@@ -9,13 +9,13 @@ from typing import Any, AsyncIterator
 
 from fastapi import FastAPI
 
-from . import problems
+from . import problems, webhooks
 from .context import WebContext
 
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
 # open as long as the application; the order is the order in which addresses are tried.
 ROUTES = (
-    "health", "status", "original", "jobs", "results", "scan", "events", "engines",
+    "events", "health", "status", "original", "jobs", "results", "scan", "engines",
     "login", "account", "audit", "links", "uploads", "pages",
 )  # fmt: skip
 _HERE = __package__ or "AutoSegPipelineLib.web"
@@ -30,7 +30,7 @@ def make_app(context: WebContext) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(context.close)
-            for module in modules:
+            for module in [*modules, webhooks]:
                 begin = getattr(module, "lifespan", None)
                 if begin is not None:
                     await stack.enter_async_context(begin(context))

@@ -29,6 +29,9 @@ class _Sink:
     def flush(self) -> None:
         return
 
+    def close(self) -> None:
+        return
+
     def take(self) -> bytes:
         data = b"".join(self._parts)
         self._parts.clear()
@@ -38,7 +41,7 @@ class _Sink:
 def pieces(paths: Sequence[Path]) -> Iterator[bytes]:
     """The archive of ``paths``, each under its bare name, in pieces of about a megabyte."""
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", allowZip64=True) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(sink, "w", allowZip64=True) as archive:
         for path in paths:
             yield from _entry(archive, sink, path)
     yield sink.take()

@@ -21,6 +21,6 @@ def check_disk(context: WebContext, coming: int = 0) -> None:
     if left < 2 * max(coming, 0):
         raise PipelineError(
             "environment.disk_full",
-            f"{max(left, 0) >> 20} MB are left for new scans on this disk; {coming >> 20} MB more would fill it",
+            f"{max(left, 0) >> 20} MB are left for new scans; {coming >> 20} MB more would fill the disk",
             headers={"Retry-After": "600"},
         )

@@ -11,6 +11,7 @@ import bisect
 import contextlib
 import json
 import logging
+import sqlite3
 from dataclasses import dataclass
 from typing import Any, AsyncIterator, Callable, Optional
 
@@ -69,6 +70,7 @@ class Hub:
         self._recent_since = self._revision = context.store.revision()
         self._glances: dict[Any, bytes] = {}
         self.streams = 0
+        self.listeners: list[Callable[[Job], None]] = []  # hear of each job that has changed
 
     @property
     def revision(self) -> int:
@@ -81,30 +83,32 @@ class Hub:
         while True:
             try:
                 version = self._context.store.data_version()
-                if version != seen:
-                    self._look()
-                    seen = version
-            except OSError as error:
+                while version != seen and self._look():
+                    await asyncio.sleep(0)  # thousands at once must not hold up the requests
+                seen = version
+            except (OSError, sqlite3.OperationalError) as error:
                 log.warning("the store cannot be read: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Take in some changes and wake the streams; whether there are more."""
         revision = self._context.store.revision()
         if revision == self._revision:
-            return
+            return False
         found, more = changes(self._context, self._revision)
-        if more:  # whoever listens reads it from the store, bit by bit
-            self._recent, self._recent_since = [], revision
-        else:
-            self._recent += found
-            revision = max([revision, *(one.revision for one in found[-1:])])
+        newest = max((one.revision for one in found), default=0)
+        self._revision = newest if more else max(revision, newest)
+        self._recent += found
         if len(self._recent) > _RECENT:
             self._recent_since = self._recent[-_RECENT - 1].revision
             del self._recent[:-_RECENT]
-        self._revision = revision
         self._glances.clear()
         woken, self._changed = self._changed, asyncio.Event()
         woken.set()
+        for change in found:
+            for listener in self.listeners if change.job is not None else ():
+                listener(change.job)  # type: ignore[arg-type]
+        return more
 
     async def wait(self, seconds: float) -> bool:
         """Until something changes; whether it did within ``seconds``."""

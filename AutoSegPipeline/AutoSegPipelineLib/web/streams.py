@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import AsyncIterator, Mapping, Optional
+from typing import Any, AsyncIterator, Mapping, Optional
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -48,7 +48,7 @@ class Streamed(Response):
 async def _until(source: AsyncIterator[bytes], gone: asyncio.Future[None]) -> AsyncIterator[bytes]:
     """The pieces of ``source``, also broken off while the next one is waited for."""
     while True:
-        following = asyncio.ensure_future(source.__anext__())
+        following: asyncio.Future[Any] = asyncio.ensure_future(source.__anext__())
         try:
             await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not following.done():

@@ -26,6 +26,8 @@ SETTING_NAMES = tuple(spec.name for spec in specs.SETTINGS)
 def serve(session: Session, **flags: Any) -> int:
     """Watch the inbox and process what is dropped there, until Ctrl+C.
 
+    A web page on this machine (--port, --host) shows the cases and takes scans, too.
+
     The first Ctrl+C stops cleanly: the running case goes back to the queue and
     is done after the next start. The second stops at once; nothing is lost.
 
@@ -33,6 +35,8 @@ def serve(session: Session, **flags: Any) -> int:
     Examples:
       autoseg serve
       autoseg serve --home /data/autoseg --quality fast
+      autoseg serve --port 9000
+      autoseg serve --no-web
       autoseg serve --inbox /mnt/scans --inputs archive --no-watch
     """
     from ..app import Serving

@@ -43,7 +43,7 @@ async def follow(
 
 
 def _last_seen(request: Request, since: Optional[int]) -> Optional[int]:
-    """``Last-Event-ID`` (a browser that comes back sends it to the address of the first time), or ``since``."""
+    """``Last-Event-ID`` (browsers come back to the address of the first time), or ``since``."""
     header = request.headers.get("last-event-id", "").strip()
     if header.isascii() and header.isdigit() and len(header) < 19:
         return int(header)

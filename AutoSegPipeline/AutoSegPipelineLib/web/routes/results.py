@@ -20,8 +20,11 @@ from ..visible_jobs import VisibleJobs
 from .original import etag_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
-_BYTES = {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "the part asked for"}}
-_ZIP = {200: {"content": {"application/zip": {}}}}
+_BYTES: dict[Any, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}},
+    206: {"description": "the part asked for"},
+}
+_ZIP: dict[Any, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
 
 
 @router.get("", response_model=ResultPage)
