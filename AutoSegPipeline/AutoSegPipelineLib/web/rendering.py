@@ -39,7 +39,6 @@ def page(
     *,
     style: str = "page",
     nav: Html | None = None,
-    head: Html | None = None,
     body_class: str = "",
     status: int = 200,
 ) -> HTMLResponse:
@@ -57,7 +56,6 @@ def page(
         name=found.name if found else "",
         via=found.via if found else "",
         nav=nav or Html(""),
-        head=head or Html(""),
         account=_account(base, found),
         content=content,
         version=context.config.version,
@@ -78,10 +76,6 @@ def csrf_field(request: Request) -> Html:
         return Html("")
     return Html(f'<input type="hidden" name="csrf" value="{escape(found.csrf)}">')
 
-
-def nonce_of(request: Request) -> str:
-    """What a script in the page must carry, by the content security policy of this answer."""
-    return str(request.scope.get("autoseg.nonce", ""))
 
 
 def _account(base: str, found: Principal | None) -> Html:

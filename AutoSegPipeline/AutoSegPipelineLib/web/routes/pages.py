@@ -15,7 +15,7 @@ from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
 from ..principal import OPERATOR, VIEWER, Principal, needs, principal_of
-from ..rendering import Html, csrf_field, fill, nonce_of, page, principal_or_none
+from ..rendering import Html, csrf_field, fill, page, principal_or_none
 from ..scans import find_scan, why_not
 from ..static_files import assets_folder, missing_assets, send_asset, send_static
 from ..visible_jobs import VisibleJobs
@@ -73,10 +73,8 @@ async def viewer_page(
         )  # fmt: skip
     base = context.config.base_path
     content = fill("viewer", base=base, **_viewer_values(context, job, principal))
-    imports = json.dumps({"imports": {"three": f"{base}/assets/three/build/three.module.js"}})
-    head = Html(f'<script type="importmap" nonce="{escape(nonce_of(request))}">{_in_script(imports)}</script>')
     back = Html("") if principal.via == "share" else fill("nav_back", base=base)
-    return page(request, job.name, content, style="viewer", nav=back, head=head, body_class="viewer-page")
+    return page(request, job.name, content, style="viewer", nav=back, body_class="viewer-page")
 
 
 def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[str, str]:
@@ -138,7 +136,3 @@ def error_page(request: Request, status: int, code: str, text: str, hint: str) -
         return RedirectResponse(f"{base}/login?next={quote(request.url.path)}", 303)
     headings = {403: "Not allowed", 404: "Not there", 410: "No longer there", 503: "Not available now"}
     return _message(request, headings.get(status, "This did not work"), text, f"{hint} ({code})", status)
-
-
-def _in_script(text: str) -> str:
-    return text.replace("<", "\\u003c")

@@ -41,8 +41,7 @@ export async function showLog(job) {
   const read = async () => {
     try {
       const response = await ask("GET", `api/v1/jobs/${part(job.id)}/log`);
-      const kind = response.headers.get("content-type") ?? "";
-      const found = kind.includes("json") ? (await response.json()).text : await response.text();
+      const found = (await response.text()).split("\n").filter(Boolean).map(line).join("\n");
       const atEnd = text.scrollTop + text.clientHeight > text.scrollHeight - 30;
       if (text.textContent !== found) text.textContent = found || "The log is empty.";
       if (atEnd) text.scrollTop = text.scrollHeight;
@@ -55,14 +54,24 @@ export async function showLog(job) {
   dialog.addEventListener("close", () => clearInterval(timer));
 }
 
+/** A line of the log, which is JSON, for people. */
+function line(text) {
+  try {
+    const { at, level, text: words } = JSON.parse(text);
+    return `${(at ?? "").slice(11, 19)}  ${level && level !== "info" ? `${level}: ` : ""}${words ?? ""}`;
+  } catch {
+    return text;
+  }
+}
+
 const KINDS = {
   gltf: "3D, opens everywhere", glb: "3D, small", seg: "Segmentation for 3D Slicer", labels: "Label map on the scan's grid",
   statistics: "Volumes and intensities", picture: "Picture", report: "Report to read", stl: "STL, one per structure",
   obj: "OBJ, one per structure", manifest: "How it was made",
 };
 
-export function fileAddress(job, name) {
-  return address(`api/v1/results/${part(job.id)}/files/${part(name)}`);
+export function fileAddress(job, name, inline = false) {
+  return address(`api/v1/results/${part(job.id)}/files/${part(name)}${inline ? "?inline=true" : ""}`);
 }
 
 /** A table of the result files, each a link. */

@@ -127,7 +127,7 @@ export class JobTable {
     if (below && index > 0) priority = Math.min(priority, Math.ceil(urgency(below, now) - waited) - 1);
     if (index >= others.length) priority = Math.ceil(urgency(others.at(-1), now) - waited) - 1;
     if (index === 0) priority = 100;
-    await act(job, () => ask("POST", `api/v1/jobs/${part(job.id)}/priority`, { priority: Math.max(0, Math.min(100, priority)) }),
+    await act(job, () => ask("PATCH", `api/v1/jobs/${part(job.id)}`, { priority: Math.max(0, Math.min(100, priority)) }),
       `${job.label}: moved to place ${index + 1}.`);
   }
 }

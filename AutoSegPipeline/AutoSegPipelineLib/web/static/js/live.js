@@ -3,7 +3,7 @@ import { address, getJson } from "./api.js";
 
 const FIRST = 200; // jobs of the first look; older ones come on demand
 const POLL_MS = 3000;
-const SILENT_MS = 45000; // the server says something at least every 15 s
+const QUIET_MS = 40000;
 const TRIES = 3; // event streams that broke at once before it polls
 
 /** Events: `job` {job, before}, `gone` {id}, `status`, `online`, `offline` {tries}, `ready`. */
@@ -29,13 +29,13 @@ export class Live extends EventTarget {
 
   async begin() {
     try {
-      const page = await getJson(`api/v1/jobs?limit=${FIRST}&newest_first=true`);
+      const page = await getJson(`api/v1/jobs?limit=${FIRST}&order=newest`);
       const there = new Set(page.jobs.map((job) => job.id));
       this.revision = page.revision ?? 0;
-      if (!this.cursor) this.cursor = page.next ?? null;
+      if (!this.cursor) this.cursor = page.cursor;
       for (const job of page.jobs) this.take(job);
       // After a long absence: what is not there any more and is no older page's.
-      if (!page.next) for (const id of [...this.jobs.keys()]) if (!there.has(id)) this.drop(id);
+      if (!page.cursor) for (const id of [...this.jobs.keys()]) if (!there.has(id)) this.drop(id);
       await this.look();
       this.found();
       this.say("ready");
@@ -50,8 +50,8 @@ export class Live extends EventTarget {
   /** Older jobs than those shown; whether there are still more. */
   async older() {
     if (!this.cursor) return false;
-    const page = await getJson(`api/v1/jobs?limit=${FIRST}&newest_first=true&cursor=${encodeURIComponent(this.cursor)}`);
-    this.cursor = page.next ?? null;
+    const page = await getJson(`api/v1/jobs?limit=${FIRST}&order=newest&cursor=${encodeURIComponent(this.cursor)}`);
+    this.cursor = page.cursor;
     for (const job of page.jobs) this.take(job);
     return this.cursor !== null;
   }
@@ -82,25 +82,32 @@ export class Live extends EventTarget {
       if (event.lastEventId) this.revision = Math.max(this.revision, Number(event.lastEventId) || 0);
       act(event.data ? JSON.parse(event.data) : {});
     });
-    on("job", (data) => this.take(data.job ?? data));
-    on("deleted", (data) => this.drop(data.id ?? data));
-    on("status", (data) => { this.status = data; this.say("status", { status: data }); });
-    on("ping", () => {});
+    on("hello", () => {});
+    on("job", (data) => this.take(data));
+    on("deleted", (data) => this.drop(data.id));
+    on("status", (data) => {
+      this.status = { ...this.status, ...data };
+      this.say("status", { status: this.status });
+    });
+    on("reset", () => this.anew());
     this.heard();
   }
 
   heard() {
     clearTimeout(this.silence);
-    this.silence = setTimeout(() => { this.close(); this.poll(); }, SILENT_MS);
+    // Heartbeats are comments, which no listener hears: a look by hand tells a dead stream from a quiet one.
+    this.silence = setTimeout(() => { this.close(); this.poll(); }, QUIET_MS);
   }
 
   /** One look at what changed since; then events again where they may work. */
   async poll() {
     try {
-      const page = await getJson(`api/v1/jobs?since=${this.revision}&limit=500`);
-      for (const job of page.jobs) this.take(job);
-      for (const id of page.deleted ?? []) this.drop(id);
-      this.revision = Math.max(this.revision, page.revision ?? 0);
+      const news = await getJson(`api/v1/events?since=${this.revision}`);
+      if (news.reset) this.jobs.clear();
+      for (const job of news.jobs) this.take(job);
+      for (const id of news.deleted) this.drop(id);
+      this.revision = news.reset ? news.revision : Math.max(this.revision, news.revision);
+      if (news.more) return this.again(() => this.poll(), 10);
       await this.look();
       this.found();
       if (this.mode === "events") this.listen();
@@ -109,6 +116,16 @@ export class Live extends EventTarget {
       if (error.status === 0 || error.status >= 500) this.lost();
       this.again(() => this.poll());
     }
+    return undefined;
+  }
+
+  /** The server has another store than the one that is known here. */
+  anew() {
+    for (const id of [...this.jobs.keys()]) this.drop(id);
+    this.cursor = null;
+    this.revision = 0;
+    this.close();
+    this.again(() => this.begin(), 50);
   }
 
   take(job) {

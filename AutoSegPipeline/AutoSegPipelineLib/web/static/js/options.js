@@ -19,7 +19,7 @@ export class Options {
   async start() {
     const told = await getJson("api/v1/engines");
     this.engines = told.engines ?? [];
-    this.defaults = told.defaults ?? told.options ?? {};
+    this.defaults = Object.fromEntries(Object.entries(told.options ?? {}).map(([name, schema]) => [name, schema.default]));
     this.make();
   }
 
@@ -78,7 +78,7 @@ export class Options {
 
   chooseTask() {
     const task = this.tasks.find((one) => one.name === this.task.value) ?? this.tasks.find((one) => one.default) ?? this.tasks[0];
-    this.known = (task?.structures ?? []).map((one) => (typeof one === "string" ? { name: one, title: one.replaceAll("_", " ") } : one));
+    this.known = (task?.classes ?? []).map((one) => (typeof one === "string" ? { name: one, title: one.replaceAll("_", " ") } : one));
     const names = new Set(this.known.map((one) => one.name));
     for (const name of [...this.structures]) if (!names.has(name)) this.structures.delete(name);
     const qualities = task?.qualities;

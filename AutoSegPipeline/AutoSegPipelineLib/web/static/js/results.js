@@ -53,7 +53,7 @@ function makeCard(job) {
   const titles = [...new Set(job.warnings.map((warning) => warningTitle(warning.code)))];
   return el("li", { class: "result", data: { job: job.id } },
     el("a", { class: picture ? "picture" : "picture none", href: view, tabindex: -1, "aria-hidden": "true" },
-      picture ? el("img", { src: fileAddress(job, picture.name), alt: "", loading: "lazy", decoding: "async" }) : "no picture"),
+      picture ? el("img", { src: fileAddress(job, picture.name, true), alt: "", loading: "lazy", decoding: "async" }) : "no picture"),
     el("div", { class: "body" },
       el("h3", {}, el("a", { href: view, text: job.name })),
       el("p", { class: "facts", text: [job.label !== job.name ? job.label : "", job.modality, job.engine, bytes(size),
@@ -67,7 +67,8 @@ function makeCard(job) {
         el("a", { class: "button primary small", href: view, "aria-label": `View ${name} in 3D` }, icon("box"), "View 3D"),
         el("a", { class: "button small", href: address(`api/v1/results/${part(job.id)}.zip`), download: `${job.name}.zip`,
           "aria-label": `Download all files of ${name} as zip` }, icon("download"), "Zip"),
-        report ? el("a", { class: "button small", href: fileAddress(job, report.name), "aria-label": `Report of ${name}`, download: report.name },
+        report ? el("a", { class: "button small", href: fileAddress(job, report.name, true), "aria-label": `Report of ${name}, in a new tab`, target: "_blank",
+          rel: "noopener" },
           icon("log"), "Report") : null,
         mayDo("operator") ? el("button", { type: "button", class: "button small", "aria-label": `Share ${name}`, onclick: () => share(job) },
           icon("share"), "Share") : null,
