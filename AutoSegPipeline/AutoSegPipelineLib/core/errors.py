@@ -130,15 +130,15 @@ CODES: dict[str, str] = {
     "web.upload_unknown": "Begin the upload anew.",
     "web.upload_version": "Use a client of tus 1.0.",
     "web.exposed": (
-        "Make an account with `autoseg users add NAME --role admin` and set tls_cert and tls_key, or allow it "
-        "with --insecure."
+        "Make an account with `autoseg users add NAME --role admin` and set tls_cert and tls_key, "
+        "or allow it with --insecure."
     ),
     "web.wrong_host": "Use an address that the server knows: its own, or one named in --host.",
     "web.cross_site": "Open the page itself; a program leaves the header Origin out.",
     "web.forwarded": "Make an account, and name the reverse proxy's address in trusted_proxy.",
     # Accounts.
     "account.needed": "Log in, or send a token in the header Authorization: Bearer.",
-    "account.wrong": "Check name and password; an admin can set a new password with `autoseg users password`.",
+    "account.wrong": "Check name and password; `autoseg users password` sets a new one.",
     "account.forbidden": "Ask an admin for the role, or somebody who has it.",
     "account.too_many": "Wait as long as the message says.",
     "account.csrf": "Load the page again and repeat what you did.",

@@ -103,6 +103,8 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("tls_key", "text", "", "File of the certificate's private key (PEM)."),
     Spec("insecure", "bool", False, "Allow other machines in without an account and TLS; only for networks that you trust."),
     Spec("trusted_proxy", "list", (), "Addresses of reverse proxies whose forwarded headers are believed."),
+    Spec("server_names", "list", (), "Names under which other machines reach the web page; requests to any other name are refused."),
+    Spec("audit_days", "float", 400.0, "How long the audit log remembers who saw, took and changed what.", minimum=1, maximum=36500, unit="d"),
     Spec("visibility", "choice", "all", "Whose jobs and results an account sees: everybody's or its own.", ("all", "own")),
     Spec("upload_max_mb", "int", 16384, "Largest upload over HTTP.", minimum=1, maximum=10**7, unit="MB"),
     Spec("upload_max_files", "int", 20000, "Most files in one upload over HTTP.", minimum=1, maximum=10**6),

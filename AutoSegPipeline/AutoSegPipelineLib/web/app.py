@@ -7,9 +7,9 @@ import importlib
 import importlib.util
 from typing import Any, AsyncIterator
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from . import problems, webhooks
+from . import problems, security, webhooks
 from .context import WebContext
 
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
@@ -44,14 +44,13 @@ def make_app(context: WebContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(security.enforce)],
     )
     app.state.context = context
     problems.install(app)
     for module in modules:
         app.include_router(module.router)
-    security = _module(f"{_HERE}.security")
-    if security is not None:
-        security.install(app, context)
+    security.install(app, context)
     return app
 
 

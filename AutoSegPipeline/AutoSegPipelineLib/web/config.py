@@ -12,7 +12,8 @@ from ..core.settings import Settings
 from ..core.specs import OPTION_NAMES
 
 _SETTINGS = (
-    "host", "port", "tls_cert", "tls_key", "insecure", "trusted_proxy", "visibility",
+    "host", "port", "tls_cert", "tls_key", "insecure", "trusted_proxy", "server_names", "audit_days",
+    "visibility",
     "upload_max_mb", "upload_max_files", "upload_quota_mb", "upload_expire_hours", "session_hours",
     "webhook_url", "webhook_secret", "disk_min_free_mb", "archive_max_mb", "archive_max_files", "grace_hours",
 )  # fmt: skip
@@ -33,6 +34,8 @@ class WebConfig:
     tls_key: str = ""
     insecure: bool = False
     trusted_proxy: list[str] = field(default_factory=list)
+    server_names: list[str] = field(default_factory=list)
+    audit_days: float = 400.0
     visibility: str = "all"
     upload_max_mb: int = 16384
     upload_max_files: int = 20000
@@ -93,10 +96,14 @@ class WebConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` (a name or an address) is this machine only."""
+    """Whether ``host`` (a name or an address) is this machine only.
+
+    Of names only ``localhost``: where another one leads to can change.
+    """
+    host = host.strip("[]").rstrip(".")
     if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.clock import Clock, SystemClock
 from ..core.home import Home
 from ..core.store import Store
+from .accounts.accounts import Accounts
 from .config import WebConfig
 
 
@@ -19,8 +20,7 @@ class WebContext:
     home: Home
     store: Store
     clock: Clock
-    accounts: Any = None  # web.accounts: who may do what
-    audit: Any = None  # web.audit: the book of who did what
+    accounts: Accounts  # users, sessions, tokens, links and the audit log
     port: int = 0  # the one that was bound
     shared: dict[str, Any] = field(default_factory=dict)  # parts that live as long as the application
 
@@ -30,10 +30,11 @@ class WebContext:
         clock = clock or SystemClock()
         home = config.home
         store = Store(home.store, clock)
-        return cls(config, home, store, clock)
+        return cls(config, home, store, clock, Accounts.of(home, clock, config.audit_days))
 
     def close(self) -> None:
         """Let go of the files."""
+        self.accounts.close()
         self.store.close()
 
 

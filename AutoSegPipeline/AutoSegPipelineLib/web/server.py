@@ -14,6 +14,7 @@ from . import listening
 from .app import make_app
 from .config import WebConfig
 from .context import WebContext
+from .slow import ImpatientH11
 
 # An idle connection is closed after this long; browsers open it anew.
 KEEP_ALIVE_SECONDS = 30
@@ -63,7 +64,7 @@ async def run(
 def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=ImpatientH11,
         ws="none",
         loop="asyncio",
         lifespan="on",

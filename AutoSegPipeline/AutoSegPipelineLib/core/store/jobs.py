@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Iterable, List
 
 from .. import states
 from ..clock import Clock

@@ -97,8 +97,11 @@ class Users:
 
     def set_password(self, name: str, password: str) -> None:
         """A new password; every session and token of the account ends."""
+        self.keep_password(name, passwords.hash_password(password, self.get(name).name))
+
+    def keep_password(self, name: str, kept: str) -> None:
+        """As :meth:`set_password`, of a password that is hashed already."""
         user = self.get(name)
-        kept = passwords.hash_password(password, user.name)
         with self._database.transaction():
             self._database.execute("UPDATE users SET password = ? WHERE name = ?", (kept, user.name))
             self._end_all(user.name)
