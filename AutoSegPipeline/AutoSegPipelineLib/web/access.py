@@ -39,6 +39,7 @@ _UPLOAD = Access(OPERATOR, audit="upload")
 TABLE: dict[str, Access] = {
     # Operation. What they tell strangers they decide themselves.
     "GET /healthz": Access(PUBLIC),
+    "GET /healthz/ready": Access(PUBLIC),
     "GET /metrics": Access(PUBLIC),
     "GET /api/v1/openapi.json": _SEE,
     "GET /api/v1/status": _SEE,

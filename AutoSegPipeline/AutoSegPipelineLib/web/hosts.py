@@ -113,7 +113,7 @@ class Site:
 
     def peer(self, address: str, scheme: str, headers: Mapping[str, str]) -> Peer:
         """Who asks, by the word of a trusted proxy if one stands between."""
-        if not self._trusts(address):
+        if not self.trusts(address):
             return Peer(address, scheme)
         client = address
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
@@ -121,12 +121,13 @@ class Site:
             if found is None:
                 break
             client = str(found)
-            if not self._trusts(client):
+            if not self.trusts(client):
                 break
         said = headers.get("x-forwarded-proto", "").strip().lower()
         return Peer(client, said if said in _PORTS else scheme)
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether the other end of a connection is a proxy that is believed."""
         found = address_of(address)
         return found is not None and any(found in network for network in self._trusted)
 

@@ -116,9 +116,10 @@ class _Visit:
         small = not access.is_upload(method, self._path)
         self._body = Body(self._receive, self._declared(), small)
         address = scope["client"][0] if scope.get("client") else ""
-        if hosts.forwarded_headers(headers) and not self._context.accounts.users.exist():
-            names = ", ".join(hosts.forwarded_headers(headers))
-            raise PipelineError("web.forwarded", f"a proxy stands between ({names}), and there is no account")
+        forwarded = hosts.forwarded_headers(headers)
+        if forwarded and not (self._guard.site.trusts(address) and self._context.accounts.users.exist()):
+            # Believed from nobody else, and who sends them stands between us and somebody unknown.
+            raise PipelineError("web.forwarded", f"a proxy stands between ({', '.join(forwarded)})")
         peer = self._guard.site.peer(address, scope["scheme"], headers)
         scope["scheme"], scope["client"] = peer.scheme, (peer.address, 0)
         host = headers.get("host", "")
