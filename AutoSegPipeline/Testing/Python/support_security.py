@@ -71,7 +71,12 @@ class Served:
         Store(self.home.store).close()
         if accounts:
             with self.accounts() as book:
-                for name, role in (("vera", "viewer"), ("olga", "operator"), ("otto", "operator"), ("ada", "admin")):
+                for name, role in (
+                    ("vera", "viewer"),
+                    ("olga", "operator"),
+                    ("otto", "operator"),
+                    ("ada", "admin"),
+                ):
                     book.users.add(name, role, PASSWORD)
 
     def accounts(self) -> _Closing:
@@ -137,7 +142,9 @@ class Served:
         try:
             while not self._ended.wait(0.02):
                 for request in store.requests.open():
-                    store.requests.answer(request.id, {"ok": True, "job": request.job or "", "state": "queued"})
+                    store.requests.answer(
+                        request.id, {"ok": True, "job": request.job or "", "state": "queued"}
+                    )
         finally:
             store.close()
             lock.release()
@@ -147,7 +154,11 @@ class Served:
     def result(self, name: str, by: str, door: str = "web") -> Job:
         """A finished case of somebody, with files that say whose they are."""
         outputs = []
-        for kind, ending in (("gltf", ".gltf"), ("report", ".report.html"), ("statistics", ".statistics.csv")):
+        for kind, ending in (
+            ("gltf", ".gltf"),
+            ("report", ".report.html"),
+            ("statistics", ".statistics.csv"),
+        ):
             data = f"{kind} of {by or 'nobody'}".encode()
             (self.home.results / (name + ending)).write_bytes(data)
             sha = hashlib.sha256(data).hexdigest()
@@ -155,7 +166,9 @@ class Served:
         (self.home.logs / "jobs").mkdir(exist_ok=True)
         return self.job(name, by, door, states.DONE, outputs)
 
-    def job(self, name: str, by: str, door: str = "web", state: str = states.QUEUED, outputs: Any = ()) -> Job:
+    def job(
+        self, name: str, by: str, door: str = "web", state: str = states.QUEUED, outputs: Any = ()
+    ) -> Job:
         """A job of somebody in some state."""
         job = Job(name=name, label=f"{name}.nii.gz", door=door, submitted_by=by, outputs=list(outputs))
         job.state = state
@@ -171,7 +184,12 @@ class Served:
     # --- requests ---------------------------------------------------------------------------
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, **more: str
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        **more: str,
     ) -> Answer:
         """One request on a connection of its own; in ``more`` names of headers with ``_`` for ``-``."""
         named = {**(headers or {}), **{name.replace("_", "-"): value for name, value in more.items()}}

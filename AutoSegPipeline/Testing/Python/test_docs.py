@@ -20,6 +20,7 @@ from support_headless import clean_environment, write_scan
 README = docs.ROOT / "README.md"
 CHANGELOG = docs.ROOT / "CHANGELOG.md"
 PAGES = [
+    "accounts-and-security.md",
     "architecture.md",
     "command-line.md",
     "errors.md",
@@ -147,7 +148,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 
 CALL = re.compile(
-    r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights) )?[a-z]+)\b(?P<rest>.*)"
+    r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights|users|tokens|links) )?[a-z]+)\b(?P<rest>.*)"
 )
 
 
