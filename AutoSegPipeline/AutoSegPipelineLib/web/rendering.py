@@ -26,10 +26,10 @@ def _template(name: str) -> Template:
     return Template((_FOLDER / f"{name}.html").read_text(encoding="utf-8"))
 
 
-def fill(name: str, **values: Any) -> Html:
-    """The template ``name`` with ``values``; what is not :class:`Html` is escaped."""
+def fill(template: str, /, **values: Any) -> Html:
+    """``template`` with ``values``; what is not :class:`Html` is escaped."""
     safe = {key: value if isinstance(value, Html) else escape(str(value)) for key, value in values.items()}
-    return Html(_template(name).substitute(safe))
+    return Html(_template(template).substitute(safe))
 
 
 def page(

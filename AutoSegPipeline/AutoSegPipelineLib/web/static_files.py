@@ -39,17 +39,17 @@ def static_files() -> dict[str, Path]:
 
 
 def send_static(request: Request, name: str) -> Response:
-    """A file of the page. Raises ``web.no_file``."""
+    """A file of the page. Raises ``request.not_found``."""
     path = static_files().get(name)
     if path is None:
-        raise PipelineError("web.no_file", "there is no such file")
+        raise PipelineError("request.not_found", "there is no such file")
     return _send(request, path, _digest(path, path.stat().st_mtime_ns))
 
 
 def send_asset(request: Request, folder: Path | None, name: str) -> Response:
-    """A file of a library. Raises ``web.no_file``."""
+    """A file of a library. Raises ``request.not_found``."""
     if folder is None or name not in ASSETS or not (folder / name).is_file():
-        raise PipelineError("web.no_file", "there is no such library; see the viewer's page")
+        raise PipelineError("request.not_found", "there is no such library; see the viewer's page")
     path = folder / name
     found = path.stat()
     if name.startswith("three/examples/"):

@@ -29,5 +29,5 @@ async def result_scan(
     job = case_of(VisibleJobs(context, principal), case)
     scan = find_scan(context.home, job)
     if scan is None:
-        raise PipelineError("web.no_file", f"the scan of {job.name} was not kept")
+        raise PipelineError("request.not_found", f"the scan of {job.name} was not kept")
     return send(request, scan.path, f"{job.name}.{scan.name}", "application/octet-stream")

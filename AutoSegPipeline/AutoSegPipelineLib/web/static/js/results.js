@@ -1,11 +1,20 @@
 // Finished cases as a grid of pictures.
-import { address, mayDo, part } from "./api.js";
+import { address, getJson, mayDo, part } from "./api.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { fileAddress, fileTable, share } from "./dialogs.js";
 import { removeJob } from "./jobs.js";
 import { bytes, clockTime, many, warningTitle } from "./words.js";
 
 const SHOWN = 24;
+
+// A card asks for its statistics when it is seen.
+const watcher = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    watcher.unobserve(entry.target);
+    entry.target.seen?.();
+  }
+}, { rootMargin: "200px" });
 
 export class ResultGrid {
   constructor(live) {
@@ -44,6 +53,22 @@ export class ResultGrid {
   }
 }
 
+/** Structures that reach the edge of the scan: their volume is a part. */
+async function showBorders(job, list) {
+  const file = job.outputs.find((output) => output.name.endsWith(".statistics.json"));
+  if (!file) return;
+  try {
+    const { structures } = await getJson(`api/v1/results/${part(job.id)}/files/${part(file.name)}`);
+    const cut = structures.filter((one) => one.touches_border).map((one) => one.title);
+    if (!cut.length) return;
+    list.hidden = false;
+    list.append(el("li", { class: "badge", title: `Cut off by the edge of the scan, so their volumes are a part: ${cut.join(", ")}` },
+      `${many(cut.length, "structure")} ${cut.length === 1 ? "touches" : "touch"} the border`));
+  } catch {
+    // The card is whole without it; the report tells the same.
+  }
+}
+
 function makeCard(job) {
   const view = address(`view/${part(job.id)}`);
   const name = job.label || job.name;
@@ -51,15 +76,16 @@ function makeCard(job) {
   const report = job.outputs.find((output) => output.kind === "report");
   const size = job.outputs.reduce((sum, output) => sum + output.size, 0);
   const titles = [...new Set(job.warnings.map((warning) => warningTitle(warning.code)))];
-  return el("li", { class: "result", data: { job: job.id } },
+  const badges = el("ul", { class: "warnings", "aria-label": `Warnings of ${name}`, hidden: !titles.length }, ...titles.map((title) =>
+    el("li", { class: "badge warn" }, icon("alert"), title)));
+  const card = el("li", { class: "result", data: { job: job.id } },
     el("a", { class: picture ? "picture" : "picture none", href: view, tabindex: -1, "aria-hidden": "true" },
       picture ? el("img", { src: fileAddress(job, picture.name, true), alt: "", loading: "lazy", decoding: "async" }) : "no picture"),
     el("div", { class: "body" },
       el("h3", {}, el("a", { href: view, text: job.name })),
       el("p", { class: "facts", text: [job.label !== job.name ? job.label : "", job.modality, job.engine, bytes(size),
         clockTime(job.times.done)].filter(Boolean).join(" · ") }),
-      titles.length ? el("ul", { class: "warnings", "aria-label": "Warnings" }, ...titles.map((title) =>
-        el("li", { class: "badge warn" }, icon("alert"), title))) : null,
+      badges,
       titles.length ? el("details", { class: "told small" }, el("summary", { text: "What the warnings say" }),
         el("ul", { class: "warn-list" }, ...job.warnings.map((warning) => el("li", { text: warning.message })))) : null,
       el("details", { class: "told small" }, el("summary", { text: many(job.outputs.length, "file") }), fileTable(job)),
@@ -73,5 +99,7 @@ function makeCard(job) {
         mayDo("operator") ? el("button", { type: "button", class: "button small", "aria-label": `Share ${name}`, onclick: () => share(job) },
           icon("share"), "Share") : null,
         mayDo("operator") ? el("button", { type: "button", class: "button small plain", "aria-label": `Delete ${name}`, onclick: () => removeJob(job) },
-          icon("trash"), "Delete") : null)));
+          icon("trash"), "Delete") : null)));  card.seen = () => showBorders(job, badges);
+  watcher.observe(card);
+  return card;
 }

@@ -28,10 +28,10 @@ export class TusFile {
     this.url = null;
     this.offset = 0;
     this.stopped = false;
-    this.answer = null;
+    this.jobs = [];
   }
 
-  /** Send what is missing; the last answer's JSON where there is one. Throws Problem, or Stopped after `stop()`. */
+  /** Send what is missing; the ids of the jobs that it became. Throws Problem, or Stopped after `stop()`. */
   async send() {
     this.stopped = false;
     let failures = 0;
@@ -41,7 +41,7 @@ export class TusFile {
         else await this.create();
         while (this.offset < this.file.size) await this.piece();
         this.progress(this.offset);
-        return this.answer;
+        return this.jobs;
       } catch (error) {
         if (error instanceof Stopped || this.stopped) throw new Stopped();
         if (!passing(error) || failures >= PATIENCE.length) throw error;
@@ -73,14 +73,15 @@ export class TusFile {
     const more = whole ? { "Content-Type": "application/offset+octet-stream" } : {};
     const response = await this.http("POST", address("api/v1/uploads"),
       { ...VERSION, ...more, "Upload-Length": String(this.file.size), "Upload-Metadata": metadata(this.about) }, whole ? this.file : null, 0);
-    this.url = new URL(response.header("Location"), response.url).href;
+    this.url = new URL(response.header("Location"), new URL(response.url, location.href)).href;
     this.offset = Number(response.header("Upload-Offset") ?? 0) || 0;
-    this.answer = response.json() ?? this.answer;
+    this.became(response);
   }
 
   async ask() {
     const response = await this.http("HEAD", this.url, VERSION);
     this.offset = Number(response.header("Upload-Offset"));
+    this.became(response);
     this.progress(this.offset);
   }
 
@@ -90,7 +91,12 @@ export class TusFile {
       { ...VERSION, "Upload-Offset": String(from), "Content-Type": "application/offset+octet-stream" },
       this.file.slice(from, from + PIECE), from);
     this.offset = Number(response.header("Upload-Offset"));
-    this.answer = response.json() ?? this.answer;
+    this.became(response);
+  }
+
+  became(response) {
+    const jobs = response.header("AutoSeg-Jobs");
+    if (jobs) this.jobs = jobs.split(",");
   }
 
   http(method, url, more, body = null, from = null) {
@@ -104,7 +110,7 @@ export class TusFile {
       request.onabort = () => reject(new Stopped());
       request.onerror = () => reject(new Problem(0, "The server does not answer.", "", "It goes on by itself when the server is back."));
       request.onload = () => {
-        const answer = { url, header: (name) => request.getResponseHeader(name), json: () => parse(request.responseText) };
+        const answer = { url: request.responseURL || url, header: (name) => request.getResponseHeader(name) };
         if (request.status >= 200 && request.status < 300) return resolve(answer);
         const told = parse(request.responseText) ?? {};
         return reject(new Problem(request.status, told.detail ?? `The server answered ${request.status}.`, told.code, told.hint));

@@ -9,7 +9,7 @@ export class Overlay {
   constructor(scene, stage, tools, facts) {
     this.scene = scene;
     this.facts = facts;
-    this.letters = Object.fromEntries(["left", "right", "top", "bottom"].map((edge) => [edge, el("span", { class: `edge ${edge}` })]));
+    this.letters = Object.fromEntries(["left", "right", "top", "bottom"].map((edge) => [edge, el("span", { class: `edge at-${edge}` })]));
     this.scaleBar = el("i");
     this.scaleText = el("span");
     stage.append(el("div", { class: "edges", "aria-hidden": "true" }, ...Object.values(this.letters)),
@@ -38,11 +38,11 @@ export class Overlay {
     const views = el("select", { id: "look-from", "aria-label": "Look from" }, el("option", { value: "", text: "Look from ..." }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `${name} (${letter})` })));
     views.addEventListener("change", () => { if (views.value) this.scene.lookFrom(views.value); views.value = ""; });
-    const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "How deep the cut is", disabled: true });
+    const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "How deep the cut is", hidden: true });
     const cut = el("select", { id: "cut", "aria-label": "Cut away" }, el("option", { value: "", text: "No cut" }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `Cut from ${name}` })));
     const apply = () => {
-      depth.disabled = !cut.value;
+      depth.hidden = !cut.value;
       this.scene.clip(cut.value, Number(depth.value) / 100);
     };
     cut.addEventListener("change", apply);

@@ -6,6 +6,8 @@ import { SIDES, fromRas, letters, toRas } from "./anatomy.js";
 import { Cube } from "./cube.js";
 
 const CLICK_PIXELS = 5;
+const GLASS_BELOW = 0.7;
+const GLASS_PART = 0.35;
 
 export class Scene extends EventTarget {
   constructor(stage) {
@@ -67,13 +69,16 @@ export class Scene extends EventTarget {
       const name = extras.name ?? node.name;
       node.material = node.material.clone();
       const colour = `#${node.material.color.getHexString()}`;
+      const group = node.parent?.userData?.title ?? node.parent?.name ?? "Other";
+      // What wraps the organs begins like glass, as in the result's picture.
+      const wraps = node.material.opacity < GLASS_BELOW || /^muscles/i.test(group);
+      const opacity = wraps ? node.material.opacity * GLASS_PART : node.material.opacity;
       this.structures.push({
         name, title: extras.title ?? name.replaceAll("_", " "), mesh: node, label: extras.label ?? null,
-        volume: extras.volume_ml ?? null, code: extras.code ?? null, colour, opacity: node.material.opacity,
-        first: { colour, opacity: node.material.opacity }, visible: true,
-        group: node.parent?.userData?.title ?? node.parent?.name ?? "Other",
+        volume: extras.volume_ml ?? null, code: extras.code ?? null, colour, opacity,
+        first: { colour, opacity }, visible: true, group,
       });
-      this.opacity(this.structures.at(-1), node.material.opacity);
+      this.opacity(this.structures.at(-1), opacity);
     });
     this.box = new THREE.Box3().setFromObject(this.model);
     this.centre = this.box.getCenter(new THREE.Vector3());
@@ -102,6 +107,9 @@ export class Scene extends EventTarget {
     material.opacity = value;
     material.transparent = value < 1;
     material.depthWrite = value >= 1;
+    // Neighbours share their walls: what is solid wins there.
+    material.polygonOffset = value < 1;
+    material.polygonOffsetFactor = material.polygonOffsetUnits = 2;
     material.side = value < 1 ? THREE.FrontSide : THREE.DoubleSide;
     material.needsUpdate = true;
     one.mesh.renderOrder = value < 1 ? 1 : 0;
@@ -215,7 +223,8 @@ export class Scene extends EventTarget {
     let down = null;
     this.stage.addEventListener("pointerdown", (event) => { down = [event.clientX, event.clientY]; });
     this.stage.addEventListener("pointerup", (event) => {
-      if (!down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > CLICK_PIXELS || event.target !== this.canvas) return;
+      if (!down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > CLICK_PIXELS ) return;
+      if (event.target !== this.canvas && event.target !== this.stage) return;
       const box = this.canvas.getBoundingClientRect();
       const x = event.clientX - box.left;
       const y = event.clientY - box.top;

@@ -27,9 +27,9 @@ export class Slices extends EventTarget {
       "aria-label": "Slices. Arrow keys, Page up and Page down move the crosshair.", "aria-describedby": "slices-said" });
     this.box.replaceChildren(this.canvas);
     this.nv = new Niivue({
-      backColor: [0.04, 0.055, 0.075, 1], crosshairColor: [1, 0.86, 0.25, 0.9], crosshairWidth: 1, fontColor: [0.92, 0.95, 0.98, 1],
+      backColor: [0.04, 0.055, 0.075, 1], crosshairColor: [1, 0.86, 0.25, 0.9], crosshairWidth: 0.35, crosshairWidthUnit: "percent", fontColor: [0.92, 0.95, 0.98, 1],
       show3Dcrosshair: false, dragAndDropEnabled: false, loadingText: "", logLevel: "error", multiplanarShowRender: 0,
-      isColorbar: false, textHeight: 0.05, isRadiologicalConvention: true, isNearestInterpolation: false,
+      isColorbar: false, fontMinPx: 15, fontSizeScaling: 0.4, isRadiologicalConvention: true, isNearestInterpolation: false,
     });
     await this.nv.attachToCanvas(this.canvas);
     this.nv.opts.multiplanarShowRender = 0;
@@ -37,9 +37,10 @@ export class Slices extends EventTarget {
     for (const one of [scan, labels]) {
       if (!one) continue;
       const bytes = await fetchBytes(one.url, (part) => setText(this.said, part === null ? "Loading ..." : `Loading ${Math.floor(part * 100)} %`));
-      volumes.push({ url: one.name, name: one.name, buffer: bytes, colormap: "gray", opacity: 1 });
+      volumes.push({ url: URL.createObjectURL(new Blob([bytes])), name: one.name, colormap: "gray", opacity: 1 });
     }
     await this.nv.loadVolumes(volumes);
+    for (const one of volumes) URL.revokeObjectURL(one.url);
     this.scan = scan ? this.nv.volumes[0] : null;
     this.labels = labels ? this.nv.volumes[scan ? 1 : 0] : null;
     if (scan?.affine) this.place(scan.affine);

@@ -22,12 +22,11 @@ export class Tree extends EventTarget {
   }
 
   makeGroup(title, members) {
-    const box = el("input", { type: "checkbox", checked: true, "aria-label": `Show all of ${title}` });
+    const box = el("input", { type: "checkbox", checked: true });
     box.addEventListener("change", () => { for (const one of members) this.show(one, box.checked); });
-    box.addEventListener("click", (event) => event.stopPropagation());
     const group = el("details", { open: true, class: "group" },
       el("summary", {}, el("span", { class: "group-title", text: title }), el("span", { class: "soft small number", text: String(members.length) })),
-      el("label", { class: "check group-check small" }, box, `All of ${title}`),
+      members.length > 1 ? el("label", { class: "check group-check small" }, box, `All of ${title}`) : null,
       el("ul", { class: "members" }, ...members.map((one) => this.makeRow(one))));
     members.box = box;
     members.element = group;
@@ -129,7 +128,7 @@ export class Tree extends EventTarget {
       this.changed();
     });
     const said = el("output", { class: "small number", for: "chosen-opacity", text: `${Math.round(one.opacity * 100)} %` });
-    const opacity = el("input", { type: "range", id: "chosen-opacity", min: 5, max: 100, step: 5, value: Math.round(one.opacity * 100) });
+    const opacity = el("input", { type: "range", id: "chosen-opacity", min: 1, max: 100, step: 1, value: Math.round(one.opacity * 100) });
     opacity.addEventListener("input", () => {
       this.scene.opacity(one, Number(opacity.value) / 100);
       setText(said, `${opacity.value} %`);
