@@ -69,8 +69,22 @@ def cli(ctx: click.Context) -> None:
 
 
 def _add_commands() -> None:
-    from .commands import completion, config, demo, doctor, jobs, links, pipeline, rules, run, serve, submit
-    from .commands import tokens, users, weights
+    from .commands import (
+        completion,
+        config,
+        demo,
+        doctor,
+        jobs,
+        links,
+        pipeline,
+        rules,
+        run,
+        serve,
+        submit,
+        tokens,
+        users,
+        weights,
+    )
 
     for command in (
         serve.serve, run.run, run.export, demo.demo,

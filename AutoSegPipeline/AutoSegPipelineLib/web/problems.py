@@ -106,16 +106,29 @@ def _title(status: int) -> str:
         return "Error"
 
 
+def for_whom(request: Request, error: PipelineError, headers: Mapping[str, str] | None = None) -> Response:
+    """:func:`of_error`, or a page where a person's browser asked for one."""
+    status = int(error.data.get("status") or status_of(error.code))
+    path = request.scope["path"][len(request.scope.get("root_path", "")) :]
+    wants_page = "text/html" in request.headers.get("accept", "") and request.method in ("GET", "HEAD")
+    if not wants_page or path.startswith("/api/"):
+        return of_error(error, headers)
+    from .routes.pages import error_page
+
+    return error_page(request, status, error.code, error.message, error.hint)
+
+
 async def _pipeline_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PipelineError)
-    return of_error(error)
+    return for_whom(request, error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "web.internal" if error.status_code >= 500 else "request.invalid")
     detail = str(error.detail or _title(error.status_code))
-    return problem(code, detail, status=error.status_code, headers=error.headers)
+    found = PipelineError(code, detail, status=error.status_code, headers=error.headers)
+    return for_whom(request, found)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

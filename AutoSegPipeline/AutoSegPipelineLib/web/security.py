@@ -11,12 +11,11 @@ import logging
 import secrets
 import time
 from typing import Any, Optional
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ..core.errors import PipelineError
 from . import access, hosts, identify, problems, trail
@@ -57,14 +56,15 @@ async def enforce(request: Request) -> None:
 
 def install(app: FastAPI, context: WebContext) -> None:
     """Put the gate before ``app``."""
-    app.add_middleware(Guard, context=context)
+    app.add_middleware(Guard, context=context, owner=app)
 
 
 class Guard:
     """ASGI middleware; one :class:`_Visit` for each request."""
 
-    def __init__(self, app: Any, context: WebContext) -> None:
+    def __init__(self, app: Any, context: WebContext, owner: FastAPI) -> None:
         self.app = app
+        self.owner = owner
         self.context = context
         self.site = hosts.Site(context.config)
 
@@ -139,7 +139,14 @@ class _Visit:
             return
         unsafe = scope["method"] not in hosts.SAFE_METHODS
         if unsafe and principal.via == "session" and not access.proves_itself(scope["method"], self._path):
-            check_proof(principal, self._headers.get(CSRF_HEADER, ""))
+            check_proof(principal, self._headers.get(CSRF_HEADER, "") or self._proof_of_form())
+
+    def _proof_of_form(self) -> str:
+        """The upload form without JavaScript can send no header; its proof stands in its address."""
+        if self._path != "/upload":
+            return ""
+        query = parse_qs(self._scope.get("query_string", b"").decode("latin-1"), max_num_fields=50)
+        return query.get("csrf", [""])[0]
 
     def _place(self) -> None:
         """Make the path one that begins with the base path once, whether or not a proxy took it off."""
@@ -203,12 +210,11 @@ class _Visit:
         await response(self._scope, self._receive, self._out)
 
     def _answer_to(self, error: PipelineError) -> Response:
-        page = "text/html" in self._headers.get("accept", "") and not self._path.startswith("/api/")
-        if error.code == "account.needed" and page and self._scope["method"] in ("GET", "HEAD"):
-            base = self._context.config.base_path
-            return RedirectResponse(f"{base}/login?next={quote(base + self._path)}", 303)
         headers = {"WWW-Authenticate": "Bearer"} if error.code == "account.needed" else {}
-        return problems.of_error(error, headers)
+        if error.code in ("web.wrong_host", "web.cross_site", "web.forwarded"):
+            return problems.of_error(error)  # a page would name this server to whoever is not its reader
+        self._scope.setdefault("app", self._guard.owner)
+        return problems.for_whom(Request(self._scope), error, headers)
 
 
 def check_proof(principal: Principal, given: str) -> None:

@@ -30,7 +30,8 @@ from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import clean_environment
 
 PASSWORD = "four horses in rain"
-_WAY = (*states.TRANSITIONS,)
+PEOPLE = {"vera": "viewer", "olga": "operator", "otto": "operator", "ada": "admin"}
+KINDS = {"gltf": ".gltf", "report": ".report.html", "statistics": ".statistics.csv"}
 
 
 @dataclass
@@ -71,12 +72,7 @@ class Served:
         Store(self.home.store).close()
         if accounts:
             with self.accounts() as book:
-                for name, role in (
-                    ("vera", "viewer"),
-                    ("olga", "operator"),
-                    ("otto", "operator"),
-                    ("ada", "admin"),
-                ):
+                for name, role in PEOPLE.items():
                     book.users.add(name, role, PASSWORD)
 
     def accounts(self) -> _Closing:
@@ -154,11 +150,7 @@ class Served:
     def result(self, name: str, by: str, door: str = "web") -> Job:
         """A finished case of somebody, with files that say whose they are."""
         outputs = []
-        for kind, ending in (
-            ("gltf", ".gltf"),
-            ("report", ".report.html"),
-            ("statistics", ".statistics.csv"),
-        ):
+        for kind, ending in KINDS.items():
             data = f"{kind} of {by or 'nobody'}".encode()
             (self.home.results / (name + ending)).write_bytes(data)
             sha = hashlib.sha256(data).hexdigest()

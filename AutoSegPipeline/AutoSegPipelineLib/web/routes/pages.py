@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from html import escape
-from urllib.parse import quote
-
+from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from ...core import states
-from ...core.errors import PipelineError
+from ...core.errors import CODES, PipelineError
 from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
+from ..error_pages import message_page
 from ..principal import OPERATOR, VIEWER, Principal, needs, principal_of
-from ..rendering import Html, csrf_field, fill, page, principal_or_none
+from ..rendering import Html, fill, page, principal_or_none
 from ..scans import find_scan, why_not
 from ..static_files import assets_folder, missing_assets, send_asset, send_static
 from ..visible_jobs import VisibleJobs
+from .login import inside
 
 router = APIRouter(include_in_schema=False)
+_FAILED = {
+    "account.wrong": "Name and password do not belong together.",
+    "account.too_many": "Too many logins failed. Wait a while, then try again.",
+}
 
 
 @router.get("/")
@@ -39,9 +44,14 @@ def _main(request: Request, principal: Principal) -> Response:
     base = context_of(request).config.base_path
     upload = Html("")
     if principal.is_at_least(OPERATOR):
-        upload = fill("upload", base=base, csrf_field=csrf_field(request), qualities=_qualities())
+        upload = fill("upload", action=f"{base}/upload{proof_of(principal)}", qualities=_qualities())
     nav = fill("nav", base=base)
     return page(request, "", fill("main", base=base, upload=upload), nav=nav)
+
+
+def proof_of(principal: Principal) -> str:
+    """The query with which a plain form proves that it came from our page: it can send no header."""
+    return f"?{urlencode({'csrf': principal.csrf})}" if principal.csrf else ""
 
 
 def _qualities() -> Html:
@@ -62,12 +72,12 @@ async def viewer_page(
     except PipelineError as error:
         if error.code != "request.unknown_job":
             raise
-        return _message(
+        return message_page(
             request, "There is no such result", "It was deleted, or the link is wrong.",
             "Finished cases are on the main page.", status=404,
         )  # fmt: skip
     if job.state != states.DONE:
-        return _message(
+        return message_page(
             request, "Not finished", f"{job.label or job.name} is {job.state}.",
             "The viewer opens when the case is done.", status=404,
         )  # fmt: skip
@@ -98,15 +108,19 @@ def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[
 
 
 @router.get("/login")
-async def login_page(request: Request, next: str = "") -> Response:
+async def login_page(request: Request, next: str = "", failed: str = "") -> Response:
     """Name and password; without accounts, or logged in already, the main page."""
     context = context_of(request)
     base = context.config.base_path
     found = principal_or_none(request)
     if found is not None and found.via in ("open", "session"):
         return RedirectResponse(f"{base}/", 303)
-    here = next if next.startswith(f"{base}/") and not next.startswith("//") and "\\" not in next else f"{base}/"
-    return page(request, "Log in", fill("login", base=base, next=here, notice=Html("")))
+    here = (
+        next if next.startswith(f"{base}/") and not next.startswith("//") and "\\" not in next else f"{base}/"
+    )
+    told = _FAILED.get(failed, "")  # only where the browser sent the form without the script
+    notice = Html(f'<p class="notice bad" role="alert">{escape(told)}</p>') if told else Html("")
+    return page(request, "Log in", fill("login", base=base, next=here, notice=notice))
 
 
 @router.get("/static/{name:path}")
@@ -120,19 +134,3 @@ async def asset(request: Request, name: str) -> Response:
     """A file of the viewer's libraries."""
     principal_of(request)
     return send_asset(request, assets_folder(context_of(request).config.assets), name)
-
-
-def _message(request: Request, heading: str, text: str, hint: str, status: int = 200) -> Response:
-    base = context_of(request).config.base_path
-    action = Html(f'<p><a class="button" href="{escape(base)}/">To the main page</a></p>')
-    content = fill("message", heading=heading, text=text, hint=hint, action=action)
-    return page(request, heading, content, status=status)
-
-
-def error_page(request: Request, status: int, code: str, text: str, hint: str) -> Response:
-    """An error for people; programs get problem details. Without a login: to the login page."""
-    base = context_of(request).config.base_path
-    if status == 401:
-        return RedirectResponse(f"{base}/login?next={quote(request.url.path)}", 303)
-    headings = {403: "Not allowed", 404: "Not there", 410: "No longer there", 503: "Not available now"}
-    return _message(request, headings.get(status, "This did not work"), text, f"{hint} ({code})", status)
