@@ -20,6 +20,7 @@ from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.store import Store
 from support_headless import clean_environment
+from support_pipeline import write_scan
 
 DRIVER = Path(__file__).with_name("upload_driver.py")
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -59,6 +60,13 @@ class Site:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip().rstrip("/")
         assert self.url, "the page was not served"
+        return self
+
+    def warm(self) -> Site:
+        """Every child has been started, so that none appears in the middle of a test that shares this."""
+        scan = write_scan(self.home.root.parent / "warm.nii")
+        answer = self.ask("PUT", "/api/v1/uploads/warm.nii", scan.read_bytes())
+        self.ended(answer.json["jobs"][0]["id"])
         return self
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from ...core.errors import PipelineError
 from ..context import WebContext
 from ..problems import of_error, problem, status_of
+from .body import READ
 from .digests import repr_digest
 from .service import Outcome
 
@@ -27,6 +28,8 @@ def wants_page(request: Request) -> bool:
 
 def outcome_response(request: Request, outcome: Outcome, context: WebContext, status: int) -> Response:
     """The jobs, ``202`` where the pipeline has yet to take them; a browser goes back to the page."""
+    if outcome.jobs:
+        request.scope["autoseg.job"] = outcome.jobs[0]["id"]  # for the audit log
     if wants_page(request):
         return RedirectResponse(f"{context.config.base_path}/upload", 303)
     headers = {}
@@ -55,8 +58,13 @@ def interrupted(why: str, **headers: str) -> Response:
 
 
 async def _drain(request: Request) -> None:
-    if request.headers.get("expect", "").lower() == "100-continue":
+    headers = request.headers
+    if headers.get("expect", "").lower() == "100-continue":
         return  # the client waits for our word before it sends
+    if request.scope.get(READ) or (
+        headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    ):
+        return  # there is nothing to come
 
     async def read() -> None:
         left = _DRAIN_BYTES

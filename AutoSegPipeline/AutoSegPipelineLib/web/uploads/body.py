@@ -9,6 +9,9 @@ from starlette.requests import Request
 from ...core.errors import PipelineError
 
 
+READ = "autoseg.body_read"  # in the ASGI scope, once all of it was
+
+
 class Interrupted(Exception):
     """The sender went away before the end, or stopped sending."""
 
@@ -30,8 +33,10 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
         message = await receive()
         if message["type"] != "http.request":
             raise Interrupted("the connection broke or nothing came for too long")
+        more = message.get("more_body", False)
+        request.scope[READ] = not more
         data = message.get("body", b"")
         if data:
             yield data
-        if not message.get("more_body", False):
+        if not more:
             return

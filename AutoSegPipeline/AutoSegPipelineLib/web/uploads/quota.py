@@ -45,6 +45,11 @@ class Quota:
         """Whether a request is filling this folder."""
         return drop_id in self._drops
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are bringing files."""
+        return len(self._drops)
+
     def promised(self) -> int:
         """Bytes that everybody together has announced and that have not arrived."""
         requests = sum(max(0, drop.announced - drop.arrived) for drop in self._drops.values())

@@ -32,6 +32,7 @@ T = TypeVar("T")
 THREADS = 4
 KEPT_HASHES = 64
 _SWEEP_SECONDS = 60.0
+_END_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
@@ -324,4 +325,8 @@ class Uploads:
         finally:
             sweeping.cancel()
             await asyncio.wait([sweeping])
+            # Requests that the server has cut off bring their last bytes to the disk.
+            until = self.context.clock.monotonic() + _END_SECONDS
+            while (self.busy or self.quota.under_way) and self.context.clock.monotonic() < until:
+                await asyncio.sleep(0.01)
             self.pool.shutdown(wait=True)
