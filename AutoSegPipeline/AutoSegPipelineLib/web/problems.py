@@ -113,7 +113,7 @@ def for_whom(request: Request, error: PipelineError, headers: Mapping[str, str] 
     wants_page = "text/html" in request.headers.get("accept", "") and request.method in ("GET", "HEAD")
     if not wants_page or path.startswith("/api/"):
         return of_error(error, headers)
-    from .routes.pages import error_page
+    from .error_pages import error_page
 
     return error_page(request, status, error.code, error.message, error.hint)
 

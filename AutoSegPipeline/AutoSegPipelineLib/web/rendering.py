@@ -21,7 +21,7 @@ class Html(str):
     """Text that is HTML already."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _template(name: str) -> Template:
     return Template((_FOLDER / f"{name}.html").read_text(encoding="utf-8"))
 
@@ -67,15 +67,6 @@ def principal_or_none(request: Request) -> Principal | None:
     """Who asks, or None on a public page without a login."""
     found: Principal | None = request.scope.get(KEY)
     return found
-
-
-def csrf_field(request: Request) -> Html:
-    """The hidden field that a plain form of a session must bring."""
-    found = principal_or_none(request)
-    if found is None or not found.csrf:
-        return Html("")
-    return Html(f'<input type="hidden" name="csrf" value="{escape(found.csrf)}">')
-
 
 
 def _account(base: str, found: Principal | None) -> Html:

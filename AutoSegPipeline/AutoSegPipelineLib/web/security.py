@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from typing import Any, Optional
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers

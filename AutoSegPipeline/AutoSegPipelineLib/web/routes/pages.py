@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from html import escape
 from urllib.parse import urlencode
+
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from ...core import states
-from ...core.errors import CODES, PipelineError
+from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
@@ -115,12 +116,9 @@ async def login_page(request: Request, next: str = "", failed: str = "") -> Resp
     found = principal_or_none(request)
     if found is not None and found.via in ("open", "session"):
         return RedirectResponse(f"{base}/", 303)
-    here = (
-        next if next.startswith(f"{base}/") and not next.startswith("//") and "\\" not in next else f"{base}/"
-    )
     told = _FAILED.get(failed, "")  # only where the browser sent the form without the script
-    notice = Html(f'<p class="notice bad" role="alert">{escape(told)}</p>') if told else Html("")
-    return page(request, "Log in", fill("login", base=base, next=here, notice=notice))
+    notice = fill("notice", text=told) if told else Html("")
+    return page(request, "Log in", fill("login", base=base, next=inside(next, base), notice=notice))
 
 
 @router.get("/static/{name:path}")

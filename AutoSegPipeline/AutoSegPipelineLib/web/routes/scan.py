@@ -17,7 +17,10 @@ from ..visible_jobs import VisibleJobs
 from .results import case_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
-_BYTES: dict[Any, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "the part asked for"}}
+_BYTES: dict[Any, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}},
+    206: {"description": "the part asked for"},
+}
 
 
 @router.get("/{case}/scan", response_class=Response, responses=_BYTES)

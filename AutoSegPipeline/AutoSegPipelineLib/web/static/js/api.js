@@ -4,6 +4,7 @@ const page = document.documentElement.dataset;
 export const base = page.base || "";
 export const role = page.role || "viewer";
 export const csrf = page.csrf || "";
+export const via = page.via || "";
 const RANK = { viewer: 0, operator: 1, admin: 2 };
 
 export function mayDo(wanted) {

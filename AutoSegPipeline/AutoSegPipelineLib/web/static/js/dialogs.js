@@ -122,10 +122,10 @@ export function share(job) {
   const links = el("div", { class: "stack" });
   const list = async () => {
     const found = await getJson("api/v1/links").catch(() => ({ links: [] }));
-    const mine = found.links.filter((link) => link.job === job.id);
+    const mine = found.links.filter((link) => link.job === job.id && !link.revoked && Date.parse(link.expires) > Date.now());
     links.replaceChildren(...(mine.length ? [el("h3", { text: "Links to this result" })] : []), ...mine.map((link) =>
       el("div", { class: "row" },
-        el("span", { class: "grow small", text: `${link.id.slice(0, 8)}, made by ${link.by || "you"}, until ${clockTime(link.expires)}` }),
+        el("span", { class: "grow small", text: `${link.id.slice(0, 8)}, made by ${link.user}, until ${clockTime(link.expires)}` }),
         button("Take back", async () => {
           await ask("DELETE", `api/v1/links/${part(link.id)}`).catch((error) => toast(error.message, "bad", error.hint));
           await list();

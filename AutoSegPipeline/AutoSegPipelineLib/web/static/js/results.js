@@ -1,5 +1,5 @@
 // Finished cases as a grid of pictures.
-import { address, getJson, mayDo, part } from "./api.js";
+import { address, getJson, mayDo, part, via } from "./api.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { fileAddress, fileTable, share } from "./dialogs.js";
 import { removeJob } from "./jobs.js";
@@ -96,7 +96,7 @@ function makeCard(job) {
         report ? el("a", { class: "button small", href: fileAddress(job, report.name, true), "aria-label": `Report of ${name}, in a new tab`, target: "_blank",
           rel: "noopener" },
           icon("log"), "Report") : null,
-        mayDo("operator") ? el("button", { type: "button", class: "button small", "aria-label": `Share ${name}`, onclick: () => share(job) },
+        mayDo("operator") && via === "session" ? el("button", { type: "button", class: "button small", "aria-label": `Share ${name}`, onclick: () => share(job) },
           icon("share"), "Share") : null,
         mayDo("operator") ? el("button", { type: "button", class: "button small plain", "aria-label": `Delete ${name}`, onclick: () => removeJob(job) },
           icon("trash"), "Delete") : null)));  card.seen = () => showBorders(job, badges);
