@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -255,6 +256,7 @@ class Listener:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         about = {"Accept": "text/event-stream", **{k.replace("_", "-"): v for k, v in headers.items()}}
         self._connection.request("GET", path, None, about)
+        self._sock = self._connection.sock
         self.answer = self._connection.getresponse()
         self.events: list[dict[str, Any]] = []
         self.comments = 0
@@ -292,11 +294,13 @@ class Listener:
 
     def close(self) -> None:
         """Hang up."""
-        if self._connection.sock is not None:
-            self._connection.sock.close()
-        self._connection.close()
-        self.answer.close()
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the server was first
         self._thread.join(10)
+        self.answer.close()
+        self._connection.close()
 
     def __enter__(self) -> Listener:
         return self
