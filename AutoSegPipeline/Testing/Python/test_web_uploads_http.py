@@ -98,7 +98,9 @@ def test_a_wrong_option_is_refused_and_nothing_of_it_stays(site: Site, scan: Pat
         )
         mark = b"--" + kind.partition("=")[2].encode()
         body = mark + rest.rpartition(mark)[0] + mark + b"\r\n" + first + mark + b"--\r\n"
-    answer = site.ask("POST", "/upload" + ("?qualty=fast" if where == "query" else ""), body, Content_Type=kind)
+    answer = site.ask(
+        "POST", "/upload" + ("?qualty=fast" if where == "query" else ""), body, Content_Type=kind
+    )
     assert answer.status == 422, answer
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["code"] == "options.unknown_key" and "'quality'" in answer.json["detail"]
@@ -156,7 +158,11 @@ def test_a_name_with_a_way_out_stays_a_label(site: Site, name: str) -> None:
 
 
 def test_empty_and_senseless_bodies_are_refused_with_a_problem(site: Site) -> None:
-    for body, kind in [(b"", "multipart/form-data"), (b"x", "text/plain"), (b"", "multipart/form-data; boundary=b")]:
+    for body, kind in [
+        (b"", "multipart/form-data"),
+        (b"x", "text/plain"),
+        (b"", "multipart/form-data; boundary=b"),
+    ]:
         answer = site.ask("POST", "/upload", body, Content_Type=kind)
         assert (answer.status, answer.json["code"]) == (400, "web.upload_malformed")
     body, kind = form(quality="fast")

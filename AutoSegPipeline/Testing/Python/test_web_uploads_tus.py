@@ -40,7 +40,9 @@ def sha1(data: bytes) -> str:
 def half_sent(site: Site, path: str, offset: int, data: bytes, length: int) -> socket.socket:
     """A connection that has sent ``data`` of a PATCH of ``length`` bytes, and waits."""
     head = f"PATCH {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nTus-Resumable: 1.0.0\r\n"
-    head += f"Upload-Offset: {offset}\r\nContent-Type: {PART['Content-Type']}\r\nContent-Length: {length}\r\n\r\n"
+    head += (
+        f"Upload-Offset: {offset}\r\nContent-Type: {PART['Content-Type']}\r\nContent-Length: {length}\r\n\r\n"
+    )
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=30)
     connection.sendall(head.encode() + data)
     return connection
@@ -219,7 +221,11 @@ def test_slices_of_one_batch_become_one_job_when_it_is_finished(site: Site, tmp_
     before = len(site.jobs())
     for one in slices[:5]:
         answer = site.create(
-            one.stat().st_size, one.read_bytes(), filename=one.name, path=f"series/{one.name}", batch="batch-one-1"
+            one.stat().st_size,
+            one.read_bytes(),
+            filename=one.name,
+            path=f"series/{one.name}",
+            batch="batch-one-1",
         )
         assert "autoseg-jobs" not in answer.headers
     body, kind = form(*[("f", f"series/{one.name}", one.read_bytes()) for one in slices[5:]])

@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from ...core.errors import PipelineError
 
-
 READ = "autoseg.body_read"  # in the ASGI scope, once all of it was
 
 
