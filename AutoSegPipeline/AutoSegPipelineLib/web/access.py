@@ -47,7 +47,8 @@ TABLE: dict[str, Access] = {
     "GET /api/v1/events": Access(VIEWER, share=True),
     # The original's
     "GET /files": _SEE,
-    "GET /download/{filename}": _FILE,
+    # By name: a link goes by the job's id, never by a name alone.
+    "GET /download/{filename}": Access(VIEWER, audit="result.file", policy="file"),
     "POST /upload": _UPLOAD,
     # Pages
     "GET /": _SEE,
@@ -59,7 +60,6 @@ TABLE: dict[str, Access] = {
     "GET /api/v1/jobs": Access(VIEWER, share=True),
     "GET /api/v1/jobs/{job_id}": Access(VIEWER, share=True),
     "GET /api/v1/jobs/{job_id}/log": Access(VIEWER, audit="job.log", policy="file"),
-    "POST /api/v1/jobs": _UPLOAD,
     "POST /api/v1/jobs/{job_id}/cancel": Access(OPERATOR, audit="job.cancel"),
     "POST /api/v1/jobs/{job_id}/retry": Access(OPERATOR, audit="job.retry"),
     "PATCH /api/v1/jobs/{job_id}": Access(OPERATOR, audit="job.priority"),
@@ -121,7 +121,7 @@ def proves_itself(method: str, path: str) -> bool:
 
 def is_upload(method: str, path: str) -> bool:
     """Whether a body without the general limit is expected there."""
-    return path.startswith("/api/v1/uploads") or (method == "POST" and path in ("/upload", "/api/v1/jobs"))
+    return path.startswith("/api/v1/uploads") or (method == "POST" and path == "/upload")
 
 
 @functools.lru_cache(maxsize=8)

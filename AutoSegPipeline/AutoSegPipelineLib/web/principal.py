@@ -8,7 +8,7 @@ an answer; routes say with :func:`needs` what role they want and show jobs throu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Awaitable, Callable
 
 from starlette.requests import HTTPConnection, Request
 
@@ -62,12 +62,14 @@ def principal_of(request: HTTPConnection) -> Principal:
     return found  # type: ignore[no-any-return]
 
 
-def needs(role: str, share: bool = False) -> Callable[[Request], Principal]:
+def needs(role: str, share: bool = False) -> Callable[[Request], Awaitable[Principal]]:
     """The dependency that lets through whoever has at least ``role``; share links only with ``share``."""
 
-    def dependency(request: Request) -> Principal:
+    async def dependency(request: Request) -> Principal:
         principal = principal_of(request)
-        if (principal.via == "share" and not share) or not principal.is_at_least(role):
+        if principal.via == "share" and not share:
+            raise PipelineError("account.forbidden", "a share link opens one result and nothing else")
+        if not principal.is_at_least(role):
             raise PipelineError(
                 "account.forbidden",
                 f"this needs the role {role}; {principal.name} has the role {principal.role}",

@@ -43,9 +43,11 @@ async def enforce(request: Request) -> None:
         log.error("%s %s has no row in web/access.py", request.method, path)
         raise PipelineError("account.forbidden", "this address has no rule about who may use it")
     request.scope[ACCESS] = row
-    if row.role == access.PUBLIC:
-        return
-    principal = principal_of(request)
+    if row.role != access.PUBLIC:
+        _hold(row, principal_of(request))
+
+
+def _hold(row: Access, principal: Principal) -> None:
     if principal.via == "share" and not row.share:
         raise PipelineError("account.forbidden", "a share link opens one result and nothing else")
     if not principal.is_at_least(row.role):
@@ -138,6 +140,8 @@ class _Visit:
             if not access.is_public(self._path):
                 raise PipelineError("account.needed", "this needs a login or a token")
             return
+        if self._path == self._guard.owner.openapi_url:  # no route of FastAPI's: it takes no dependencies
+            _hold(access.TABLE[f"GET {self._path}"], principal)
         unsafe = scope["method"] not in hosts.SAFE_METHODS
         if unsafe and principal.via == "session" and not access.proves_itself(scope["method"], self._path):
             check_proof(principal, self._headers.get(CSRF_HEADER, "") or self._proof_of_form())
