@@ -51,7 +51,8 @@ class WebHost:
         self._kept_port = 0  # of the page that died: whoever reads it comes back there
         self._wait = _FIRST_WAIT
         self._served_at: float | None = None
-        self._error: PipelineError | None = None
+        self._said: PipelineError | None = None  # of the child at hand
+        self._error: PipelineError | None = None  # after which nobody tries again
         self._again: Any = None
         self.url = ""
         self.port = 0
@@ -94,7 +95,7 @@ class WebHost:
     def _begin(self) -> None:
         if not self._wanted or self._child is not None or self._settings is None:
             return
-        self._error, self._served_at = None, None
+        self._said, self._error, self._served_at = None, None, None
         if self._spawn is None:
             self._failed(PipelineError("web.packages_missing", "this host has no process for the page"))
             return
@@ -125,7 +126,7 @@ class WebHost:
             log.info("the web page is at %s", self.url)
             self._tell(WebServing(self.url))
         elif kind == "failed":
-            self._error = from_dict(message.get("error") or {})
+            self._said = from_dict(message.get("error") or {})
         elif kind == "log":
             level = logging.getLevelName(str(message.get("level", "info")).upper())
             log.log(level if isinstance(level, int) else logging.INFO, "web: %s", message.get("text", ""))
@@ -140,7 +141,10 @@ class WebHost:
             self._note(None)
             self._kept_port = 0
             return
-        error = self._error
+        if ended.asked:
+            self._begin()  # it was told to end, and then there was a wish for another
+            return
+        error = self._said
         if ended.failed_to_start:
             error = PipelineError("web.packages_missing", ended.note)
         if error is not None and error.code == "web.port_busy" and self._kept_port and self._any_port():

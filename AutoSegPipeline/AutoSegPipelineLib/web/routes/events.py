@@ -12,6 +12,7 @@ from ...core.errors import PipelineError
 from .. import events
 from ..context import WebContext, context_of
 from ..documents import job_document
+from ..identify import still_holds
 from ..models import PROBLEMS, Changes
 from ..principal import VIEWER, Principal, needs
 from ..streams import Streamed
@@ -38,7 +39,7 @@ async def follow(
     context = context_of(request)
     visible = VisibleJobs(context, principal)
     if _KIND in request.headers.get("accept", ""):
-        return _stream(request, context, visible, _last_seen(request, since))
+        return _stream(context, principal, visible, _last_seen(request, since))
     return JSONResponse(await _news(context, visible, since or 0, wait))
 
 
@@ -50,7 +51,9 @@ def _last_seen(request: Request, since: Optional[int]) -> Optional[int]:
     return since
 
 
-def _stream(request: Request, context: WebContext, visible: VisibleJobs, since: Optional[int]) -> Response:
+def _stream(
+    context: WebContext, principal: Principal, visible: VisibleJobs, since: Optional[int]
+) -> Response:
     hub: events.Hub = context.shared["hub"]
     if hub.streams >= events.MOST_STREAMS:
         raise PipelineError(
@@ -58,7 +61,8 @@ def _stream(request: Request, context: WebContext, visible: VisibleJobs, since: 
             "too many listen already; ask without text/event-stream",
             headers={"Retry-After": "30"},
         )
-    return _EventStream(hub, events.stream(context, visible, since, lambda: True))
+    source = events.stream(context, visible, since, lambda: still_holds(context, principal))
+    return _EventStream(hub, source)
 
 
 class _EventStream(Streamed):
