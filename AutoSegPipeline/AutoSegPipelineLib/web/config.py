@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class WebConfig:
             results=str(home.results),
             state=str(home.state),
             base_path=f"/{path}" if path else "",
-            assets=str(home.state / "assets"),
+            assets=str(viewer_folder(home)),
             version=__version__,
             options={name: settings[name] for name in OPTION_NAMES},
             **{name: settings[name] for name in _SETTINGS},
@@ -93,6 +94,12 @@ class WebConfig:
         if ":" in host and not host.startswith("["):
             host = f"[{host}]"
         return f"{'https' if self.tls else 'http'}://{host}:{port}{self.base_path}/"
+
+
+def viewer_folder(home: Home) -> Path:
+    """Where npm has put the viewer's libraries: in the home, else in the environment of ``autoseg.py``."""
+    own = home.state / "assets"
+    return own if own.is_dir() else Path(sys.prefix) / "viewer"
 
 
 def is_loopback(host: str) -> bool:

@@ -27,7 +27,7 @@ function head() {
   }
   if (facts.missing.length) {
     say("warn", "The viewer's libraries are not installed:", facts.missing.join(", "), ". On the server run ",
-      el("code", { text: "python3 autoseg.py assets" }), ", then load this page again. All files can be downloaded without them.");
+      el("code", { text: "python3 autoseg.py install viewer" }), ", then load this page again. All files can be downloaded without them.");
   }
 }
 
