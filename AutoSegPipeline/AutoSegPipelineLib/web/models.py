@@ -205,6 +205,7 @@ class Status(BaseModel):
     waiting: int
     current: list[JobDocument]
     uploads_open: bool = Field(description="false while the disk is too full to take more")
+    insecure: str = Field(description="why this page should not be open to other machines; mostly empty")
 
 
 class Health(BaseModel):

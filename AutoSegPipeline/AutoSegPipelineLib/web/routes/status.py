@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from ...core import states
-from .. import disk
+from .. import binding, disk
 from ..asking import is_running
 from ..context import context_of
 from ..documents import job_document
@@ -31,4 +31,5 @@ async def status(request: Request, principal: Principal = Depends(needs(VIEWER))
         **glance(context, visible),
         "current": [job_document(context, job) for job in visible.list(states.RUNNING)],
         "uploads_open": disk.room(context) > 0,
+        "insecure": binding.warning(context.config, context.accounts.users.exist()),
     }
