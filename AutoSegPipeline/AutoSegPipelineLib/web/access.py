@@ -55,6 +55,7 @@ TABLE: dict[str, Access] = {
     "GET /upload": _SEE,
     "GET /view/{case}": Access(VIEWER, share=True, audit="result.view", policy="viewer"),
     "GET /static/{name:path}": Access(PUBLIC),
+    "GET /favicon.ico": Access(PUBLIC),
     "GET /assets/{name:path}": Access(VIEWER, share=True),
     # Jobs and results
     "GET /api/v1/jobs": Access(VIEWER, share=True),

@@ -127,6 +127,12 @@ async def static_file(request: Request, name: str) -> Response:
     return send_static(request, name)
 
 
+@router.get("/favicon.ico")
+async def favicon(request: Request) -> Response:
+    """What browsers ask for beside an answer that is no page."""
+    return send_static(request, "icon.svg")
+
+
 @router.get("/assets/{name:path}")
 async def asset(request: Request, name: str) -> Response:
     """A file of the viewer's libraries."""
