@@ -14,6 +14,7 @@ from typing import Any, Iterator
 
 import pytest
 from AutoSegPipelineLib.core import states
+from support_headless import write_scan as phantom
 from support_intake import field_slices
 from support_pipeline import write_scan
 from support_uploads import Site, form
@@ -306,3 +307,33 @@ def test_the_quota_counts_what_is_coming_and_what_waits_and_lets_go_again(tmp_pa
         site.until(lambda: site.ask("PUT", "/api/v1/uploads/again.nii", big).status == 201)
     finally:
         site.stop()
+
+
+# --- the cache ------------------------------------------------------------------------
+
+
+def test_the_same_scan_with_equal_options_is_answered_from_the_cache_as_a_linked_job(tmp_path: Path) -> None:
+    scan = phantom(tmp_path / "torso.nii.gz", spacing=12.0).read_bytes()
+    site = Site(tmp_path / "home", real_worker=True, formats=["labels"]).start()
+    try:
+        (first,) = site.ended(*ids(site.ask("PUT", "/api/v1/uploads/torso.nii.gz?engine=tissue", scan)))
+        body, kind = form(("f", "another name.nii.gz", scan), engine="tissue")
+        (second,) = site.ended(*ids(site.ask("POST", "/upload", body, Content_Type=kind)))
+        upload = site.create(len(scan), scan, filename="t.nii.gz", engine="tissue", quality="fastest")
+        (third,) = site.ended(upload.headers["autoseg-jobs"])
+        assert [job.state for job in (first, second, third)] == [states.DONE] * 3, second.error
+        assert (first.cached_from, second.cached_from, third.cached_from) == (None, first.id, None)
+        assert second.id != first.id and second.name == "another name"
+        shown = site.ask("GET", f"/api/v1/jobs/{second.id}").json
+        assert shown["cached_from"] == first.id and shown["links"]["files"]
+    finally:
+        site.stop()
+
+
+@pytest.mark.skipif(CURL is None, reason="curl is not on this machine")
+def test_curl_is_told_that_its_file_is_too_large_and_not_just_cut_off(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "big.nii").write_bytes(b"x" * (6 << 20))
+    for more in (["-T", str(tmp_path / "big.nii")], ["-H", "Expect:", "-T", str(tmp_path / "big.nii")]):
+        command = [str(CURL), "-sS", "--noproxy", "*", *more, f"{site.url}/api/v1/uploads/big.nii"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert json.loads(done.stdout)["code"] == "request.too_large", done.stderr

@@ -47,13 +47,14 @@ def main() -> int:
     from AutoSegPipelineLib.core.settings import Settings
     from AutoSegPipelineLib.runtime.children import Child, child_environment
     from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+    from AutoSegPipelineLib.runtime.wiring import real_spawns
     from support_pipeline import QUICK, Home, fake_spawns
     from support_qt import run_until
 
     home = Home.at(Path(sys.argv[1]))
     home.create()
     given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    do = given.pop("do", "")
+    do, real = given.pop("do", ""), given.pop("real_worker", False)
     fakes = fake_spawns(home, do)
 
     def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
@@ -63,7 +64,8 @@ def main() -> int:
         return Child(command, env, on_message, lambda text: print(text, file=sys.stderr), on_end)
 
     settings = Settings.defaults(**{**QUICK, "port": 0, **given})
-    pipeline = Pipeline(home, settings, Spawns(fakes.worker, fakes.intake, web), what="test", web=True)
+    worker = real_spawns(home, settings).worker if real else fakes.worker
+    pipeline = Pipeline(home, settings, Spawns(worker, fakes.intake, web), what="test", web=True)
     told: list[str] = []
     closed = threading.Event()
 

@@ -70,9 +70,9 @@ class Sink:
     async def finish(self, durable: bool) -> Written:
         """Write the rest and close; ``durable`` waits for the disk."""
         await self._settle()
-        blocks = self._taken()
+        pieces = self._taken()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, self._last, blocks, durable)
+        await loop.run_in_executor(self._pool, self._last, pieces, durable)
         return Written(self.size, {name: one.digest() for name, one in self._hashes.items()})
 
     async def keep(self) -> int:
@@ -104,31 +104,32 @@ class Sink:
     def _later(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._put, self._taken())
 
-    def _taken(self) -> bytes:
-        data = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
-        self._blocks, self._gathered = [], 0
-        return data
+    def _taken(self) -> list[bytes]:
+        pieces, self._blocks, self._gathered = self._blocks, [], 0
+        return pieces
 
     # --- in a thread of the pool ---------------------------------------------------------
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, pieces: list[bytes]) -> None:
+        """Piece by piece: joining them would be one more copy of everything."""
         try:
-            self._limits.check_disk(self._path.parent, len(data))
+            self._limits.check_disk(self._path.parent, sum(map(len, pieces)))
             if self._descriptor < 0:
                 self._open()
-            view = memoryview(data)
-            while view:
-                count = os.write(self._descriptor, view)
-                view = view[count:]
-                self.written += count
+            for data in pieces:
+                view = memoryview(data)
+                while view:
+                    count = os.write(self._descriptor, view)
+                    view = view[count:]
+                    self.written += count
+                for one in self._hashes.values():
+                    one.update(data)
         except OSError as error:
             if is_disk_full(error):
                 raise PipelineError(
                     "environment.disk_full", "the server's disk is full", status=507
                 ) from error
             raise
-        for one in self._hashes.values():
-            one.update(data)
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -137,9 +138,9 @@ class Sink:
         os.ftruncate(self._descriptor, self._start)
         os.lseek(self._descriptor, self._start, os.SEEK_SET)
 
-    def _last(self, data: bytes, durable: bool) -> None:
-        if data or self._descriptor < 0:
-            self._put(data)
+    def _last(self, pieces: list[bytes], durable: bool) -> None:
+        if pieces or self._descriptor < 0:
+            self._put(pieces)
         if durable:
             os.fsync(self._descriptor)
         self._close()
