@@ -158,6 +158,42 @@ class Changes(BaseModel):
     deleted: list[str]
 
 
+class UploadedFile(BaseModel):
+    """What arrived of one file."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Uploaded(BaseModel):
+    """The jobs that an upload became (the original's clients read ``jobs``) and what arrived."""
+
+    jobs: list[JobDocument]
+    files: list[UploadedFile]
+
+
+class UploadDocument(BaseModel):
+    """A resumable upload."""
+
+    id: str
+    state: str
+    label: str
+    batch: Optional[str]
+    offset: int
+    length: int
+    sha256: Optional[str]
+    expires: str
+    href: str
+    jobs: list[JobDocument]
+
+
+class UploadList(BaseModel):
+    """One's own uploads that are under way."""
+
+    uploads: list[UploadDocument]
+
+
 class OptionSchema(BaseModel):
     """A JSON schema (draft 2020-12) of one case option."""
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from ...core.clock import rfc3339
 from ...core.errors import PipelineError
 from ..context import WebContext, context_of
-from ..models import PROBLEMS
+from ..models import PROBLEMS, Uploaded, UploadDocument, UploadList
 from ..principal import OPERATOR, Principal, needs
 from ..uploads import tus
 from ..uploads.answers import failed, interrupted, outcome_response
@@ -68,13 +68,13 @@ def uploads_of(request: Request) -> Uploads:
 # --- whole files in one request -------------------------------------------------------------------
 
 
-@router.post("/upload", openapi_extra=_FORM)
+@router.post("/upload", response_model=Uploaded, openapi_extra=_FORM)
 async def upload_form(request: Request, principal: Principal = Depends(_operator)) -> Response:
     """Files of a form, whatever their fields are called; each becomes a job."""
     return await _form(request, principal, 200)
 
 
-@router.post(HERE, openapi_extra=_FORM, status_code=201)
+@router.post(HERE, response_model=Uploaded, openapi_extra=_FORM, status_code=201)
 async def create_upload(request: Request, principal: Principal = Depends(_operator)) -> Response:
     """A form with files, or (with ``Tus-Resumable``) the creation of a resumable upload."""
     if "tus-resumable" in request.headers or "upload-length" in request.headers:
@@ -93,7 +93,7 @@ async def _form(request: Request, principal: Principal, status: int) -> Response
     return outcome_response(request, outcome, uploads.context, status)
 
 
-@router.put(HERE + "/{name:path}", openapi_extra=_BYTES, status_code=201)
+@router.put(HERE + "/{name:path}", response_model=Uploaded, openapi_extra=_BYTES, status_code=201)
 async def put_file(request: Request, name: str, principal: Principal = Depends(_operator)) -> Response:
     """The bytes of one file; options in the query, a checksum in ``Repr-Digest`` or ``Digest``."""
     uploads = uploads_of(request)
@@ -109,7 +109,7 @@ async def put_file(request: Request, name: str, principal: Principal = Depends(_
 # --- batches --------------------------------------------------------------------------------------
 
 
-@router.post(HERE + "/batches/{batch}/finish", status_code=201)
+@router.post(HERE + "/batches/{batch}/finish", response_model=Uploaded, status_code=201)
 async def finish_batch(request: Request, batch: str, principal: Principal = Depends(_operator)) -> Response:
     """No more files come: those of the batch become jobs, a folder of them one. Again answers the same."""
     uploads = uploads_of(request)
@@ -214,7 +214,7 @@ async def override(request: Request, upload_id: str, principal: Principal = Depe
     raise PipelineError("request.method_not_allowed", "X-HTTP-Method-Override: give PATCH or DELETE")
 
 
-@router.get(HERE)
+@router.get(HERE, response_model=UploadList)
 async def list_uploads(request: Request, principal: Principal = Depends(_operator)) -> JSONResponse:
     """One's own uploads that are under way, so that a page can go on with them."""
     uploads = uploads_of(request)
@@ -222,7 +222,7 @@ async def list_uploads(request: Request, principal: Principal = Depends(_operato
     return JSONResponse({"uploads": found})
 
 
-@router.get(HERE + "/{upload_id}")
+@router.get(HERE + "/{upload_id}", response_model=UploadDocument)
 async def show_upload(
     request: Request, upload_id: str, principal: Principal = Depends(_operator)
 ) -> JSONResponse:
