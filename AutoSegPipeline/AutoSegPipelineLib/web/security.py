@@ -101,7 +101,9 @@ class _Visit:
         except PipelineError as error:
             await self._refuse(error)
         except ClientDisconnect:
-            log.debug("%s left", self._path)
+            # Gone, or too slow to be waited for: then the line is still there.
+            if not self._status:
+                await self._refuse(PipelineError("request.invalid", "the body did not come", status=408))
         except Exception as error:  # the boundary of a request
             if self._status:
                 raise  # half an answer is out: the server closes the connection
