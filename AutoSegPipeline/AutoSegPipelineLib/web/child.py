@@ -93,6 +93,7 @@ def main() -> int:
     if os.name != "nt":
         os.umask(0o077)
     logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start and end, as we do
     channel.start()
     hello: dict[str, Any] = {"type": "hello", "pid": os.getpid(), "what": "web"}
     channel.send({**hello, "python": platform.python_version()})

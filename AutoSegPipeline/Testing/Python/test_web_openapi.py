@@ -27,8 +27,8 @@ HIDDEN = {
     ("POST", "/api/v1/uploads/{upload_id}"), ("GET", "/api/v1/openapi.json"),
 }  # fmt: skip
 METHODS = {"get", "post", "put", "patch", "delete", "options"}
-SECONDS = 20.0  # of asking what the document allows
-EXAMPLES = 10  # for each operation
+SECONDS = 0.4  # of asking, for each operation
+EXAMPLES = 10  # and no more than so many requests
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_what_the_document_allows_is_answered_without_a_server_error(tmp_path: P
         known = {"job_id": jobs[1].id, "case": jobs[0].id, "name": f"{jobs[0].name}.gltf"}
         schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
         schema = schemathesis.openapi.from_dict(told)
-        until = time.monotonic() + SECONDS
+        until = 0.0
         asked: dict[str, set[int]] = {}
         base = f"http://127.0.0.1:{page.port}"
 
@@ -167,6 +167,7 @@ def test_what_the_document_allows_is_answered_without_a_server_error(tmp_path: P
 
         for found in schema.get_all_operations():
             operation = found.ok()
+            until = time.monotonic() + SECONDS
             run = hypothesis.given(case=operation.as_strategy())(ask)
             run = hypothesis.settings(
                 max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
