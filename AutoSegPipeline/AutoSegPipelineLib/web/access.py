@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .accounts.roles import ADMIN, OPERATOR, VIEWER
 
 PUBLIC = ""
+UPLOAD = "upload"  # in the audit log: a line for each job that came of it
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Access:
 _SEE = Access(VIEWER)
 _RESULT = Access(VIEWER, share=True, audit="result.view")
 _FILE = Access(VIEWER, share=True, audit="result.file", policy="file")
-_UPLOAD = Access(OPERATOR, audit="upload")
+_UPLOAD = Access(OPERATOR, audit=UPLOAD)
 
 TABLE: dict[str, Access] = {
     # Operation. What they tell strangers they decide themselves.
@@ -77,8 +78,8 @@ TABLE: dict[str, Access] = {
     "OPTIONS /api/v1/uploads": Access(OPERATOR),
     "OPTIONS /api/v1/uploads/{upload_id}": Access(OPERATOR),
     "GET /api/v1/uploads/{upload_id}": Access(OPERATOR),
-    "POST /api/v1/uploads/{upload_id}": Access(OPERATOR),
-    "PATCH /api/v1/uploads/{upload_id}": Access(OPERATOR),
+    "POST /api/v1/uploads/{upload_id}": _UPLOAD,
+    "PATCH /api/v1/uploads/{upload_id}": _UPLOAD,
     "DELETE /api/v1/uploads/{upload_id}": Access(OPERATOR),
     "POST /api/v1/uploads/batches/{batch}/finish": _UPLOAD,
     "DELETE /api/v1/uploads/batches/{batch}": Access(OPERATOR),

@@ -56,10 +56,10 @@ class Principal:
 
 def principal_of(request: HTTPConnection) -> Principal:
     """Who asks; a dependency of routes. Raises ``account.needed`` on public routes without one."""
-    found = request.scope.get(KEY)
+    found: Principal | None = request.scope.get(KEY)
     if found is None:
         raise PipelineError("account.needed", "this needs an account")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def needs(role: str, share: bool = False) -> Callable[[Request], Awaitable[Principal]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PipelineError
-from .access import Access
+from .access import UPLOAD, Access
 from .principal import KEY, Principal
 from .visible_jobs import VisibleJobs
 
@@ -17,23 +17,28 @@ _READING = ("result.", "job.log")
 
 
 def write(context: WebContext, scope: Any, status: int) -> None:
-    """One line for a request that reached a route whose row says so."""
+    """What a request did, where it reached a route whose row says so."""
     row: Access | None = scope.get("autoseg.access")
     principal: Principal | None = scope.get(KEY)
     if row is None or not row.audit or principal is None or not status:
         return
-    reading = row.audit.startswith(_READING)
     params = scope.get("path_params") or {}
-    context.accounts.audit.note(
-        row.audit,
-        principal.name,
-        via=principal.via,
-        address=address_of(scope),
-        job=scope.get("autoseg.job") or _job(context, principal, params),
-        detail=str(params.get("name") or params.get("filename") or "") or _failed(status),
-        ok=status < 400,
-        once=reading,
-    )
+    if row.audit == UPLOAD:
+        jobs = scope.get("autoseg.jobs") or ([] if status < 400 else [""])  # a part of one is no job yet
+    else:
+        jobs = [_job(context, principal, params)]
+    named = "" if row.audit == UPLOAD else str(params.get("name") or params.get("filename") or "")
+    for job in jobs:
+        context.accounts.audit.note(
+            row.audit,
+            principal.name,
+            via=principal.via,
+            address=address_of(scope),
+            job=job,
+            detail=named or _failed(status),
+            ok=status < 400,
+            once=row.audit.startswith(_READING),
+        )
 
 
 def note(context: WebContext, scope: Any, what: str, who: str, **more: Any) -> None:

@@ -347,6 +347,7 @@ def test_every_view_download_change_and_login_is_written_down_without_secrets(
     olga.ask("GET", "/download/watched.gltf")
     olga.ask("GET", f"/api/v1/results/{job.id}.zip")
     olga.ask("POST", f"/api/v1/jobs/{job.id}/retry")
+    olga.ask("PUT", "/api/v1/uploads/scan.nii", b"bytes")
     served.ask("DELETE", f"/api/v1/jobs/{job.id}", b"", Authorization=served.token("vera"))
     served.json("POST", "/api/v1/session", {"username": "vera", "password": WRONG})
     served.json("POST", "/api/v1/session", {"username": PASSWORD, "password": PASSWORD})
@@ -364,6 +365,9 @@ def test_every_view_download_change_and_login_is_written_down_without_secrets(
         ("job.retry", "olga", "session", True),
         ("job.delete", "vera", "token", False),
     ]
+    uploads = [one for one in answer.json["lines"] if one["what"] == "upload"]
+    assert [(one["who"], one["ok"]) for one in uploads[:1]] == [("olga", True)]
+    assert len(uploads[0]["job"]) == 32
     failed = [one["who"] for one in answer.json["lines"] if one["what"] == "login" and not one["ok"]]
     assert failed[:2] == ["", "vera"], "a password in the field of the name is not kept"
     assert all(one["address"] == "127.0.0.1" for one in answer.json["lines"])

@@ -56,6 +56,7 @@ TABLE: dict[str, Row] = {
     "GET /": Row(VIEWER),
     "GET /upload": Row(VIEWER),
     "GET /view/{case}": Row(SEES, link=True),
+    "GET /favicon.ico": Row(PUBLIC),
     "GET /static/{name:path}": Row(PUBLIC, "/static/js/api.js"),
     "GET /assets/{name:path}": Row(VIEWER, "/assets/none.js", link=True),
     "GET /api/v1/jobs": Row(VIEWER, lists=True, link=True),

@@ -65,9 +65,21 @@ def serve_home(session: Session, home: Home, settings: Settings, what: str, task
 def heading_of(home: Home, settings: Settings) -> list[str]:
     """Where everything is, and what to do next."""
     inbox, results = safe(str(home.inbox)), safe(str(home.results))
+    warning = _insecure(home, settings)
     if not settings["watch"]:
         return [
+            *warning,
             f"results  {results}",
             "The inbox is not watched; hand scans over with: autoseg submit. Ctrl+C stops.",
         ]
-    return [f"inbox    {inbox}", f"results  {results}", f"Drop a scan into {inbox}; Ctrl+C stops."]
+    return [*warning, f"inbox    {inbox}", f"results  {results}", f"Drop a scan into {inbox}; Ctrl+C stops."]
+
+
+def _insecure(home: Home, settings: Settings) -> list[str]:
+    """Why the page should not be open to other machines as it is; mostly nothing."""
+    from ...web.accounts.accounts import accounts_exist
+    from ...web.binding import warning
+    from ...web.config import WebConfig
+
+    text = warning(WebConfig.of(home, settings), accounts_exist(home)) if settings["web"] else ""
+    return [text] if text and settings["insecure"] else []

@@ -10,7 +10,9 @@ from ...core.errors import PipelineError
 SHORTEST = 10
 LONGEST = 1024
 # The second recommendation of RFC 9106, section 4: 64 MiB, three passes, four lanes.
-PARAMETERS = {"time_cost": 3, "memory_cost": 65536, "parallelism": 4, "hash_len": 32, "salt_len": 16}
+PARAMETERS: dict[str, Any] = {
+    "time_cost": 3, "memory_cost": 65536, "parallelism": 4, "hash_len": 32, "salt_len": 16,
+}  # fmt: skip
 # Of a password that nobody knows, with the same parameters: verifying it takes as long as a real one.
 NOBODYS = "$argon2id$v=19$m=65536,t=3,p=4$uAnWL1PwxBEOLLsE0b0+PA$D26CWFWmChNlBVdNNKSouCQdXUcSkCW0/R9tyXJuKQ8"
 _COMMON = frozenset({

@@ -159,6 +159,7 @@ async def _append(request: Request, uploads: Uploads, upload: Upload, offset: in
     checksum = request.headers.get("upload-checksum")
     wanted = None if checksum is None else tus_wanted(checksum)
     await tus.append(uploads, upload, offset, chunks(request), wanted)
+    request.scope["autoseg.jobs"] = list(upload.jobs)  # for the audit log
 
 
 @router.head(HERE + "/{upload_id}", status_code=200)

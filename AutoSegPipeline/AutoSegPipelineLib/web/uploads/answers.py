@@ -28,8 +28,7 @@ def wants_page(request: Request) -> bool:
 
 def outcome_response(request: Request, outcome: Outcome, context: WebContext, status: int) -> Response:
     """The jobs, ``202`` where the pipeline has yet to take them; a browser goes back to the page."""
-    if outcome.jobs:
-        request.scope["autoseg.job"] = outcome.jobs[0]["id"]  # for the audit log
+    request.scope["autoseg.jobs"] = [job["id"] for job in outcome.jobs]  # for the audit log
     if wants_page(request):
         return RedirectResponse(f"{context.config.base_path}/upload", 303)
     headers = {}
