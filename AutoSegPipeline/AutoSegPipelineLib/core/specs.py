@@ -108,7 +108,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("visibility", "choice", "all", "Whose jobs and results an account sees: everybody's or its own.", ("all", "own")),
     Spec("upload_max_mb", "int", 16384, "Largest upload over HTTP.", minimum=1, maximum=10**7, unit="MB"),
     Spec("upload_max_files", "int", 20000, "Most files in one upload over HTTP.", minimum=1, maximum=10**6),
-    Spec("upload_quota_mb", "int", 65536, "Most megabytes of one account in uploads that are under way.", minimum=1, maximum=10**8, unit="MB"),
+    Spec("upload_quota_mb", "int", 65536, "Most megabytes of one account that are being uploaded or wait for the end of their case.", minimum=1, maximum=10**8, unit="MB"),
     Spec("upload_expire_hours", "float", 24.0, "An upload that rested unfinished for this long is removed.", minimum=0.01, maximum=8760, unit="h"),
     Spec("session_hours", "float", 12.0, "How long a login holds.", minimum=0.05, maximum=8760, unit="h"),
     Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),

@@ -2,7 +2,7 @@
 
 Prints the page's URL and runs until its standard input closes. ``SETTINGS`` is JSON. Where
 ``HOME/kill-at`` holds a step and a number, the web child kills itself the moment it has reached
-that step the Nth time, once.
+that step the Nth time, once. ``WEB_CHILD_PYTHON`` names another Python for the web child.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ def main() -> int:
     home = Home.at(Path(sys.argv[1]))
     home.create()
     given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    python = os.environ.get("WEB_CHILD_PYTHON", sys.executable)
     do, real = given.pop("do", ""), given.pop("real_worker", False)
     fakes = fake_spawns(home, do)
 
     def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
         home.work.mkdir(parents=True, exist_ok=True)
         env = child_environment(home.work, {KILL: str(home.root / "kill-at")})
-        command = [sys.executable, __file__, "--web-child"]
+        command = [python, __file__, "--web-child"]
         return Child(command, env, on_message, lambda text: print(text, file=sys.stderr), on_end)
 
     settings = Settings.defaults(**{**QUICK, "port": 0, **given})
