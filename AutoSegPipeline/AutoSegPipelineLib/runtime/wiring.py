@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..core.clock import SystemClock
@@ -10,6 +11,9 @@ from ..core.settings import Settings
 from ..core.slicers import worker_python as chosen_python
 from .children import Child, child_environment, intake_command, web_command, worker_command
 from .pipeline import Pipeline, Spawns
+
+# Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
+PACKAGES = "packages"
 
 
 def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
@@ -49,7 +53,11 @@ def real_spawns(home: Home, settings: Settings, worker_python: str | None = None
         )
 
     def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
-        return Child(web_command(), environment("web"), on_message, on_log, on_end, SystemClock())
+        variables = environment("web")
+        private = home.state / PACKAGES
+        if private.is_dir():
+            variables["PYTHONPATH"] += f"{os.pathsep}{private}"
+        return Child(web_command(), variables, on_message, on_log, on_end, SystemClock())
 
     return Spawns(worker, intake, web)
 

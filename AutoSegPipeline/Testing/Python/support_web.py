@@ -76,7 +76,8 @@ def request(
 class Served:
     """A web child on ``root``, spoken to over its pipes; the test itself plays the pipeline."""
 
-    def __init__(self, root: Path, **settings: Any) -> None:
+    def __init__(self, root: Path, python: str | None = None, **settings: Any) -> None:
+        self.python = python
         self.home = Home.at(root)
         self.home.create()
         self.settings = Settings.defaults(**{**QUICK, **settings})
@@ -132,7 +133,7 @@ class Served:
 
     def command(self) -> list[str]:
         """How the child is started."""
-        return web_command()
+        return web_command(self.python)
 
     def _thread(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, daemon=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,11 @@ import psutil
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.events import WebFailed, WebServing
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.runtime import web_host
+from AutoSegPipelineLib.runtime.child_command import library_parent
+from AutoSegPipelineLib.runtime.wiring import PACKAGES, real_spawns
 from support_web import Listener, Served, WebBench, request
 
 
@@ -180,6 +185,20 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert page.stop() == 1
 
 
+def test_what_the_command_line_asks_of_the_web_needs_none_of_its_packages() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('fastapi', 'starlette', 'uvicorn', 'pydantic', 'prometheus_client', 'argon2'):\n"
+        "    sys.modules[name] = None\n"
+        "from AutoSegPipelineLib.web import config, listening, child\n"
+        "from AutoSegPipelineLib.web.accounts import accounts, passwords\n"
+        "import AutoSegPipelineLib.headless.cli, AutoSegPipelineLib.headless.doctor_web\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(library_parent())}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("host", "port", "code"),
     [
@@ -207,8 +226,6 @@ def test_localhost_is_served_in_every_family_the_machine_has(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key, made by openssl as an administrator would."""
-    import subprocess
-
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
@@ -253,3 +270,15 @@ def test_a_certificate_that_cannot_serve_is_an_error_with_a_code(
         with Served(tmp_path / str(number), tls_cert=str(cert), tls_key=str(key)) as page:
             assert page.failed is not None and page.failed["code"] == "web.certificate", (cert, key)
             assert page.failed["message"]
+
+
+def test_packages_in_the_homes_private_folder_are_found(tmp_path: Path) -> None:
+    home = Home.at(tmp_path)
+    home.create()
+    (home.state / PACKAGES).mkdir()
+    (home.state / PACKAGES / "only_here.py").write_text("")
+    spawn = real_spawns(home, Settings.defaults()).web
+    assert spawn is not None
+    child = spawn(print, print, print)
+    found = subprocess.run([sys.executable, "-c", "import only_here"], env=child._env, check=False)
+    assert found.returncode == 0
