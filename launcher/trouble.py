@@ -61,7 +61,8 @@ def explain(output: str, environment: Path) -> str:
     if _has(output, _NETWORK):
         return (
             "The package index cannot be reached. Check the network; behind a proxy set HTTPS_PROXY, with a "
-            "mirror of your own set PIP_INDEX_URL. Then start again: what was downloaded is kept."
+            "mirror of your own set PIP_INDEX_URL (npm: NPM_CONFIG_REGISTRY). Then start again: what was "
+            "downloaded is kept."
         )
     if _has(output, _NO_WHEEL):
         return (

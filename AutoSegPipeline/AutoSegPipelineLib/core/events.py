@@ -58,6 +58,22 @@ class AlarmRaised(Event):
     message: str
 
 
+@dataclass(frozen=True)
+class WebServing(Event):
+    """The web page answers at ``url``."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class WebFailed(Event):
+    """There is no web page until a person changes something; the pipeline goes on."""
+
+    code: str
+    message: str
+    hint: str
+
+
 Listener = Callable[[Any], None]
 
 

@@ -200,15 +200,20 @@ def data_files(path: Path) -> tuple[Path, ...]:
     """Data files that a text header beside them names; whether it may is decided at inspection."""
     if path.is_dir() or ending_of(path.name) not in (".nhdr", ".mhd"):
         return ()
+    name = named_data(path)
+    beside = path.parent / name
+    return (beside,) if name and beside.is_file() and not is_link(beside) else ()
+
+
+def named_data(path: Path) -> str:
+    """The bare name of the data file that the text header at ``path`` names; empty for none."""
     with open(path, "rb") as stream:
         head = stream.read(65536).decode("latin-1")
     found = re.search(r"^\s*(?:data ?file|elementdatafile)\s*[:=]\s*(.+?)\s*$", head, re.I | re.M)
     if not found or found.group(1).upper() in ("LOCAL", "LIST"):
-        return ()
+        return ""
     name = found.group(1)
-    beside = path.parent / name
-    plain = not re.search(r"[/\\:]", name) and name not in (".", "..")
-    return (beside,) if plain and beside.is_file() and not is_link(beside) else ()
+    return name if not re.search(r"[/\\:]", name) and name not in (".", "..") else ""
 
 
 def table_names(name: str) -> list[str]:

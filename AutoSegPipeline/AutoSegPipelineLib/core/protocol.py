@@ -164,10 +164,12 @@ class ChildChannel:
             if message is None or message["type"] == "quit":
                 return
             self._current = _key(message)
-            yield message
-            with self._lock:
-                self._cancelled.discard(self._current)
-            self._current = None
+            try:
+                yield message
+            finally:  # also when nobody asks for the next one
+                with self._lock:
+                    self._cancelled.discard(self._current)
+                self._current = None
 
     @property
     def cancelled(self) -> bool:

@@ -16,6 +16,11 @@ STAGING = (
     "source removed",
     "row queued",
 )
+UPLOADING = (
+    "upload durable",
+    "upload planned",
+    "upload handed over",
+)
 PUBLISHING = (
     "row publishing",
     "old manifest removed",

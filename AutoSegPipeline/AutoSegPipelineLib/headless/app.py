@@ -79,7 +79,9 @@ class Host:
         self._stopping = False
         self._timers: list[Any] = []
         self._application = qt.application()
-        self.pipeline = make_pipeline(home, settings, what=what)
+        self.pipeline = make_pipeline(
+            home, settings, what=what, web=settings["web"] and what in ("serve", "demo")
+        )
         self._make_display = display
         self._task: Task = Serving()
 
@@ -102,7 +104,7 @@ class Host:
         self.pipeline.start()
         # Not before: until the home is ours its log is another pipeline's.
         log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
-        self.narrator = Narrator(lambda: self.pipeline.store, self.home.results, self._arriving)
+        self.narrator = Narrator(lambda: self.pipeline.store, self.home.results, arriving=self._arriving)
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
         self._mirror = _Mirror(self.narrator, self._verbose)

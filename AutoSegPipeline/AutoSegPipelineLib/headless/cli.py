@@ -25,6 +25,7 @@ SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "purge"),
     "Pipeline": ("status", "pause", "resume", "stop"),
+    "Web page": ("users", "tokens", "links", "audit"),
     "Setup": ("doctor", "config", "rules", "weights", "completion"),
 }
 
@@ -68,13 +69,29 @@ def cli(ctx: click.Context) -> None:
 
 
 def _add_commands() -> None:
-    from .commands import completion, config, demo, doctor, jobs, pipeline, rules, run, serve, submit, weights
+    from .commands import (
+        completion,
+        config,
+        demo,
+        doctor,
+        jobs,
+        links,
+        pipeline,
+        rules,
+        run,
+        serve,
+        submit,
+        tokens,
+        users,
+        weights,
+    )
 
     for command in (
         serve.serve, run.run, run.export, demo.demo,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
-        doctor.doctor, config.config, rules.rules, weights.weights, completion.completion,
+        users.users, tokens.tokens, links.links, links.audit, doctor.doctor, config.config,
+        rules.rules, weights.weights, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH

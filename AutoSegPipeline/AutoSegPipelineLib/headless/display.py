@@ -85,6 +85,8 @@ class LivePicture:
         else:
             parts.append(Text(f"  {self._narrator.idle()}", style="dim", no_wrap=True, overflow="ellipsis"))
         parts.append(_counts(self._narrator, time.monotonic() - self._began))
+        if self._narrator.page:
+            parts.append(Text(f"The page: {self._narrator.page}", no_wrap=True, overflow="ellipsis"))
         parts += [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._heading]
         return Group(*parts)
 

@@ -21,17 +21,21 @@ from ..core.places import is_network
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
 from .doctor_engines import device, slicers, weights, workers
+from .doctor_web import page
 from .findings import FAIL, OK, WARN, Finding
 from .flags import unknown_environment
 from .session import Session
 
 SQLITE_FLOOR = (3, 30)
 _GB = 1 << 30
+_NO_PAGE = "there is no web page"
 # distribution -> what is lost without it; those without words are needed for any case.
 _PACKAGES = {
     "numpy": "", "scipy": "", "vtk": "", "SimpleITK": "", "pydicom": "", "PySide6-Essentials": "",
     "dcm2niix": "DICOM series cannot be converted",
     "fast-simplification": "surfaces are thinned out more slowly",
+    "fastapi": _NO_PAGE, "starlette": _NO_PAGE, "uvicorn": _NO_PAGE, "python-multipart": _NO_PAGE,
+    "prometheus_client": _NO_PAGE, "argon2-cffi": "accounts cannot be used",
 }  # fmt: skip
 
 
@@ -49,7 +53,7 @@ def examine(
         yield Finding("settings", FAIL, error.message, error.hint)
     for text in unknown_environment():
         yield Finding("settings", WARN, text, "Correct the variable's name.")
-    for check in (_folders, _disk):
+    for check in (_folders, _disk, page):
         yield from check(session, settings)
     yield from _memory()
     gpu = _gpu()

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Callable
 
 from ..core import states
-from ..core.events import AlarmRaised, Event, JobAdded, JobChanged, JobEnded, PipelinePaused, PipelineResumed
+from ..core.events import (
+    AlarmRaised,
+    Event,
+    JobAdded,
+    JobChanged,
+    JobEnded,
+    PipelinePaused,
+    PipelineResumed,
+    WebFailed,
+    WebServing,
+)
 from ..core.job import Job
 from ..core.store import Store
 from .output import safe
@@ -39,6 +49,7 @@ class Narrator:
 
     open_store: Callable[[], Store]
     results: Path
+    page: str = ""  # address of the web page
     arriving: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
     # added, done, failed, refused, cancelled, all of this run
     counts: Counter[str] = field(default_factory=Counter)
@@ -66,6 +77,12 @@ class Narrator:
             self.say("resumed")
         elif isinstance(event, AlarmRaised):
             self.say(f"attention: {event.message} ({event.code})", "bold yellow", error=True)
+        elif isinstance(event, WebServing):
+            self.page = event.url
+            self.say(f"page     {event.url}", "bold")
+        elif isinstance(event, WebFailed):
+            self.page = ""
+            self.say(f"no web page: {event.message} ({event.code}) {event.hint}", "bold red", error=True)
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
         """Add a line of one's own; an ``error`` is told with --quiet too."""

@@ -21,6 +21,7 @@ _DECIDES = (
     "engine", "task", "quality", "structures", "modality", "modality_mismatch", "assume_orientation",
 )  # fmt: skip
 KEEP = "keep.seg.nrrd"
+EVERYBODYS = "all"
 
 
 class Cases:
@@ -76,10 +77,20 @@ class Cases:
         text = json.dumps([job.content, job.modality, wanted, engines, __version__], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _scope(self, job: Job) -> str:
+        """Who shares a kept label map: everybody, or with visibility ``own`` whoever handed it in.
+
+        Otherwise ``cached_from``, and an answer within seconds, would tell that somebody else has
+        the same scan.
+        """
+        if self._context.settings["visibility"] == "all":
+            return EVERYBODYS
+        return json.dumps([job.door, job.submitted_by])
+
     def _find(self, job: Job) -> Kept | None:
         if not self._keeps(job):
             return None
-        kept = self._context.store.cache.find(self._key(job), "all")
+        kept = self._context.store.cache.find(self._key(job), self._scope(job))
         if kept is None:
             return None
         path = self._context.home.cache / kept.file
@@ -90,7 +101,7 @@ class Cases:
 
     def drop(self, job: Job) -> None:
         """The kept label map did not serve: compute anew next time."""
-        kept = self._context.store.cache.find(self._key(job), "all")
+        kept = self._context.store.cache.find(self._key(job), self._scope(job))
         if kept is not None:
             self._context.store.cache.forget(kept)
             (self._context.home.cache / kept.file).unlink(missing_ok=True)
@@ -100,8 +111,9 @@ class Cases:
         made = self.work(job) / KEEP
         if job.cached_from or not made.exists():
             return
-        key = self._key(job)
-        kept = Kept(key, "all", job.id, f"{key}.seg.nrrd", made.stat().st_size)
+        key, scope = self._key(job), self._scope(job)
+        name = key if scope == EVERYBODYS else hashlib.sha256(f"{key} {scope}".encode()).hexdigest()
+        kept = Kept(key, scope, job.id, f"{name}.seg.nrrd", made.stat().st_size)
         os.replace(made, self._context.home.cache / kept.file)
         fsync_folder(self._context.home.cache)
         self._context.store.cache.keep(kept)

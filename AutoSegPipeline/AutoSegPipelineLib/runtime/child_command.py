@@ -45,6 +45,11 @@ def intake_command(python: str | None = None) -> list[str]:
     return [python or interpreter(), "-m", "AutoSegPipelineLib.intake.child"]
 
 
+def web_command(python: str | None = None) -> list[str]:
+    """Starts the web child."""
+    return [python or interpreter(), "-m", "AutoSegPipelineLib.web.child"]
+
+
 def child_environment(
     work: Path,
     extra: Mapping[str, str] | None = None,

@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 from ..core.clock import Clock, SystemClock
 from ..core.protocol import LineBuffer, ProtocolError, decode, encode
 from . import qt
-from .child_command import child_environment, intake_command, library_parent, worker_command
+from .child_command import child_environment, intake_command, library_parent, web_command, worker_command
 from .hung import HungWatch
 from .process_tree import ProcessTree, make_tree
 from .stderr_lines import StderrLines
@@ -25,6 +25,7 @@ __all__ = [
     "SpawnChild",
     "child_environment",
     "intake_command",
+    "web_command",
     "worker_command",
 ]
 

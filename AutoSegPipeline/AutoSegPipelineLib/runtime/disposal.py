@@ -59,7 +59,7 @@ class Disposal:
         """Keep the input for the grace, out of the way."""
         home = self._context.home
         folder, target = folder_of(home, job.id), home.spent / job.id
-        remove_tree(folder / "work")
+        _keep_volume_only(folder / "work", str(job.staged.get("path") or ""))
         write_json(folder / "spent.json", {"at": rfc3339(self._context.clock.now()), "job": job.id})
         remove_tree(target)
         os.rename(folder, target)
@@ -121,6 +121,7 @@ class Disposal:
             return then(None)
         if spent.exists():
             (spent / "spent.json").unlink(missing_ok=True)
+            remove_tree(spent / "work")  # inspected anew
             os.rename(spent, folder)
             fsync_folder(home.incoming)
             return then(None)
@@ -152,6 +153,21 @@ class Disposal:
             remove_tree(folder)
         if job.staged.get("kept_at"):
             remove_tree(Path(str(job.staged["kept_at"])))
+
+
+def _keep_volume_only(work: Path, path: str) -> None:
+    """Of what inspection made only the volume stays, which the viewer shows beside the result.
+
+    Unless it was converted from DICOM it is a second name of the input and takes no room.
+    """
+    parts = Path(path).parts
+    kept = parts[1] if len(parts) > 2 and parts[0] == "work" else ""
+    if not kept:
+        return remove_tree(work)
+    for one in work.iterdir() if work.is_dir() else ():
+        if one.name != kept:
+            remove_tree(one)
+    return None
 
 
 def read_options_again(home: Home, job_id: str) -> None:

@@ -24,6 +24,7 @@ from .asking import Asking
 from .context import Context, disk_is_full
 from .flow import Flow
 from .intake_client import Spawn
+from .web_host import WebHost
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Spawns:
 
     worker: Spawn
     intake: Spawn
+    web: Spawn | None = None
 
 
 class Pipeline:
@@ -57,7 +59,9 @@ class Pipeline:
         *,
         what: str = "serve",
         clock: Clock | None = None,
+        web: bool = False,
     ) -> None:
+        """``web``: serve the page from the start; else :meth:`start_web` does."""
         self.home = home
         self.settings = settings
         self.bus = EventBus()
@@ -76,6 +80,8 @@ class Pipeline:
         self.ready = False
         self.stopped = False
         self.failure: Exception | None = None  # what made the start impossible
+        self._serves_web = web
+        self.web = WebHost(home, self._safe_web(), self._clock, self._note_web, self.bus.publish)
         self.store: Store
         self.flow: Flow
         self.asking: Asking
@@ -98,6 +104,8 @@ class Pipeline:
             qt.make_timer(0, self._safe(self._work), start=False),
         ]
         self._begin(counted=True)
+        if self._serves_web:
+            self.web.start(self.settings)
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -123,6 +131,20 @@ class Pipeline:
 
     def _spawn_intake(self, on_message: Any, on_log: Any, on_end: Any) -> Any:
         return self._spawns.intake(self._safe(on_message), self._safe(on_log), self._safe(on_end))
+
+    def _safe_web(self) -> Spawn | None:
+        spawn = self._spawns.web
+        if spawn is None:
+            return None
+
+        def safe(on_message: Any, on_log: Any, on_end: Any) -> Any:
+            return spawn(self._safe(on_message), self._safe(on_log), self._safe(on_end))
+
+        return safe
+
+    def _note_web(self, note: dict[str, Any] | None) -> None:
+        if not self._lying:  # the store is being closed and opened anew
+            self.store.meta.set("web", note)
 
     def _begin(self, counted: bool) -> None:
         self.flow.conditions.make_reserve()
@@ -272,6 +294,14 @@ class Pipeline:
         """Go on after :meth:`pause`, or look at once whether the surroundings are well again."""
         self.flow.resume()
 
+    def start_web(self, settings: Settings | None = None) -> None:
+        """Serve the web page, by ``settings`` or the pipeline's own; the store's note ``web`` has its URL."""
+        self.web.start(settings or self.settings)
+
+    def stop_web(self) -> None:
+        """End the web page and nothing else."""
+        self.web.stop()
+
     # --- stop -----------------------------------------------------------------------------
 
     def stop(self, then: Callable[[], None] | None = None) -> None:
@@ -282,19 +312,22 @@ class Pipeline:
             return
         if self._stopping is not None:
             self.flow.kill()
+            self.web.kill()
             return
         self._stopping = then or (lambda: None)
         self._stop_by = self._clock.monotonic() + _GRACE_SECONDS
+        self.web.stop()
         if not self._lying:
             self.flow.stop()
         self._timers[0].setInterval(20)
         self._wait_for_the_end()
 
     def _wait_for_the_end(self) -> None:
-        if not self.flow.ended:
+        if not (self.flow.ended and self.web.ended):
             if self._clock.monotonic() >= self._stop_by:
                 self._stop_by += _GRACE_SECONDS
                 self.flow.kill()
+                self.web.kill()
             return
         then, self._stopping = self._stopping, None
         self._running = False

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 VANISHED_LIMIT = 5
 DEATHS_LIMIT = 20
 _STAGES = (states.PREPARING, states.SEGMENTING, states.EXPORTING)
-_SAVE_EVERY = 0.5
+_SAVE_EVERY = 1.0  # seconds between two writes of the progress: enough for whoever reads the store
 
 
 class Scheduler:
@@ -192,7 +192,7 @@ class Scheduler:
         job.eta_s = eta.remaining(slot.predicted, now - slot.started, job.progress)
         if now - slot.saved >= _SAVE_EVERY:
             slot.saved = now
-            self._conditions.durably(lambda: self._context.store.jobs.save(job))
+            self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
         self._context.tell(job)
 
     def _on_job_log(self, slot: Slot, job: Job, message: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ..core.clock import SystemClock
@@ -9,8 +10,11 @@ from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicers import worker_python as chosen_python
 from ..core.specs import BY_NAME
-from .children import Child, child_environment, intake_command, worker_command
+from .children import Child, child_environment, intake_command, web_command, worker_command
 from .pipeline import Pipeline, Spawns
+
+# Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
+PACKAGES = "packages"
 
 
 def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
@@ -52,11 +56,23 @@ def real_spawns(home: Home, settings: Settings, worker_python: str | None = None
             hung_seconds=settings["hung_minutes"] * 60,
         )
 
-    return Spawns(worker, intake)
+    def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
+        variables = environment("web")
+        private = home.state / PACKAGES
+        if private.is_dir():
+            variables["PYTHONPATH"] += f"{os.pathsep}{private}"
+        return Child(web_command(), variables, on_message, on_log, on_end, SystemClock())
+
+    return Spawns(worker, intake, web)
 
 
 def make_pipeline(
-    home: Home, settings: Settings, *, what: str = "serve", worker_python: str | None = None
+    home: Home,
+    settings: Settings,
+    *,
+    what: str = "serve",
+    worker_python: str | None = None,
+    web: bool = False,
 ) -> Pipeline:
-    """The pipeline of ``home`` with real processes."""
-    return Pipeline(home, settings, real_spawns(home, settings, worker_python), what=what)
+    """The pipeline of ``home`` with real processes; with ``web`` it serves its page from the start."""
+    return Pipeline(home, settings, real_spawns(home, settings, worker_python), what=what, web=web)

@@ -14,6 +14,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 os.umask(0o077)
+# Pipelines of tests serve no page, unless a test asks for one: they would meet on one port.
+os.environ["AUTOSEG_WEB"] = "no"
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from support_headless import clean_environment, write_scan
 README = docs.ROOT / "README.md"
 CHANGELOG = docs.ROOT / "CHANGELOG.md"
 PAGES = [
+    "accounts-and-security.md",
     "architecture.md",
     "command-line.md",
     "errors.md",
@@ -115,7 +116,7 @@ def test_every_column_of_the_statistics_is_documented() -> None:
 def test_the_states_and_the_durable_steps_are_those_of_the_program() -> None:
     page = text_of("architecture.md")
     assert set(states.TRANSITIONS) == set(states.ALL)
-    for step in (*steps.STAGING, *steps.PUBLISHING):
+    for step in (*steps.STAGING, *steps.UPLOADING, *steps.PUBLISHING):
         assert f"`{step}`" in page, step
 
 
@@ -147,7 +148,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 
 CALL = re.compile(
-    r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights) )?[a-z]+)\b(?P<rest>.*)"
+    r"(?:^|/|python3 )autoseg(?:\.py)? +(?P<name>(?:(?:config|rules|weights|users|tokens|links) )?[a-z]+)\b(?P<rest>.*)"
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import support_skeleton as support
+from support_web import FILES, Listener, Served
 
 from launcher.pythons import find_python
 
@@ -99,5 +100,23 @@ def test_every_room_that_slicer_uses_imports_with_the_packages_of_slicer_5_8() -
     python = os.environ.get("AUTOSEG_TEST_PYTHON39")
     if not python:
         pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 where a Python 3.9 is found")
-    done = import_all(python, ["core", "intake", "processing"])["done"]
-    assert {name.split(".")[1] for name in done} == {"core", "intake", "processing"}
+    done = import_all(python, ["core", "intake", "processing", "web"])["done"]
+    assert {name.split(".")[1] for name in done} == {"core", "intake", "processing", "web"}
+
+
+def test_the_web_page_is_served_under_the_python_of_slicer_5_8(tmp_path: Path) -> None:
+    python = os.environ.get("AUTOSEG_TEST_PYTHON39")
+    if not python:
+        pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 where a Python 3.9 is found")
+    with Served(tmp_path, python=python) as page:
+        job = page.add_job("done")
+        assert page.told[0]["python"].startswith("3.9.")
+        assert page.get(f"/download/{job.name}.gltf", range="bytes=0-3").body == FILES[".gltf"][:4]
+        for path in ("/", "/healthz", "/api/v1/jobs", "/api/v1/engines", "/metrics", "/api/v1/openapi.json"):
+            assert page.get(path).status == 200, path
+        assert page.get("/nothing").json()["code"] == "request.not_found"
+        upload = page.request("PUT", "/api/v1/uploads/scan.nii", b"x" * 1000)
+        assert upload.status in (201, 202), upload.body
+        with Listener(page.port, last_event_id="0") as listener:
+            listener.until(lambda: any(one["data"]["id"] == job.id for one in listener.of("job")))
+        assert page.stop() == 0

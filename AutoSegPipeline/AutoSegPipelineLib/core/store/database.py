@@ -84,7 +84,7 @@ class Database:
     def _copy(self, version: int) -> None:
         folder = self.path.parent / "backups"
         folder.mkdir(mode=0o700, exist_ok=True)
-        target = sqlite3.connect(str(folder / f"store-{version}.sqlite"))
+        target = sqlite3.connect(str(folder / f"{self.path.stem}-{version}.sqlite"))
         try:
             self._connection.backup(target)
         finally:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Iterable, List
 
 from .. import states
 from ..clock import Clock
 from ..errors import PipelineError
 from ..job import COLUMNS, Job
 from .database import Database
+from .scope import EVERYTHING, Scope
 
 _COLUMNS = ", ".join(f'"{name}"' for name in COLUMNS)
 _MARKS = ", ".join(f":{name}" for name in COLUMNS)
@@ -36,9 +37,9 @@ class Jobs:
             job.revision = self._database.next_revision()
             self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
 
-    def save(self, job: Job) -> None:
-        """Write what changed besides the state."""
-        with self._database.transaction():
+    def save(self, job: Job, durable: bool = True) -> None:
+        """Write what changed besides the state; not ``durable``: what a power cut may take (progress)."""
+        with self._database.transaction(durable):
             row = self._database.row("SELECT state FROM jobs WHERE id = ?", (job.id,))
             if row is None or row["state"] != job.state:
                 raise states.WrongTransition(job.id, row["state"] if row else "deleted", job.state)
@@ -75,25 +76,26 @@ class Jobs:
 
     # --- reading: everybody ---------------------------------------------------------
 
-    def get(self, job_id: str) -> Job:
-        """The job whose id is or begins with ``job_id`` (at least 4 letters)."""
-        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        if row is not None:
-            return Job.from_row(row)
+    def get(self, job_id: str, scope: Scope = EVERYTHING) -> Job:
+        """The job in ``scope`` whose id is or begins with ``job_id`` (at least 4 letters)."""
+        found = self.find(job_id, scope)
+        if found is not None:
+            return found
         key = job_id.lower()
         usable = len(key) >= 4 and all(c in "0123456789abcdef" for c in key)
-        found = (
-            self._database.rows("SELECT * FROM jobs WHERE id LIKE ? LIMIT 2", (key + "%",)) if usable else []
-        )
-        if len(found) > 1:
+        seen, values = scope.where()
+        sql = f"SELECT * FROM jobs WHERE id LIKE ? AND {seen} LIMIT 2"
+        rows = self._database.rows(sql, (key + "%", *values)) if usable else []
+        if len(rows) > 1:
             raise PipelineError("request.ambiguous_job", f"more than one job begins with {job_id}")
-        if not found:
+        if not rows:
             raise PipelineError("request.unknown_job", f"there is no job {job_id}")
-        return Job.from_row(found[0])
+        return Job.from_row(rows[0])
 
-    def find(self, job_id: str) -> Job | None:
+    def find(self, job_id: str, scope: Scope = EVERYTHING) -> Job | None:
         """The job of exactly this id, or None."""
-        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        seen, values = scope.where()
+        row = self._database.row(f"SELECT * FROM jobs WHERE id = ? AND {seen}", (job_id, *values))
         return None if row is None else Job.from_row(row)
 
     def list(
@@ -103,10 +105,17 @@ class Jobs:
         limit: int = -1,
         offset: int = 0,
         newest_first: bool = False,
+        scope: Scope = EVERYTHING,
+        search: str = "",
+        after: int | None = None,
+        door: str | None = None,
     ) -> List[Job]:
-        """Jobs by first arrival, or with ``since`` those changed after that revision."""
-        where: List[str] = ["1"]
-        values: List[Any] = []
+        """Jobs by first arrival, or with ``since`` those changed after that revision.
+
+        ``search`` is a part of label or name; ``after`` is the :meth:`place` behind which to go on.
+        """
+        seen, values = scope.where()
+        where: List[str] = [seen]
         if in_states is not None:
             wanted = list(in_states)
             where.append(f"state IN ({', '.join('?' for _ in wanted)})")
@@ -114,14 +123,44 @@ class Jobs:
         if since is not None:
             where.append("revision > ?")
             values.append(since)
+        if search:
+            where.append(r"(label LIKE ? ESCAPE '\' OR name LIKE ? ESCAPE '\')")
+            values += [_part(search)] * 2
+        if door is not None:
+            where.append("door = ?")
+            values.append(door)
+        if after is not None:
+            where.append("rowid < ?" if newest_first else "rowid > ?")
+            values.append(after)
         order = "revision" if since is not None else ("rowid DESC" if newest_first else "rowid")
         sql = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
         return [Job.from_row(row) for row in self._database.rows(sql, (*values, limit, offset))]
 
+    def place(self, job_id: str) -> int:
+        """Where ``job_id`` stands in the order of arrival; 0 when it is gone."""
+        row = self._database.row("SELECT rowid FROM jobs WHERE id = ?", (job_id,))
+        return 0 if row is None else int(row[0])
+
+    def named(self, file_name: str, scope: Scope = EVERYTHING) -> Job | None:
+        """The job whose results hold a file of this name, or None."""
+        seen, values = scope.where()
+        sql = (
+            f"SELECT * FROM jobs WHERE name != '' AND substr(?, 1, length(name) + 1) = name || '.' AND {seen}"
+        )
+        for row in self._database.rows(sql, (file_name, *values)):
+            job = Job.from_row(row)
+            if any(output["name"] == file_name for output in job.outputs):
+                return job
+        return None
+
     def deleted(self, since: int) -> List[str]:
         """Ids deleted after revision ``since``."""
-        rows = self._database.rows("SELECT id FROM tombstones WHERE revision > ? ORDER BY revision", (since,))
-        return [str(row["id"]) for row in rows]
+        return [job_id for job_id, _ in self.tombstones(since)]
+
+    def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
+        """(id, revision) of what was deleted after revision ``since``, in that order."""
+        sql = "SELECT id, revision FROM tombstones WHERE revision > ? ORDER BY revision LIMIT ?"
+        return [(str(row["id"]), int(row["revision"])) for row in self._database.rows(sql, (since, limit))]
 
     def children(self, job_id: str) -> List[Job]:
         """Jobs that came out of the same archive or folder as ``job_id``."""
@@ -133,10 +172,12 @@ class Jobs:
         sql = "SELECT * FROM jobs WHERE series_key = ? ORDER BY version, rowid"
         return [Job.from_row(row) for row in self._database.rows(sql, (series_key,))]
 
-    def counts(self) -> dict[str, int]:
+    def counts(self, scope: Scope = EVERYTHING) -> dict[str, int]:
         """How many jobs are in each state; every state is a key."""
         found = dict.fromkeys(states.ALL, 0)
-        for row in self._database.rows("SELECT state, COUNT(*) AS n FROM jobs GROUP BY state"):
+        seen, values = scope.where()
+        sql = f"SELECT state, COUNT(*) AS n FROM jobs WHERE {seen} GROUP BY state"
+        for row in self._database.rows(sql, values):
             found[row["state"]] = int(row["n"])
         return found
 
@@ -148,3 +189,10 @@ class Jobs:
         )
         row = self._database.row(sql, (states.QUEUED, now, now, _AGING_SECONDS))
         return None if row is None else Job.from_row(row)
+
+
+def _part(text: str) -> str:
+    """``text`` anywhere, as a pattern of LIKE."""
+    for mark in ("\\", "%", "_"):
+        text = text.replace(mark, "\\" + mark)
+    return f"%{text}%"

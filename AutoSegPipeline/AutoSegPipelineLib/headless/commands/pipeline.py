@@ -91,6 +91,7 @@ def status_document(session: Session) -> dict[str, Any]:
         "running": running,
         "pipeline": HomeLock(home.lock).holder() if running else None,
         "paused": store.meta.get("paused") if store else None,
+        "web": store.meta.get("web") if store and running else None,
         "home": str(home.root),
         "inbox": str(home.inbox),
         "results": str(home.results),
@@ -98,6 +99,14 @@ def status_document(session: Session) -> dict[str, Any]:
         "current": [session.job_document(job) for job in current],
         "open_requests": len(store.requests.open()) if store else 0,
     }
+
+
+def page_of(web: dict[str, Any] | None) -> str | None:
+    """Where the web page is, or why there is none; None where nobody asked for one."""
+    if not web:
+        return None
+    error = web.get("error")
+    return f"none: {error['message']} ({error['code']})" if error else str(web["url"])
 
 
 @click.command("status")
@@ -120,6 +129,7 @@ def status(session: Session, as_json: bool) -> int:
     holder = document["pipeline"] or {}
     facts = [
         ("pipeline", f"running (process {holder.get('pid', '?')})" if document["running"] else "not running"),
+        ("page", page_of(document["web"])),
         ("paused", (paused or {}).get("reason") or (paused or {}).get("code")),
         ("inbox", document["inbox"]),
         ("results", document["results"]),

@@ -26,6 +26,8 @@ SETTING_NAMES = tuple(spec.name for spec in specs.SETTINGS)
 def serve(session: Session, **flags: Any) -> int:
     """Watch the inbox and process what is dropped there, until Ctrl+C.
 
+    A web page on this machine (--port, --host) shows the cases and takes scans, too.
+
     The first Ctrl+C stops cleanly: the running case goes back to the queue and
     is done after the next start. The second stops at once; nothing is lost.
 
@@ -33,6 +35,8 @@ def serve(session: Session, **flags: Any) -> int:
     Examples:
       autoseg serve
       autoseg serve --home /data/autoseg --quality fast
+      autoseg serve --port 9000
+      autoseg serve --no-web
       autoseg serve --inbox /mnt/scans --inputs archive --no-watch
     """
     from ..app import Serving
@@ -61,9 +65,21 @@ def serve_home(session: Session, home: Home, settings: Settings, what: str, task
 def heading_of(home: Home, settings: Settings) -> list[str]:
     """Where everything is, and what to do next."""
     inbox, results = safe(str(home.inbox)), safe(str(home.results))
+    warning = _insecure(home, settings)
     if not settings["watch"]:
         return [
+            *warning,
             f"results  {results}",
             "The inbox is not watched; hand scans over with: autoseg submit. Ctrl+C stops.",
         ]
-    return [f"inbox    {inbox}", f"results  {results}", f"Drop a scan into {inbox}; Ctrl+C stops."]
+    return [*warning, f"inbox    {inbox}", f"results  {results}", f"Drop a scan into {inbox}; Ctrl+C stops."]
+
+
+def _insecure(home: Home, settings: Settings) -> list[str]:
+    """Why the page should not be open to other machines as it is; mostly nothing."""
+    from ...web.accounts.accounts import accounts_exist
+    from ...web.binding import warning
+    from ...web.config import WebConfig
+
+    text = warning(WebConfig.of(home, settings), accounts_exist(home)) if settings["web"] else ""
+    return [text] if text and settings["insecure"] else []

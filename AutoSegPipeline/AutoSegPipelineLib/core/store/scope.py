@@ -1,0 +1,43 @@
+"""Which jobs somebody may know of: the one condition that every shown list and file goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+WEB = "web"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """All jobs, or only those that ``owner`` handed in over the web and the named ``jobs``.
+
+    A name says who it is on the web only: an inbox or a command line of the same
+    name belongs to somebody else.
+    """
+
+    owner: str | None = None
+    jobs: tuple[str, ...] | None = None  # whole ids
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The condition on a row of ``jobs``, and its values."""
+        if self.owner is None and self.jobs is None:
+            return "1", []
+        parts, values = [], []
+        if self.owner is not None:
+            parts.append("(door = ? AND submitted_by = ?)")
+            values += [WEB, self.owner]
+        if self.jobs:
+            parts.append(f"id IN ({', '.join('?' for _ in self.jobs)})")
+            values += self.jobs
+        return f"({' OR '.join(parts) or '0'})", values
+
+    def holds(self, job: str, door: str, by: str) -> bool:
+        """The same condition on a job that is at hand."""
+        if self.owner is None and self.jobs is None:
+            return True
+        own = self.owner is not None and door == WEB and by == self.owner
+        return own or (self.jobs is not None and job in self.jobs)
+
+
+EVERYTHING = Scope()

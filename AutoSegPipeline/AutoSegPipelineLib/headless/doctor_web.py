@@ -1,0 +1,49 @@
+"""Findings about the web page: is it there, and if not, could it be."""
+
+from __future__ import annotations
+
+import socket
+from typing import Iterator
+
+from ..core.errors import PipelineError
+from ..core.settings import Settings
+from ..web.config import WebConfig
+from ..web.listening import check_certificate, listen
+from .findings import FAIL, OK, WARN, Finding
+from .session import Session
+
+
+def page(session: Session, settings: Settings) -> Iterator[Finding]:
+    """Where the page of the running pipeline is, or whether the next one could have its port."""
+    config = WebConfig.of(session.home, settings)
+    try:
+        check_certificate(config)
+    except PipelineError as error:
+        yield Finding("web", FAIL, error.message, error.hint)
+    store = session.store() if session.is_running else None
+    if store is not None:
+        note = store.meta.get("web") or {}
+        store.close()
+        wrong = note.get("error")
+        if wrong:
+            yield Finding("web", FAIL, f"{wrong['message']} ({wrong['code']})", wrong.get("hint", ""))
+        elif note.get("url"):
+            yield Finding("web", OK, f"{note['url']} (process {note.get('pid', '?')})")
+        else:
+            yield Finding("web", OK, "this pipeline serves no page")
+        return
+    if not settings["web"]:
+        yield Finding("web", OK, "off (setting web)")
+        return
+    yield _free(config)
+
+
+def _free(config: WebConfig) -> Finding:
+    try:
+        sockets: list[socket.socket] = listen(config)
+    except PipelineError as error:
+        return Finding("web", WARN, error.message, error.hint)
+    port = sockets[0].getsockname()[1]
+    for one in sockets:
+        one.close()
+    return Finding("web", OK, f"{config.url(port)} can be had")

@@ -1,0 +1,73 @@
+"""Everything about accounts in one file of its own, each table behind a small class."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+from ...core.clock import Clock, SystemClock
+from ...core.home import Home
+from ...core.store.database import Database
+from .audit import KEEP_DAYS, Audit
+from .backoff import BackOff
+from .links import Links
+from .schema import MIGRATIONS
+from .sessions import Sessions
+from .tokens import Tokens
+from .users import Users
+
+FILE = "accounts.sqlite"
+
+
+class Accounts:
+    """``users``, ``sessions``, ``tokens``, ``links``, ``backoff`` and ``audit``.
+
+    One connection, used from one thread. Only hashing a password takes longer than a moment;
+    the web runs that part elsewhere (:mod:`..logging_in`).
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None, audit_days: float = KEEP_DAYS) -> None:
+        clock = clock or SystemClock()
+        _make_private(path)
+        self._database = Database(path, MIGRATIONS)
+        self.users = Users(self._database, clock)
+        self.sessions = Sessions(self._database, clock)
+        self.tokens = Tokens(self._database, clock)
+        self.links = Links(self._database, clock)
+        self.backoff = BackOff(self._database, clock)
+        self.audit = Audit(self._database, clock, audit_days)
+
+    @classmethod
+    def of(cls, home: Home, clock: Clock | None = None, audit_days: float = KEEP_DAYS) -> Accounts:
+        """Those of a home; the file is made where it is missing."""
+        return cls(home.state / FILE, clock, audit_days)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+
+def _make_private(path: Path) -> None:
+    """The file belongs to its user alone, whatever the umask; so do SQLite's files beside it."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        path.chmod(0o600)
+
+
+def accounts_exist(home: Home) -> bool:
+    """Whether anybody has to log in; nothing is made by asking."""
+    path = home.state / FILE
+    if not path.exists():
+        return False
+    connection = sqlite3.connect(str(path), timeout=30)
+    try:
+        return connection.execute("SELECT 1 FROM users LIMIT 1").fetchone() is not None
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # made a moment ago
+            return False
+        raise  # to say no without having looked would let everybody in
+    finally:
+        connection.close()

@@ -1,0 +1,38 @@
+"""Tables of ``state/accounts.sqlite``. SQL of SQLite 3.30 only."""
+
+from __future__ import annotations
+
+# MIGRATIONS[n] brings user_version n to n + 1. A landed one is never changed.
+# Times are seconds since 1970. Of a session, token or link only the SHA-256 is here.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE users (
+        name TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
+        disabled INTEGER NOT NULL, created REAL NOT NULL, last_login REAL
+    );
+    CREATE TABLE sessions (
+        hash TEXT PRIMARY KEY, user TEXT NOT NULL, created REAL NOT NULL, used REAL NOT NULL,
+        address TEXT NOT NULL
+    );
+    CREATE INDEX sessions_by_user ON sessions (user);
+    CREATE TABLE tokens (
+        id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, user TEXT NOT NULL, label TEXT NOT NULL,
+        role TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, used REAL, revoked REAL
+    );
+    CREATE INDEX tokens_by_user ON tokens (user);
+    CREATE TABLE links (
+        id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, job TEXT NOT NULL, user TEXT NOT NULL,
+        note TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, used REAL, revoked REAL
+    );
+    CREATE INDEX links_by_user ON links (user);
+    CREATE TABLE failures (key TEXT PRIMARY KEY, count INTEGER NOT NULL, last REAL NOT NULL);
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, who TEXT NOT NULL, via TEXT NOT NULL,
+        address TEXT NOT NULL, what TEXT NOT NULL, job TEXT NOT NULL, detail TEXT NOT NULL,
+        ok INTEGER NOT NULL
+    );
+    CREATE INDEX audit_by_job ON audit (job) WHERE job != '';
+    CREATE INDEX audit_by_who ON audit (who);
+    """,
+)

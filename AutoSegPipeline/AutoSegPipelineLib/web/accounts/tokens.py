@@ -1,0 +1,132 @@
+"""Tokens for programs: named, with a role of their own, expiring, revocable, shown once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.clock import Clock, rfc3339
+from ...core.errors import PipelineError
+from ...core.store.database import Database
+from .roles import ROLES, lesser
+from .secret import hash_of, new_id, new_secret
+from .sessions import Found
+
+PREFIX = "aseg_"  # so that scanners of leaked secrets can know it
+LONGEST_DAYS = 730.0
+_MOST = 100  # that hold at the same time, of one account
+_NOTE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token, without its secret."""
+
+    id: str
+    user: str
+    label: str
+    role: str
+    created: float
+    expires: float
+    used: float | None
+    revoked: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form for lists."""
+        times = {name: getattr(self, name) for name in ("created", "expires", "used", "revoked")}
+        texts = {name: None if value is None else rfc3339(value) for name, value in times.items()}
+        return {"id": self.id, "user": self.user, "label": self.label, "role": self.role, **texts}
+
+
+class Tokens:
+    """The table ``tokens``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def create(self, user: str, label: str, role: str, days: float) -> tuple[Token, str]:
+        """A new token of the account ``user`` and its secret. Raises ``account.invalid``.
+
+        It never does more than the account may at the time.
+        """
+        label = checked_label(label)
+        if role not in ROLES:
+            raise PipelineError("account.invalid", f"{role!r} is no role: {', '.join(ROLES)} are")
+        if not 0 < days <= LONGEST_DAYS:
+            raise PipelineError(
+                "account.invalid", f"a token holds for more than 0, at most {LONGEST_DAYS:g} days"
+            )
+        secret, now = new_secret(PREFIX), self._clock.now()
+        with self._database.transaction():
+            holding = [one for one in self.list(user) if one.revoked is None and one.expires > now]
+            if len(holding) >= _MOST:
+                raise PipelineError(
+                    "account.invalid", f"{user} has {_MOST} tokens already; revoke some first"
+                )
+            number = new_id()
+            self._database.execute(
+                "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+                (number, hash_of(secret), user, label, role, now, now + days * 86400),
+            )
+        return self.get(number), secret
+
+    def find(self, secret: str) -> Found | None:
+        """Whose token it is, or None: unknown, expired, revoked, account disabled."""
+        found = self.by_key(hash_of(secret)) if secret.startswith(PREFIX) else None
+        if found is not None:
+            now = self._clock.now()
+            with self._database.transaction(durable=False):
+                self._database.execute(
+                    "UPDATE tokens SET used = ? WHERE hash = ? AND (used IS NULL OR used < ?)",
+                    (now, found.key, now - _NOTE_SECONDS),
+                )
+        return found
+
+    def by_key(self, key: str) -> Found | None:
+        """As :meth:`find`, by the hash."""
+        row = self._database.row(
+            "SELECT t.id, t.user, t.role, u.role AS most FROM tokens t JOIN users u ON u.name = t.user "
+            "WHERE t.hash = ? AND u.disabled = 0 AND t.revoked IS NULL AND t.expires > ?",
+            (key, self._clock.now()),
+        )
+        if row is None:
+            return None
+        return Found(row["user"], lesser(row["role"], row["most"]), key, id=row["id"])
+
+    def get(self, number: str) -> Token:
+        """The token of that public id. Raises ``account.unknown``."""
+        row = self._database.row("SELECT * FROM tokens WHERE id = ?", (number,))
+        if row is None:
+            raise PipelineError("account.unknown", f"there is no token {number!r}")
+        return _token(row)
+
+    def list(self, user: str | None = None) -> list[Token]:
+        """All tokens, or those of one account; the newest last."""
+        where, values = ("user = ?", (user,)) if user is not None else ("1", ())
+        rows = self._database.rows(f"SELECT * FROM tokens WHERE {where} ORDER BY created, id", values)
+        return [_token(row) for row in rows]
+
+    def revoke(self, number: str) -> Token:
+        """It holds no longer."""
+        self.get(number)
+        with self._database.transaction():
+            self._database.execute(
+                "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (self._clock.now(), number)
+            )
+        return self.get(number)
+
+
+def checked_label(text: str) -> str:
+    """A short text for people. Raises ``account.invalid``."""
+    text = text.strip()
+    if not text or len(text) > 80 or not text.isprintable():
+        raise PipelineError("account.invalid", "a name for people has 1 to 80 printable characters")
+    return text
+
+
+def _token(row: Any) -> Token:
+    return Token(
+        row["id"], row["user"], row["label"], row["role"], row["created"], row["expires"], row["used"],
+        row["revoked"],
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""The web child: ``python -m AutoSegPipelineLib.web.child``.
+
+It is told its configuration in one ``serve`` message and answers ``serving`` with the
+URL, or ``failed``. It ends on ``quit`` and when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import PipelineError
+from ..core.home import Home
+from ..core.protocol import ChildChannel
+from ..core.settings import Settings
+from .config import WebConfig
+
+HEARTBEAT_SECONDS = 5.0
+
+
+class _ToPipeline(logging.Handler):
+    """Log records as ``log`` messages."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        super().__init__(logging.INFO)
+        self._channel = channel
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)[-8000:]
+        self._channel.send({"type": "log", "level": record.levelname.lower(), "text": text})
+
+
+class _Child:
+    """One run: configuration in, server up, told to end."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        self._channel = channel
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._quit: asyncio.Event | None = None
+
+    async def serve(self, config: WebConfig) -> None:
+        """Serve until :meth:`quit`; raises :class:`PipelineError` where it cannot begin."""
+        self._loop = asyncio.get_running_loop()
+        self._quit = asyncio.Event()
+        threading.Thread(target=self._obey, name="orders", daemon=True).start()
+        from . import listening
+
+        listening.check_certificate(config)
+        try:
+            from . import server
+        except ImportError as error:
+            raise PipelineError(
+                "web.packages_missing", f"the web page needs the package {error.name or error}"
+            ) from error
+        await server.run(config, self._serving, self._quit)
+
+    def _serving(self, config: WebConfig, sockets: list[socket.socket]) -> None:
+        port = int(sockets[0].getsockname()[1])
+        self._channel.send({"type": "serving", "url": config.url(port), "port": port})
+
+    def _obey(self) -> None:
+        for _ in self._channel.commands():
+            pass
+        if self._loop is not None and self._quit is not None:
+            self._loop.call_soon_threadsafe(self._quit.set)
+
+
+def _beat(channel: ChildChannel, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        channel.send({"type": "heartbeat"})
+
+
+def _configuration(channel: ChildChannel) -> WebConfig | None:
+    """The configuration of the first ``serve`` message; None when told to end before."""
+    for message in channel.commands():
+        if message["type"] == "serve":
+            places = {name: Path(str(place)) for name, place in message["home"].items()}
+            return WebConfig.of(Home(**places), Settings(message["settings"], {}))
+    return None
+
+
+def main() -> int:
+    """Serve; 0 after ``quit``, 1 when it could not begin."""
+    channel = ChildChannel.take()
+    if os.name != "nt":
+        os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start and end, as we do
+    channel.start()
+    hello: dict[str, Any] = {"type": "hello", "pid": os.getpid(), "what": "web"}
+    channel.send({**hello, "python": platform.python_version()})
+    ended = threading.Event()
+    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
+    config = _configuration(channel)
+    if config is None:
+        return 0
+    try:
+        asyncio.run(_Child(channel).serve(config))
+    except PipelineError as error:
+        channel.send({"type": "failed", "error": error.to_dict()})
+        return 1
+    finally:
+        ended.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

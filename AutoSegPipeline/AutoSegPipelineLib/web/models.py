@@ -1,0 +1,259 @@
+"""The types of what the API answers and takes; the OpenAPI document is made from them.
+
+``Optional`` and not ``X | None``: these annotations are evaluated, and Slicer has Python 3.9.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..core import states
+
+State = str
+_STATES = ", ".join(states.ALL)
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details with a stable ``code`` of docs/errors.md."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str = ""
+
+
+class CodedError(BaseModel):
+    """Why a job did not end well."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Warned(BaseModel):
+    """Something to know about a result."""
+
+    code: str
+    message: str
+
+
+class Output(BaseModel):
+    """One result file."""
+
+    kind: str
+    name: str
+    size: int
+    sha256: str
+
+
+class JobLinks(BaseModel):
+    """Addresses of what belongs to a job."""
+
+    self: str
+    log: str
+    files: Optional[str] = None
+    zip: Optional[str] = None
+
+
+class JobDocument(BaseModel):
+    """One job, as the command line, the API, the events and the console tell it."""
+
+    id: str
+    name: str
+    label: str
+    input: str
+    door: str
+    submitted_by: str
+    state: State = Field(description=f"one of {_STATES}")
+    progress: float = Field(ge=0, le=1)
+    message: str
+    eta_s: Optional[float]
+    engine: str
+    options: dict[str, Any]
+    modality: str
+    shape: Optional[list[int]]
+    spacing: Optional[list[float]]
+    series_key: Optional[str]
+    version: int
+    supersedes: Optional[str]
+    cached_from: Optional[str]
+    priority: int
+    times: dict[str, str]
+    outputs: list[Output]
+    warnings: list[Warned]
+    error: Optional[CodedError]
+    revision: int
+    links: JobLinks
+
+
+class JobPage(BaseModel):
+    """Some jobs; go on with ``cursor`` (null: that was all), follow with ``revision``."""
+
+    jobs: list[JobDocument]
+    cursor: Optional[str]
+    revision: int
+
+
+class Done(BaseModel):
+    """The pipeline did it."""
+
+    ok: bool
+    job: Optional[str] = None
+    state: Optional[State] = None
+
+
+class Change(BaseModel):
+    """What may be changed of a waiting or running job."""
+
+    model_config = ConfigDict(extra="forbid")
+    priority: int = Field(ge=0, le=100, description="0 (whenever) to 100 (next)")
+
+
+class FileDocument(BaseModel):
+    """One result file and where to have it."""
+
+    kind: str
+    name: str
+    size: int
+    sha256: str
+    href: str
+
+
+class ResultDocument(BaseModel):
+    """A finished case."""
+
+    job: str
+    name: str
+    label: str
+    finished: Optional[str]
+    engine: str
+    modality: str
+    version: int
+    cached_from: Optional[str]
+    warnings: list[Warned]
+    size: int = Field(description="bytes of all files together")
+    files: list[FileDocument]
+    links: JobLinks
+
+
+class ResultPage(BaseModel):
+    """Some finished cases, the newest first."""
+
+    results: list[ResultDocument]
+    cursor: Optional[str]
+    revision: int
+
+
+class Changes(BaseModel):
+    """What happened after ``since``; ask again with ``revision``."""
+
+    revision: int
+    more: bool = Field(description="there was too much for one answer: ask again at once")
+    reset: bool = Field(description="`since` is of another store: forget what you know and begin anew")
+    jobs: list[JobDocument]
+    deleted: list[str]
+
+
+class UploadedFile(BaseModel):
+    """What arrived of one file."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Uploaded(BaseModel):
+    """The jobs that an upload became (the original's clients read ``jobs``) and what arrived."""
+
+    jobs: list[JobDocument]
+    files: list[UploadedFile]
+
+
+class UploadDocument(BaseModel):
+    """A resumable upload."""
+
+    id: str
+    state: str
+    label: str
+    batch: Optional[str]
+    offset: int
+    length: int
+    sha256: Optional[str]
+    expires: str
+    href: str
+    jobs: list[JobDocument]
+
+
+class UploadList(BaseModel):
+    """One's own uploads that are under way."""
+
+    uploads: list[UploadDocument]
+
+
+class OptionSchema(BaseModel):
+    """A JSON schema (draft 2020-12) of one case option."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    default: Any = None
+    description: str = ""
+
+
+class EngineDocument(BaseModel):
+    """One engine as it describes itself."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    title: str = ""
+    ok: bool = False
+    missing: list[str] = Field(default_factory=list)
+    note: str = ""
+    tasks: list[Any] = Field(default_factory=list)
+
+
+class Engines(BaseModel):
+    """What scans can be segmented with; ``known`` is false until a worker has told."""
+
+    known: bool
+    engines: list[EngineDocument]
+    options: dict[str, OptionSchema]
+
+
+class Paused(BaseModel):
+    """Why no new case is begun."""
+
+    code: str
+    reason: str
+
+
+class Status(BaseModel):
+    """The pipeline at a glance."""
+
+    running: bool
+    version: str
+    revision: int
+    paused: Optional[Paused]
+    counts: dict[str, int]
+    waiting: int
+    current: list[JobDocument]
+    uploads_open: bool = Field(description="false while the disk is too full to take more")
+    insecure: str = Field(description="why this page should not be open to other machines; mostly empty")
+
+
+class Health(BaseModel):
+    """``live``: this process answers; ``ready``: work can be done."""
+
+    status: str
+    live: bool
+    ready: bool
+    details: Optional[dict[str, Any]] = None
+
+
+PROBLEMS: dict[Any, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The request cannot be served."},
+    "5XX": {"model": Problem, "description": "The server cannot serve it now."},
+}

@@ -1,0 +1,139 @@
+"""One's own password and tokens; for admins the list of accounts."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from ...core.errors import PipelineError
+from .. import identify, logging_in, trail
+from ..accounts.sessions import Found
+from ..context import context_of
+from ..models import PROBLEMS
+from ..principal import ADMIN, OPERATOR, VIEWER, Principal, needs
+
+router = APIRouter(prefix="/api/v1", tags=["account"], responses=PROBLEMS)
+
+
+class NewPassword(BaseModel):
+    """The password that holds, and the one that shall."""
+
+    old: str = Field(min_length=1, max_length=1024)
+    new: str = Field(min_length=1, max_length=1024)
+
+
+class NewToken(BaseModel):
+    """What a token is for, what it may do at most, and for how long."""
+
+    label: str = Field(min_length=1, max_length=80)
+    role: str = Field(OPERATOR, pattern="^(viewer|operator|admin)$")
+    days: float = Field(90, gt=0, le=730)
+
+
+class TokenDocument(BaseModel):
+    """One token. ``secret`` is told once, when it is made."""
+
+    id: str
+    user: str
+    label: str
+    role: str
+    created: str
+    expires: str
+    used: Optional[str]
+    revoked: Optional[str]
+    secret: Optional[str] = None
+
+
+class TokenList(BaseModel):
+    """The caller's tokens, the newest last."""
+
+    tokens: List[TokenDocument]
+
+
+class UserDocument(BaseModel):
+    """One account."""
+
+    name: str
+    role: str
+    disabled: bool
+    created: str
+    last_login: Optional[str]
+
+
+class UserList(BaseModel):
+    """All accounts by name."""
+
+    users: List[UserDocument]
+
+
+def _by_login(principal: Principal) -> None:
+    """A stolen token must not make itself a longer life, nor lock the owner out."""
+    if principal.via != "session":
+        raise PipelineError("account.forbidden", "this needs a login with name and password, not a token")
+
+
+@router.put("/account/password", status_code=204)
+async def set_password(
+    request: Request, given: NewPassword, principal: Principal = Depends(needs(VIEWER))
+) -> Response:
+    """Change one's own password. Every other login and every token of the account ends."""
+    _by_login(principal)
+    context, address = context_of(request), trail.address_of(request.scope)
+    owner = Found(principal.name, principal.role, principal.key)
+    try:
+        secret = await logging_in.change_password(context, owner, given.old, given.new, address)
+    except PipelineError as error:
+        trail.note(context, request.scope, "password", principal.name, detail=error.code, ok=False)
+        error.data.setdefault("headers", logging_in.seconds_of(error))
+        raise
+    trail.note(context, request.scope, "password", principal.name)
+    answer = Response(status_code=204)
+    seconds = int(context.config.session_hours * 3600)
+    cookie = identify.set_cookie(context, identify.SESSION, secret, request.scope["scheme"], seconds)
+    answer.headers.append("Set-Cookie", cookie)
+    return answer
+
+
+@router.get("/account/tokens", response_model=TokenList)
+async def list_tokens(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Any:
+    """One's own tokens, without their secrets."""
+    found = context_of(request).accounts.tokens.list(principal.name)
+    return {"tokens": [token.to_dict() for token in found]}
+
+
+@router.post("/account/tokens", response_model=TokenDocument, status_code=201)
+async def create_token(
+    request: Request, given: NewToken, principal: Principal = Depends(needs(VIEWER))
+) -> Response:
+    """A new token; its `secret` is told here and never again."""
+    _by_login(principal)
+    if not principal.is_at_least(given.role):
+        most = f"a token of {principal.name} can be {principal.role} at most"
+        raise PipelineError("account.forbidden", most)
+    context = context_of(request)
+    token, secret = context.accounts.tokens.create(principal.name, given.label, given.role, given.days)
+    trail.note(context, request.scope, "token.create", principal.name, detail=f"{token.id} {token.role}")
+    return JSONResponse({**token.to_dict(), "secret": secret}, 201)
+
+
+@router.delete("/account/tokens/{token_id}", status_code=204)
+async def revoke_token(
+    request: Request, token_id: str, principal: Principal = Depends(needs(VIEWER))
+) -> Response:
+    """Revoke a token of one's own; admins anybody's."""
+    context = context_of(request)
+    token = context.accounts.tokens.get(token_id)
+    if token.user != principal.name and not principal.is_at_least(ADMIN):
+        raise PipelineError("account.unknown", f"there is no token {token_id!r}")
+    context.accounts.tokens.revoke(token_id)
+    trail.note(context, request.scope, "token.revoke", principal.name, detail=f"{token_id} of {token.user}")
+    return Response(status_code=204)
+
+
+@router.get("/users", response_model=UserList)
+async def list_users(request: Request, principal: Principal = Depends(needs(ADMIN))) -> Any:
+    """All accounts, for admins. They are made and changed on the command line only."""
+    return {"users": [user.to_dict() for user in context_of(request).accounts.users.list()]}

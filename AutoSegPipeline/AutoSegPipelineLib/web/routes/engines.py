@@ -1,0 +1,48 @@
+"""``/api/v1/engines``: what the workers can do here, and the options of a case as JSON schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from ...core import specs
+from ...core.spec import Spec
+from ..context import context_of
+from ..models import PROBLEMS, Engines
+from ..principal import VIEWER, Principal, needs
+
+router = APIRouter(prefix="/api/v1/engines", tags=["engines"], responses=PROBLEMS)
+_TYPES = {"bool": "boolean", "int": "integer", "float": "number", "choice": "string", "text": "string"}
+
+
+@router.get("", response_model=Engines)
+async def engines(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Any:
+    """Engines, their tasks and what they lack, as the first worker told; options with their defaults."""
+    context = context_of(request)
+    described = context.store.meta.get("describe")
+    defaults = context.config.options
+    return {
+        "known": described is not None,
+        "engines": (described or {}).get("engines", []),
+        "options": {spec.name: schema_of(spec, defaults.get(spec.name)) for spec in specs.OPTIONS},
+    }
+
+
+def schema_of(spec: Spec, default: Any = None) -> dict[str, Any]:
+    """The JSON schema of one option; ``default`` is the one of this pipeline."""
+    shown = spec.default if default is None else default
+    schema: dict[str, Any] = {"title": spec.name, "description": spec.help}
+    if spec.kind == "list":
+        items: dict[str, Any] = {"type": "string"}
+        if spec.choices:
+            items["enum"] = list(spec.choices)
+        return {"type": "array", "items": items, "uniqueItems": True, **schema, "default": list(shown)}
+    schema = {"type": _TYPES[spec.kind], **schema, "default": shown}
+    if spec.choices:
+        schema["enum"] = list(spec.choices)
+    if spec.minimum is not None:
+        schema["minimum"] = spec.minimum
+    if spec.maximum is not None:
+        schema["maximum"] = spec.maximum
+    return schema

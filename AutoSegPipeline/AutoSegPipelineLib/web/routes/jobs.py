@@ -1,0 +1,133 @@
+"""``/api/v1/jobs``: list, show, cancel, retry, reorder, delete, log."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.specs import did_you_mean
+from ..asking import ask
+from ..context import context_of
+from ..documents import job_document
+from ..files import send
+from ..models import PROBLEMS, Change, Done, JobDocument, JobPage
+from ..principal import OPERATOR, VIEWER, Principal, may_change, needs
+from ..visible_jobs import VisibleJobs
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
+
+MOST = 500
+MOST_REVISION = 2**62
+_GROUPS = {
+    "waiting": states.WAITING,
+    "running": states.RUNNING,
+    "ended": states.ENDS,
+}
+
+
+def wanted_states(text: Optional[str]) -> Optional[list[str]]:
+    """``queued,running`` as states; ``waiting``, ``running`` and ``ended`` stand for several."""
+    if not text:
+        return None
+    found: list[str] = []
+    for word in (part.strip().lower() for part in text.split(",")):
+        if word in _GROUPS:
+            found += sorted(_GROUPS[word])
+        elif word in states.ALL:
+            found.append(word)
+        else:
+            known = (*states.ALL, *_GROUPS)
+            raise PipelineError("request.invalid", f"there is no state {word!r}{did_you_mean(word, known)}")
+    return list(dict.fromkeys(found))
+
+
+@router.get("", response_model=JobPage)
+async def list_jobs(
+    request: Request,
+    principal: Principal = Depends(needs(VIEWER, share=True)),
+    state: Optional[str] = Query(
+        None, description="states, separated by commas; also waiting, running, ended"
+    ),
+    search: str = Query("", max_length=200, description="part of the label or name"),
+    door: Optional[str] = Query(None, max_length=20, description="inbox, web, dicom, submit ..."),
+    since: Optional[int] = Query(None, ge=0, le=MOST_REVISION, description="changed after this revision"),
+    order: str = Query("newest", pattern="^(newest|oldest)$"),
+    limit: int = Query(100, ge=1, le=MOST),
+    cursor: Optional[str] = Query(None, max_length=20),
+) -> Any:
+    """Jobs by arrival, or with `since` by change, some at a time."""
+    context = context_of(request)
+    revision = context.store.revision()
+    visible = VisibleJobs(context, principal)
+    how: dict[str, Any] = {"states": wanted_states(state), "search": search, "door": door}
+    if since is None:
+        page = visible.page(limit, cursor, newest_first=order == "newest", **how)
+    else:
+        page = visible.page_since(since, limit, cursor, **how)
+    return {
+        "jobs": [job_document(context, job) for job in page.jobs],
+        "cursor": page.cursor,
+        "revision": revision,
+    }
+
+
+@router.get("/{job_id}", response_model=JobDocument)
+async def show_job(
+    request: Request, job_id: str, principal: Principal = Depends(needs(VIEWER, share=True))
+) -> Any:
+    """One job; the first letters of its id suffice."""
+    context = context_of(request)
+    return job_document(context, VisibleJobs(context, principal).get(job_id))
+
+
+@router.get("/{job_id}/log", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def job_log(request: Request, job_id: str, principal: Principal = Depends(needs(VIEWER))) -> Response:
+    """The log of one case: JSON lines with ``at``, ``level`` and ``text``."""
+    visible = VisibleJobs(context_of(request), principal)
+    job = visible.get(job_id)
+    path = visible.log(job)
+    if not path.is_file():
+        return Response(b"", media_type="text/plain; charset=utf-8")
+    return send(request, path, f"{job.id}.log", "text/plain; charset=utf-8", inline=True)
+
+
+@router.post("/{job_id}/cancel", response_model=Done)
+async def cancel_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
+    """Stop a job that has not ended."""
+    return await _asked(request, principal, "cancel", job_id)
+
+
+@router.post("/{job_id}/retry", response_model=Done)
+async def retry_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
+    """Run an ended job again with its own input."""
+    return await _asked(request, principal, "retry", job_id)
+
+
+@router.patch("/{job_id}", response_model=JobDocument)
+async def change_job(
+    request: Request, job_id: str, change: Change, principal: Principal = Depends(needs(OPERATOR))
+) -> Any:
+    """Move a job forward or back in the queue."""
+    context = context_of(request)
+    await _asked(request, principal, "priority", job_id, {"priority": change.priority})
+    return job_document(context, VisibleJobs(context, principal).get(job_id))
+
+
+@router.delete("/{job_id}", response_model=Done)
+async def delete_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
+    """Remove every trace of an ended job, its results too."""
+    return await _asked(request, principal, "purge", job_id)
+
+
+async def _asked(
+    request: Request, principal: Principal, kind: str, job_id: str, args: Optional[dict[str, Any]] = None
+) -> dict[str, Any]:
+    context = context_of(request)
+    job = VisibleJobs(context, principal).get(job_id)
+    may_change(principal, job)
+    answer = await ask(context, kind, job.id, args, by=principal.name)
+    return {"ok": True, "job": job.id, "state": answer.get("state")}

@@ -1,0 +1,140 @@
+"""The pages themselves: main page, viewer, login, and the files that they load."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.job import Job
+from ...core.specs import BY_NAME, QUALITIES
+from ..context import WebContext, context_of
+from ..error_pages import message_page
+from ..principal import OPERATOR, VIEWER, Principal, needs, principal_of
+from ..rendering import Html, fill, page, principal_or_none
+from ..scans import find_scan, why_not
+from ..static_files import assets_folder, missing_assets, send_asset, send_static
+from ..visible_jobs import VisibleJobs
+from .login import inside
+
+router = APIRouter(include_in_schema=False)
+_FAILED = {
+    "account.wrong": "Name and password do not belong together.",
+    "account.too_many": "Too many logins failed. Wait a while, then try again.",
+}
+
+
+@router.get("/")
+async def main_page(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Response:
+    """Upload, jobs, results."""
+    return _main(request, principal)
+
+
+@router.get("/upload")
+async def upload_page(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Response:
+    """The same page, at the address that the first AutoSegPipeline had."""
+    return _main(request, principal)
+
+
+def _main(request: Request, principal: Principal) -> Response:
+    base = context_of(request).config.base_path
+    upload = Html("")
+    if principal.is_at_least(OPERATOR):
+        upload = fill("upload", action=f"{base}/upload{proof_of(principal)}", qualities=_qualities())
+    nav = fill("nav", base=base)
+    return page(request, "", fill("main", base=base, upload=upload), nav=nav)
+
+
+def proof_of(principal: Principal) -> str:
+    """The query with which a plain form proves that it came from our page: it can send no header."""
+    return f"?{urlencode({'csrf': principal.csrf})}" if principal.csrf else ""
+
+
+def _qualities() -> Html:
+    usual = BY_NAME["quality"].default
+    return Html(
+        "".join(f"<option{' selected' if one == usual else ''}>{escape(one)}</option>" for one in QUALITIES)
+    )
+
+
+@router.get("/view/{case}")
+async def viewer_page(
+    request: Request, case: str, principal: Principal = Depends(needs(VIEWER, share=True))
+) -> Response:
+    """One result in 3D, with its slices."""
+    context = context_of(request)
+    try:
+        job = VisibleJobs(context, principal).get(case)
+    except PipelineError as error:
+        if error.code != "request.unknown_job":
+            raise
+        return message_page(
+            request, "There is no such result", "It was deleted, or the link is wrong.",
+            "Finished cases are on the main page.", status=404,
+        )  # fmt: skip
+    if job.state != states.DONE:
+        return message_page(
+            request, "Not finished", f"{job.label or job.name} is {job.state}.",
+            "The viewer opens when the case is done.", status=404,
+        )  # fmt: skip
+    base = context.config.base_path
+    content = fill("viewer", base=base, **_viewer_values(context, job, principal))
+    back = Html("") if principal.via == "share" else fill("nav_back", base=base)
+    return page(request, job.name, content, style="viewer", nav=back, body_class="viewer-page")
+
+
+def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[str, str]:
+    home = context.home
+    scan = find_scan(home, job)
+    files = {output["kind"]: output["name"] for output in job.outputs}
+    facts = {
+        "job": job.id,
+        "name": job.name,
+        "label": job.label,
+        "modality": job.modality,
+        "files": {kind: files[kind] for kind in ("glb", "gltf", "labels") if kind in files},
+        "outputs": job.outputs,
+        "warnings": job.warnings,
+        "missing": missing_assets(context.config.assets),
+        "scan": scan.to_dict() if scan else None,
+        "noScan": "" if scan else why_not(home, job, float(context.config.grace_hours)),
+        "share": principal.via == "share",
+    }
+    return {"label": job.label or job.name, "name": job.name, "facts": json.dumps(facts)}
+
+
+@router.get("/login")
+async def login_page(request: Request, next: str = "", failed: str = "") -> Response:
+    """Name and password; without accounts, or logged in already, the main page."""
+    context = context_of(request)
+    base = context.config.base_path
+    found = principal_or_none(request)
+    if found is not None and found.via in ("open", "session"):
+        return RedirectResponse(f"{base}/", 303)
+    told = _FAILED.get(failed, "")  # only where the browser sent the form without the script
+    notice = fill("notice", text=told) if told else Html("")
+    return page(request, "Log in", fill("login", base=base, next=inside(next, base), notice=notice))
+
+
+@router.get("/static/{name:path}")
+async def static_file(request: Request, name: str) -> Response:
+    """A file of the page; public, as the login needs it."""
+    return send_static(request, name)
+
+
+@router.get("/favicon.ico")
+async def favicon(request: Request) -> Response:
+    """What browsers ask for beside an answer that is no page."""
+    return send_static(request, "icon.svg")
+
+
+@router.get("/assets/{name:path}")
+async def asset(request: Request, name: str) -> Response:
+    """A file of the viewer's libraries."""
+    principal_of(request)
+    return send_asset(request, assets_folder(context_of(request).config.assets), name)

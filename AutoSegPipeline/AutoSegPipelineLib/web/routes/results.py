@@ -1,0 +1,108 @@
+"""``/api/v1/results``: finished cases, their files one by one or all in one archive."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.job import Job
+from ..archive import ZipOfFiles
+from ..context import context_of
+from ..documents import result_document
+from ..files import disposition, named_in, send
+from ..models import PROBLEMS, ResultDocument, ResultPage
+from ..principal import VIEWER, Principal, needs
+from ..visible_jobs import VisibleJobs
+from .original import etag_of
+
+router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
+_BYTES: dict[Any, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}},
+    206: {"description": "the part asked for"},
+}
+_ZIP: dict[Any, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
+
+
+@router.get("", response_model=ResultPage)
+async def list_results(
+    request: Request,
+    principal: Principal = Depends(needs(VIEWER)),
+    search: str = Query("", max_length=200, description="part of the label or name"),
+    limit: int = Query(50, ge=1, le=500),
+    cursor: Optional[str] = Query(None, max_length=20),
+) -> Any:
+    """Finished cases, the newest first, some at a time."""
+    context = context_of(request)
+    revision = context.store.revision()
+    page = VisibleJobs(context, principal).results(limit, cursor, search)
+    return {
+        "results": [result_document(context, job) for job in page.jobs],
+        "cursor": page.cursor,
+        "revision": revision,
+    }
+
+
+@router.head("/{case}.zip", include_in_schema=False)
+@router.get("/{case}.zip", response_class=Response, responses=_ZIP)
+async def result_zip(
+    request: Request, case: str, principal: Principal = Depends(needs(VIEWER, share=True))
+) -> Response:
+    """All files of a case in one archive, made while it is sent."""
+    visible = VisibleJobs(context_of(request), principal)
+    job = case_of(visible, case)
+    # Weak: the same files, but not byte by byte the same archive.
+    tag = f'W/"{job.id}-{job.revision}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if named_in(request.headers.get("if-none-match", ""), tag[2:]):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = disposition(f"{job.name}.zip")
+    paths = [visible.file(job, str(output["name"])) for output in job.outputs]
+    return ZipOfFiles(paths, headers)
+
+
+@router.get("/{case}", response_model=ResultDocument)
+async def show_result(
+    request: Request, case: str, principal: Principal = Depends(needs(VIEWER, share=True))
+) -> Any:
+    """One finished case and its files."""
+    context = context_of(request)
+    return result_document(context, case_of(VisibleJobs(context, principal), case))
+
+
+@router.head("/{case}/files/{name}", include_in_schema=False)
+@router.get("/{case}/files/{name}", response_class=Response, responses=_BYTES)
+async def result_file(
+    request: Request,
+    case: str,
+    name: str,
+    inline: bool = Query(False, description="to be shown in a page instead of saved"),
+    principal: Principal = Depends(needs(VIEWER, share=True)),
+) -> Response:
+    """One file of a case; parts of it with `Range`, resumed safely with `If-Range`."""
+    visible = VisibleJobs(context_of(request), principal)
+    job = case_of(visible, case)
+    path = visible.file(job, name)
+    return send(request, path, name, etag=etag_of(job, name), inline=inline)
+
+
+def case_of(visible: VisibleJobs, case: str) -> Job:
+    """The finished case of this job id (or its first letters) or name.
+
+    A name is safe here: a stem is never given to another job.
+    """
+    try:
+        job = visible.get(case)
+    except PipelineError as error:
+        if error.code != "request.unknown_job":
+            raise
+        try:
+            job, _ = visible.file_named(f"{case}.gltf")
+        except PipelineError:
+            raise error from None
+    if job.state != states.DONE:
+        raise PipelineError("request.not_found", f"job {job.id[:8]} is {job.state}; it has no results")
+    return job

@@ -1,0 +1,89 @@
+"""uvicorn, wired: our sockets, our limits, no signal handlers, an end from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import socket
+from typing import Any, Callable, Iterator
+
+import uvicorn
+
+from . import listening
+from .app import make_app
+from .config import WebConfig
+from .context import WebContext
+from .slow import ImpatientH11
+
+# An idle connection is closed after this long; browsers open it anew.
+KEEP_ALIVE_SECONDS = 30
+# What is still going on at the end (downloads, event streams) is cut after this long.
+GRACE_SECONDS = 2
+_MAX_HEADERS = 64 * 1024
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the pipeline says when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(
+    config: WebConfig,
+    serving: Callable[[WebConfig, list[socket.socket]], None],
+    quit_: asyncio.Event,
+) -> None:
+    """Serve until ``quit_`` is set; ``serving`` is called when requests are answered.
+
+    Raises ``web.*`` and ``account.*`` where the configuration does not allow it.
+    """
+    context = WebContext.of(config)
+    try:
+        _check_bind(context)
+        sockets = listening.listen(config)
+    except BaseException:
+        context.close()
+        raise
+    context.port = int(sockets[0].getsockname()[1])
+    server = _Server(_uvicorn(config, make_app(context)))
+    task = asyncio.ensure_future(server.serve(sockets=sockets))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        serving(config, sockets)
+    waiting = asyncio.ensure_future(quit_.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    waiting.cancel()
+    await task
+
+
+def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=ImpatientH11,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        root_path=config.base_path,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        h11_max_incomplete_event_size=_MAX_HEADERS,
+        ssl_certfile=config.tls_cert or None,
+        ssl_keyfile=config.tls_key or None,
+    )
+
+
+def _check_bind(context: WebContext) -> None:
+    """Who may be let in from where is decided by the rules of accounts."""
+    if importlib.util.find_spec(f"{__package__}.binding"):
+        from . import binding
+
+        binding.check(context)

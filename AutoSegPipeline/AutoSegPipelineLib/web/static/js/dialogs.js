@@ -1,0 +1,139 @@
+// Questions and longer texts in front of the page. `dialog` keeps the focus inside and gives it back.
+import { ask, getJson, part, address } from "./api.js";
+import { el, toast } from "./dom.js";
+import { bytes, clockTime } from "./words.js";
+
+let count = 0;
+
+function open(title, body, buttons) {
+  const id = `dialog-${(count += 1)}`;
+  const dialog = el("dialog", { "aria-labelledby": id },
+    el("div", { class: "dialog-body" }, el("h2", { id, text: title }), ...body, el("div", { class: "dialog-foot" }, ...buttons)));
+  const before = document.activeElement;
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    if (before?.isConnected) before.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+function button(text, onclick, kind = "") {
+  return el("button", { type: "button", class: `button ${kind}`, text, onclick });
+}
+
+/** Ask before something that cannot be undone; whether it was confirmed. */
+export function confirm(title, text, yes) {
+  return new Promise((resolve) => {
+    const stay = button("Keep it", () => dialog.close());
+    const go = button(yes, () => { resolve(true); dialog.close(); }, "danger");
+    const dialog = open(title, [el("p", { text })], [stay, go]);
+    dialog.addEventListener("close", () => resolve(false));
+    stay.focus();
+  });
+}
+
+/** The log of one job, read anew while the dialog is open. */
+export async function showLog(job) {
+  const text = el("pre", { class: "log", tabindex: 0, "aria-label": "Log", text: "Reading ..." });
+  const dialog = open(`Log of ${job.label || job.name}`, [text], [button("Close", () => dialog.close(), "primary")]);
+  const read = async () => {
+    try {
+      const response = await ask("GET", `api/v1/jobs/${part(job.id)}/log`);
+      const found = (await response.text()).split("\n").filter(Boolean).map(line).join("\n");
+      const atEnd = text.scrollTop + text.clientHeight > text.scrollHeight - 30;
+      if (text.textContent !== found) text.textContent = found || "The log is empty.";
+      if (atEnd) text.scrollTop = text.scrollHeight;
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  };
+  await read();
+  const timer = setInterval(read, 2000);
+  dialog.addEventListener("close", () => clearInterval(timer));
+}
+
+/** A line of the log, which is JSON, for people. */
+function line(text) {
+  try {
+    const { at, level, text: words } = JSON.parse(text);
+    return `${(at ?? "").slice(11, 19)}  ${level && level !== "info" ? `${level}: ` : ""}${words ?? ""}`;
+  } catch {
+    return text;
+  }
+}
+
+const KINDS = {
+  gltf: "3D, opens everywhere", glb: "3D, small", seg: "Segmentation for 3D Slicer", labels: "Label map on the scan's grid",
+  statistics: "Volumes and intensities", picture: "Picture", report: "Report to read", stl: "STL, one per structure",
+  obj: "OBJ, one per structure", manifest: "How it was made",
+};
+
+export function fileAddress(job, name, inline = false) {
+  return address(`api/v1/results/${part(job.id)}/files/${part(name)}${inline ? "?inline=true" : ""}`);
+}
+
+/** A table of the result files, each a link. */
+export function fileTable(job) {
+  return el("table", { class: "files", "aria-label": `Files of ${job.name}` }, el("tbody", {}, ...job.outputs.map((output) =>
+    el("tr", {},
+      el("th", { scope: "row" }, el("a", { href: fileAddress(job, output.name), download: output.name, text: output.name })),
+      el("td", { class: "soft", text: KINDS[output.kind] ?? output.kind }),
+      el("td", { class: "number", text: bytes(output.size) })))));
+}
+
+export function showFiles(job) {
+  const all = el("a", { class: "button primary", href: address(`api/v1/results/${part(job.id)}.zip`), download: `${job.name}.zip`,
+    text: "Download all as zip" });
+  const dialog = open(`Files of ${job.name}`, [fileTable(job)], [button("Close", () => dialog.close()), all]);
+}
+
+/** Make a link that shows one result to somebody without an account. */
+export function share(job) {
+  const days = el("select", { id: "share-days" }, ...[[1, "1 day"], [7, "7 days"], [30, "30 days"]].map(([value, text]) =>
+    el("option", { value, text, selected: value === 7 })));
+  const told = el("div", { class: "stack", "aria-live": "polite" });
+  const make = button("Make the link", async () => {
+    make.disabled = true;
+    try {
+      const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: Number(days.value) * 24 })).json();
+      const field = el("input", { type: "text", readonly: true, id: "share-link", value: new URL(answer.url, location.href).href });
+      const copy = button("Copy", async () => {
+        field.select();
+        try {
+          await navigator.clipboard.writeText(field.value);
+          copy.textContent = "Copied";
+        } catch {
+          document.execCommand("copy");
+        }
+      });
+      told.replaceChildren(el("label", { for: "share-link", text: "Link (shown only now)" }),
+        el("div", { class: "row" }, el("div", { class: "grow" }, field), copy),
+        el("p", { class: "hint", text: `Works until ${clockTime(answer.expires)}. It can be taken back with the list below.` }));
+      field.select();
+      await list();
+    } catch (error) {
+      told.replaceChildren(el("p", { class: "notice bad", text: `${error.message} ${error.hint ?? ""}` }));
+    } finally {
+      make.disabled = false;
+    }
+  }, "primary");
+  const links = el("div", { class: "stack" });
+  const list = async () => {
+    const found = await getJson("api/v1/links").catch(() => ({ links: [] }));
+    const mine = found.links.filter((link) => link.job === job.id && !link.revoked && Date.parse(link.expires) > Date.now());
+    links.replaceChildren(...(mine.length ? [el("h3", { text: "Links to this result" })] : []), ...mine.map((link) =>
+      el("div", { class: "row" },
+        el("span", { class: "grow small", text: `${link.id.slice(0, 8)}, made by ${link.user}, until ${clockTime(link.expires)}` }),
+        button("Take back", async () => {
+          await ask("DELETE", `api/v1/links/${part(link.id)}`).catch((error) => toast(error.message, "bad", error.hint));
+          await list();
+        }, "small danger"))));
+  };
+  const dialog = open(`Share ${job.name}`, [
+    el("p", { text: "Whoever has the link sees this one result, its files and the viewer, without an account, until it expires." }),
+    el("div", {}, el("label", { for: "share-days", text: "Works for" }), days), told, links,
+  ], [button("Close", () => dialog.close()), make]);
+  list();
+}

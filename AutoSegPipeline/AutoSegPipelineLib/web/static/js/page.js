@@ -1,0 +1,51 @@
+// The main page: one feed of jobs, and what shows it.
+import { mayDo } from "./api.js";
+import { byId, el } from "./dom.js";
+import { JobTable } from "./jobs.js";
+import { Live } from "./live.js";
+import { Options } from "./options.js";
+import { ResultGrid } from "./results.js";
+import { UploadList } from "./uploads/list.js";
+
+const live = new Live();
+
+function banner(name, make) {
+  const old = byId(`banner-${name}`);
+  if (!make) return old?.remove();
+  if (old) return undefined;
+  const box = make();
+  box.id = `banner-${name}`;
+  return byId("banners").append(box);
+}
+
+live.addEventListener("offline", () => banner("offline", () => el("div", { class: "notice bad", role: "alert" },
+  el("b", { text: "The server does not answer. " }), "What you see may be old. The page tries again by itself, and uploads go on where they stopped.")));
+live.addEventListener("online", () => banner("offline", null));
+live.addEventListener("status", (event) => {
+  const paused = event.detail.status.paused;
+  banner("paused", null);
+  if (paused) {
+    banner("paused", () => el("div", { class: "notice warn" }, el("b", { text: "The pipeline is paused. " }),
+      paused.code === "request" ? "Somebody paused it; cases wait until it is resumed." : paused.reason ?? paused.message ?? ""));
+  }
+  banner("gone", null);
+  if (event.detail.status.running === false) {
+    banner("gone", () => el("div", { class: "notice warn" }, el("b", { text: "No pipeline runs. " }),
+      "Jobs wait until it is started again."));
+  }
+});
+
+new JobTable(live);
+new ResultGrid(live);
+
+if (mayDo("operator") && byId("upload")) {
+  for (const part of document.querySelectorAll(".scripted-only")) part.hidden = false;
+  document.querySelector(".plain-only")?.remove();
+  const options = new Options();
+  new UploadList(options);
+  options.start().catch((error) => {
+    byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads take the defaults.` }));
+  });
+}
+live.start();
+window.autoseg = { live }; // for the console

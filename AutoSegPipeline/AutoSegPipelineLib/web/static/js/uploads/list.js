@@ -1,0 +1,164 @@
+// The uploads that people see: one line each, with progress, speed, pause, resume, cancel.
+import { announce, bar, byId, el, iconButton, setText, toast } from "../dom.js";
+import { bytes, duration, many } from "../words.js";
+import { dropped, pickedFolder, withData } from "./drop.js";
+import { Transfer } from "./transfer.js";
+
+const AT_ONCE = 2;
+
+export class UploadList {
+  constructor(options) {
+    this.options = options;
+    this.lines = [];
+    this.list = byId("uploads");
+    const files = byId("files");
+    const folder = byId("folder");
+    byId("pick-files").addEventListener("click", () => files.click());
+    byId("pick-folder").addEventListener("click", () => folder.click());
+    if (!("webkitdirectory" in folder)) byId("pick-folder").hidden = true;
+    files.addEventListener("change", () => { this.add(withData(files.files)); files.value = ""; });
+    folder.addEventListener("change", () => { this.add(pickedFolder(folder.files)); folder.value = ""; });
+    byId("upload").addEventListener("submit", (event) => event.preventDefault());
+    this.watchDrops();
+    byId("uploads-pause").addEventListener("click", () => this.pauseAll());
+    byId("uploads-clear").addEventListener("click", () => {
+      for (const line of this.lines.filter((one) => one.transfer.over)) line.remove();
+    });
+    addEventListener("beforeunload", (event) => {
+      if (this.lines.some((line) => ["sending", "waiting"].includes(line.transfer.state))) event.preventDefault();
+    });
+  }
+
+  watchDrops() {
+    const zone = byId("drop");
+    let depth = 0;
+    const over = (on) => zone.classList.toggle("over", on);
+    addEventListener("dragenter", (event) => { if (hasFiles(event)) { depth += 1; over(true); event.preventDefault(); } });
+    addEventListener("dragover", (event) => { if (hasFiles(event)) { event.preventDefault(); event.dataTransfer.dropEffect = "copy"; } });
+    addEventListener("dragleave", () => { depth = Math.max(0, depth - 1); if (!depth) over(false); });
+    addEventListener("drop", async (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      depth = 0;
+      over(false);
+      try {
+        this.add(await dropped(event.dataTransfer));
+      } catch (error) {
+        toast("What was dropped could not be read.", "bad", String(error.message ?? error));
+      }
+    });
+    addEventListener("paste", (event) => { if (event.clipboardData?.files.length) this.add(withData(event.clipboardData.files)); });
+  }
+
+  add(things) {
+    if (!things.length) return toast("There is no file in what was dropped.", "warn");
+    const options = this.options.values();
+    for (const thing of things) {
+      const line = new Line(new Transfer(thing, options), this);
+      this.lines.push(line);
+      this.list.append(line.element);
+    }
+    announce(`${many(things.length, "upload")} added.`);
+    byId("uploads-all").hidden = false;
+    return this.pump();
+  }
+
+  pump() {
+    const sending = this.lines.filter((line) => line.transfer.state === "sending").length;
+    const waiting = this.lines.filter((line) => line.transfer.state === "waiting");
+    for (const line of waiting.slice(0, Math.max(0, AT_ONCE - sending))) line.transfer.start();
+    this.say();
+  }
+
+  say() {
+    const live = this.lines.filter((line) => ["sending", "waiting"].includes(line.transfer.state));
+    const paused = this.lines.filter((line) => line.transfer.state === "paused");
+    const speed = live.reduce((sum, line) => sum + line.transfer.speed, 0);
+    setText(byId("uploads-said"), live.length ? `${many(live.length, "upload")} under way, ${bytes(speed)}/s` : paused.length ? `${many(paused.length, "upload")} paused` : "");
+    const pause = byId("uploads-pause");
+    pause.hidden = this.lines.length < 2 || !(live.length || paused.length);
+    setText(pause, live.length ? "Pause all" : "Resume all");
+    byId("uploads-clear").hidden = !this.lines.some((line) => line.transfer.over);
+    byId("uploads-all").hidden = !this.lines.length;
+  }
+
+  pauseAll() {
+    const live = this.lines.filter((line) => ["sending", "waiting"].includes(line.transfer.state));
+    if (live.length) live.forEach((line) => line.transfer.pause());
+    else this.lines.filter((line) => line.transfer.state === "paused").forEach((line) => line.transfer.queue());
+    this.pump();
+  }
+}
+
+class Line {
+  constructor(transfer, list) {
+    this.transfer = transfer;
+    this.list = list;
+    const name = transfer.label;
+    this.bar = bar(`Upload of ${name}`);
+    this.words = el("div", { class: "say number" });
+    this.tools = el("div", { class: "upload-tools" });
+    this.element = el("li", { class: "upload" }, el("div", { class: "name" }, name,
+      transfer.count > 1 ? el("span", { class: "soft small", text: ` ${many(transfer.count, "file")}` }) : null), this.tools, this.bar, this.words);
+    transfer.addEventListener("change", () => this.show());
+    this.show();
+  }
+
+  show() {
+    const one = this.transfer;
+    this.element.className = `upload ${one.state}`;
+    this.bar.set(one.size ? one.sent / one.size : one.over ? 1 : 0, one.state === "failed" ? "bad" : one.state === "sent" ? "done" : "");
+    setText(this.words, this.text());
+    if (this.state !== one.state) {
+      const before = this.state;
+      this.state = one.state;
+      this.makeTools();
+      if (before && one.state === "sent") announce(`${one.label} was uploaded.`);
+      if (before && one.state === "failed") announce(`${one.label} was not uploaded. ${one.problem}`);
+      queueMicrotask(() => this.list.pump());
+    } else {
+      this.list.say();
+    }
+  }
+
+  text() {
+    const one = this.transfer;
+    const amount = `${bytes(one.sent)} of ${bytes(one.size)}`;
+    if (one.state === "waiting") return `Waits for its turn, ${bytes(one.size)}`;
+    if (one.state === "paused") return `Paused, ${amount}`;
+    if (one.state === "sent") return `Uploaded, ${bytes(one.size)}. ${one.said}`;
+    if (one.state === "failed") return one.problem;
+    if (one.said) return `${amount}. ${one.said}`;
+    const left = one.speed > 0 ? `, ${bytes(one.speed)}/s, ${duration((one.size - one.sent) / one.speed)} left` : "";
+    return amount + left;
+  }
+
+  makeTools() {
+    const one = this.transfer;
+    const had = this.tools.contains(document.activeElement);
+    const tools = [];
+    if (["sending", "waiting"].includes(one.state)) tools.push(iconButton("pause", `Pause ${one.label}`, () => one.pause()));
+    if (one.state === "paused") tools.push(iconButton("play", `Resume ${one.label}`, () => one.queue()));
+    if (one.state === "failed") tools.push(iconButton("retry", `Try to upload ${one.label} again`, () => one.queue()));
+    if (!one.over || one.state === "failed") {
+      tools.push(iconButton("cancel", `Cancel the upload of ${one.label}`, async () => { await one.cancel(); this.remove(); }));
+    } else {
+      tools.push(iconButton("cancel", `Remove ${one.label} from this list`, () => this.remove()));
+    }
+    this.tools.replaceChildren(...tools);
+    if (had) this.tools.firstChild?.focus();
+  }
+
+  remove() {
+    const next = this.element.nextElementSibling ?? this.element.previousElementSibling;
+    const had = this.element.contains(document.activeElement);
+    this.element.remove();
+    this.list.lines = this.list.lines.filter((line) => line !== this);
+    if (had) (next?.querySelector("button") ?? byId("pick-files")).focus();
+    this.list.pump();
+  }
+}
+
+function hasFiles(event) {
+  return [...(event.dataTransfer?.types ?? [])].includes("Files");
+}

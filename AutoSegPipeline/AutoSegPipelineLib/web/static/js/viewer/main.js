@@ -1,0 +1,109 @@
+// The viewer's page: loads what there is, ties the parts together, says what is missing.
+import { address, part } from "../api.js";
+import { announce, bar, byId, el, icon, setText } from "../dom.js";
+import { showFiles } from "../dialogs.js";
+import { bytes, many, millilitres, warningTitle } from "../words.js";
+import { place } from "./anatomy.js";
+import { fetchBytes, toGlb } from "./glb.js";
+
+const facts = JSON.parse(byId("main").dataset.facts);
+const stage = byId("stage");
+const fileOf = (kind) => address(`api/v1/results/${part(facts.job)}/files/${part(facts.files[kind])}`);
+const viewer = { facts, scene: null, tree: null, slices: null, ready: false };
+window.autosegViewer = viewer; // for the console and the tests
+
+function say(kind, title, ...more) {
+  byId("banners").append(el("div", { class: `notice ${kind}` }, el("b", { text: `${title} ` }), ...more));
+}
+
+function head() {
+  const files = facts.outputs.reduce((sum, output) => sum + output.size, 0);
+  setText(byId("facts"), [facts.label === facts.name ? "" : facts.label, facts.modality, many(facts.outputs.length, "file"), bytes(files)].filter(Boolean).join(" · "));
+  byId("head-tools").replaceChildren(
+    el("button", { type: "button", class: "button small", onclick: () => showFiles(facts) }, icon("download"), "Files"));
+  if (facts.warnings.length) {
+    say("warn", many(facts.warnings.length, "warning") + ":", el("ul", { class: "warn-list" }, ...facts.warnings.map((one) =>
+      el("li", {}, el("b", { text: `${warningTitle(one.code)}: ` }), one.message))));
+  }
+  if (facts.missing.length) {
+    say("warn", "The viewer's libraries are not installed:", facts.missing.join(", "), ". On the server run ",
+      el("code", { text: "python3 autoseg.py install viewer" }), ", then load this page again. All files can be downloaded without them.");
+  }
+}
+
+function tabs() {
+  byId("tabs").hidden = false;
+  for (const button of byId("tabs").children) {
+    button.addEventListener("click", () => {
+      byId("panes").dataset.tab = button.dataset.tab;
+      for (const one of byId("tabs").children) one.setAttribute("aria-pressed", String(one === button));
+      dispatchEvent(new Event("resize"));
+    });
+  }
+}
+
+async function openScene() {
+  const kind = facts.files.glb ? "glb" : "gltf";
+  const waiting = bar("Loading the 3D view");
+  stage.replaceChildren(el("div", { class: "stage-note" }, el("p", { text: "Loading the 3D view" }), waiting));
+  waiting.set(null);
+  const [{ Scene }, { Tree }, { Overlay }, raw] = await Promise.all([import("./scene.js"), import("./tree.js"), import("./overlay.js"),
+    fetchBytes(fileOf(kind), (fraction) => waiting.set(fraction))]);
+  stage.replaceChildren();
+  viewer.scene = new Scene(stage);
+  await viewer.scene.load(toGlb(raw));
+  viewer.tree = new Tree(viewer.scene);
+  viewer.overlay = new Overlay(viewer.scene, stage, byId("scene-tools"), facts);
+  viewer.scene.addEventListener("picked", (event) => {
+    const found = event.detail;
+    viewer.tree.choose(found?.structure ?? null, "scene");
+    if (!found) return;
+    viewer.scene.markAt(found.ras);
+    viewer.slices?.go(found.ras);
+    announce(`${found.structure.title}, ${place(found.ras)}`);
+  });
+  viewer.tree.addEventListener("chosen", (event) => {
+    const { structure, from } = event.detail;
+    if (!structure || from !== "tree") return;
+    announce(`${structure.title}${structure.volume === null ? "" : `, ${millilitres(structure.volume)}`}`);
+  });
+  viewer.tree.addEventListener("shown", () => viewer.slices?.paint());
+}
+
+async function openSlices() {
+  const told = byId("slices-said");
+  if (!facts.scan) say("", "Slices:", `${facts.noScan}${facts.files.labels ? " The slices show the structures alone." : ""}`);
+  if (!facts.scan && !facts.files.labels) {
+    byId("slices").replaceChildren(el("p", { class: "stage-note", text: "There is neither scan nor label map to show." }));
+    return;
+  }
+  const { Slices } = await import("./slices.js");
+  const slices = new Slices(byId("slices"), byId("slice-tools"), told);
+  const scan = facts.scan ? { ...facts.scan, url: address(`api/v1/results/${part(facts.job)}/scan`) } : null;
+  const labels = facts.files.labels ? { url: fileOf("labels"), name: "labels.nii.gz" } : null;
+  await slices.load(scan, labels, facts.modality, viewer.scene?.structures ?? []);
+  slices.addEventListener("place", (event) => {
+    viewer.scene?.markAt(event.detail.ras);
+    if (event.detail.structure) viewer.tree?.choose(event.detail.structure, "slices");
+  });
+  viewer.slices = slices;
+}
+
+function failed(box, what, error) {
+  const text = /WebGL|context/i.test(String(error.message)) ? "This browser has no WebGL, which drawing in 3D needs." : error.message;
+  box.replaceChildren(el("p", { class: "stage-note", role: "alert", text: `${what} cannot be shown. ${text}` }));
+}
+
+async function start() {
+  head();
+  tabs();
+  const has = (name) => !facts.missing.includes(name);
+  if (has("three")) await openScene().catch((error) => failed(stage, "The 3D view", error));
+  else stage.replaceChildren(el("p", { class: "stage-note", text: "The 3D view needs the library three." }));
+  if (has("@niivue/niivue")) await openSlices().catch((error) => failed(byId("slices"), "The slices", error));
+  else byId("slices").replaceChildren(el("p", { class: "stage-note", text: "The slices need the library @niivue/niivue." }));
+  viewer.ready = true;
+  document.documentElement.dataset.ready = "true";
+}
+
+start();

@@ -1,0 +1,151 @@
+"""Writes one file as its bytes come in, off the event loop and with little memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable
+
+from ...core.errors import PipelineError
+from ...core.files import is_disk_full
+from .limits import Limits
+
+BLOCK = 1 << 20  # bytes gathered before a thread writes them: one is filled while another is written
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that is on the disk."""
+
+    size: int
+    digests: dict[str, bytes]  # by name of hashlib
+
+    @property
+    def sha256(self) -> str:
+        """Hex, as in manifests."""
+        return self.digests["sha256"].hex()
+
+
+class Sink:
+    """Appends to ``path`` from ``start`` on; at most two blocks are in memory.
+
+    ``limits`` are asked before each block goes to the disk. ``hashes`` may bring the
+    running checksums of the bytes before ``start``.
+    """
+
+    def __init__(
+        self, pool: Executor, path: Path, limits: Limits, start: int = 0, hashes: dict[str, Any] | None = None
+    ) -> None:
+        self._pool = pool
+        self._path = path
+        self._limits = limits
+        self._hashes = hashes if hashes is not None else {"sha256": hashlib.sha256()}
+        self._descriptor = -1
+        self._start = start
+        self._blocks: list[bytes] = []
+        self._gathered = 0
+        self._writing: asyncio.Future[None] | None = None
+        self.size = start  # with what still is in memory
+        self.written = start
+
+    def also(self, algorithms: Iterable[str]) -> None:
+        """Compute these checksums too; before the first byte."""
+        for name in algorithms:
+            self._hashes.setdefault(name, hashlib.new(name))
+
+    async def write(self, data: bytes) -> None:
+        """Take some bytes. Raises ``request.too_large`` and ``environment.disk_full``."""
+        self.size += len(data)
+        self._limits.check_size(self.size, "The upload")
+        self._blocks.append(data)
+        self._gathered += len(data)
+        if self._gathered >= BLOCK:
+            await self._settle()
+            self._writing = self._later()
+
+    async def finish(self, durable: bool) -> Written:
+        """Write the rest and close; ``durable`` waits for the disk."""
+        await self._settle()
+        pieces = self._taken()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, self._last, pieces, durable)
+        return Written(self.size, {name: one.digest() for name, one in self._hashes.items()})
+
+    async def keep(self) -> int:
+        """Write what has arrived and close, after a connection broke; the size of the file then."""
+        try:
+            return (await self.finish(durable=True)).size
+        finally:
+            self._close()
+
+    async def drop(self) -> None:
+        """Close; what is in memory is not written."""
+        try:
+            await self._settle()
+        except (PipelineError, OSError):
+            pass  # it goes away in any case
+        finally:
+            self._close()
+
+    async def _settle(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            # Cancelled from outside, the thread goes on writing: wait for it, then pass it on.
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait([writing])
+                raise
+
+    def _later(self) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, self._put, self._taken())
+
+    def _taken(self) -> list[bytes]:
+        pieces, self._blocks, self._gathered = self._blocks, [], 0
+        return pieces
+
+    # --- in a thread of the pool ---------------------------------------------------------
+
+    def _put(self, pieces: list[bytes]) -> None:
+        """Piece by piece: joining them would be one more copy of everything."""
+        try:
+            self._limits.check_disk(self._path.parent, sum(map(len, pieces)))
+            if self._descriptor < 0:
+                self._open()
+            for data in pieces:
+                view = memoryview(data)
+                while view:
+                    count = os.write(self._descriptor, view)
+                    view = view[count:]
+                    self.written += count
+                for one in self._hashes.values():
+                    one.update(data)
+        except OSError as error:
+            if is_disk_full(error):
+                raise PipelineError(
+                    "environment.disk_full", "the server's disk is full", status=507
+                ) from error
+            raise
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._descriptor = os.open(self._path, flags, 0o600)
+        # Behind ``start`` may lie what a checksum did not confirm.
+        os.ftruncate(self._descriptor, self._start)
+        os.lseek(self._descriptor, self._start, os.SEEK_SET)
+
+    def _last(self, pieces: list[bytes], durable: bool) -> None:
+        if pieces or self._descriptor < 0:
+            self._put(pieces)
+        if durable:
+            os.fsync(self._descriptor)
+        self._close()
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -1,0 +1,273 @@
+"""Resumable uploads: tus 1.0 with creation, creation-with-upload, termination, expiration and checksum.
+
+https://tus.io/protocols/resumable-upload
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any, AsyncIterator, Mapping
+
+from ...core.errors import PipelineError
+from .body import Interrupted
+from .book import DONE, OPEN, WHOLE, Upload
+from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
+from .grouping import Received
+from .labels import clean_label
+from .service import KEPT_HASHES, Uploads
+from .sink import BLOCK, Sink
+from .wish import Wish
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
+CONTENT_TYPE = "application/offset+octet-stream"
+MISMATCH = 460  # tus's own status
+MOST_METADATA = 16384
+
+
+def server_headers(uploads: Uploads) -> dict[str, str]:
+    """What ``OPTIONS`` tells."""
+    return {
+        "Tus-Resumable": VERSION,
+        "Tus-Version": VERSION,
+        "Tus-Extension": EXTENSIONS,
+        "Tus-Max-Size": str(uploads.limits.upload_bytes),
+        "Tus-Checksum-Algorithm": ",".join(TUS_ALGORITHMS),
+    }
+
+
+def check_version(headers: Mapping[str, str]) -> None:
+    """Raise ``web.upload_version`` (412) for a client of another version."""
+    if headers.get("tus-resumable") != VERSION:
+        raise PipelineError(
+            "web.upload_version",
+            f"this server speaks tus {VERSION}; the request says {headers.get('tus-resumable', 'none')!r}",
+            headers={"Tus-Version": VERSION},
+        )
+
+
+def metadata_of(header: str) -> dict[str, str]:
+    """``Upload-Metadata``: keys and base64 values. Raises ``request.invalid``."""
+    found: dict[str, str] = {}
+    if len(header) > MOST_METADATA:
+        raise _invalid("Upload-Metadata is too long")
+    for part in filter(None, (part.strip() for part in header.split(","))):
+        key, _, value = part.partition(" ")
+        if key in found or not key.isascii():
+            raise _invalid(f"Upload-Metadata: the key {key!r} is there twice or is not ASCII")
+        try:
+            found[key] = base64.b64decode(value.strip(), validate=True).decode("utf-8")
+        except (binascii.Error, ValueError):
+            raise _invalid(f"Upload-Metadata: {key} is no UTF-8 text in base64") from None
+    return found
+
+
+def number_of(headers: Mapping[str, str], name: str) -> int:
+    """A header that is a whole number. Raises ``request.invalid``."""
+    text = headers.get(name.lower(), "")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise _invalid(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)
+
+
+async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query: Wish) -> Upload:
+    """A new upload, empty. Raises where it may not come in."""
+    if "upload-defer-length" in headers:
+        raise _invalid("give Upload-Length; this server does not take uploads of unknown length")
+    length = number_of(headers, "Upload-Length")
+    header = headers.get("upload-metadata", "")
+    metadata = metadata_of(header)
+    label = clean_label(metadata.get("path") or metadata.get("filename") or metadata.get("name") or "")
+    pairs = [(key, value) for key, value in metadata.items() if key != "name"]
+    query.add(pairs, "Upload-Metadata", strict=False)
+    if "stem" in metadata:
+        query.add([("name", metadata["stem"])], "Upload-Metadata")
+    uploads.check(query)
+    promised = metadata.get("sha256", "")
+    now = uploads.now
+    upload = Upload(
+        owner,
+        length=length,
+        label=label,
+        metadata=header,
+        sha256=sha256_wanted(promised, "sha256").value.hex() if promised else "",
+        wish=query.to_dict(),
+        batch=query.batch,
+        created=now,
+        expires=now + uploads.limits.expire_seconds,
+    )
+    if upload.batch:
+        uploads.add_to_batch(owner, upload.batch, 1, length)
+    uploads.admit(owner, length)
+    uploads.book.know(upload)
+    try:
+        with uploads.claim(upload.id):
+            # One of a batch counts with its batch, which is made durable as a whole.
+            await uploads.thread(uploads.book.make, upload, not upload.batch)
+    except BaseException:
+        await uploads.remove(upload)
+        raise
+    return upload
+
+
+async def append(
+    uploads: Uploads, upload: Upload, offset: int, body: AsyncIterator[bytes], wanted: Wanted | None
+) -> None:
+    """Bytes from ``offset`` on. What arrived stays when the connection breaks, but for a checked part.
+
+    Raises ``web.upload_busy``, ``web.upload_offset``, ``request.too_large``, ``web.upload_checksum``,
+    :class:`~.body.Interrupted`.
+    """
+    with uploads.claim(upload.id):
+        if upload.state != OPEN:
+            if offset == upload.length:
+                return
+            raise _offset(upload)
+        if offset != upload.offset:
+            raise _offset(upload)
+        await _append(uploads, upload, body, wanted)
+        upload.expires = uploads.now + uploads.limits.expire_seconds
+        if upload.offset == upload.length:
+            await complete(uploads, upload)
+        else:
+            await uploads.thread(uploads.book.write, upload)
+
+
+async def _append(
+    uploads: Uploads, upload: Upload, body: AsyncIterator[bytes], wanted: Wanted | None
+) -> None:
+    start = upload.offset
+    hashes = _hashes(uploads, upload)
+    own = {f"part-{wanted.algorithm}": hashlib.new(wanted.algorithm)} if wanted else {}
+    sink = Sink(uploads.pool, uploads.book.data_of(upload), uploads.limits, start, {**hashes, **own})
+    try:
+        async for data in body:
+            if sink.size + len(data) > upload.length:
+                raise PipelineError(
+                    "request.too_large", f"more bytes than Upload-Length, {upload.length}", status=413
+                )
+            await sink.write(data)
+            upload.offset = sink.written
+        written = await sink.finish(durable=not upload.batch)
+    except (Interrupted, PipelineError, OSError) as error:
+        if wanted is not None or not isinstance(error, Interrupted):
+            # A part that cannot be verified, or that should not have come, is none.
+            await sink.drop()
+            await _cut(uploads, upload, start)
+        else:
+            await _kept(uploads, upload, sink)
+        raise
+    except BaseException:
+        await _kept(uploads, upload, sink)
+        raise
+    upload.offset = written.size
+    if wanted is not None:
+        found = written.digests.pop(f"part-{wanted.algorithm}")
+        try:
+            wanted.check(found, upload.label, MISMATCH)
+        except PipelineError:
+            await _cut(uploads, upload, start)
+            raise
+    if hashes:
+        uploads.hashes[upload.id] = (upload.offset, hashes)
+        while len(uploads.hashes) > KEPT_HASHES:
+            uploads.hashes.popitem(last=False)
+
+
+def _hashes(uploads: Uploads, upload: Upload) -> dict[str, Any]:
+    """The running checksum, where it is known up to the offset; it is gone if the part fails."""
+    if upload.offset == 0:
+        return {"sha256": hashlib.sha256()}
+    offset, hashes = uploads.hashes.pop(upload.id, (-1, {}))
+    return hashes if offset == upload.offset else {}
+
+
+async def _kept(uploads: Uploads, upload: Upload, sink: Sink) -> None:
+    """The bytes that came before the connection broke."""
+    try:
+        await sink.keep()
+    finally:
+        path = uploads.book.data_of(upload)
+        upload.offset = await uploads.thread(lambda: path.stat().st_size if path.exists() else 0)
+        upload.expires = uploads.now + uploads.limits.expire_seconds
+        await uploads.thread(uploads.book.write, upload)
+
+
+async def _cut(uploads: Uploads, upload: Upload, size: int) -> None:
+    path = uploads.book.data_of(upload)
+
+    def work() -> None:
+        if path.exists():
+            with open(path, "r+b") as stream:
+                stream.truncate(size)
+
+    await uploads.thread(work)
+    upload.offset = size
+
+
+async def complete(uploads: Uploads, upload: Upload) -> None:
+    """All bytes are there: it becomes a job, or waits for its batch.
+
+    What can never become one (a wrong checksum, options that belong to nothing) is removed,
+    and why is raised; when the surroundings are at fault it stays and is tried again.
+    """
+    received = Received(f"{upload.id}/data", upload.label, upload.length, await _sha256(uploads, upload))
+    try:
+        if upload.sha256:
+            promised = Wanted("sha256", bytes.fromhex(upload.sha256))
+            promised.check(bytes.fromhex(received.sha256), upload.label, MISMATCH)
+        upload.files = [vars(received)]
+        if upload.batch:
+            uploads.book.enter(upload, WHOLE)
+            await uploads.thread(uploads.book.write, upload)
+            return
+        folder = uploads.book.folder_of(upload.id)
+        handed = await uploads.hand_over(folder, [received], upload.owner, upload.wished())
+    except PipelineError as error:
+        upload.files = []
+        if not error.is_environment:
+            await uploads.remove(upload)
+        raise
+    if handed.carried:
+        await uploads.taken(handed)
+        await uploads.settled(upload, handed.intents)
+
+
+async def _sha256(uploads: Uploads, upload: Upload) -> str:
+    offset, hashes = uploads.hashes.pop(upload.id, (-1, {}))
+    if offset == upload.length and "sha256" in hashes:
+        return str(hashes["sha256"].hexdigest())
+    path = uploads.book.data_of(upload)
+
+    def work() -> str:
+        digest = hashlib.sha256()
+        with open(path, "rb") as stream:
+            while True:
+                block = stream.read(BLOCK)
+                if not block:
+                    return digest.hexdigest()
+                digest.update(block)
+
+    return await uploads.thread(work)
+
+
+async def terminate(uploads: Uploads, upload: Upload) -> None:
+    """The client does not want it any more. A job that came of it stays."""
+    with uploads.claim(upload.id):
+        if upload.state == DONE:
+            raise PipelineError("request.conflict", "the upload is a job already; cancel that", status=409)
+        await uploads.remove(upload)
+
+
+def _offset(upload: Upload) -> PipelineError:
+    return PipelineError(
+        "web.upload_offset",
+        f"the upload goes on at byte {upload.offset}",
+        headers={"Upload-Offset": str(upload.offset)},
+    )
+
+
+def _invalid(why: str) -> PipelineError:
+    return PipelineError("request.invalid", why, status=400)

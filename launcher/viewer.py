@@ -1,0 +1,99 @@
+"""``install viewer``: three.js and NiiVue for the page's viewer, from npm, into the program's environment.
+
+Pinned by the lock file in ``AutoSegPipeline/Resources/Web``. The page serves them from there, and
+says what is missing where they are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+from .environment import Environment
+from .installer import run, say
+from .node import CLEAN_INSTALL, find_node
+from .places import LIBRARY_PARENT
+from .trouble import Trouble, check_space
+
+VIEWER = "viewer"
+COMMAND = f"python3 autoseg.py install {VIEWER}"
+PACKAGES = LIBRARY_PARENT / "Resources" / "Web"
+_BYTES = 150 * 10**6  # of the packages and of npm's cache
+# At set-up nobody wants to wait for a network that is not there.
+_PATIENCE = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
+
+
+def folder(environment: Environment) -> Path:
+    """What the web page looks for below ``sys.prefix``."""
+    return environment.path / VIEWER
+
+
+def fingerprint() -> str:
+    """Changes with the lock file; empty where there is none."""
+    lock_file = PACKAGES / "package-lock.json"
+    return hashlib.sha256(lock_file.read_bytes()).hexdigest() if lock_file.exists() else ""
+
+
+def is_whole(environment: Environment) -> bool:
+    """Whether the libraries are there, with the pins of now."""
+    there = environment.extras().get(VIEWER) if environment.is_ready() else None
+    modules = folder(environment) / "node_modules"
+    return there is not None and there.get("fingerprint") == fingerprint() and modules.is_dir()
+
+
+def main(environment: Environment) -> int:
+    """``install viewer``; returns the exit code. Raises :class:`~.trouble.Trouble`."""
+    environment.ensure()
+    if is_whole(environment):
+        say("The viewer's libraries are there already.")
+        return 0
+    install(environment)
+    return 0
+
+
+def install(environment: Environment) -> None:
+    """Install them whole or not at all. Raises :class:`~.trouble.Trouble`."""
+    began = time.monotonic()
+    check_space(environment.path, _BYTES)
+    node, npm = find_node(environment)
+    say("Packages of AutoSegPipeline/Resources/Web/package-lock.json (the viewer's libraries)")
+    target = folder(environment)
+    part = target.with_name(f"{VIEWER}.part")
+    with environment.locked() as lock:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(PACKAGES / name, part / name)
+        # npm starts the node that it finds; the wheel's may be the only one.
+        path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", os.defpath)])
+        run(
+            [*npm, *CLEAN_INSTALL, *_PATIENCE],
+            lambda line: None,
+            environment.path,
+            (lock.fd,),
+            part,
+            {"PATH": path},
+        )
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            os.rename(part, target)
+        except OSError as error:  # Windows: the page is being served from there
+            raise Trouble(f"{target} is in use ({error}). Stop the program, then: {COMMAND}") from error
+        environment.set_extra(VIEWER, {"fingerprint": fingerprint()})
+    say(f"Installed the viewer's libraries in {time.monotonic() - began:.0f} s.")
+
+
+def bring_along(environment: Environment) -> None:
+    """At set-up, and once for each new set of pins, install them; a failure is told and stops nothing."""
+    wanted = fingerprint()
+    there = environment.extras().get(VIEWER, {})
+    if not wanted or is_whole(environment) or there.get("tried") == f"{environment.path.name}-{wanted}":
+        return
+    try:
+        install(environment)
+    except (Trouble, OSError) as error:
+        environment.set_extra(VIEWER, {"fingerprint": "", "tried": f"{environment.path.name}-{wanted}"})
+        say(f"\n{error}\nThe web page works without its 3D viewer for now. Try again with: {COMMAND}")
