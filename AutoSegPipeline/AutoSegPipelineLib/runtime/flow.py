@@ -27,6 +27,7 @@ from .publisher import Publisher, WaitForResults
 from .recovery import Recovery
 from .retention import Retention
 from .scheduler import VANISHED_LIMIT, Scheduler
+from .turns import place
 from .watcher import InboxWatcher
 
 log = logging.getLogger(__name__)
@@ -77,10 +78,17 @@ class Flow:
         """Bring everything on the disk to a known place, in small steps; then watch and work."""
         recovery = Recovery(self.context, self.doors, self.inspection, self.disposal, self._finish)
         yield from recovery.steps(counted)
-        if self.context.settings["watch"]:
+        self.watch(self.context.settings["watch"])
+        self.scheduler.warm_up()
+
+    def watch(self, on: bool) -> None:
+        """Begin or end watching the inbox."""
+        if on and self.watcher is None:
             self.watcher = self._make_watcher()
             self.watcher.start()
-        self.scheduler.warm_up()
+        elif not on and self.watcher is not None:
+            self.watcher.stop()
+            self.watcher = None
 
     def _make_watcher(self) -> InboxWatcher:
         def examine(paths: list[str], answer: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -321,6 +329,10 @@ class Flow:
             self.store.jobs.save(job)
         self.context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
         return self.store.jobs.get(job.id)
+
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before ``before``, or the last one; see :func:`.turns.place`."""
+        return place(self.context, job_id, before)
 
     def purge(self, job_id: str) -> None:
         """Remove every trace of one ended case; see :meth:`.retention.Retention.purge`."""

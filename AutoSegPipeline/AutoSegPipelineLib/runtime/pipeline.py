@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -260,9 +260,28 @@ class Pipeline:
         """0 (whenever) to 100 (next)."""
         return self.flow.set_priority(job_id, priority)
 
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before the queued job ``before``, or the last turn (None)."""
+        return self.flow.place(job_id, before)
+
     def purge(self, job_id: str) -> None:
         """Remove every trace of one ended case."""
         self.flow.purge(job_id)
+
+    def watch(self, on: bool) -> None:
+        """Begin or stop to take what lies in the inbox; the queue goes on either way."""
+        self.use(replace(self.settings, values={**self.settings.values, "watch": on}))
+        if self.ready:  # else the start that is under way heeds the setting
+            self.flow.watch(on)
+        self.store.meta.set("pipeline", self._about())
+
+    def use(self, settings: Settings) -> None:
+        """New defaults of cases and what is asked anew each time (inputs, workers, retention).
+
+        What processes and the watcher were started with holds until the next start.
+        """
+        self.settings = settings
+        self.flow.context.settings = settings
 
     def pause(self) -> None:
         """Begin no new case; what runs goes on to its end."""
