@@ -78,6 +78,22 @@ def single_shot(delay_ms: int, callback: Callable[[], Any]) -> None:
     QTimer.singleShot(int(delay_ms), guarded(callback))
 
 
+def make_notifier(descriptor: int, writing: bool, callback: Callable[[], Any]) -> Any:
+    """Calls ``callback()`` whenever a socket can be read, or written; hold the answer.
+
+    Switch it off and :func:`release` it before the socket is closed.
+    """
+    kinds = QSocketNotifier if IN_SLICER else QSocketNotifier.Type
+    notifier = QSocketNotifier(descriptor, kinds.Write if writing else kinds.Read)
+    slot = guarded(lambda *_: callback())
+    if IN_SLICER:
+        # The signal is overloaded; PythonQt takes it by its full name only.
+        notifier.connect("activated(int)", slot)
+    else:
+        notifier.activated.connect(slot)
+    return notifier
+
+
 def release(thing: Any) -> None:
     """Let go of a Qt object, safely even inside one of its own signals."""
     thing.deleteLater()
