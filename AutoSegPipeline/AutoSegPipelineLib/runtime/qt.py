@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import types
 from typing import Any, Callable, Mapping
 
 try:
@@ -40,6 +41,18 @@ QProcess: Any = _qt.QProcess
 QProcessEnvironment: Any = _qt.QProcessEnvironment
 QSocketNotifier: Any = _qt.QSocketNotifier
 QTimer: Any = _qt.QTimer
+
+
+def everything() -> Any:
+    """All of Qt under one name, as PythonQt has it: widgets, gui and ui tools too. Only for panels."""
+    if IN_SLICER:
+        return _qt
+    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+    merged = types.SimpleNamespace()
+    for part in (QtCore, QtGui, QtWidgets, QtUiTools):
+        vars(merged).update(vars(part))
+    return merged
 
 
 def guarded(slot: Callable[..., Any]) -> Callable[..., None]:

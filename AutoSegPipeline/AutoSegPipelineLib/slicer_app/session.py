@@ -8,7 +8,7 @@ import tempfile
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged
@@ -23,6 +23,9 @@ from ..runtime.api import AutoSeg, Progress
 from ..runtime.logs import EventLog, log_to, stop_logging
 from .host import Host
 from .settings_file import change_settings
+
+if TYPE_CHECKING:
+    from .servers import Servers
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ class Resume:
     settings: dict[str, Any] = field(default_factory=dict)
     running: bool = False
     watching: bool = False
-    servers: Any = None
+    served: tuple[str, int | None, dict[str, Any]] | None = None
 
 
 class Session:
@@ -108,7 +111,8 @@ class Session:
         self._listeners: list[Callable[[], None]] = []
         self._logs: logging.Handler | None = None
         self._timer: Any = None
-        self._servers: Any = None
+        self._servers: Servers | None = None
+        self._served: tuple[str, int | None, dict[str, Any]] | None = None
         self._private = home is not None  # a home of a test or script: nothing is remembered
         self._places(home)
 
@@ -310,6 +314,7 @@ class Session:
             self._forget()
             return
         if self._stopping is None:
+            self.stop_server()
             self._stopping = autoseg
             self._to_add.clear()
             autoseg.pipeline.stop(self._stopped)
@@ -337,7 +342,6 @@ class Session:
 
     def close(self) -> None:
         """The end: servers, pipeline, listeners."""
-        self.stop_servers()
         self.stop()
         self._listeners.clear()
 
@@ -422,21 +426,33 @@ class Session:
         """Serve the application's events until the job has ended."""
         return self.autoseg.wait(job, timeout, progress)
 
-    # --- servers (see .servers) -------------------------------------------------------------------
+    # --- web servers ------------------------------------------------------------------------------
 
     @property
-    def servers(self) -> Any:
-        """The web servers of this session, embedded and full."""
+    def servers(self) -> Servers:
+        """The web servers of this session, see :mod:`.servers`."""
         if self._servers is None:
             from .servers import Servers
 
-            self._servers = Servers(self)
+            self._servers = Servers(lambda: self.autoseg)
         return self._servers
 
-    def stop_servers(self) -> None:
-        """End what was started of them."""
+    def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
+        """Start a web server and, where it does not run, the pipeline; the address, once it has one.
+
+        Raises ``request.invalid`` for a busy port and while accounts forbid it.
+        """
+        url = self.servers.start(kind, port, **settings)
+        self._served = (kind, port, settings)
+        self.changed()
+        return url
+
+    def stop_server(self) -> None:
+        """Close the port; again is fine."""
         if self._servers is not None:
+            self._served = None
             self._servers.stop()
+            self.changed()
 
     # --- reload -----------------------------------------------------------------------------------
 
@@ -445,7 +461,7 @@ class Session:
         return Resume(
             self._root, self._inbox, self._results, dict(self._given),
             self.state in (STARTING, RUNNING), self.watching,
-            None if self._servers is None else self._servers.resume_later(),
+            self._served,
         )  # fmt: skip
 
     def resume(self, before: Resume) -> None:
@@ -454,6 +470,7 @@ class Session:
             self._root, self._inbox, self._results = before.home, before.inbox, before.results
         if before.running:
             self.start(watch=before.watching, **before.settings)
-        if before.servers is not None:
-            self.servers.resume(before.servers)
+        if before.served is not None:
+            kind, port, settings = before.served
+            self.start_server(kind, port, **settings)
         self.changed()
