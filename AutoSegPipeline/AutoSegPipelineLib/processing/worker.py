@@ -20,7 +20,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import PipelineError
 from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
-from .children import end_children
+from .children import end_children, guard
 
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.1  # more often than this nobody can see
@@ -119,7 +119,7 @@ def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
         payload = unpack("case", message)
         folder = str(payload.get("out", ""))
         case = Case.from_dict(payload)
-        report = ChannelReport(channel, engine_runs=case.kind == "scan" and case.reuse is None)
+        report = ChannelReport(channel, engine_runs=case.runs_engine)
         result = process_case(case, report)
         channel.send({"type": "done", **pack("result", result.to_dict(), str(case.work))})
     except Exception as error:  # the job boundary: whatever happened, the pipeline is told
@@ -190,6 +190,8 @@ def main() -> int:
     for message in channel.commands():
         if message["type"] == "case":
             _run_case(channel, message)
+        elif message["type"] == "guard":
+            guard(int(message["pid"]))
         elif message["type"] == "describe":
             _describe(channel, message)
         else:

@@ -20,6 +20,7 @@ from .context import REQUEST, Conditions, Context
 from .disposal import Disposal
 from .doors import Doors
 from .inbox_door import InboxDoor
+from .inside import refusal
 from .inspection import Inspection
 from .intake_client import IntakeClient, Spawn
 from .job_logs import JobLogs
@@ -260,6 +261,8 @@ class Flow:
         ``input.link`` and ``options.*``; everything else ends in the job.
         """
         checked = specs.parse_options(options or {}, "options")
+        if refused := refusal(self.context.inside, checked):
+            raise refused
         place = Path(os.path.abspath(path))
         beside = scan_options_path(str(place)) if place.is_file() else None
         if beside:

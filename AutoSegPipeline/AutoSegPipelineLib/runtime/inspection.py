@@ -21,6 +21,7 @@ from ..intake.options_files import read_options
 from .answers import Answers
 from .context import Conditions, Context
 from .disposal import Disposal
+from .inside import refusal as refusal_of
 from .intake_client import IntakeClient
 from .publisher import Publisher
 from .rule_book import RuleBook
@@ -277,6 +278,10 @@ class Inspection:
             return
         rule = self._rules.choose(intent, case)
         job.options = self._options(intent, beside, rule)
+        if refused := refusal_of(self._context.inside, job.options):
+            job.staged = {"stem": case["stem"]}
+            self._write_refusal(job, refused)
+            return
         wished = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
         job.options.update(wished)
         job.priority = int(job.options["priority"])

@@ -23,6 +23,7 @@ from . import qt
 from .asking import Asking
 from .context import Context, disk_is_full
 from .flow import Flow
+from .inside import Inside
 from .intake_client import Spawn
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,11 @@ class Pipeline:
         *,
         what: str = "serve",
         clock: Clock | None = None,
+        inside: Inside | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
+        self.inside = inside
         self.bus = EventBus()
         self._spawns = spawns
         self._what = what
@@ -112,7 +115,7 @@ class Pipeline:
     def _build(self) -> None:
         read_rules(self.home.rules_file)  # wrong rules are told at the start, not case by case
         self.store = Store(self.home.store, self._clock)
-        context = Context(self.home, self.settings, self.store, self._clock, self.bus)
+        context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.inside)
         self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)
         self.asking = Asking(context, self)
 
@@ -247,6 +250,10 @@ class Pipeline:
     def adopt(self, job_id: str) -> Job:
         """Take what another process has staged under ``state/incoming/<job_id>``."""
         return self.flow.adopt(job_id)
+
+    def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
+        """Have files and folders synced by the intake child; ``then`` hears whether it could."""
+        self.flow.intake.ask("sync", {"paths": paths}, lambda _result, error: then(error))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job that has not ended; its input goes to ``failed/``."""

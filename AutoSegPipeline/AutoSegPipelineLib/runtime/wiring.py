@@ -8,15 +8,20 @@ from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicers import worker_python as chosen_python
-from .children import Child, child_environment, intake_command, worker_command
+from .children import Child, ChildLike, child_environment, intake_command, worker_command
+from .inside import Inside
+from .inside_child import InsideChild
 from .pipeline import Pipeline, Spawns
 
 
-def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
+def real_spawns(
+    home: Home, settings: Settings, worker_python: str | None = None, inside: Inside | None = None
+) -> Spawns:
     """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``.
 
     ``worker_python``, or else the settings ``worker_python`` and ``slicer``, name
     another Python for the workers. Raises ``worker.not_started`` where it is not there.
+    ``inside`` does its part of a case in this process, before the worker.
     """
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
 
@@ -48,11 +53,22 @@ def real_spawns(home: Home, settings: Settings, worker_python: str | None = None
             hung_seconds=settings["hung_minutes"] * 60,
         )
 
-    return Spawns(worker, intake)
+    def helped(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> ChildLike:
+        assert inside is not None
+        hung_seconds = settings["hung_minutes"] * 60
+        return InsideChild(worker, inside, on_message, on_log, on_end, on_hung, hung_seconds)
+
+    return Spawns(worker if inside is None else helped, intake)
 
 
 def make_pipeline(
-    home: Home, settings: Settings, *, what: str = "serve", worker_python: str | None = None
+    home: Home,
+    settings: Settings,
+    *,
+    what: str = "serve",
+    worker_python: str | None = None,
+    inside: Inside | None = None,
 ) -> Pipeline:
-    """The pipeline of ``home`` with real processes."""
-    return Pipeline(home, settings, real_spawns(home, settings, worker_python), what=what)
+    """The pipeline of ``home`` with real processes; ``inside`` is what its host can do by itself."""
+    spawns = real_spawns(home, settings, worker_python, inside)
+    return Pipeline(home, settings, spawns, what=what, inside=inside)
