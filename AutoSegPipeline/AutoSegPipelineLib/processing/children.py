@@ -9,9 +9,12 @@ import sys
 import threading
 from typing import Any
 
+from ..core.process_table import members, process_table
+
 _lock = threading.Lock()
+_guard_lock = threading.Lock()
 _children: set[Any] = set()  # subprocess.Popen; the class is generic only since Python 3.9
-_guarded: dict[int, str] = {}  # pid -> its command at the time
+_guarded: dict[int, str] = {}  # pid -> when it was born, which tells two users of one pid apart
 
 
 def start_child(command: list[str], **how: Any) -> subprocess.Popen[bytes]:
@@ -39,35 +42,28 @@ def guard(pid: int) -> None:
     There the pipeline's job object ends it.
     """
     if sys.platform != "win32":
-        with _lock:
-            _guarded[pid] = _table().get(pid, (0, ""))[1]
-
-
-def _table() -> dict[int, tuple[int, str]]:
-    """Parent and time of birth of every process (POSIX)."""
-    listed = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,lstart="], capture_output=True, text=True, errors="replace", check=False
-    )
-    rows = (line.split(None, 2) for line in listed.stdout.splitlines())
-    return {int(row[0]): (int(row[1]), row[2].strip()) for row in rows if len(row) == 3}
+        with _guard_lock:
+            found = process_table().get(pid)
+            if found is not None:
+                _guarded[pid] = found.born
 
 
 def _end_guarded() -> None:
-    """End each guarded process with its descendants, unless its number is another's by now."""
-    with _lock:
-        guarded = dict(_guarded)
+    """End each guarded process with its descendants, unless its number is another's by now.
+
+    A second thread waits here until the first is done: its process ends after it.
+    """
+    with _guard_lock:
+        if not _guarded:
+            return
+        table = process_table()
+        left = [pid for pid, born in _guarded.items() if pid in table and table[pid].born == born]
+        for pid in members(table, left, []) - {os.getpid(), 0, 1}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue  # it has ended, or is not ours to end
         _guarded.clear()
-    if not guarded:
-        return
-    table = _table()
-    doomed = [pid for pid, born in guarded.items() if pid in table and table[pid][1] == born]
-    for pid in doomed:  # grows while it is walked
-        doomed += [child for child, (parent, _born) in table.items() if parent == pid and child not in doomed]
-    for pid in doomed:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue  # it has ended, or is not ours to end
 
 
 def end_children() -> None:

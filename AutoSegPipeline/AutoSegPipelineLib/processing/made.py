@@ -121,7 +121,9 @@ def _resampled(layer: np.ndarray, own: Grid, grid: Grid) -> np.ndarray:
     i, j = np.meshgrid(np.arange(count_i), np.arange(count_j))  # (j, i)
     answer = np.zeros(grid.array_shape, layer.dtype)
     for k in range(count_k):
-        index = [np.rint(row[0] * i + row[1] * j + row[2] * k + row[3]).astype(np.int64) for row in to_own[:3]]
+        index = [
+            np.rint(row[0] * i + row[1] * j + row[2] * k + row[3]).astype(np.int64) for row in to_own[:3]
+        ]
         inside = np.ones(i.shape, bool)
         for axis, size in zip(index, own.shape):
             inside &= (axis >= 0) & (axis < size)

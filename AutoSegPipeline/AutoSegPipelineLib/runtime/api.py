@@ -148,7 +148,8 @@ class AutoSeg:
         if inside is not None and inside.running and not found.ended:
             # This loop would lie on top of the host's, which could not come back before it.
             raise PipelineError(
-                "request.wrong_state", "Slicer itself computes a case now; nothing can be waited for meanwhile"
+                "request.wrong_state",
+                "Slicer itself computes a case now; nothing can be waited for meanwhile",
             )
 
         def family() -> list[Job]:

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 MADE = "made.seg.nrrd"
 _HERE = ("segment", "export")
 # How far a case is at the end of each step, by whether an exporter works in this process too.
-_ENDS = {False: {"segment": 0.6, "last": 1.0}, True: {"segment": 0.5, "first": 0.5, "export": 0.7, "last": 1.0}}
+_ENDS = {
+    False: {"segment": 0.6, "last": 1.0},
+    True: {"segment": 0.5, "first": 0.5, "export": 0.7, "last": 1.0},
+}
 _AGAIN_MS = 200
 
 
