@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import types
 from typing import Any, Callable, Mapping
 
 try:
@@ -49,10 +48,21 @@ def everything() -> Any:
         return _qt
     from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-    merged = types.SimpleNamespace()
-    for part in (QtCore, QtGui, QtWidgets, QtUiTools):
-        vars(merged).update(vars(part))
-    return merged
+    return _Merged((QtWidgets, QtGui, QtCore, QtUiTools))
+
+
+class _Merged:
+    """Several modules of PySide6, which fill themselves as they are asked."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Any:
+        for part in self._parts:
+            found = getattr(part, name, None)
+            if found is not None:
+                return found
+        raise AttributeError(name)
 
 
 def guarded(slot: Callable[..., Any]) -> Callable[..., None]:

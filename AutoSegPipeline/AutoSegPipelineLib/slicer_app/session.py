@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,11 @@ def use_home(home: Path | None) -> None:
         _shared.move_home(home)
 
 
+def chosen_home() -> Path | None:
+    """What :func:`use_home` was told last."""
+    return _chosen
+
+
 def default_home() -> Path:
     """Slicer's own home beside the headless one, so that both can run at the same time."""
     return default_root().with_name("AutoSegPipeline-Slicer")
@@ -111,9 +117,12 @@ class Session:
         self._listeners: list[Callable[[], None]] = []
         self._logs: logging.Handler | None = None
         self._timer: Any = None
+        self._telling: Any = None
         self._servers: Servers | None = None
         self._served: tuple[str, int | None, dict[str, Any]] | None = None
         self._private = home is not None  # a home of a test or script: nothing is remembered
+        self._locked: dict[str, Any] = {}
+        self._locked_until = 0.0
         self._places(home)
 
     def _places(self, home: Path | None) -> None:
@@ -234,6 +243,14 @@ class Session:
         lock = HomeLock(self.home.lock)
         return (lock.holder() or {"what": "another program"}) if lock.is_held() else {}
 
+    @property
+    def locked(self) -> dict[str, Any]:
+        """:attr:`holder`, looked up at most once a second."""
+        now = time.monotonic()
+        if now >= self._locked_until:
+            self._locked_until, self._locked = now + 1.0, self.holder
+        return {} if self.state != STOPPED else self._locked
+
     def start(self, watch: bool = False, **settings: Any) -> None:
         """Take the home and begin; returns at once, the rest happens on the event loop.
 
@@ -258,6 +275,10 @@ class Session:
         autoseg.pipeline.bus.subscribe(self._on_event)
         log.info("begins in %s", self.host.what)
         self._timer = qt.make_timer(_LOOK_MS, self._look)
+        if not self.host.has_window and self._telling is None:
+            from .telling import Telling
+
+            self._telling = Telling(self)
         self.changed()
 
     def start_watching(
@@ -329,6 +350,9 @@ class Session:
     def _forget(self) -> None:
         self._stopping = self._autoseg = None
         self._given = {}
+        if self._telling is not None:
+            self._telling.close()
+            self._telling = None
         if self._timer is not None:
             self._timer.stop()
             qt.release(self._timer)
@@ -356,6 +380,9 @@ class Session:
                 self.fault = failure
             elif failure is not None:
                 self.fault = PipelineError("environment.home_unwritable", f"the start failed: {failure}")
+            if self._servers is not None and self._servers.kind == "embedded":
+                self._servers.stop()
+            self._servers = self._served = None
             self._forget()
             self.changed()
         elif autoseg.pipeline.ready and self._to_add:
@@ -422,6 +449,28 @@ class Session:
             if folder is not None:
                 remove_tree(folder)
 
+    def cancel(self, job: Job | str) -> Job:
+        """Stop a job that has not ended."""
+        return self.autoseg.cancel(job)
+
+    def retry(self, job: Job | str) -> None:
+        """Run an ended job again; returns at once, what it meets stands in ``fault``."""
+
+        def heard(error: PipelineError | None) -> None:
+            if error is not None:
+                self.fault = error
+                self.changed()
+
+        self.autoseg.pipeline.retry(self.autoseg.job(job).id, heard)
+
+    def purge(self, job: Job | str) -> None:
+        """Remove every trace of one ended case."""
+        self.autoseg.purge(job)
+
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before another, or the last one (None)."""
+        return self.autoseg.pipeline.place(job_id, before)
+
     def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
         """Serve the application's events until the job has ended."""
         return self.autoseg.wait(job, timeout, progress)
@@ -436,6 +485,21 @@ class Session:
 
             self._servers = Servers(lambda: self.autoseg)
         return self._servers
+
+    @property
+    def server_kind(self) -> str:
+        """``embedded``, ``full``, or empty while none is running."""
+        return self._servers.kind if self._servers is not None and self.state == RUNNING else ""
+
+    @property
+    def server_url(self) -> str:
+        """Where a browser finds the server; empty while it is not (yet) there."""
+        return self._servers.url if self._servers is not None and self.state == RUNNING else ""
+
+    @property
+    def server_problem(self) -> str:
+        """Why there is no server although one was asked for."""
+        return self._servers.problem if self._servers is not None and self.state == RUNNING else ""
 
     def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
         """Start a web server and, where it does not run, the pipeline; the address, once it has one.
