@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import struct
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,17 +30,28 @@ def verify_foreign(path: Path, surfaces: Sequence[Surface]) -> list[str]:
     try:
         document, buffers = open_document(path)
         hints, corners = _read(document, buffers)
-        names = Counter(str(document["nodes"][number].get("name", "")) for number, _, _ in corners)
+        names = {str(document["nodes"][number].get("name", "")) for number, _, _ in corners}
     except (ValueError, KeyError, IndexError, TypeError, struct.error, binascii.Error) as error:
         raise PipelineError("export.verification", f"{path.name}: not a sound glTF file: {error}") from error
     except OSError as error:
         raise PipelineError("export.verification", f"{path.name}: cannot be read back: {error}") from error
-    wanted = Counter(surface.segment.title for surface in surfaces)
-    missing = sorted((wanted - names).elements())
+    missing = [name for name in names_apart(surfaces) if name not in names]
     if missing:
         raise PipelineError("export.verification", f"{path.name}: structures missing: {', '.join(missing)}")
     _same_place(path, surfaces, corners)
     return hints
+
+
+def names_apart(surfaces: Sequence[Surface]) -> list[str]:
+    """Titles as the in-process exporter gives them: a second ``Rib`` is ``Rib (2)``."""
+    taken: list[str] = []
+    for surface in surfaces:
+        title, name, count = surface.segment.title, surface.segment.title, 1
+        while name in taken:
+            count += 1
+            name = f"{title} ({count})"
+        taken.append(name)
+    return taken
 
 
 def _read(document: dict[str, Any], buffers: list[bytes]) -> tuple[list[str], list[Any]]:
