@@ -10,7 +10,10 @@ class Host(Protocol):
     """3D Slicer (:mod:`.slicer_host`), or a test's stand-in."""
 
     what: str  # "Slicer 5.8.1": who holds the home, told to others
-    has_window: bool  # False in `Slicer --no-main-window`
+
+    @property
+    def has_window(self) -> bool:
+        """False in ``Slicer --no-main-window``."""
 
     def temporary_folder(self) -> Path:
         """Where volume nodes are saved on their way."""

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
-from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from ..core.errors import PipelineError
-from ..core.events import Event, JobChanged
 from ..core.files import remove_tree
-from ..core.home import Home, default_root
-from ..core.job import Job
+from ..core.home import Home
 from ..core.lock import HomeLock
 from ..core.settings import Settings, read_settings_file, resolve
-from ..core.states import RECEIVING
 from ..runtime import qt
-from ..runtime.api import AutoSeg, Progress
+from ..runtime.api import AutoSeg
 from ..runtime.logs import EventLog, log_to, stop_logging
 from .host import Host
+from .places import Places
+from .session_work import RUNNING, STARTING, STOPPED, STOPPING, Resume, SessionWork
 from .settings_file import change_settings
-
-if TYPE_CHECKING:
-    from .servers import Servers
 
 log = logging.getLogger(__name__)
 
-STOPPED, STARTING, RUNNING, STOPPING = "stopped", "starting", "running", "stopping"
 _LOOK_MS = 100
 
 _shared: Session | None = None
@@ -80,25 +72,7 @@ def chosen_home() -> Path | None:
     return _chosen
 
 
-def default_home() -> Path:
-    """Slicer's own home beside the headless one, so that both can run at the same time."""
-    return default_root().with_name("AutoSegPipeline-Slicer")
-
-
-@dataclass
-class Resume:
-    """What a session did, for the one that follows it after a reload."""
-
-    home: Path | None = None
-    inbox: Path | None = None
-    results: Path | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    running: bool = False
-    watching: bool = False
-    served: tuple[str, int | None, dict[str, Any]] | None = None
-
-
-class Session:
+class Session(SessionWork):
     """Starts a pipeline on the application's event loop and hands paths and volume nodes to it.
 
     ``guards`` are asked before the pipeline is stopped: each answers with the reason why it
@@ -106,32 +80,20 @@ class Session:
     """
 
     def __init__(self, host: Host, home: Path | None = None) -> None:
+        super().__init__()
         self.host = host
         self.guards: list[Callable[[], str]] = []
         self.fault: PipelineError | None = None  # why the last start or addition did not work
         self._autoseg: AutoSeg | None = None
         self._given: dict[str, Any] = {}  # settings of startWatching(...), for as long as it runs
         self._stopping: AutoSeg | None = None
-        self._exported: dict[str, Path] = {}
-        self._to_add: deque[Path] = deque()
         self._listeners: list[Callable[[], None]] = []
         self._logs: logging.Handler | None = None
         self._timer: Any = None
         self._telling: Any = None
-        self._servers: Servers | None = None
-        self._served: tuple[str, int | None, dict[str, Any]] | None = None
-        self._private = home is not None  # a home of a test or script: nothing is remembered
         self._locked: dict[str, Any] = {}
         self._locked_until = 0.0
-        self._places(home)
-
-    def _places(self, home: Path | None) -> None:
-        def kept(key: str) -> Path | None:
-            found = "" if self._private else self.host.recall(key)
-            return Path(found) if found else None
-
-        self._root = home or kept("home") or default_home()
-        self._inbox, self._results = kept("inbox"), kept("results")
+        self.places = Places(host, home)
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """``listener()`` after each change of what this session is; the answer takes it back."""
@@ -153,46 +115,23 @@ class Session:
     @property
     def home(self) -> Home:
         """The folders, made or not."""
-        return Home.at(self._root, self._inbox, self._results)
+        return self.places.home
 
     def move_home(self, home: Path | None) -> None:
         """Use another home from now on; ``None`` is the remembered one. Only while stopped."""
         self._require_stopped()
-        self._private = home is not None
-        self._places(home)
+        self.places.move(home)
         self.changed()
 
-    def set_folders(
-        self,
-        inbox: str | Path | None = None,
-        results: str | Path | None = None,
-        home: str | Path | None = None,
-    ) -> None:
-        """Watch and write elsewhere, remembered; ``""`` is the home's own. Only while stopped."""
+    def set_folders(self, **folders: str | Path | None) -> None:
+        """Watch and write elsewhere (``inbox``, ``results``, ``home``), remembered. Only while stopped."""
         self._require_stopped()
-        before = (self._root, self._inbox, self._results)
-        if home is not None:
-            self._root = Path(home).expanduser() if str(home) else default_home()
-        if inbox is not None:
-            self._inbox = Path(inbox).expanduser() if str(inbox) else None
-        if results is not None:
-            self._results = Path(results).expanduser() if str(results) else None
-        try:
-            self.home.check()
-        except PipelineError:
-            self._root, self._inbox, self._results = before
-            raise
-        if not self._private:
-            for key, path in (("home", self._root), ("inbox", self._inbox), ("results", self._results)):
-                default = key == "home" and path == default_home()
-                self.host.remember(key, "" if path is None or default else str(path))
+        self.places.set(**folders)  # type: ignore[arg-type]
         self.changed()
 
     def _require_stopped(self) -> None:
         if self.state != STOPPED:
-            raise PipelineError(
-                "request.wrong_state", "the pipeline of this Slicer is running; stop it first"
-            )
+            raise PipelineError("request.wrong_state", "the pipeline is running; stop it first")
 
     def settings(self) -> Settings:
         """What holds: settings of the last start, ``AUTOSEG_*``, ``settings.json``, defaults."""
@@ -301,16 +240,8 @@ class Session:
         if self.state != STOPPED:
             self.stop()
         if elsewhere:
-            self._here(inbox, results, home)
+            self.places.set(inbox, results, home, remember=False)
         self.start(watch=True, **settings)
-
-    def _here(self, inbox: Any, results: Any, home: Any) -> None:
-        """Folders of this call only: what the panel remembers stays."""
-        private, self._private = self._private, True
-        try:
-            self.set_folders(inbox, results, home)
-        finally:
-            self._private = private
 
     def stop_watching(self) -> None:
         """Take no new files; what is queued goes on."""
@@ -388,142 +319,12 @@ class Session:
         elif autoseg.pipeline.ready and self._to_add:
             self._add_one()
 
-    # --- jobs -----------------------------------------------------------------------------------
-
-    @property
-    def autoseg(self) -> AutoSeg:
-        """The running pipeline; starts it and waits until it is ready."""
-        self.start()
-        autoseg = self._autoseg
-        assert autoseg is not None
-        pipeline = autoseg.pipeline
-        autoseg._run_until(lambda: pipeline.ready or pipeline.stopped)
-        if pipeline.failure is not None:
-            raise pipeline.failure
-        return autoseg
-
-    @property
-    def store(self) -> Any:
-        """The running pipeline's store, or None."""
-        return self._autoseg.pipeline.store if self._autoseg and self.state in (STARTING, RUNNING) else None
-
-    def add(self, paths: list[str]) -> None:
-        """Queue files and folders one by one from the event loop; a failure stands in ``fault``."""
-        self.start()
-        self._to_add.extend(Path(path) for path in paths)
-        self.changed()
-
-    def _add_one(self) -> None:
-        path = self._to_add.popleft()
-        try:
-            assert self._autoseg is not None
-            self._autoseg.submit(path)
-        except PipelineError as error:
-            self.fault = error
-            log.error("%s", error.code)
-            self.changed()
-
-    def submit(self, source: Any, *, name: str = "", **options: Any) -> Job:
-        """Take a path or a volume node of the scene; neither is changed.
-
-        Raises ``input.missing`` for a path that is not there, and
-        ``request.invalid`` for a node that is no scalar volume.
-        """
-        if isinstance(source, (str, os.PathLike)):
-            return self.autoseg.submit(Path(os.fspath(source)), name=name, **options)
-        if not self.host.is_volume(source):
-            raise PipelineError("request.invalid", f"{source!r} is neither a path nor a scalar volume node")
-        folder = Path(tempfile.mkdtemp(prefix="autoseg-", dir=self.host.temporary_folder()))
-        try:
-            job = self.autoseg.submit(self.host.export_volume(source, folder), name=name, **options)
-        except BaseException:
-            remove_tree(folder)
-            raise
-        self._exported[job.id] = folder
-        return job
-
-    def _on_event(self, event: Event) -> None:
-        """Once the pipeline has its own copy, the export goes."""
-        if isinstance(event, JobChanged) and event.state != RECEIVING:
-            folder = self._exported.pop(event.job_id, None)
-            if folder is not None:
-                remove_tree(folder)
-
-    def cancel(self, job: Job | str) -> Job:
-        """Stop a job that has not ended."""
-        return self.autoseg.cancel(job)
-
-    def retry(self, job: Job | str) -> None:
-        """Run an ended job again; returns at once, what it meets stands in ``fault``."""
-
-        def heard(error: PipelineError | None) -> None:
-            if error is not None:
-                self.fault = error
-                self.changed()
-
-        self.autoseg.pipeline.retry(self.autoseg.job(job).id, heard)
-
-    def purge(self, job: Job | str) -> None:
-        """Remove every trace of one ended case."""
-        self.autoseg.purge(job)
-
-    def place(self, job_id: str, before: str | None) -> Job:
-        """Give a queued job the turn before another, or the last one (None)."""
-        return self.autoseg.pipeline.place(job_id, before)
-
-    def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
-        """Serve the application's events until the job has ended."""
-        return self.autoseg.wait(job, timeout, progress)
-
-    # --- web servers ------------------------------------------------------------------------------
-
-    @property
-    def servers(self) -> Servers:
-        """The web servers of this session, see :mod:`.servers`."""
-        if self._servers is None:
-            from .servers import Servers
-
-            self._servers = Servers(lambda: self.autoseg)
-        return self._servers
-
-    @property
-    def server_kind(self) -> str:
-        """``embedded``, ``full``, or empty while none is running."""
-        return self._servers.kind if self._servers is not None and self.state == RUNNING else ""
-
-    @property
-    def server_url(self) -> str:
-        """Where a browser finds the server; empty while it is not (yet) there."""
-        return self._servers.url if self._servers is not None and self.state == RUNNING else ""
-
-    @property
-    def server_problem(self) -> str:
-        """Why there is no server although one was asked for."""
-        return self._servers.problem if self._servers is not None and self.state == RUNNING else ""
-
-    def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
-        """Start a web server and, where it does not run, the pipeline; the address, once it has one.
-
-        Raises ``request.invalid`` for a busy port and while accounts forbid it.
-        """
-        url = self.servers.start(kind, port, **settings)
-        self._served = (kind, port, settings)
-        self.changed()
-        return url
-
-    def stop_server(self) -> None:
-        """Close the port; again is fine."""
-        if self._servers is not None:
-            self._served = None
-            self._servers.stop()
-            self.changed()
-
     # --- reload -----------------------------------------------------------------------------------
 
     def resume_later(self) -> Resume:
         """What :meth:`resume` needs to go on as now."""
         return Resume(
-            self._root, self._inbox, self._results, dict(self._given),
+            self.places.root, self.places.inbox, self.places.results, dict(self._given),
             self.state in (STARTING, RUNNING), self.watching,
             self._served,
         )  # fmt: skip
@@ -531,7 +332,8 @@ class Session:
     def resume(self, before: Resume) -> None:
         """Go on as the session that :meth:`resume_later` describes."""
         if before.home is not None:
-            self._root, self._inbox, self._results = before.home, before.inbox, before.results
+            self.places.root, self.places.inbox = before.home, before.inbox
+            self.places.results = before.results
         if before.running:
             self.start(watch=before.watching, **before.settings)
         if before.served is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import PipelineError
+from ...core.job import Job
 from ...core.store import Store
 from ..session import Session
 from .job_list import JobList
@@ -34,12 +35,15 @@ class Feed:
         path = self._session.home.store
         if own is not None or (self._opened is not None and self._opened_path != path):
             self.close()
+        if own is None and self._opened is None and self._of == path and not self._session.locked:
+            return None  # nobody runs, so nothing changes: what was read is what is there
         if own is None and self._opened is None and path.exists():
             try:
                 self._opened, self._opened_path, self.problem = Store(path), path, None
             except (PipelineError, sqlite3.Error) as error:
-                known = isinstance(error, PipelineError)
-                self.problem = error if known else PipelineError("store.damaged", f"{path}: {error}")
+                if not isinstance(error, PipelineError):
+                    error = PipelineError("store.damaged", f"{path}: {error}")
+                self.problem = error
         if path != self._of and (own or self._opened) is not None:
             self._of, self.jobs = path, JobList()
             self._revision = self._deleted = 0
@@ -51,6 +55,8 @@ class Feed:
     def read(self) -> tuple[list[Any], bool]:
         """(what changed since the last time, whether rows came, went or moved)."""
         store = self.store
+        if store is None and self._of == self._session.home.store and self._of.exists():
+            return [], False
         if store is None:
             moved, self.jobs = bool(len(self.jobs)), JobList()
             self._of = None
@@ -69,6 +75,19 @@ class Feed:
         self._deleted = newest
         moved = self.jobs.apply(changed, deleted)
         return changed, moved
+
+    def find(self, job_id: str) -> Job | None:
+        """All that is known of one job, also while nobody runs."""
+        store = self.store
+        if store is not None:
+            return store.jobs.find(job_id)
+        if self._of is None or not self._of.exists():
+            return None
+        opened = Store(self._of)
+        try:
+            return opened.jobs.find(job_id)
+        finally:
+            opened.close()
 
     def close(self) -> None:
         """Let go of a store that was opened to look at."""

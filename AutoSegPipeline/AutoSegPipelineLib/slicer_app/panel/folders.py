@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -22,9 +23,9 @@ class FoldersPart(Part):
         self._then_start: bool | None = None  # once it has stopped, start again (watching or not)
         for name in _NAMES:
             edit = getattr(widgets, f"{name}Edit")
-            ui.on(edit, "editingFinished", "", self.doing(lambda name=name: self._edited(name)))
-            self.on_click(getattr(widgets, f"{name}BrowseButton"), lambda name=name: self._browse(name))
-            self.on_click(getattr(widgets, f"{name}OpenButton"), lambda name=name: self._open(name))
+            ui.on(edit, "editingFinished", "", self.doing(partial(self._edited, name)))
+            self.on_click(getattr(widgets, f"{name}BrowseButton"), partial(self._browse, name))
+            self.on_click(getattr(widgets, f"{name}OpenButton"), partial(self._open, name))
         self.on_click(widgets.watchButton, self._watch)
         self.on_click(widgets.stopButton, lambda: session.stop(wait=False))
         self.on_click(widgets.startWithSlicerCheck, self._start_with_slicer)

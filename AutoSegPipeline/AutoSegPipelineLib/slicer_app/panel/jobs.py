@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -89,7 +90,7 @@ class JobsPart(Part):
             self.session.add([chosen])
 
     def _each(self, action: Callable[[str], Any], fits: Callable[[Brief], bool]) -> None:
-        self._waiting += [lambda job=job: action(job.id) for job in self.table.selected if fits(job)]
+        self._waiting += [partial(action, job.id) for job in self.table.selected if fits(job)]
         self.work()
 
     @property
@@ -111,7 +112,7 @@ class JobsPart(Part):
         gone = [job for job in self.table.selected if self._ended(job)]
         text = _("Remove {number} jobs with their inputs, logs and result files? This cannot be taken back.")
         if gone and self.session.host.confirm(text.format(number=len(gone))):
-            self._waiting += [lambda job=job: self.session.purge(job.id) for job in gone]
+            self._waiting += [partial(self.session.purge, job.id) for job in gone]
             self.work()
 
     def _move(self, by: int) -> None:
@@ -146,8 +147,7 @@ class JobsPart(Part):
 
     def _open(self) -> None:
         chosen = self.table.selected
-        store = self._feed.store
-        found = store.jobs.find(chosen[0].id) if chosen and store is not None else None
+        found = self._feed.find(chosen[0].id) if chosen else None
         self.session.host.open_path(Path(found.out) if found and found.out else self.session.home.results)
 
     def _show_log(self) -> None:

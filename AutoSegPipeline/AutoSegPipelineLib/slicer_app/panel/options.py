@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable
 
 from ...core import specs
@@ -32,8 +33,8 @@ class OptionsPart(Part):
             self._fill(name, specs.BY_NAME[name].choices)
             if name in _EDITABLE:
                 combo.setInsertPolicy(_never(combo))
-                ui.on(combo.lineEdit(), "editingFinished", "", self.doing(lambda name=name: self._pick(name)))
-            ui.on(combo, "activated", "int", self.doing(lambda name=name: self._pick(name)))
+                ui.on(combo.lineEdit(), "editingFinished", "", self.doing(partial(self._pick, name)))
+            ui.on(combo, "activated", "int", self.doing(partial(self._pick, name)))
         self._fill("device", _DEVICES)
         ui.on(widgets.structuresEdit, "editingFinished", "", self.doing(self._structures))
         ui.on(widgets.detailSpin, "valueChanged", "double", self.doing(self._detail))
@@ -42,7 +43,7 @@ class OptionsPart(Part):
             check.setEnabled(name not in specs.ALWAYS)
             self.on_click(check, self._formats)
         for name, widget in _CHECKS.items():
-            self.on_click(getattr(widgets, widget), lambda name=name: self._check(name))
+            self.on_click(getattr(widgets, widget), partial(self._check, name))
 
     def _checked(self, widget: str) -> bool:
         return bool(ui.value(getattr(self.ui, widget), ui.CHECKED))

@@ -35,6 +35,7 @@ class Panel:
         self._parts = (self.folders, self.jobs, self.options, self.server, self.dependencies)
         self._unsubscribe = session.subscribe(self._changed)
         self._stale = True
+        self._locked = session.locked
         self._timer = qt.make_timer(_TICK_MS, self.tick)
         self._alarm = qt.make_alarm(self.tick)
         self.tick()
@@ -49,10 +50,11 @@ class Panel:
 
     def go_on(self) -> None:
         """Where an earlier program left unfinished cases and nobody has the home, start the pipeline."""
-        store = self.feed.store
-        if store is None or self.session.state != STOPPED or self.session.locked:
+        if self.session.state != STOPPED or self.session.locked:
             return
-        counts = store.jobs.counts()
+        while self.feed.more:
+            self.feed.read()
+        counts = self.feed.jobs.counts
         if any(counts[state] for state in states.WAITING | states.RUNNING):
             self.folders.doing(self.session.start)()
 
@@ -67,6 +69,8 @@ class Panel:
 
     def tick(self) -> None:
         """Show what is new; a little at a time."""
+        if self.session.locked != self._locked:
+            self._locked, self._stale = self.session.locked, True
         if self._stale:
             self._stale = False
             for part in self._parts:
@@ -91,9 +95,10 @@ class Panel:
     def _show_status(self) -> None:
         store = self.feed.store
         paused = None if store is None else store.meta.get("paused")
-        described = None if store is None else store.meta.get("describe")
-        self.options.describe(list((described or {}).get("engines", [])))
-        self.dependencies.describe(list((described or {}).get("engines", [])))
+        if store is not None:
+            engines = list((store.meta.get("describe") or {}).get("engines", []))
+            self.options.describe(engines)
+            self.dependencies.describe(engines)
         state = self.session.state
         if state == STOPPED and self.session.locked:
             state = "elsewhere"

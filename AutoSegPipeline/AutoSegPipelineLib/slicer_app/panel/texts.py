@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Any, Callable
 
-_: Callable[[str], str]
+_tr: Any
 try:
-    from slicer.i18n import tr as _
+    from slicer.i18n import tr as _tr
 except ImportError:
-
-    def _(text: str) -> str:
-        return text
+    _tr = str
+_: Callable[[str], str] = _tr
 
 
 def duration(seconds: float | None) -> str:
