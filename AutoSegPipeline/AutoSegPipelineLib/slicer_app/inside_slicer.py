@@ -173,6 +173,9 @@ class SlicerInside:
             try:
                 with guard.away():
                     code = reader.wait()
+            except Cancelled:
+                self._check()  # there may be more to say
+                raise
             finally:
                 self._reader = None
             self._check()

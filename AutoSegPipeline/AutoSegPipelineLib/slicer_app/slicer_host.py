@@ -10,6 +10,7 @@ import slicer
 
 from ..core.errors import PipelineError
 from ..runtime.child_command import interpreter
+from .scene import Source
 
 _PREFIX = "AutoSegPipeline/"
 _FILTER = "Scans (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.dicom *.ima *.zip);;All files (*)"
@@ -20,6 +21,8 @@ class SlicerHost:
 
     def __init__(self) -> None:
         self.what = f"Slicer {slicer.app.applicationVersion}"
+        self.sources: dict[str, Source] = {}  # exported file -> the node it was made of
+        self._inside: Any = None
 
     @property
     def has_window(self) -> bool:
@@ -43,7 +46,13 @@ class SlicerHost:
         return interpreter()
 
     def inside(self, session: Any) -> Any:
-        return None
+        if self._inside is None:
+            from .inside_slicer import SlicerInside
+
+            self._inside = SlicerInside()
+        if self._inside.busy not in session.guards:
+            session.guards.append(self._inside.busy)
+        return self._inside
 
     # --- the scene ------------------------------------------------------------------------
 
@@ -61,6 +70,7 @@ class SlicerHost:
             slicer.mrmlScene.RemoveNode(node.GetStorageNode())
         if not saved or not path.exists():
             raise PipelineError("request.invalid", f"Slicer could not save the volume {node.GetName()}")
+        self.sources[str(path)] = Source.of(node)
         return path
 
     def load_result(self, session: Any, job_id: str, with_scan: bool) -> None:
