@@ -153,6 +153,20 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
         """Close the port of the web server."""
         self.session.stop_server()
 
+    def registerRequestHandler(self) -> str:
+        """Put our handler under ``/autoseg/`` of Slicer's own Web Server module; its prefix."""
+        return self.session.servers.register_with_stock()
+
+    def unregisterRequestHandler(self) -> None:
+        """Take it out again."""
+        self.session.servers.unregister_from_stock()
+
+    def makeSample(self, folder=None):
+        """Write a made CT of a torso for trying things out; its path."""
+        from AutoSegPipelineLib.slicer_app import start
+
+        return start.make_sample(folder)
+
     @staticmethod
     def stop() -> None:
         """End the pipeline of this Slicer; running cases go back to its queue."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -50,6 +51,8 @@ class Flow:
         self._checkpointing = False
         self._checkpointed = 0  # when the journal was written that was last brought in
         self._publishing: list[str] = []
+        self._steps: deque[Callable[[], None]] = deque()  # what follows the end of a case, a slice each
+        self._wake = wake
         self.conditions = Conditions(context)
         spill = context.home.work / "intake"
         self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
@@ -60,7 +63,7 @@ class Flow:
         self.logs = JobLogs(context)
         self.scheduler = Scheduler(
             context, self.conditions, self.publisher, self.cases, spawn_worker,
-            self.logs.write, self._finish, self._ended,
+            self.logs.write, self._finish_soon, self._ended_soon,
         )  # fmt: skip
         self.inspection = Inspection(
             context, self.conditions, self.intake, self.publisher, self.disposal,
@@ -110,6 +113,8 @@ class Flow:
 
     def stop(self) -> None:
         """Running cases go back to the queue; every child is told to end."""
+        while self._steps:
+            self._steps.popleft()()
         self._stop_watching()
         self.scheduler.stop()
         self.intake.stop()
@@ -123,6 +128,7 @@ class Flow:
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self._publishing.clear()
+        self._steps.clear()
         self.logs.close()
 
     def kill(self) -> None:
@@ -163,11 +169,14 @@ class Flow:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`work` would do something. On a full disk nothing is taken."""
-        return self.inspection.answers.has_work or (self.inbox.has_work and self.conditions.may_take)
+        inbox = self.inbox.has_work and self.conditions.may_take
+        return bool(self._steps) or self.inspection.answers.has_work or inbox
 
     def work(self, until: float) -> None:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
-        if self.inspection.answers.has_work:
+        if self._steps:
+            self._steps.popleft()()
+        elif self.inspection.answers.has_work:
             self.inspection.answers.settle_some(until)
         elif self.inbox.has_work and self.conditions.may_take:
             self.inbox.take_some(until)
@@ -219,6 +228,17 @@ class Flow:
         self.disposal.dispose(job)
         self.scheduler.dispatch()
 
+    def _soon(self, step: Callable[[], None]) -> None:
+        """``step()`` in a slice of its own: each waits for the disk several times."""
+        self._steps.append(step)
+        self._wake()
+
+    def _finish_soon(self, job: Job) -> None:
+        self._soon(lambda: self._finish(job))
+
+    def _ended_soon(self, job: Job) -> None:
+        self._soon(lambda: self._ended(job))
+
     def _finish(self, job: Job) -> None:
         """Publish; a folder that is away makes it wait, missing outputs make it run again."""
         reached("row publishing")
@@ -239,7 +259,7 @@ class Flow:
         job.error = None
         self.conditions.durably(lambda: self.context.enter(job, states.DONE))
         reached("row done")
-        self._ended(job)
+        self._ended_soon(job)
 
     def _publish_failed(self, job: Job, error: PipelineError) -> None:
         job.vanished += 1

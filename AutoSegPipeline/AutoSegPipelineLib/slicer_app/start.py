@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import Any, Callable
 
 from ..core.errors import PipelineError
@@ -28,6 +29,17 @@ def with_slicer() -> None:
     except PipelineError as error:
         shared.fault = error
         _report(f"AutoSeg Pipeline did not start with Slicer: {error}")
+
+
+def make_sample(folder: str | None = None) -> Path:
+    """A phantom of a torso as ``torso.nii.gz``, by default in Slicer's temporary folder."""
+    from ..processing.phantom import torso, write_nifti
+
+    place = Path(folder).expanduser() if folder else session.shared().host.temporary_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "torso.nii.gz"
+    write_nifti(torso(shape=(183, 150, 120), spacing=(2.0,) * 3, noise_hu=12.0).volume, path)
+    return path
 
 
 def _report(text: str) -> None:

@@ -37,7 +37,7 @@ def test_a_second_program_on_the_home_says_so_and_only_looks(place: Place) -> No
         buttons += ("removeButton", "upButton", "installButton", "serverButton", "stopButton")
         assert [name for name in buttons if getattr(view.ui, name).isEnabled()] == []
         assert not view.ui.engineCombo.isEnabled() and not view.ui.stlCheck.isEnabled()
-        for name in ("loadButton", "openResultsButton", "logButton"):
+        for name in ("openResultsButton", "logButton"):
             assert getattr(view.ui, name).isEnabled()
         place.session.stop()
         second._locked_until = 0.0  # the look at the lock is kept for a second

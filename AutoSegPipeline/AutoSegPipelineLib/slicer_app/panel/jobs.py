@@ -66,7 +66,7 @@ class JobsPart(Part):
         for button in (widgets.upButton, widgets.downButton, widgets.firstButton):
             ui.set_enabled(button, may and any(map(self._queued, chosen)))
         done = len(chosen) == 1 and chosen[0].state == states.DONE
-        ui.set_enabled(widgets.loadButton, done)
+        ui.set_enabled(widgets.loadButton, done and may)
         ui.set_enabled(widgets.openResultsButton, done or not chosen)
         ui.set_enabled(widgets.logButton, len(chosen) == 1)
 
