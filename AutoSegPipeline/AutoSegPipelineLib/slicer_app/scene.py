@@ -133,14 +133,15 @@ class _Series:
         return node if node is not None and node.IsA("vtkMRMLScalarVolumeNode") else None
 
     def load(self) -> Any:
-        """The series from Slicer's DICOM database."""
+        """The series from Slicer's DICOM database, by its own reader or else by SimpleITK."""
         from DICOMLib import DICOMUtils
 
         for identity in DICOMUtils.loadSeriesByUID([self.uid]) or ():
             node = slicer.mrmlScene.GetNodeByID(identity)
             if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
                 return node
-        raise PipelineError("input.missing", "Slicer's DICOM database could not load the series")
+        files = [Path(str(path)) for path in slicer.dicomDatabase.filesForSeries(self.uid)]
+        return read_slices([path for path in files if path.is_file()], self.uid)
 
     def study(self) -> int:
         """The study's place in the subject hierarchy, made from Slicer's database where it is not there."""
@@ -208,6 +209,8 @@ def _put_in_hierarchy(node: Any, volume: Any, job: Job, series: _Series, loaded:
         place = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), job.name)
         if of_volume:
             hierarchy.SetItemParent(of_volume, place)
+    elif of_volume and loaded:
+        hierarchy.SetItemParent(of_volume, place)
     hierarchy.SetItemParent(item, place)
 
 
@@ -249,14 +252,17 @@ def _copies(session: Any, job: Job) -> Iterator[Path]:
 
 
 def _load_volume(path: Path, job: Job) -> Any:
-    how = {"name": f"{job.name} scan", "singleFile": not job.series_key}
+    if job.series_key:
+        node = read_slices(sorted(other for other in path.parent.iterdir() if other.suffix not in _BESIDE))
+        node.SetName(f"{job.name} scan")
+        return node
     try:
-        node = slicer.util.loadVolume(str(path), how)
+        node = slicer.util.loadVolume(str(path), {"name": f"{job.name} scan"})
     except RuntimeError as error:
         raise PipelineError("input.unreadable", f"Slicer could not load {path.name}: {error}") from error
     affine = job.staged.get("affine")
     dimensions = list(node.GetImageData().GetDimensions())
-    if affine and not job.series_key and dimensions == list(job.shape or []):
+    if affine and dimensions == list(job.shape or []):
         matrix = vtk.vtkMatrix4x4()
         for row in range(4):
             for column in range(4):
@@ -264,6 +270,34 @@ def _load_volume(path: Path, job: Job) -> Any:
                 matrix.SetElement(row, column, -value if row < 2 else value)  # LPS to Slicer's RAS
         node.SetIJKToRASMatrix(matrix)
     return node
+
+
+def read_slices(files: list[Path], uid: str = "") -> Any:
+    """A volume node of the slices of one DICOM series. Raises ``input.missing``, ``input.unreadable``."""
+    import SimpleITK
+    import sitkUtils
+
+    if not files:
+        raise PipelineError("input.missing", "the files of the DICOM series are gone")
+    reader = SimpleITK.ImageSeriesReader()
+    found = set(files)
+    for series in [uid] if uid else reader.GetGDCMSeriesIDs(str(files[0].parent)):
+        names = [
+            name
+            for folder in sorted({str(path.parent) for path in files})
+            for name in reader.GetGDCMSeriesFileNames(folder, series)
+            if Path(name) in found
+        ]
+        if len(names) > 1:
+            break
+    else:
+        raise PipelineError("input.unreadable", f"{files[0].parent} holds no DICOM series of several slices")
+    reader.SetFileNames(names)
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise PipelineError("input.unreadable", f"the DICOM series cannot be read: {error}") from error
+    return sitkUtils.PushVolumeToSlicer(image, name="Scan", className="vtkMRMLScalarVolumeNode")
 
 
 # --- what the user sees ----------------------------------------------------------------------
