@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -28,37 +27,55 @@ class AutoSegPipeline(ScriptedLoadableModule):
             "statistics and a report. For research, not a medical device."
         )
         self.parent.acknowledgementText = _("It stands on 3D Slicer, VTK, SimpleITK, pydicom and dcm2niix.")
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self) -> None:
+        """Begin to watch where the user has asked for it; nothing else is even imported."""
+        if slicer.app.userSettings().value("AutoSegPipeline/start_with_slicer") == "yes":
+            from AutoSegPipelineLib.slicer_app import start
+
+            start.with_slicer()
 
 
 class AutoSegPipelineWidget(ScriptedLoadableModuleWidget):
-    """Says where the pipeline is used from; it has no controls of its own yet."""
+    """The panel, a view of the one pipeline of this Slicer."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic = None
+        self.panel = None
 
     def setup(self) -> None:
         """Called when the user opens the module for the first time."""
+        from AutoSegPipelineLib.slicer_app import start
+
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = AutoSegPipelineLogic()
-        self.notice = qt.QLabel(
-            _(
-                "AutoSeg Pipeline {version}\n\n"
-                "This version has no panel. It runs from the Python console "
-                '(logic = slicer.util.getModuleLogic("AutoSegPipeline"); '
-                "logic.submit(path or volume node)) and from the command line (python3 autoseg.py serve).\n\n"
-                "For research, not a medical device."
-            ).format(version=self.logic.version())
-        )
-        self.notice.setWordWrap(True)
-        self.layout.addWidget(self.notice)
+        self.panel = start.panel()
+        self.layout.addWidget(self.panel.widget)
         self.layout.addStretch(1)
+
+    def cleanup(self) -> None:
+        """The widget goes; the pipeline ends with Slicer, not with its view."""
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
+
+    def onReload(self) -> None:
+        """Stop the pipeline, load every file of the library anew, and go on as before."""
+        from AutoSegPipelineLib.slicer_app import start
+
+        with slicer.util.tryWithErrorDisplay(_("The module cannot be reloaded now."), waitCursor=True):
+            resume = start.unload()
+            ScriptedLoadableModuleWidget.onReload(self)
+            resume()
 
 
 class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
     """The pipeline for Slicer's Python console and for other modules.
 
-    The library is imported inside the methods, so that Slicer starts without it.
+    Every instance is a view of the one pipeline of this Slicer. The library is
+    imported inside the methods, so that Slicer starts without it.
     """
 
     @staticmethod
@@ -68,38 +85,90 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
 
         return AutoSegPipelineLib.__version__
 
-    @staticmethod
-    def _session():
+    @property
+    def session(self):
+        """The session of this Slicer, see AutoSegPipelineLib/slicer_app/session.py."""
         from AutoSegPipelineLib.slicer_app import session
 
         return session.shared()
 
+    def startWatching(self, inbox=None, results=None, home=None, **settings) -> None:
+        """Take every scan that is dropped into ``inbox``; ``settings`` and options hold until it stops."""
+        self.session.start_watching(inbox, results, home, **settings)
+
+    def stopWatching(self) -> None:
+        """Take no new scans; what is queued goes on."""
+        self.session.stop_watching()
+
     def submit(self, pathOrVolumeNode, **options):
         """Queue a scan (path of a file, DICOM folder or archive, or a volume node); the job."""
-        return self._session().submit(pathOrVolumeNode, **options)
+        return self.session.submit(pathOrVolumeNode, **options)
+
+    def export(self, path, **options):
+        """Queue a segmentation of your own for every result format; ``labels`` is a table of names."""
+        return self.session.autoseg.export(path, **options)
 
     def wait(self, job, timeout=None, progress=None):
         """Serve Slicer's events until the job has ended; the job. ``progress(job)`` hears each change."""
-        return self._session().wait(job, timeout, progress)
+        return self.session.wait(job, timeout, progress)
 
     def results(self, job):
         """Path of each result file by its ending: ``gltf``, ``seg.nrrd``, ``statistics.csv`` ..."""
-        return self._session().autoseg.results(job)
+        return self.session.autoseg.results(job)
+
+    def load(self, job, scan=False) -> None:
+        """Show the segmentation of an ended job in the scene, the scan too if wished."""
+        job = self.session.autoseg.job(job)
+        self.session.host.load_result(self.session, job.id, scan)
+
+    def job(self, job):
+        """What the store says of a job now; an id may be cut to a unique beginning."""
+        return self.session.autoseg.job(job)
 
     def jobs(self):
         """Every job, the oldest first."""
-        return self._session().autoseg.jobs()
+        return self.session.autoseg.jobs()
+
+    def family(self, job):
+        """The job and those that came out of the same archive or folder."""
+        return self.session.autoseg.family(job)
 
     def cancel(self, job):
         """Stop a job that has not ended."""
-        return self._session().autoseg.cancel(job)
+        return self.session.autoseg.cancel(job)
 
     def retry(self, job):
-        """Run an ended job again."""
-        return self._session().autoseg.retry(job)
+        """Run an ended job again; the job."""
+        return self.session.autoseg.retry(job)
+
+    def purge(self, job) -> None:
+        """Remove every trace of one ended case, its results too."""
+        self.session.autoseg.purge(job)
+
+    def startServer(self, kind="embedded", port=None, **settings) -> str:
+        """Start a web server, ``embedded`` or ``full``; its address."""
+        return self.session.start_server(kind, port, **settings)
+
+    def stopServer(self) -> None:
+        """Close the port of the web server."""
+        self.session.stop_server()
+
+    def registerRequestHandler(self) -> str:
+        """Put our handler under ``/autoseg/`` of Slicer's own Web Server module; its prefix."""
+        return self.session.servers.register_with_stock()
+
+    def unregisterRequestHandler(self) -> None:
+        """Take it out again."""
+        self.session.servers.unregister_from_stock()
+
+    def makeSample(self, folder=None):
+        """Write a made CT of a torso for trying things out; its path."""
+        from AutoSegPipelineLib.slicer_app import start
+
+        return start.make_sample(folder)
 
     @staticmethod
-    def stop():
+    def stop() -> None:
         """End the pipeline of this Slicer; running cases go back to its queue."""
         from AutoSegPipelineLib.slicer_app import session
 

@@ -79,6 +79,8 @@ CODES: dict[str, str] = {
     "engine.quality_unknown": "Choose one of the qualities that the task has.",
     "engine.weights_missing": "Fetch the model's weights, or allow it with download_weights=true.",
     "engine.licence_needed": "Get a licence number from the engine's makers and set it, then try again.",
+    "engine.needs_slicer": "Submit it in 3D Slicer's module, or choose another engine or exporter.",
+    "engine.extension_missing": "Install the extension with Slicer's Extensions Manager and restart Slicer.",
     "engine.no_gpu": "Choose device=cpu or device=auto, or repair the GPU's driver or build of torch.",
     "export.empty": "The segmentation has no voxel of any structure.",
     "export.no_names": "Give a table `value,name[,color]` with --labels.",

@@ -53,6 +53,7 @@ OPTIONS: tuple[Spec, ...] = (
     Spec("structures", "list", (), "Only these structures; empty means all.", option=True),
     Spec("device", "text", "auto", "Where the engine computes: auto, cpu, gpu, gpu:N or mps.", option=True, pattern=r"|auto|cpu|gpu(:\d{1,3})?|mps", shape="auto, cpu, gpu, gpu:N, mps"),
     Spec("download_weights", "bool", False, "Let the engine fetch missing weights of its models.", option=True),
+    Spec("exporter", "choice", "ours", "Who writes the .gltf: ours, or OpenAnatomy Export in 3D Slicer.", ("ours", "openanatomy"), option=True),
     Spec("formats", "list", DEFAULT_FORMATS, "Result files; gltf and manifest are always there.", FORMATS, option=True),
     Spec("detail", "float", 0.1, "Part of the surface triangles that is kept.", minimum=0.005, maximum=1, option=True),
     Spec("smoothing", "bool", True, "Smooth the surfaces without shrinking them.", option=True),

@@ -26,6 +26,10 @@ class Case:
     results, ``work`` whatever is temporary. ``reuse`` is a cached ``.seg.nrrd``
     to take instead of running the engine, ``keep`` where the cache wants one.
     ``had_gpus`` GPUs were there before: one that is missing now is gone.
+    ``made`` is a ``.seg.nrrd`` that another step made of this very scan, with
+    ``made_facts`` where the file itself has none; with ``only`` = ``segmentation``
+    it is what this step is to write, and all. ``given`` are result files, by
+    kind, that another program has written.
     """
 
     kind: str
@@ -40,6 +44,10 @@ class Case:
     labels: Path | None = None
     reuse: Path | None = None
     keep: Path | None = None
+    made: Path | None = None
+    made_facts: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Path] = field(default_factory=dict)
+    only: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     had_gpus: int = 0
 
@@ -65,9 +73,18 @@ class Case:
             labels=_path(plain.get("labels")),
             reuse=_path(plain.get("reuse")),
             keep=_path(plain.get("keep")),
+            made=_path(plain.get("made")),
+            made_facts=dict(plain.get("made_facts") or {}),
+            given={kind: Path(path) for kind, path in (plain.get("given") or {}).items()},
+            only=str(plain.get("only") or ""),
             source=dict(plain.get("source") or {}),
             had_gpus=int(plain.get("had_gpus") or 0),
         )
+
+    @property
+    def runs_engine(self) -> bool:
+        """Whether this step computes a segmentation."""
+        return self.kind == "scan" and self.reuse is None and (self.made is None or bool(self.only))
 
     def file(self, ending: str) -> Path:
         """The result file with this ending."""
@@ -130,6 +147,8 @@ def process_case(case: Case, report: Report) -> CaseResult:
     watch = Stopwatch()
     case.out.mkdir(parents=True, exist_ok=True)
     case.work.mkdir(parents=True, exist_ok=True)
+    if case.only:
+        return _only_segmentation(case, report, watch)
     with watch.time("total"):
         found = obtain(case, report, watch)
         report.stage("exporting", "making surfaces")
@@ -142,6 +161,22 @@ def process_case(case: Case, report: Report) -> CaseResult:
     sync_folder(case.out)
     report.progress(1.0, "done")
     return exporter.result
+
+
+def _only_segmentation(case: Case, report: Report, watch: Stopwatch) -> CaseResult:
+    """As far as the ``.seg.nrrd`` that the next step, another program's, works on."""
+    from .made import hand_over
+    from .source import obtain
+
+    if case.only != "segmentation" or case.made is None:
+        raise PipelineError("request.invalid", f"a case cannot be done as far as {case.only!r}")
+    found = obtain(case, report, watch)
+    hand_over(case, found, report, watch)
+    grid = found.segmentation.grid
+    return CaseResult(
+        engine=found.engine, modality=found.modality, shape=grid.shape, spacing=grid.spacing,
+        warnings=[], timings=watch.seconds, manifest_name="", cached=found.cached,
+    )  # fmt: skip
 
 
 __all__ = ["Case", "CaseResult", "Segmentation", "Stopwatch", "complete_options", "process_case", "seal"]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 from typing import Any
 
+from ..core.process_table import members, process_table
+
 _lock = threading.Lock()
+_guard_lock = threading.Lock()
 _children: set[Any] = set()  # subprocess.Popen; the class is generic only since Python 3.9
+_guarded: dict[int, str] = {}  # pid -> when it was born, which tells two users of one pid apart
 
 
 def start_child(command: list[str], **how: Any) -> subprocess.Popen[bytes]:
@@ -30,8 +36,40 @@ def end_child(child: subprocess.Popen[bytes]) -> None:
         _children.discard(child)
 
 
+def guard(pid: int) -> None:
+    """``pid`` is a process of the pipeline's own, which must not outlive it; not needed on Windows.
+
+    There the pipeline's job object ends it.
+    """
+    if sys.platform != "win32":
+        with _guard_lock:
+            found = process_table().get(pid)
+            if found is not None:
+                _guarded[pid] = found.born
+
+
+def _end_guarded() -> None:
+    """End each guarded process with its descendants, unless its number is another's by now.
+
+    A second thread waits here until the first is done: its process ends after it.
+    """
+    with _guard_lock:
+        if not _guarded:
+            return
+        table = process_table()
+        left = [pid for pid, born in _guarded.items() if pid in table and table[pid].born == born]
+        for pid in members(table, left, []) - {os.getpid(), 0, 1}:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue  # it has ended, or is not ours to end
+        _guarded.clear()
+
+
 def end_children() -> None:
     """End every child that is left; called where this process is about to end."""
+    if sys.platform != "win32":
+        _end_guarded()
     with _lock:
         left = list(_children)
     for child in left:

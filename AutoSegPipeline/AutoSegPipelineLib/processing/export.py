@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -133,6 +134,9 @@ class Exporter:
         }
 
     def _gltf(self, path: Path, report: Report) -> None:
+        if "gltf" in self.case.given:
+            shutil.copyfile(self.case.given["gltf"], path)
+            return
         from .writers.gltf import write_gltf
 
         write_gltf(path, self.surfaces, self.case.label, self._extras(), self._case_extras())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PipelineError
@@ -48,11 +49,16 @@ class Found:
 def obtain(case: Case, report: Report, watch: Stopwatch) -> Found:
     """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
     report.stage("preparing", f"reading {case.path.name}")
-    found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
+    if case.made is not None and not case.only:
+        from .made import take_made
+
+        found = take_made(case, report, watch)
+    else:
+        found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
     found.segmentation, found.absent = drop_empty(found.segmentation)
     if not found.segmentation.segments:
         raise PipelineError("export.empty", f"{case.label}: no structure has a voxel")
-    if case.kind == "segmentation" and case.options["structures"]:
+    if case.kind == "segmentation" and case.options["structures"] and (case.made is None or case.only):
         found.segmentation = only(found.segmentation, case.options["structures"])
     return found
 
@@ -125,9 +131,9 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> Found:
         "modality": modality,
     }
     facts["warnings"] = list(segmentation.warnings)
-    if case.keep is not None:
+    if case.keep is not None and not case.only:
         with watch.time("keep"):
-            _keep(case, segmentation, facts, report)
+            keep_copy(case.keep, segmentation, facts, report)
     return Found(segmentation, volume, engine.name, modality, facts=facts)
 
 
@@ -153,16 +159,15 @@ def _reuse(
     return segmentation, facts
 
 
-def _keep(case: Case, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
+def keep_copy(place: Path, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
     """Hand the cache its copy: whole under its name, or not there at all."""
     from .writers.seg_nrrd import write_seg_nrrd
 
-    assert case.keep is not None
-    part = case.keep.with_name(case.keep.name + ".part")
+    part = place.with_name(place.name + ".part")
     try:
-        case.keep.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         write_seg_nrrd(part, segmentation, facts, report)
-        replace_file(part, case.keep)
+        replace_file(part, place)
     except OSError as error:
         part.unlink(missing_ok=True)
         # The case itself does not need the cache.

@@ -51,6 +51,12 @@ def _check(exporter: Exporter, output: Output, path: Path) -> None:
 
 
 def _gltf(exporter: Exporter, path: Path) -> None:
+    if path.suffix == ".gltf" and "gltf" in exporter.case.given:
+        from .writers.gltf_foreign import verify_foreign
+
+        for hint in verify_foreign(path, exporter.surfaces):
+            exporter.warn("export.hint", f"{path.name}: {hint}")
+        return
     from .writers.gltf_check import verify_gltf
 
     verify_gltf(path, [surface.segment.name for surface in exporter.surfaces])

@@ -21,7 +21,7 @@ from .. import __version__
 from ..core.errors import PipelineError
 from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
 from . import heap
-from .children import end_children
+from .children import end_children, guard
 
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.1  # more often than this nobody can see
@@ -122,7 +122,7 @@ def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
         payload = unpack("case", message)
         folder = str(payload.get("out", ""))
         case = Case.from_dict(payload)
-        report = ChannelReport(channel, engine_runs=case.kind == "scan" and case.reuse is None)
+        report = ChannelReport(channel, engine_runs=case.runs_engine)
         result = process_case(case, report)
         packed = pack("result", result.to_dict(), str(case.work))
         channel.send({"type": "done", **_memory(), **packed})
@@ -204,6 +204,8 @@ def main() -> int:
             heap.case_begins()
             _run_case(channel, message)
             heap.case_ends()
+        elif message["type"] == "guard":
+            guard(int(message["pid"]))
         elif message["type"] == "describe":
             _describe(channel, message)
         else:

@@ -24,6 +24,7 @@ from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
 from ..core.settings import Settings, read_settings_file, resolve
 from . import qt
+from .inside import Inside
 from .pipeline import Pipeline
 from .wiring import make_pipeline
 
@@ -47,6 +48,7 @@ class AutoSeg:
         results: str | Path | None = None,
         state: str | Path | None = None,
         what: str = "Python API",
+        inside: Inside | None = None,
         **settings: Any,
     ) -> None:
         def path(given: str | Path | None) -> Path | None:
@@ -55,7 +57,8 @@ class AutoSeg:
         where = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
         written = read_settings_file(where.settings_file)
         given = {"watch": False, **settings}
-        self._build(where, what, resolve(given, os.environ, written, str(where.settings_file)))
+        resolved = resolve(given, os.environ, written, str(where.settings_file))
+        self._build(where, what, resolved, inside)
 
     @classmethod
     def throw_away(cls, output_folder: str | Path, *, door: str = "run", **settings: Any) -> AutoSeg:
@@ -72,11 +75,11 @@ class AutoSeg:
         made._throw_away, made._door = True, door
         return made
 
-    def _build(self, home: Home, what: str, settings: Settings) -> None:
+    def _build(self, home: Home, what: str, settings: Settings, inside: Inside | None = None) -> None:
         self.application = qt.application()
         self.home = home
         self.settings = settings
-        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what)
+        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what, inside=inside)
         self._throw_away = False
         self._door = "console"
 
@@ -140,7 +143,14 @@ class AutoSeg:
         ``progress(job)`` is called at each change. Raises ``TimeoutError`` after
         ``timeout`` seconds; the job goes on.
         """
-        job_id = self.job(job).id
+        found = self.job(job)
+        job_id, inside = found.id, self.pipeline.inside
+        if inside is not None and inside.running and not found.ended:
+            # This loop would lie on top of the host's, which could not come back before it.
+            raise PipelineError(
+                "request.wrong_state",
+                "Slicer itself computes a case now; nothing can be waited for meanwhile",
+            )
 
         def family() -> list[Job]:
             return [self.job(job_id), *self.pipeline.store.jobs.children(job_id)]

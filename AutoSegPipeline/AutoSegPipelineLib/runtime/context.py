@@ -16,6 +16,7 @@ from ..core.home import Home
 from ..core.job import Job
 from ..core.settings import Settings
 from ..core.store import Store
+from .inside import Inside
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,13 +27,14 @@ _HEALS = ("environment.disk_full", "environment.results_unreachable", "environme
 
 @dataclass
 class Context:
-    """Handed to every part: folders, settings, store, clock, bus."""
+    """Handed to every part: folders, settings, store, clock, bus, what the host can do itself."""
 
     home: Home
     settings: Settings
     store: Store
     clock: Clock
     bus: EventBus
+    inside: Inside | None = None
 
     def enter(self, job: Job, state: str, message: str = "") -> None:
         """Move ``job`` on, write it and tell everybody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -21,6 +22,7 @@ from .context import REQUEST, Conditions, Context
 from .disposal import Disposal
 from .doors import Doors
 from .inbox_door import InboxDoor
+from .inside import refusal
 from .inspection import Inspection
 from .intake_client import IntakeClient, Spawn
 from .job_logs import JobLogs
@@ -29,6 +31,7 @@ from .recovery import Recovery
 from .request_gate import RequestGate
 from .retention import Retention
 from .scheduler import VANISHED_LIMIT, Scheduler
+from .turns import place
 from .watcher import InboxWatcher
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ class Flow:
         self.context = context
         self.store = context.store
         self._publishing: list[str] = []
+        self._steps: deque[Callable[[], None]] = deque()  # what follows the end of a case, a slice each
+        self._wake = wake
         self.conditions = Conditions(context)
         spill = context.home.work / "intake"
         self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
@@ -58,7 +63,7 @@ class Flow:
         self.logs = JobLogs(context)
         self.scheduler = Scheduler(
             context, self.conditions, self.publisher, self.cases, spawn_worker,
-            self.logs.write, self._finish, self._ended,
+            self.logs.write, self._finish_soon, self._ended_soon,
         )  # fmt: skip
         self.gate = RequestGate(self.scheduler.description, self.scheduler.describe_again)
         self.inspection = Inspection(
@@ -78,11 +83,18 @@ class Flow:
         """Bring everything on the disk to a known place, in small steps; then watch and work."""
         recovery = Recovery(self.context, self.doors, self.inspection, self.disposal, self._finish)
         yield from recovery.steps(counted)
-        if self.context.settings["watch"]:
-            self.watcher = self._make_watcher()
-            self.watcher.start()
+        self.watch(self.context.settings["watch"])
         self.scheduler.gpu_watch.give_up()  # of an earlier start; this one looks for itself
         self.scheduler.warm_up()
+
+    def watch(self, on: bool) -> None:
+        """Begin or end watching the inbox."""
+        if on and self.watcher is None:
+            self.watcher = self._make_watcher()
+            self.watcher.start()
+        elif not on and self.watcher is not None:
+            self.watcher.stop()
+            self.watcher = None
 
     def _make_watcher(self) -> InboxWatcher:
         def examine(paths: list[str], answer: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -103,6 +115,8 @@ class Flow:
 
     def stop(self) -> None:
         """Running cases go back to the queue; every child is told to end."""
+        while self._steps:
+            self._steps.popleft()()
         self._stop_watching()
         self.scheduler.stop()
         self.intake.stop()
@@ -116,6 +130,7 @@ class Flow:
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self._publishing.clear()
+        self._steps.clear()
         self.logs.close()
 
     def kill(self) -> None:
@@ -157,7 +172,8 @@ class Flow:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`work` would do something. On a full disk nothing is taken."""
-        return self._may_answer or (self.inbox.has_work and self.conditions.may_take)
+        inbox = self.inbox.has_work and self.conditions.may_take
+        return bool(self._steps) or self._may_answer or inbox
 
     @property
     def _may_answer(self) -> bool:
@@ -165,7 +181,9 @@ class Flow:
 
     def work(self, until: float) -> None:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
-        if self._may_answer:
+        if self._steps:
+            self._steps.popleft()()
+        elif self._may_answer:
             self.inspection.answers.settle_some(until)
         elif self.inbox.has_work and self.conditions.may_take:
             self.inbox.take_some(until)
@@ -199,6 +217,17 @@ class Flow:
         self.disposal.dispose(job)
         self.scheduler.dispatch()
 
+    def _soon(self, step: Callable[[], None]) -> None:
+        """``step()`` in a slice of its own: each waits for the disk several times."""
+        self._steps.append(step)
+        self._wake()
+
+    def _finish_soon(self, job: Job) -> None:
+        self._soon(lambda: self._finish(job))
+
+    def _ended_soon(self, job: Job) -> None:
+        self._soon(lambda: self._ended(job))
+
     def _finish(self, job: Job) -> None:
         """Publish; a folder that is away makes it wait, missing outputs make it run again."""
         reached("row publishing")
@@ -219,7 +248,7 @@ class Flow:
         job.error = None
         self.conditions.durably(lambda: self.context.enter(job, states.DONE))
         reached("row done")
-        self._ended(job)
+        self._ended_soon(job)
 
     def _publish_failed(self, job: Job, error: PipelineError) -> None:
         job.vanished += 1
@@ -242,6 +271,8 @@ class Flow:
         none could do this; everything else ends in the job.
         """
         checked = specs.parse_options(options or {}, "options")
+        if refused := refusal(self.context.inside, checked):
+            raise refused
         place = Path(os.path.abspath(path))
         beside = scan_options_path(str(place)) if place.is_file() else None
         if beside:
@@ -313,6 +344,10 @@ class Flow:
             self.store.jobs.save(job)
         self.context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
         return self.store.jobs.get(job.id)
+
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before ``before``, or the last one; see :func:`.turns.place`."""
+        return place(self.context, job_id, before)
 
     def purge(self, job_id: str) -> None:
         """Remove every trace of one ended case; see :meth:`.retention.Retention.purge`."""

@@ -21,6 +21,7 @@ from ..intake.options_files import read_options
 from .answers import Answers
 from .context import Conditions, Context
 from .disposal import Disposal
+from .inside import refusal as refusal_of
 from .intake_client import IntakeClient
 from .publisher import Publisher
 from .request_gate import RequestGate
@@ -282,6 +283,8 @@ class Inspection:
             beside.update(self._beside(case.get("options_file")))
             rule = self._rules.choose(intent, case)
             job.options = self._options(intent, beside, rule)
+            if refused := refusal_of(self._context.inside, job.options):
+                raise refused
             if case["kind"] == "scan":
                 self._gate.check(job.options, case["modality"])
         except PipelineError as error:

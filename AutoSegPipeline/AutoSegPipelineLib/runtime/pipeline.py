@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -23,6 +23,7 @@ from . import qt
 from .asking import Asking
 from .context import Context, disk_is_full
 from .flow import Flow
+from .inside import Inside
 from .intake_client import Spawn
 from .web_host import WebHost
 
@@ -60,10 +61,12 @@ class Pipeline:
         what: str = "serve",
         clock: Clock | None = None,
         web: bool = False,
+        inside: Inside | None = None,
     ) -> None:
         """``web``: serve the page from the start; else :meth:`start_web` does."""
         self.home = home
         self.settings = settings
+        self.inside = inside
         self.bus = EventBus()
         self._spawns = spawns
         self._what = what
@@ -120,7 +123,7 @@ class Pipeline:
     def _build(self) -> None:
         read_rules(self.home.rules_file)  # wrong rules are told at the start, not case by case
         self.store = Store(self.home.store, self._clock)
-        context = Context(self.home, self.settings, self.store, self._clock, self.bus)
+        context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.inside)
         self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)
         self.asking = Asking(context, self)
 
@@ -270,6 +273,10 @@ class Pipeline:
         """Take what another process has staged under ``state/incoming/<job_id>``."""
         return self.flow.adopt(job_id)
 
+    def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
+        """Have files and folders synced by the intake child; ``then`` hears whether it could."""
+        self.flow.intake.ask("sync", {"paths": paths}, lambda _result, error: then(error))
+
     def cancel(self, job_id: str) -> Job:
         """Stop a job that has not ended; its input goes to ``failed/``."""
         return self.flow.cancel(job_id)
@@ -282,9 +289,28 @@ class Pipeline:
         """0 (whenever) to 100 (next)."""
         return self.flow.set_priority(job_id, priority)
 
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before the queued job ``before``, or the last turn (None)."""
+        return self.flow.place(job_id, before)
+
     def purge(self, job_id: str) -> None:
         """Remove every trace of one ended case."""
         self.flow.purge(job_id)
+
+    def watch(self, on: bool) -> None:
+        """Begin or stop to take what lies in the inbox; the queue goes on either way."""
+        self.use(replace(self.settings, values={**self.settings.values, "watch": on}))
+        if self.ready:  # else the start that is under way heeds the setting
+            self.flow.watch(on)
+        self.store.meta.set("pipeline", self._about())
+
+    def use(self, settings: Settings) -> None:
+        """New defaults of cases and what is asked anew each time (inputs, workers, retention).
+
+        What processes and the watcher were started with holds until the next start.
+        """
+        self.settings = settings
+        self.flow.context.settings = settings
 
     def pause(self) -> None:
         """Begin no new case; what runs goes on to its end."""

@@ -12,19 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Iterable, Protocol
+from typing import Protocol
 
+from ..core.process_table import Process, linux_process, members, process_table
 
-@dataclass(frozen=True)
-class Process:
-    """One line of the process table; ``born`` tells two users of one pid apart."""
-
-    pid: int
-    parent: int
-    group: int
-    born: str
-    zombie: bool = False
+__all__ = ["PosixTree", "Process", "ProcessTree", "WindowsTree", "make_tree", "members", "process_table"]
 
 
 class ProcessTree(Protocol):
@@ -45,61 +37,6 @@ def make_tree() -> ProcessTree:
     return WindowsTree() if sys.platform == "win32" else PosixTree()
 
 
-def process_table() -> dict[int, Process]:
-    """Every process that this user may see (POSIX), by pid."""
-    return _linux_table() if os.path.isdir("/proc/self") else _ps_table()
-
-
-def _linux_table() -> dict[int, Process]:
-    table = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            found = _linux_process(int(name))
-            if found is not None:
-                table[found.pid] = found
-    return table
-
-
-def _linux_process(pid: int) -> Process | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            text = stream.read()
-    except OSError:
-        return None
-    # pid (name) state ppid pgrp ...; the name may hold spaces and brackets. Field 22 is the start time.
-    fields = text[text.rfind(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[2]), fields[19].decode("ascii"), fields[0] in (b"Z", b"X"))
-
-
-def _ps_table() -> dict[int, Process]:
-    columns = ["ps", "-axo", "pid=,ppid=,pgid=,stat=,lstart="]
-    listed = subprocess.run(columns, capture_output=True, text=True, errors="replace", check=False)
-    table = {}
-    for line in listed.stdout.splitlines():
-        fields = line.split(None, 4)
-        if len(fields) == 5:
-            pid, parent, group = (int(field) for field in fields[:3])
-            table[pid] = Process(pid, parent, group, fields[4].strip(), fields[3].startswith("Z"))
-    return table
-
-
-def members(table: dict[int, Process], roots: Iterable[int], groups: Iterable[int]) -> set[int]:
-    """Pids of ``roots``, of all their descendants and of every process in ``groups``. Pure."""
-    below: dict[int, list[int]] = {}
-    for process in table.values():
-        below.setdefault(process.parent, []).append(process.pid)
-    wanted = set(groups)
-    waiting = [pid for pid in roots if pid in table]
-    waiting += [process.pid for process in table.values() if process.group in wanted]
-    found: set[int] = set()
-    while waiting:
-        pid = waiting.pop()
-        if pid not in found:
-            found.add(pid)
-            waiting += below.get(pid, [])
-    return found
-
-
 class PosixTree:
     """Roots by pid and time of birth, and the groups that they lead."""
 
@@ -110,7 +47,7 @@ class PosixTree:
         self._groups: set[int] = set()
 
     def add(self, pid: int) -> None:
-        process = _linux_process(pid) if os.path.isdir("/proc/self") else process_table().get(pid)
+        process = linux_process(pid) if os.path.isdir("/proc/self") else process_table().get(pid)
         if process is None or pid <= 1:
             return
         self._roots[pid] = process.born

@@ -42,6 +42,29 @@ QSocketNotifier: Any = _qt.QSocketNotifier
 QTimer: Any = _qt.QTimer
 
 
+def everything() -> Any:
+    """All of Qt under one name, as PythonQt has it: widgets, gui and ui tools too. Only for panels."""
+    if IN_SLICER:
+        return _qt
+    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+    return _Merged((QtWidgets, QtGui, QtCore, QtUiTools))
+
+
+class _Merged:
+    """Several modules of PySide6, which fill themselves as they are asked."""
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Any:
+        for part in self._parts:
+            found = getattr(part, name, None)
+            if found is not None:
+                return found
+        raise AttributeError(name)
+
+
 def guarded(slot: Callable[..., Any]) -> Callable[..., None]:
     """``slot`` with its exceptions logged: Qt would print them at best, and go on."""
 
@@ -76,6 +99,22 @@ def make_alarm(callback: Callable[[], Any]) -> Any:
 def single_shot(delay_ms: int, callback: Callable[[], Any]) -> None:
     """``callback()`` once from the event loop, ``delay_ms`` from now."""
     QTimer.singleShot(int(delay_ms), guarded(callback))
+
+
+def make_notifier(descriptor: int, writing: bool, callback: Callable[[], Any]) -> Any:
+    """Calls ``callback()`` whenever a socket can be read, or written; hold the answer.
+
+    Switch it off and :func:`release` it before the socket is closed.
+    """
+    kinds = QSocketNotifier if IN_SLICER else QSocketNotifier.Type
+    notifier = QSocketNotifier(descriptor, kinds.Write if writing else kinds.Read)
+    slot = guarded(lambda *_: callback())
+    if IN_SLICER:
+        # The signal is overloaded; PythonQt takes it by its full name only.
+        notifier.connect("activated(int)", slot)
+    else:
+        notifier.activated.connect(slot)
+    return notifier
 
 
 def release(thing: Any) -> None:

@@ -16,6 +16,8 @@ from ..core.job import Job
 from .context import Context
 from .disposal import Disposal
 from .doors import Doors
+from .inside import DEATHS_LIMIT as INSIDE_LIMIT
+from .inside import wants_inside
 from .inspection import SPLIT, Inspection
 from .scheduler import DEATHS_LIMIT
 
@@ -74,7 +76,7 @@ class Recovery:
     def _died(self, job: Job, counted: bool) -> None:
         job.deaths += counted
         job.progress, job.eta_s = 0.0, None
-        if job.deaths >= DEATHS_LIMIT:
+        if job.deaths >= (INSIDE_LIMIT if wants_inside(job.options) else DEATHS_LIMIT):
             error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")
             job.error = error.to_dict()
             self._context.enter(job, states.FAILED, error.message)

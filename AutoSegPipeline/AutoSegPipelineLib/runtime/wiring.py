@@ -10,18 +10,23 @@ from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicers import worker_python as chosen_python
 from ..core.specs import BY_NAME
-from .children import Child, child_environment, intake_command, web_command, worker_command
+from .children import Child, ChildLike, child_environment, intake_command, web_command, worker_command
+from .inside import Inside
+from .inside_child import InsideChild
 from .pipeline import Pipeline, Spawns
 
 # Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
 PACKAGES = "packages"
 
 
-def real_spawns(home: Home, settings: Settings, worker_python: str | None = None) -> Spawns:
+def real_spawns(
+    home: Home, settings: Settings, worker_python: str | None = None, inside: Inside | None = None
+) -> Spawns:
     """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``.
 
     ``worker_python``, or else the settings ``worker_python`` and ``slicer``, name
     another Python for the workers. Raises ``worker.not_started`` where it is not there.
+    ``inside`` does its part of a case in this process, before the worker.
     """
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
 
@@ -63,7 +68,12 @@ def real_spawns(home: Home, settings: Settings, worker_python: str | None = None
             variables["PYTHONPATH"] += f"{os.pathsep}{private}"
         return Child(web_command(), variables, on_message, on_log, on_end, SystemClock())
 
-    return Spawns(worker, intake, web)
+    def helped(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> ChildLike:
+        assert inside is not None
+        hung_seconds = settings["hung_minutes"] * 60
+        return InsideChild(worker, inside, on_message, on_log, on_end, on_hung, hung_seconds)
+
+    return Spawns(worker if inside is None else helped, intake, web)
 
 
 def make_pipeline(
@@ -73,6 +83,11 @@ def make_pipeline(
     what: str = "serve",
     worker_python: str | None = None,
     web: bool = False,
+    inside: Inside | None = None,
 ) -> Pipeline:
-    """The pipeline of ``home`` with real processes; with ``web`` it serves its page from the start."""
-    return Pipeline(home, settings, real_spawns(home, settings, worker_python), what=what, web=web)
+    """The pipeline of ``home`` with real processes; with ``web`` it serves its page from the start.
+
+    ``inside`` is what its host can do by itself.
+    """
+    spawns = real_spawns(home, settings, worker_python, inside)
+    return Pipeline(home, settings, spawns, what=what, web=web, inside=inside)

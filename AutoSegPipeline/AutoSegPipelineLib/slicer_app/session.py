@@ -1,128 +1,342 @@
-"""The one pipeline of a Slicer process, started when it is first needed."""
+"""The one pipeline of a Slicer process; panel, console and servers are views of it."""
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
+import time
 from pathlib import Path
-from typing import Any
-
-import slicer
+from typing import Any, Callable
 
 from ..core.errors import PipelineError
-from ..core.events import Event, JobChanged
 from ..core.files import remove_tree
-from ..core.home import default_root
-from ..core.job import Job
-from ..core.states import RECEIVING
-from ..runtime.api import AutoSeg, Progress
+from ..core.home import Home
+from ..core.lock import HomeLock
+from ..core.settings import Settings, read_settings_file, resolve
+from ..runtime import qt
+from ..runtime.api import AutoSeg
+from ..runtime.logs import EventLog, log_to, stop_logging
+from .host import Host
+from .places import Places
+from .session_work import RUNNING, STARTING, STOPPED, STOPPING, Resume, SessionWork
+from .settings_file import change_settings
+
+log = logging.getLogger(__name__)
+
+_LOOK_MS = 100
 
 _shared: Session | None = None
 _chosen: Path | None = None
+_disconnect: Callable[[], None] | None = None
 
 
 def shared() -> Session:
     """The session of this Slicer, made at the first call; it ends when Slicer quits."""
-    global _shared
+    global _shared, _disconnect
     if _shared is None:
-        _shared = Session(_chosen)
+        from .slicer_host import SlicerHost
+
+        host = SlicerHost()
+        _shared = Session(host, _chosen)
         # Without a main window too, and whether or not the module's panel was ever built.
-        slicer.app.aboutToQuit.connect(stop)
+        _disconnect = host.on_quit(stop)
     return _shared
 
 
 def stop() -> None:
     """End the pipeline: running cases go back to its queue. Again is fine."""
-    global _shared
+    global _shared, _disconnect
     ended, _shared = _shared, None
+    if _disconnect is not None:
+        _disconnect()
+        _disconnect = None
     if ended is not None:
-        ended.stop()
+        ended.close()
 
 
 def use_home(home: Path | None) -> None:
     """Where the session's home is to be, ``None`` for :func:`default_home`; before its first call.
 
-    Raises ``request.invalid`` while a session has another home: stop it first.
+    Raises ``request.invalid`` while a session runs in another home: stop it first.
     """
     global _chosen
-    if _shared is not None:
+    if _shared is not None and _shared.state != STOPPED:
         raise PipelineError("request.invalid", "the pipeline of this Slicer is running; stop it first")
     _chosen = home
+    if _shared is not None:
+        _shared.move_home(home)
 
 
-def default_home() -> Path:
-    """Slicer's own home beside the headless one, so that both can run at the same time."""
-    return default_root().with_name("AutoSegPipeline-Slicer")
+def chosen_home() -> Path | None:
+    """What :func:`use_home` was told last."""
+    return _chosen
 
 
-class Session:
-    """Starts a pipeline on Slicer's event loop and hands volume nodes to it."""
+class Session(SessionWork):
+    """Starts a pipeline on the application's event loop and hands paths and volume nodes to it.
 
-    def __init__(self, home: Path | None = None) -> None:
-        self._home = home or default_home()
+    ``guards`` are asked before the pipeline is stopped: each answers with the reason why it
+    may not be now, or with nothing.
+    """
+
+    def __init__(self, host: Host, home: Path | None = None) -> None:
+        super().__init__()
+        self.host = host
+        self.guards: list[Callable[[], str]] = []
+        self.fault: PipelineError | None = None  # why the last start or addition did not work
         self._autoseg: AutoSeg | None = None
-        self._exported: dict[str, Path] = {}
+        self._given: dict[str, Any] = {}  # settings of startWatching(...), for as long as it runs
+        self._stopping: AutoSeg | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._logs: logging.Handler | None = None
+        self._timer: Any = None
+        self._telling: Any = None
+        self._locked: dict[str, Any] = {}
+        self._locked_until = 0.0
+        self.places = Places(host, home)
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """``listener()`` after each change of what this session is; the answer takes it back."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def changed(self) -> None:
+        """Tell the listeners."""
+        for listener in list(self._listeners):
+            qt.guarded(listener)()
+
+    # --- where and how ------------------------------------------------------------------------
 
     @property
-    def autoseg(self) -> AutoSeg:
-        """The running pipeline; starts it. Raises ``environment.locked`` when another has the home."""
-        if self._autoseg is None:
-            autoseg = AutoSeg(self._home, what=f"Slicer {slicer.app.applicationVersion}")
-            autoseg.start()
-            autoseg.pipeline.bus.subscribe(self._on_event)
-            self._autoseg = autoseg
-        return self._autoseg
+    def home(self) -> Home:
+        """The folders, made or not."""
+        return self.places.home
 
-    def submit(self, source: Any, *, name: str = "", **options: Any) -> Job:
-        """Take a path or a volume node of the scene; neither is changed.
+    def move_home(self, home: Path | None) -> None:
+        """Use another home from now on; ``None`` is the remembered one. Only while stopped."""
+        self._require_stopped()
+        self.places.move(home)
+        self.changed()
 
-        Raises ``input.missing`` for a path that is not there, and
-        ``request.invalid`` for a node that is no scalar volume.
+    def set_folders(self, **folders: str | Path | None) -> None:
+        """Watch and write elsewhere (``inbox``, ``results``, ``home``), remembered. Only while stopped."""
+        self._require_stopped()
+        self.places.set(**folders)  # type: ignore[arg-type]
+        self.changed()
+
+    def _require_stopped(self) -> None:
+        if self.state != STOPPED:
+            raise PipelineError("request.wrong_state", "the pipeline is running; stop it first")
+
+    def settings(self) -> Settings:
+        """What holds: settings of the last start, ``AUTOSEG_*``, ``settings.json``, defaults."""
+        path = self.home.settings_file
+        given = {"watch": self.watching, **self._given}
+        return resolve(given, os.environ, read_settings_file(path), str(path))
+
+    def change(self, **values: Any) -> Settings:
+        """Write settings or options into ``settings.json`` (None takes one out), heeded at once.
+
+        Raises ``options.*`` and ``request.unknown_setting``; then nothing is written.
         """
-        if isinstance(source, (str, os.PathLike)):
-            return self.autoseg.submit(Path(os.fspath(source)), name=name, **options)
-        path = self._export(source)
-        try:
-            job = self.autoseg.submit(path, name=name, **options)
-        except BaseException:
-            remove_tree(path.parent)
-            raise
-        self._exported[job.id] = path.parent
-        return job
+        change_settings(self.home.settings_file, values)
+        for name in values:
+            self._given.pop(name, None)
+        settings = self.settings()
+        if self._autoseg is not None and self.state in (STARTING, RUNNING):
+            self._autoseg.settings = settings
+            self._autoseg.pipeline.use(settings)
+        self.changed()
+        return settings
 
-    def _export(self, node: Any) -> Path:
-        if not (hasattr(node, "IsA") and node.IsA("vtkMRMLScalarVolumeNode")):
-            raise PipelineError("request.invalid", f"{node!r} is neither a path nor a scalar volume node")
-        folder = Path(tempfile.mkdtemp(prefix="autoseg-", dir=slicer.app.temporaryPath))
-        label = "".join(c if c.isalnum() or c in " -_." else "_" for c in node.GetName()) or "Volume"
-        path = folder / f"{label}.nrrd"
-        # exportNode leaves the node's own storage as it is: the scene does not become "modified".
-        # A node that was never saved, however, gets an empty one.
-        had_storage = node.GetStorageNode() is not None
-        saved = slicer.util.exportNode(node, str(path), {"useCompression": 0}, world=True)
-        if not had_storage and node.GetStorageNode() is not None:
-            slicer.mrmlScene.RemoveNode(node.GetStorageNode())
-        if not saved or not path.exists():
-            remove_tree(folder)
-            raise PipelineError("request.invalid", f"Slicer could not save the volume {node.GetName()}")
-        return path
+    # --- life -----------------------------------------------------------------------------------
 
-    def _on_event(self, event: Event) -> None:
-        """Once the pipeline has its own copy, the export goes."""
-        if isinstance(event, JobChanged) and event.state != RECEIVING:
-            folder = self._exported.pop(event.job_id, None)
-            if folder is not None:
-                remove_tree(folder)
+    @property
+    def state(self) -> str:
+        """``stopped``, ``starting``, ``running`` or ``stopping``."""
+        if self._autoseg is None:
+            return STOPPED
+        pipeline = self._autoseg.pipeline
+        if self._stopping is not None:
+            return STOPPING
+        if pipeline.stopped:
+            return STOPPED
+        return RUNNING if pipeline.ready else STARTING
 
-    def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
-        """Serve Slicer's events until the job has ended."""
-        return self.autoseg.wait(job, timeout, progress)
+    @property
+    def watching(self) -> bool:
+        """Whether new files of the inbox are taken."""
+        alive = self.state in (STARTING, RUNNING)
+        return bool(alive and self._autoseg is not None and self._autoseg.pipeline.settings["watch"])
 
-    def stop(self) -> None:
-        """End the pipeline and its processes."""
-        ended, self._autoseg = self._autoseg, None
-        if ended is not None:
-            ended.stop()
+    @property
+    def holder(self) -> dict[str, Any]:
+        """Who else has this home now (``what``, ``pid``, ``host``); empty when nobody has."""
+        if self.state != STOPPED:
+            return {}
+        lock = HomeLock(self.home.lock)
+        return (lock.holder() or {"what": "another program"}) if lock.is_held() else {}
+
+    @property
+    def locked(self) -> dict[str, Any]:
+        """:attr:`holder`, looked up at most once a second."""
+        now = time.monotonic()
+        if now >= self._locked_until:
+            self._locked_until, self._locked = now + 1.0, self.holder
+        return {} if self.state != STOPPED else self._locked
+
+    def start(self, watch: bool = False, **settings: Any) -> None:
+        """Take the home and begin; returns at once, the rest happens on the event loop.
+
+        Raises ``environment.*``, among them ``environment.locked``.
+        """
+        if self.state == STOPPING:
+            self.stop()
+        if self.state != STOPPED:
+            return
+        self._forget()
+        where = self.home
+        inside = self.host.inside(self)
+        autoseg = AutoSeg(
+            where.root, inbox=where.inbox, results=where.results, what=self.host.what,
+            watch=watch, **({} if inside is None else {"inside": inside}), **settings,
+        )  # fmt: skip
+        autoseg.pipeline.start()
+        self._autoseg, self._given, self.fault = autoseg, settings, None
+        made = autoseg.settings
+        self._logs = log_to(where.logs, made["log_mb"], made["log_files"])
+        autoseg.pipeline.bus.subscribe(EventLog().hear)
+        autoseg.pipeline.bus.subscribe(self._on_event)
+        log.info("begins in %s", self.host.what)
+        self._timer = qt.make_timer(_LOOK_MS, self._look)
+        if not self.host.has_window and self._telling is None:
+            from .telling import Telling
+
+            self._telling = Telling(self)
+        self.changed()
+
+    def start_watching(
+        self,
+        inbox: str | Path | None = None,
+        results: str | Path | None = None,
+        home: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
+        """Watch the inbox from now on; ``settings`` hold until the pipeline stops.
+
+        With other folders or settings a running pipeline is started anew.
+        """
+        elsewhere = any(place is not None for place in (inbox, results, home))
+        if self.state in (STARTING, RUNNING) and not (elsewhere or settings):
+            if not self.watching and self._autoseg is not None:
+                self._autoseg.pipeline.watch(True)
+                self.changed()
+            return
+        if self.state != STOPPED:
+            self.stop()
+        if elsewhere:
+            self.places.set(inbox, results, home, remember=False)
+        self.start(watch=True, **settings)
+
+    def stop_watching(self) -> None:
+        """Take no new files; what is queued goes on."""
+        if self._autoseg is not None and self.watching:
+            self._autoseg.pipeline.watch(False)
+            self.changed()
+
+    def check_may_stop(self) -> None:
+        """Raise ``request.wrong_state`` while something may not be stopped."""
+        for guard in self.guards:
+            reason = guard()
+            if reason:
+                raise PipelineError("request.wrong_state", reason)
+
+    def stop(self, wait: bool = True) -> None:
+        """End the pipeline and its processes; running cases go back to its queue.
+
+        With ``wait`` it returns when every child process is gone, else at once.
+        """
+        autoseg = self._autoseg
+        if autoseg is None or autoseg.pipeline.stopped:
+            self._forget()
+            return
+        if self._stopping is None:
+            self.stop_server()
+            self._stopping = autoseg
+            self._to_add.clear()
+            autoseg.pipeline.stop(self._stopped)
+        if wait:
+            autoseg._run_until(lambda: autoseg.pipeline.stopped)
+
+    def _stopped(self) -> None:
+        if self._stopping is not None:
+            self._forget()
+            self.changed()
+
+    def _forget(self) -> None:
+        self._stopping = self._autoseg = None
+        self._given = {}
+        if self._telling is not None:
+            self._telling.close()
+            self._telling = None
+        if self._timer is not None:
+            self._timer.stop()
+            qt.release(self._timer)
+            self._timer = None
+        if self._logs is not None:
+            stop_logging(self._logs)
+            self._logs = None
         for folder in self._exported.values():
             remove_tree(folder)
         self._exported.clear()
+
+    def close(self) -> None:
+        """The end: servers, pipeline, listeners."""
+        self.stop()
+        self._listeners.clear()
+
+    def _look(self) -> None:
+        """Ten times a second while it runs: has it ended by itself, is there something to add?"""
+        autoseg = self._autoseg
+        if autoseg is None:
+            return
+        if autoseg.pipeline.stopped:
+            failure = autoseg.pipeline.failure
+            if isinstance(failure, PipelineError):
+                self.fault = failure
+            elif failure is not None:
+                self.fault = PipelineError("environment.home_unwritable", f"the start failed: {failure}")
+            if self._servers is not None and self._servers.kind == "embedded":
+                self._servers.stop()
+            self._servers = self._served = None
+            self._forget()
+            self.changed()
+        elif autoseg.pipeline.ready and self._to_add:
+            self._add_one()
+
+    # --- reload -----------------------------------------------------------------------------------
+
+    def resume_later(self) -> Resume:
+        """What :meth:`resume` needs to go on as now."""
+        return Resume(
+            self.places.root, self.places.inbox, self.places.results, dict(self._given),
+            self.state in (STARTING, RUNNING), self.watching,
+            self._served,
+        )  # fmt: skip
+
+    def resume(self, before: Resume) -> None:
+        """Go on as the session that :meth:`resume_later` describes."""
+        if before.home is not None:
+            self.places.root, self.places.inbox = before.home, before.inbox
+            self.places.results = before.results
+        if before.running:
+            self.start(watch=before.watching, **before.settings)
+        if before.served is not None:
+            kind, port, settings = before.served
+            self.start_server(kind, port, **settings)
+        self.changed()

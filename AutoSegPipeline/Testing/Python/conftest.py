@@ -16,6 +16,15 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 os.umask(0o077)
 # Pipelines of tests serve no page, unless a test asks for one: they would meet on one port.
 os.environ["AUTOSEG_WEB"] = "no"
+# The one application of this process must know of widgets before anything makes a plain one.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+try:
+    from PySide6.QtWidgets import QApplication
+
+    WIDGETS: QApplication | None = QApplication([])
+    WIDGETS.setQuitOnLastWindowClosed(False)
+except ImportError:  # a machine without OpenGL's libraries; the tests of the panel say so
+    WIDGETS = None
 
 
 @pytest.fixture(autouse=True)

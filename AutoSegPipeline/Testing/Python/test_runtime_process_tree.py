@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.runtime import process_tree, windows_job
+from AutoSegPipelineLib.core import process_table as process_tables
+from AutoSegPipelineLib.runtime import windows_job
 from AutoSegPipelineLib.runtime.children import Child, child_environment
 from AutoSegPipelineLib.runtime.process_tree import PosixTree, Process, members, process_table
 from support_qt import run_until
@@ -133,7 +134,7 @@ def test_the_tree_is_all_descendants_and_all_of_the_group():
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="ps is not installed here; macOS always has it")
 def test_ps_tells_the_same_as_the_kernel():
-    told, known = process_tree._ps_table(), process_table()
+    told, known = process_tables._ps_table(), process_table()
     same = [
         told[pid].parent == known[pid].parent and told[pid].group == known[pid].group
         for pid in (1, os.getpid())

@@ -166,7 +166,7 @@ class Timings:
         self._clock = clock
 
     def note(self, kind: str, voxels: int, seconds: float) -> None:
-        with self._database.transaction():
+        with self._database.transaction(durable=False):  # a power cut may take it
             self._database.execute(
                 "INSERT INTO timings (kind, voxels, seconds, at) VALUES (?, ?, ?, ?)",
                 (kind, voxels, seconds, rfc3339(self._clock.now())),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from ..errors import PipelineError
+from ..files import fsync_file
 from . import schema
 
 _PROGRAM = "0.1.0"  # the first release that reads the newest schema; named to older ones
@@ -23,6 +25,8 @@ class Database:
 
     def __init__(self, path: Path, migrations: Sequence[str] = schema.MIGRATIONS) -> None:
         self.path = path
+        if not path.exists():
+            _create(path, migrations)
         try:
             self._connection = sqlite3.connect(str(path), timeout=30, isolation_level=None)
             self._connection.row_factory = sqlite3.Row
@@ -162,6 +166,36 @@ class Database:
         """The revision of the newest change."""
         row = self.row("SELECT value FROM meta WHERE key = 'revision'")
         return int(row[0]) if row else 0
+
+
+def _create(path: Path, migrations: Sequence[str]) -> None:
+    """Make a new store beside its place and bring it there whole: one wait for the disk, not one a table.
+
+    Where that is not possible (no hard links), or another process was first, nothing is done:
+    opening does the rest.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.new")
+    part.unlink(missing_ok=True)
+    try:
+        connection = sqlite3.connect(str(part), isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("BEGIN")
+            for statement in (one for script in migrations for one in _statements(script)):
+                connection.execute(statement)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('needs_program', ?)", (_PROGRAM,))
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+        fsync_file(part)
+        with contextlib.suppress(OSError):
+            # Unlike a rename it never replaces what is there.
+            os.rename(part, path) if os.name == "nt" else os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def checkpoint(path: Path) -> None:

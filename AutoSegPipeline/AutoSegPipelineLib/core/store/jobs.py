@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List
+from typing import Iterable, List, NamedTuple
 
 from .. import states
 from ..clock import Clock
@@ -19,6 +19,24 @@ _MARKS = ", ".join(f":{name}" for name in COLUMNS)
 _SETS = ", ".join(f'"{name}" = :{name}' for name in COLUMNS if name != "id")
 # Waiting lifts a job by one point of priority a minute, so that nothing waits for ever.
 _AGING_SECONDS = 60.0
+_BRIEF = ("revision", "rowid", "id", "label", "name", "state", "progress", "eta_s", "message", "priority")
+_BRIEF_SQL = f"SELECT {', '.join(_BRIEF)}, queued_at FROM jobs WHERE revision > ? ORDER BY revision LIMIT ?"
+
+
+class Brief(NamedTuple):
+    """One line of a list of jobs, without what costs parsing. ``number`` rises with each new job."""
+
+    revision: int
+    number: int
+    id: str
+    label: str
+    name: str
+    state: str
+    progress: float
+    eta_s: float | None
+    message: str
+    priority: int
+    queued_at: float
 
 
 class Jobs:
@@ -180,6 +198,20 @@ class Jobs:
         for row in self._database.rows(sql, values):
             found[row["state"]] = int(row["n"])
         return found
+
+    def brief(self, since: int, limit: int = -1) -> List[Brief]:
+        """What a list shows of the jobs changed after revision ``since``, by revision; cheap."""
+        rows = self._database.rows(_BRIEF_SQL, (since, limit))
+        return [Brief(*row) for row in rows]
+
+    def queue(self, now: float) -> List[tuple[str, int, float]]:
+        """(id, priority, queued_at) of the queued jobs, the next one first."""
+        sql = (
+            "SELECT id, priority, queued_at FROM jobs WHERE state = ? "
+            "ORDER BY priority + MAX(0, ? - queued_at) / ? DESC, rowid"
+        )
+        rows = self._database.rows(sql, (states.QUEUED, now, _AGING_SECONDS))
+        return [(row["id"], row["priority"], row["queued_at"]) for row in rows]
 
     def next_queued(self, now: float) -> Job | None:
         """The queued job whose turn it is: highest priority, lifted by the time it waited."""

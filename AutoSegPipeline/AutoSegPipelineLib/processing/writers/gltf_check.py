@@ -45,7 +45,7 @@ def read_meshes(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
     Only what our writers produce is understood. Raises ValueError (or the
     errors of a document that lacks what it should have) when the file is unsound.
     """
-    document, buffers = _open(path)
+    document, buffers = open_document(path)
     found = []
     # The root has the name of the case, which is anybody's.
     names = [node["name"] for node in document["nodes"][1:]]
@@ -55,9 +55,9 @@ def read_meshes(path: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
         if "mesh" not in node:
             continue
         for primitive in document["meshes"][node["mesh"]]["primitives"]:
-            stored = _array(document, buffers, primitive["attributes"]["POSITION"])
-            normals = _array(document, buffers, primitive["attributes"]["NORMAL"])
-            indices = _array(document, buffers, primitive["indices"]).reshape(-1, 3).astype(np.int64)
+            stored = values_of(document, buffers, primitive["attributes"]["POSITION"])
+            normals = values_of(document, buffers, primitive["attributes"]["NORMAL"])
+            indices = values_of(document, buffers, primitive["indices"]).reshape(-1, 3).astype(np.int64)
             _check(node["name"], document["accessors"][primitive["attributes"]["POSITION"]], stored, indices)
             if len(normals) != len(stored):
                 raise ValueError(f"{node['name']}: as many normals as points are needed")
@@ -77,7 +77,7 @@ def _check(name: str, accessor: dict[str, Any], points: np.ndarray, indices: np.
         raise ValueError(f"{name}: an index points to no vertex")
 
 
-def _open(path: Path) -> tuple[dict[str, Any], list[bytes]]:
+def open_document(path: Path) -> tuple[dict[str, Any], list[bytes]]:
     """The JSON and the buffers of a ``.gltf`` with embedded data or of a ``.glb``."""
     data = Path(path).read_bytes()
     if data[:4] == b"glTF":
@@ -109,7 +109,7 @@ def _open_binary(data: bytes) -> tuple[dict[str, Any], bytes]:
     return json.loads(data[20:start].decode("utf-8")), data[start + 8 :]
 
 
-def _array(document: dict[str, Any], buffers: list[bytes], number: int) -> np.ndarray:
+def values_of(document: dict[str, Any], buffers: list[bytes], number: int) -> np.ndarray:
     """The values of an accessor, shape (count,) or (count, 3), as they are stored."""
     accessor = document["accessors"][number]
     view = document["bufferViews"][accessor["bufferView"]]
@@ -120,10 +120,11 @@ def _array(document: dict[str, Any], buffers: list[bytes], number: int) -> np.nd
     )
     stride = view.get("byteStride", width * kind.itemsize)
     blob = buffers[view["buffer"]]
-    end = view["byteOffset"] + view["byteLength"]
-    if end > len(blob) or (count - 1) * stride + width * kind.itemsize > view["byteLength"]:
+    offset, begin = view.get("byteOffset", 0), accessor.get("byteOffset", 0)
+    length = view["byteLength"] - begin
+    if offset + view["byteLength"] > len(blob) or (count - 1) * stride + width * kind.itemsize > length:
         raise ValueError(f"accessor {number} reaches beyond its data")
-    rows = np.frombuffer(blob, np.uint8, view["byteLength"], view["byteOffset"])
+    rows = np.frombuffer(blob, np.uint8, length, offset + begin)
     if stride != width * kind.itemsize:
         rows = np.ascontiguousarray(rows[: count * stride].reshape(count, stride)[:, : width * kind.itemsize])
     values = rows.reshape(-1)[: count * width * kind.itemsize].view(kind)

@@ -1,0 +1,73 @@
+"""What the module needs of the application around it; tests hand in one with plain methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Protocol
+
+
+class Host(Protocol):
+    """3D Slicer (:mod:`.slicer_host`), or a test's stand-in."""
+
+    what: str  # "Slicer 5.8.1": who holds the home, told to others
+
+    @property
+    def has_window(self) -> bool:
+        """False in ``Slicer --no-main-window``."""
+
+    def temporary_folder(self) -> Path:
+        """Where volume nodes are saved on their way."""
+
+    def on_quit(self, action: Callable[[], None]) -> Callable[[], None]:
+        """Call ``action`` when the application quits; the answer takes that back."""
+
+    def recall(self, key: str, default: str = "") -> str:
+        """A note of this computer's application (QSettings), as text."""
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep such a note."""
+
+    def python(self) -> str:
+        """The Python of child processes."""
+
+    def inside(self, session: Any) -> Any:
+        """What this application does of a case by itself (:class:`..runtime.inside.Inside`), or None."""
+
+    # --- the scene ------------------------------------------------------------------------
+
+    def is_volume(self, thing: Any) -> bool:
+        """Whether ``thing`` is a scalar volume node."""
+
+    def export_volume(self, node: Any, folder: Path) -> Path:
+        """Save ``node`` where it lies in the world; node and scene stay as they are.
+
+        Raises ``request.invalid`` for anything but a scalar volume that can be saved.
+        """
+
+    def load_result(self, session: Any, job_id: str, with_scan: bool) -> None:
+        """Show the segmentation of an ended job in the scene. Raises :class:`PipelineError`."""
+
+    # --- people ---------------------------------------------------------------------------
+
+    def confirm(self, text: str) -> bool:
+        """Ask before something that cannot be taken back."""
+
+    def show_error(self, text: str) -> None:
+        """A fault that the user must see at once; rare."""
+
+    def choose_folder(self, title: str, start: str) -> str:
+        """A folder that the user picks, or nothing."""
+
+    def choose_files(self, title: str, start: str) -> list[str]:
+        """Files that the user picks."""
+
+    def open_path(self, path: Path) -> None:
+        """Show a file or folder in the system's own program."""
+
+    # --- other extensions -----------------------------------------------------------------
+
+    def extension(self, module: str) -> bool:
+        """Whether Slicer has a module of this name."""
+
+    def set_up_extension(self, module: str) -> None:
+        """Have an extension install its own Python packages; it may ask and take long."""

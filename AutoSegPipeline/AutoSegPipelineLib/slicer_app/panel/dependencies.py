@@ -1,0 +1,163 @@
+"""What is here, what is missing and how to get it; the button that installs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ...runtime import qt
+from .. import installing
+from ..session import Session
+from . import ui
+from .part import Part
+from .texts import _
+
+PART, STATE, ADVICE = range(3)
+_MANAGER = "View > Extension Manager"
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """One row: ``install`` says what the button can do about it (``web``, ``extension`` or nothing)."""
+
+    name: str
+    state: str
+    advice: str = ""
+    install: str = ""
+
+
+def look(session: Session, engines: list[dict[str, Any]]) -> list[Dependency]:
+    """Everything that is of use and not part of Slicer."""
+    host = session.host
+    web = installing.web_state(session.home)
+    words = {"installed": _("installed"), "missing": _("not installed"), "outdated": _("outdated")}
+    offer = "" if web == "installed" else "web"
+    place = str(installing.packages_folder(session.home))
+    told = _("Packages of the full web server; they go into {folder}.").format(folder=place)
+    rows = [Dependency(_("Full web server"), words[web], told, offer)]
+    engine = next((one for one in engines if one.get("name") == "totalsegmentator"), None)
+    extension = host.extension("TotalSegmentator")
+    rows.append(_totalsegmentator(engine, extension))
+    rows.append(
+        _extension("TotalSegmentator", extension, _('the engine "slicer" and the installation of models'))
+    )
+    there = host.extension("OpenAnatomyExport")
+    rows.append(_extension("OpenAnatomy Export", there, _('the exporter "openanatomy"')))
+    if there and not host.extension("Decimation"):
+        rows.append(
+            _extension("SurfaceToolbox", False, _("OpenAnatomy Export, which reduces surfaces with it"))
+        )
+    return rows
+
+
+def _totalsegmentator(engine: dict[str, Any] | None, extension: bool) -> Dependency:
+    name = _("TotalSegmentator for the worker")
+    if engine is not None and engine.get("ok"):
+        return Dependency(name, _("installed"), str(engine.get("note") or ""))
+    advice = _("The extension TotalSegmentator installs it, with PyTorch and nnU-Net.")
+    if not extension:
+        advice = _("Install the extension TotalSegmentator first ({where}).").format(where=_MANAGER)
+    state = _("not known yet") if engine is None else _("not installed")
+    return Dependency(name, state, advice, "extension" if extension and engine is not None else "")
+
+
+def _extension(name: str, there: bool, what_for: str) -> Dependency:
+    title = _("Extension {name}").format(name=name)
+    if there:
+        return Dependency(title, _("installed"))
+    advice = _("For {what}: install {name} in {where}.").format(what=what_for, name=name, where=_MANAGER)
+    return Dependency(title, _("not installed"), advice)
+
+
+class DependenciesPart(Part):
+    """Shows :func:`look` and runs an :class:`~..installing.Installation`."""
+
+    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+        super().__init__(session, widgets, say)
+        self._engines: list[dict[str, Any]] = []
+        self._rows: list[Dependency] = []
+        self._installation: installing.Installation | None = None
+        table = widgets.dependenciesTable
+        table.setColumnCount(3)
+        table.setHorizontalHeaderLabels([_("What"), _("State"), _("How to get it")])
+        table.verticalHeader().hide()
+        table.horizontalHeader().setStretchLastSection(True)
+        table.setColumnWidth(PART, 190)
+        widgets.installProgress.hide()
+        widgets.installLog.hide()
+        self.on_click(widgets.installButton, self._install)
+        self.on_click(widgets.installCancelButton, self._cancel)
+        self.on_click(widgets.checkButton, self.refresh)
+        self.refresh()
+
+    def describe(self, engines: list[dict[str, Any]]) -> None:
+        """What the workers said they can do."""
+        if engines != self._engines:
+            self._engines = engines
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Look again."""
+        rows = look(self.session, self._engines)
+        if rows != self._rows:
+            self._rows = rows
+            self._show()
+        busy = self._installation is not None
+        missing = any(row.install for row in rows)
+        ui.set_enabled(self.ui.installButton, missing and not busy and not self.read_only)
+        ui.set_enabled(self.ui.installCancelButton, busy)
+
+    def _show(self) -> None:
+        table, item = self.ui.dependenciesTable, qt.everything().QTableWidgetItem
+        table.setRowCount(len(self._rows))
+        for number, row in enumerate(self._rows):
+            for column, text in enumerate((row.name, row.state, row.advice)):
+                made = item(text)
+                made.setToolTip(text)
+                table.setItem(number, column, made)
+        table.resizeRowsToContents()
+
+    def _install(self) -> None:
+        missing = [row for row in self._rows if row.install]
+        names = "\n".join(f"- {row.name}" for row in missing)
+        text = _("Install these from the internet?\n\n{names}\n\nSlicer's own packages are not changed.")
+        text = text.format(names=names)
+        if any(row.install == "extension" for row in missing):
+            text += "\n\n" + _("The extension installs its own part; Slicer does not answer meanwhile.")
+        if not missing or not self.session.host.confirm(text):
+            return
+        self.ui.installLog.clear()
+        self.ui.installLog.show()
+        if any(row.install == "web" for row in missing):
+            self._installation = installing.Installation(
+                self.session.home, self.session.host.python(), self.ui.installLog.appendPlainText, self._ended
+            )
+            self.ui.installProgress.show()
+            self._installation.start()
+            self.refresh()
+        else:
+            self._extension()
+
+    def _ended(self, worked: bool) -> None:
+        self._installation = None
+        self.ui.installProgress.hide()
+        if not worked:
+            self.say(_("The installation did not work; its log is under Dependencies."))
+        elif any(row.install == "extension" for row in self._rows):
+            self._extension()
+        self.refresh()
+
+    def _extension(self) -> None:
+        self.ui.installLog.appendPlainText(_("The extension TotalSegmentator installs what it needs."))
+        self.session.host.set_up_extension("TotalSegmentator")
+        self.ui.installLog.appendPlainText(_("Start the pipeline anew to use it."))
+        self.refresh()
+
+    def _cancel(self) -> None:
+        if self._installation is not None:
+            self._installation.cancel()
+
+    def close(self) -> None:
+        """The panel goes; what is being installed is given up."""
+        if self._installation is not None:
+            self._installation.cancel()

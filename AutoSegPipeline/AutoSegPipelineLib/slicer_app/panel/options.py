@@ -1,0 +1,147 @@
+"""How scans are processed: each control is one row of the table of settings and writes ``settings.json``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Callable
+
+from ...core import specs
+from ...core.settings import Settings
+from ..session import Session
+from . import ui
+from .part import Part
+
+_COMBOS = ("engine", "task", "quality", "device", "exporter", "inputs")
+_EDITABLE = ("engine", "task", "device")
+_CHECKS = {"smoothing": "smoothingCheck", "download_weights": "downloadWeightsCheck"}
+_DEVICES = ("auto", "cpu", "gpu", "mps")
+
+
+class OptionsPart(Part):
+    """Reads and writes the home's settings; what the environment says wins and is shown."""
+
+    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+        super().__init__(session, widgets, say)
+        self._engines: list[dict[str, Any]] = []
+        self._choices: dict[str, tuple[str, ...]] = {}
+        for name in _COMBOS:
+            combo = getattr(widgets, f"{name}Combo")
+            if name not in specs.BY_NAME:
+                combo.hide()
+                getattr(widgets, f"{name}Label").hide()
+                continue
+            self._fill(name, specs.BY_NAME[name].choices)
+            if name in _EDITABLE:
+                combo.setInsertPolicy(_never(combo))
+                ui.on(combo.lineEdit(), "editingFinished", "", self.doing(partial(self._pick, name)))
+            ui.on(combo, "activated", "int", self.doing(partial(self._pick, name)))
+        self._fill("device", _DEVICES)
+        ui.on(widgets.structuresEdit, "editingFinished", "", self.doing(self._structures))
+        ui.on(widgets.detailSpin, "valueChanged", "double", self.doing(self._detail))
+        for name in specs.FORMATS:
+            check = getattr(widgets, f"{name}Check")
+            check.setEnabled(name not in specs.ALWAYS)
+            self.on_click(check, self._formats)
+        for name, widget in _CHECKS.items():
+            self.on_click(getattr(widgets, widget), partial(self._check, name))
+
+    def _checked(self, widget: str) -> bool:
+        return bool(ui.value(getattr(self.ui, widget), ui.CHECKED))
+
+    def _change(self, name: str, value: Any) -> None:
+        if self.session.settings()[name] != value:
+            self.session.change(**{name: value})
+
+    def _pick(self, name: str) -> None:
+        text = str(ui.value(getattr(self.ui, f"{name}Combo"), "currentText")).strip()
+        self._change(name, text)
+
+    def _check(self, name: str) -> None:
+        self._change(name, self._checked(_CHECKS[name]))
+
+    def _structures(self) -> None:
+        text = str(ui.value(self.ui.structuresEdit, "text"))
+        self._change("structures", specs.BY_NAME["structures"].parse(text, "structures"))
+
+    def _detail(self) -> None:
+        self._change("detail", round(float(ui.value(self.ui.detailSpin, "value")) / 100, 6))
+
+    def _formats(self) -> None:
+        self._change("formats", [name for name in specs.FORMATS if self._checked(f"{name}Check")])
+
+    # --- showing ------------------------------------------------------------------------------
+
+    def describe(self, engines: list[dict[str, Any]]) -> None:
+        """What the workers said they can do (meta ``describe``)."""
+        if engines != self._engines:
+            self._engines = engines
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show what holds now."""
+        settings = self.session.settings()
+        self._fill("engine", ("auto", *(str(one["name"]) for one in self._engines)))
+        self._fill("task", self._tasks(str(settings["engine"])))
+        for name in _COMBOS:
+            if name in specs.BY_NAME:
+                self._show_combo(name, str(settings[name]))
+        self._show_rest(settings)
+        for name in (
+            *(f"{name}Combo" for name in _COMBOS),
+            "structuresEdit",
+            "detailSpin",
+            *_CHECKS.values(),
+        ):
+            ui.set_enabled(getattr(self.ui, name), not self.read_only)
+        for name in specs.FORMATS:
+            ui.set_enabled(getattr(self.ui, f"{name}Check"), not self.read_only and name not in specs.ALWAYS)
+
+    def _tasks(self, engine: str) -> tuple[str, ...]:
+        names = ["", *(
+            str(task["name"] if isinstance(task, dict) else task)
+            for one in self._engines
+            if engine in (one["name"], "auto")
+            for task in one.get("tasks", [])
+        )]  # fmt: skip
+        return tuple(dict.fromkeys(names))
+
+    def _fill(self, name: str, choices: tuple[str, ...]) -> None:
+        if self._choices.get(name) == choices or not choices:
+            return
+        self._choices[name] = choices
+        combo = getattr(self.ui, f"{name}Combo")
+        with ui.Quietly(combo):
+            combo.clear()
+            combo.addItems(list(choices))
+
+    def _show_combo(self, name: str, text: str) -> None:
+        combo = getattr(self.ui, f"{name}Combo")
+        if name in _EDITABLE and ui.has_focus(combo.lineEdit()):
+            return
+        with ui.Quietly(combo):
+            at = int(combo.findText(text))
+            if at >= 0:
+                combo.setCurrentIndex(at)
+            if name in _EDITABLE:
+                combo.setEditText(text)
+
+    def _show_rest(self, settings: Settings) -> None:
+        widgets = self.ui
+        if not ui.has_focus(widgets.structuresEdit):
+            ui.set_text(widgets.structuresEdit, ", ".join(settings["structures"]))
+        if not ui.has_focus(widgets.detailSpin):
+            with ui.Quietly(widgets.detailSpin):
+                widgets.detailSpin.setValue(settings["detail"] * 100)
+        for name in specs.FORMATS:
+            with ui.Quietly(getattr(widgets, f"{name}Check")):
+                getattr(widgets, f"{name}Check").setChecked(name in settings["formats"])
+        for name, widget in _CHECKS.items():
+            with ui.Quietly(getattr(widgets, widget)):
+                getattr(widgets, widget).setChecked(bool(settings[name]))
+
+
+def _never(combo: Any) -> Any:
+    from ...runtime import qt
+
+    kinds = qt.everything().QComboBox
+    return getattr(kinds, "NoInsert", None) or kinds.InsertPolicy.NoInsert

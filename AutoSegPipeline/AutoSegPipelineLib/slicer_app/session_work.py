@@ -1,0 +1,194 @@
+"""What a session does while it runs: jobs and web servers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PipelineError
+from ..core.events import Event, JobChanged
+from ..core.files import remove_tree
+from ..core.job import Job
+from ..core.states import RECEIVING
+from ..runtime.api import AutoSeg, Progress
+from .host import Host
+
+if TYPE_CHECKING:
+    from .servers import Servers
+
+log = logging.getLogger(__name__)
+
+STOPPED, STARTING, RUNNING, STOPPING = "stopped", "starting", "running", "stopping"
+
+
+@dataclass
+class Resume:
+    """What a session did, for the one that follows it after a reload."""
+
+    home: Path | None = None
+    inbox: Path | None = None
+    results: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    running: bool = False
+    watching: bool = False
+    served: tuple[str, int | None, dict[str, Any]] | None = None
+
+
+class SessionWork:
+    """The half of :class:`~.session.Session` that needs its pipeline."""
+
+    host: Host
+    fault: PipelineError | None
+    _autoseg: AutoSeg | None
+
+    def __init__(self) -> None:
+        self._exported: dict[str, Path] = {}
+        self._to_add: deque[Path] = deque()
+        self._servers: Servers | None = None
+        self._served: tuple[str, int | None, dict[str, Any]] | None = None
+
+    @property
+    def state(self) -> str:
+        """See :class:`~.session.Session`."""
+        raise AssertionError
+
+    def start(self) -> None:
+        """See :class:`~.session.Session`."""
+        raise AssertionError
+
+    def changed(self) -> None:
+        """See :class:`~.session.Session`."""
+        raise AssertionError
+
+    @property
+    def autoseg(self) -> AutoSeg:
+        """The running pipeline; starts it and waits until it is ready."""
+        self.start()
+        autoseg = self._autoseg
+        assert autoseg is not None
+        pipeline = autoseg.pipeline
+        autoseg._run_until(lambda: pipeline.ready or pipeline.stopped)
+        if pipeline.failure is not None:
+            raise pipeline.failure
+        return autoseg
+
+    @property
+    def store(self) -> Any:
+        """The running pipeline's store, or None."""
+        return self._autoseg.pipeline.store if self._autoseg and self.state in (STARTING, RUNNING) else None
+
+    def add(self, paths: list[str]) -> None:
+        """Queue files and folders one by one from the event loop; a failure stands in ``fault``."""
+        self.start()
+        self._to_add.extend(Path(path) for path in paths)
+        self.changed()
+
+    def _add_one(self) -> None:
+        path = self._to_add.popleft()
+        try:
+            assert self._autoseg is not None
+            self._autoseg.submit(path)
+        except PipelineError as error:
+            self.fault = error
+            log.error("%s", error.code)
+            self.changed()
+
+    def submit(self, source: Any, *, name: str = "", **options: Any) -> Job:
+        """Take a path or a volume node of the scene; neither is changed.
+
+        Raises ``input.missing`` for a path that is not there, and
+        ``request.invalid`` for a node that is no scalar volume.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            return self.autoseg.submit(Path(os.fspath(source)), name=name, **options)
+        if not self.host.is_volume(source):
+            raise PipelineError("request.invalid", f"{source!r} is neither a path nor a scalar volume node")
+        folder = Path(tempfile.mkdtemp(prefix="autoseg-", dir=self.host.temporary_folder()))
+        try:
+            job = self.autoseg.submit(self.host.export_volume(source, folder), name=name, **options)
+        except BaseException:
+            remove_tree(folder)
+            raise
+        self._exported[job.id] = folder
+        return job
+
+    def _on_event(self, event: Event) -> None:
+        """Once the pipeline has its own copy, the export goes."""
+        if isinstance(event, JobChanged) and event.state != RECEIVING:
+            folder = self._exported.pop(event.job_id, None)
+            if folder is not None:
+                remove_tree(folder)
+
+    def cancel(self, job: Job | str) -> Job:
+        """Stop a job that has not ended."""
+        return self.autoseg.cancel(job)
+
+    def retry(self, job: Job | str) -> None:
+        """Run an ended job again; returns at once, what it meets stands in ``fault``."""
+
+        def heard(error: PipelineError | None) -> None:
+            if error is not None:
+                self.fault = error
+                self.changed()
+
+        self.autoseg.pipeline.retry(self.autoseg.job(job).id, heard)
+
+    def purge(self, job: Job | str) -> None:
+        """Remove every trace of one ended case."""
+        self.autoseg.purge(job)
+
+    def place(self, job_id: str, before: str | None) -> Job:
+        """Give a queued job the turn before another, or the last one (None)."""
+        return self.autoseg.pipeline.place(job_id, before)
+
+    def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
+        """Serve the application's events until the job has ended."""
+        return self.autoseg.wait(job, timeout, progress)
+
+    # --- web servers ------------------------------------------------------------------------------
+
+    @property
+    def servers(self) -> Servers:
+        """The web servers of this session, see :mod:`.servers`."""
+        if self._servers is None:
+            from .servers import Servers
+
+            self._servers = Servers(lambda: self.autoseg)
+        return self._servers
+
+    @property
+    def server_kind(self) -> str:
+        """``embedded``, ``full``, or empty while none is running."""
+        return self._servers.kind if self._servers is not None and self.state == RUNNING else ""
+
+    @property
+    def server_url(self) -> str:
+        """Where a browser finds the server; empty while it is not (yet) there."""
+        return self._servers.url if self._servers is not None and self.state == RUNNING else ""
+
+    @property
+    def server_problem(self) -> str:
+        """Why there is no server although one was asked for."""
+        return self._servers.problem if self._servers is not None and self.state == RUNNING else ""
+
+    def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
+        """Start a web server and, where it does not run, the pipeline; the address, once it has one.
+
+        Raises ``request.invalid`` for a busy port and while accounts forbid it.
+        """
+        url = self.servers.start(kind, port, **settings)
+        self._served = (kind, port, settings)
+        self.changed()
+        return url
+
+    def stop_server(self) -> None:
+        """Close the port; again is fine."""
+        if self._servers is not None:
+            self._served = None
+            self._servers.stop()
+            self.changed()

@@ -1,0 +1,105 @@
+"""3D Slicer as the module's surroundings; imported only inside Slicer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import qt
+import slicer
+
+from ..core.errors import PipelineError
+from ..runtime.child_command import interpreter
+from .scene import Source
+
+_PREFIX = "AutoSegPipeline/"
+_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.dicom *.ima *.zip);;All files (*)"
+
+
+class SlicerHost:
+    """The :class:`~.host.Host` of a running Slicer."""
+
+    def __init__(self) -> None:
+        self.what = f"Slicer {slicer.app.applicationVersion}"
+        self.sources: dict[str, Source] = {}  # exported file -> the node it was made of
+        self._inside: Any = None
+
+    @property
+    def has_window(self) -> bool:
+        return slicer.util.mainWindow() is not None
+
+    def temporary_folder(self) -> Path:
+        return Path(slicer.app.temporaryPath)
+
+    def on_quit(self, action: Callable[[], None]) -> Callable[[], None]:
+        slicer.app.aboutToQuit.connect(action)
+        return lambda: slicer.app.aboutToQuit.disconnect(action)
+
+    def recall(self, key: str, default: str = "") -> str:
+        value = slicer.app.userSettings().value(_PREFIX + key)
+        return default if value is None else str(value)
+
+    def remember(self, key: str, value: str) -> None:
+        slicer.app.userSettings().setValue(_PREFIX + key, value)
+
+    def python(self) -> str:
+        return interpreter()
+
+    def inside(self, session: Any) -> Any:
+        if self._inside is None:
+            from .inside_slicer import SlicerInside
+
+            self._inside = SlicerInside()
+        if self._inside.busy not in session.guards:
+            session.guards.append(self._inside.busy)
+        return self._inside
+
+    # --- the scene ------------------------------------------------------------------------
+
+    def is_volume(self, thing: Any) -> bool:
+        return bool(hasattr(thing, "IsA") and thing.IsA("vtkMRMLScalarVolumeNode"))
+
+    def export_volume(self, node: Any, folder: Path) -> Path:
+        label = "".join(c if c.isalnum() or c in " -_." else "_" for c in node.GetName()) or "Volume"
+        path = folder / f"{label}.nrrd"
+        # exportNode leaves the node's own storage as it is: the scene does not become "modified".
+        # A node that was never saved, however, gets an empty one.
+        had_storage = node.GetStorageNode() is not None
+        saved = slicer.util.exportNode(node, str(path), {"useCompression": 0}, world=True)
+        if not had_storage and node.GetStorageNode() is not None:
+            slicer.mrmlScene.RemoveNode(node.GetStorageNode())
+        if not saved or not path.exists():
+            raise PipelineError("request.invalid", f"Slicer could not save the volume {node.GetName()}")
+        self.sources[str(path)] = Source.of(node)
+        return path
+
+    def load_result(self, session: Any, job_id: str, with_scan: bool) -> None:
+        from . import scene
+
+        scene.load_result(session, job_id, with_scan)
+
+    # --- people ---------------------------------------------------------------------------
+
+    def confirm(self, text: str) -> bool:
+        return bool(slicer.util.confirmYesNoDisplay(text))
+
+    def show_error(self, text: str) -> None:
+        slicer.util.errorDisplay(text)
+
+    def choose_folder(self, title: str, start: str) -> str:
+        return str(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start) or "")
+
+    def choose_files(self, title: str, start: str) -> list[str]:
+        answer = qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, start, _FILTER)
+        return [str(path) for path in answer or ()]
+
+    def open_path(self, path: Path) -> None:
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
+
+    # --- other extensions -----------------------------------------------------------------
+
+    def extension(self, module: str) -> bool:
+        return hasattr(slicer.modules, module.lower())
+
+    def set_up_extension(self, module: str) -> None:
+        slicer.util.getModuleLogic(module).setupPythonRequirements()

@@ -1,0 +1,381 @@
+"""Cases that do a part in the pipeline's own process: a fake host, the real worker, a real pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.settings import Settings
+from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
+from AutoSegPipelineLib.processing.surfaces import make_surfaces
+from AutoSegPipelineLib.processing.writers.gltf import write_gltf
+from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
+from AutoSegPipelineLib.runtime import qt
+from AutoSegPipelineLib.runtime.recovery import Recovery
+from AutoSegPipelineLib.runtime.wiring import make_pipeline
+from support_pipeline import QUICK
+from support_qt import run_until
+
+SMALL = (61, 50, 40)
+
+
+class FakeHost:
+    """A Slicer that segments by knowing the truth; ``hold`` keeps it in its nested loop."""
+
+    def __init__(self, truth: Any = None, hold: bool = False, fault: Exception | None = None) -> None:
+        self.truth, self.hold, self.fault = truth, hold, fault
+        self.calls: list[str] = []
+        self.most = 0
+        self._now = 0
+        self._loop: Any = None
+        self._stopped = False
+        self.pid = 0
+
+    @property
+    def running(self) -> bool:
+        return self._now > 0
+
+    def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"name": "slicer", "title": "Slicer", "version": "5", "ok": True, "missing": [], "note": "",
+                 "tasks": []}]  # fmt: skip
+
+    def refusal(self, options: dict[str, Any]) -> PipelineError | None:
+        if options.get("task") == "gone":
+            return PipelineError("engine.extension_missing", "the extension is missing")
+        return None
+
+    def segment(self, case: dict, made: Path, report: Any, started: Any) -> dict[str, Any]:
+        self.calls.append("segment")
+        report.stage("preparing", "reading")
+        report.stage("segmenting", "Slicer")
+        self._wait(report, started)
+        write_seg_nrrd(made, self.truth)
+        return {"engine": "slicer", "engine_version": "7", "modality": "CT"}
+
+    def export(self, case: dict, made: Path, folder: Path, report: Any) -> Path:
+        self.calls.append("export")
+        report.stage("exporting", "OpenAnatomy")
+        self._wait(report, None)
+        from dataclasses import replace
+
+        surfaces = make_surfaces(read_seg_nrrd(made), 0.3, True)
+        titled = [replace(s, segment=replace(s.segment, name=s.segment.title)) for s in surfaces]
+        path = folder / "any.gltf"
+        write_gltf(path, titled, "scan")
+        document = json.loads(path.read_text(encoding="utf-8"))
+        del document["bufferViews"][0]["target"]
+        path.write_text(json.dumps(document), encoding="utf-8")
+        return path
+
+    def _wait(self, report: Any, started: Any) -> None:
+        self._now += 1
+        self.most = max(self.most, self._now)
+        self._stopped = False
+        try:
+            if self.fault is not None:
+                raise self.fault
+            if started is not None:
+                command = [sys.executable, "-c", "import time; time.sleep(600)"]
+                child = subprocess.Popen(command)
+                self.pid = child.pid
+                started(child.pid)
+            self._loop = qt.QEventLoop()
+            report.progress(0.5, "half")
+            timer = qt.make_timer(20, lambda: None if self.hold and not self._stopped else self._loop.quit())
+            qt.run_loop(self._loop)
+            timer.stop()
+            if started is not None:
+                child.kill()
+                child.wait()
+            if self._stopped:
+                raise Cancelled()
+        finally:
+            self._now -= 1
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+class House:
+    """A pipeline in its home with a fake host."""
+
+    def __init__(self, folder: Path, host: FakeHost | None, **settings: Any) -> None:
+        self.home = Home.at(folder / "home")
+        self.host = host
+        self.settings = Settings.defaults(**{**QUICK, "watch": False, **settings})
+        self.pipeline = make_pipeline(self.home, self.settings, what="test", inside=host)
+
+    def __enter__(self) -> House:
+        self.pipeline.start()
+        run_until(lambda: self.pipeline.ready, 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipeline.stop()
+        run_until(lambda: self.pipeline.stopped, 20)
+
+    def job(self, job: Any) -> Any:
+        return self.pipeline.store.jobs.get(job.id)
+
+    def ended(self, job: Any) -> Any:
+        run_until(lambda: self.job(job).ended, 30)
+        return self.job(job)
+
+    def manifest(self, job: Any) -> dict[str, Any]:
+        return json.loads((self.home.results / f"{job.name}.manifest.json").read_text(encoding="utf-8"))
+
+
+def meanwhile(host: FakeHost, action: Any) -> Any:
+    """``action()`` once, from the loop that the host serves; no test's own loop comes to an end before."""
+    done: list[bool] = []
+
+    def look() -> None:
+        if host.running and not done:
+            done.append(True)
+            action()
+
+    return qt.make_timer(30, look)
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    made = torso(shape=SMALL, spacing=(6.0, 6.0, 6.0))
+    path = tmp_path_factory.mktemp("scan") / "scan.nii.gz"
+    write_nifti(made.volume, path)
+    return made, path
+
+
+def test_the_hosts_segmentation_becomes_all_files_and_is_kept_for_the_next_same_scan(
+    tmp_path, phantom
+) -> None:
+    made, path = phantom
+    with House(tmp_path, FakeHost(made.truth)) as house:
+        job = house.ended(
+            house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf,seg,labels,statistics"})
+        )
+        assert (job.state, job.error, job.engine) == ("done", None, "slicer")
+        manifest = house.manifest(job)
+        assert manifest["engine"] == {"name": "slicer", "version": "7"}
+        assert manifest["cached_from"] is None
+        assert manifest["sides"]
+        assert {o["kind"] for o in job.outputs} == {"gltf", "seg", "labels", "statistics", "manifest"}
+        names = [segment["name"] for segment in manifest["segments"]]
+        assert names == [segment.name for segment in made.truth.segments]
+        again = house.ended(house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}))
+        assert (again.state, again.cached_from) == ("done", job.id)
+        assert house.host.calls == ["segment"]
+        described = house.pipeline.store.meta.get("describe")
+        assert "slicer" in [engine["name"] for engine in described["engines"]]
+        assert "tissue" in [engine["name"] for engine in described["engines"]]
+
+
+def test_another_programs_gltf_stands_under_our_name_with_hints_as_warnings(tmp_path, phantom) -> None:
+    _made, path = phantom
+    options = {"engine": "tissue", "exporter": "openanatomy", "formats": "gltf,glb,seg"}
+    with House(tmp_path, FakeHost()) as house:
+        job = house.ended(house.pipeline.submit(path, options))
+        assert (job.state, job.error, job.engine) == ("done", None, "tissue")
+        assert house.host.calls == ["export"]
+        document = json.loads((house.home.results / f"{job.name}.gltf").read_text(encoding="utf-8"))
+        assert "Left lung" in [node.get("name") for node in document["nodes"]]
+        hints = [w["message"] for w in job.warnings if w["code"] == "export.hint"]
+        assert hints == [f"{job.name}.gltf: 1 buffer views without a target"]
+        assert house.manifest(job)["options"]["exporter"] == "openanatomy"
+        assert {"glb", "seg"} < {output["kind"] for output in job.outputs}
+
+
+def test_engine_and_exporter_of_the_host_follow_each_other(tmp_path, phantom) -> None:
+    made, path = phantom
+    options = {"engine": "slicer", "exporter": "openanatomy", "formats": "gltf"}
+    with House(tmp_path, FakeHost(made.truth)) as house:
+        seen: list[tuple[str, float]] = []
+        house.pipeline.bus.subscribe(
+            lambda e: seen.append((e.state, e.progress)) if hasattr(e, "progress") else 0
+        )
+        job = house.ended(house.pipeline.submit(path, options))
+        assert (job.state, job.error) == ("done", None)
+        assert house.host.calls == ["segment", "export"]
+        running = [fraction for state, fraction in seen if state in ("segmenting", "exporting")]
+        assert running == sorted(running)
+        assert 0.25 in [round(fraction, 2) for fraction in running]
+
+
+@pytest.mark.parametrize("options", [{"engine": "slicer"}, {"exporter": "openanatomy"}])
+def test_outside_slicer_its_engine_and_exporter_are_refused_before_anything_is_queued(
+    tmp_path, phantom, options
+) -> None:
+    _made, path = phantom
+    with House(tmp_path, None) as house:
+        with pytest.raises(PipelineError) as told:
+            house.pipeline.submit(path, options)
+        assert told.value.code == "engine.needs_slicer"
+        assert next(iter(options.values())) in told.value.message
+        assert house.pipeline.store.jobs.list() == []
+
+
+def test_a_setting_that_asks_for_slicer_outside_of_it_refuses_the_job(tmp_path, phantom) -> None:
+    _made, path = phantom
+    with House(tmp_path, None, exporter="openanatomy") as house:
+        job = house.ended(house.pipeline.submit(path))
+        assert (job.state, job.error["code"]) == ("refused", "engine.needs_slicer")
+
+
+def test_a_missing_extension_is_told_before_queueing(tmp_path, phantom) -> None:
+    _made, path = phantom
+    with House(tmp_path, FakeHost()) as house, pytest.raises(PipelineError, match="extension is missing"):
+        house.pipeline.submit(path, {"engine": "slicer", "task": "gone"})
+
+
+def test_cancelling_ends_the_hosts_part_at_once_and_the_worker_stays(tmp_path, phantom) -> None:
+    made, path = phantom
+    with House(tmp_path, FakeHost(made.truth, hold=True)) as house:
+        job = house.pipeline.submit(path, {"engine": "slicer"})
+        seen: list[str] = []
+
+        def cancel() -> None:
+            seen.append(house.job(job).state)
+            house.pipeline.cancel(job.id)
+
+        timer = meanwhile(house.host, cancel)
+        assert house.ended(job).state == "cancelled"
+        timer.stop()
+        assert seen == ["segmenting"]
+        assert not house.host.running
+        house.host.hold = False
+        after = house.ended(house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}))
+        assert after.state == "done"
+
+
+def test_two_cases_never_work_in_the_host_at_the_same_time(tmp_path, phantom) -> None:
+    made, path = phantom
+    with House(tmp_path, FakeHost(made.truth), workers=2, cache_mb=0) as house:
+        jobs = [house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}) for _ in range(2)]
+        assert [house.ended(job).state for job in jobs] == ["done", "done"]
+        assert house.host.most == 1
+
+
+def test_stopping_the_pipeline_puts_the_case_back_and_ends_what_the_host_began(tmp_path, phantom) -> None:
+    made, path = phantom
+    host = FakeHost(made.truth, hold=True)
+    with House(tmp_path, host) as house:
+        job = house.pipeline.submit(path, {"engine": "slicer"})
+        timer = meanwhile(host, house.pipeline.stop)
+        run_until(lambda: house.pipeline.stopped, 30)
+        timer.stop()
+        assert not host.running
+    again = House(tmp_path, FakeHost(made.truth))
+    with again:
+        assert again.ended(job).state == "done"
+        assert again.job(job).deaths == 0
+
+
+def test_an_extension_that_breaks_fails_the_case_with_its_words(tmp_path, phantom) -> None:
+    _made, path = phantom
+    with House(tmp_path, FakeHost(fault=RuntimeError("no such colour table"))) as house:
+        job = house.ended(house.pipeline.submit(path, {"engine": "slicer"}))
+        assert (job.state, job.error["code"]) == ("failed", "engine.failed")
+        assert "no such colour table" in job.error["message"]
+
+
+def test_a_host_without_a_file_has_not_done_its_part(tmp_path, phantom, monkeypatch) -> None:
+    made, path = phantom
+    host = FakeHost(made.truth)
+    monkeypatch.setattr(host, "segment", lambda *_: {})
+    with House(tmp_path, host) as house:
+        job = house.ended(house.pipeline.submit(path, {"engine": "slicer"}))
+        assert (job.state, job.error["code"]) == ("failed", "engine.failed")
+
+
+def test_silence_of_the_host_counts_as_hung(tmp_path, phantom, monkeypatch) -> None:
+    made, path = phantom
+    host = FakeHost(made.truth, hold=True)
+    from support_pipeline import without_wait
+
+    with House(tmp_path, host, hung_minutes=0.05) as house:
+        back = house.pipeline.flow.scheduler._back
+        monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
+        job = house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"})
+        run_until(lambda: house.job(job).vanished == 1, 40)
+        host.hold = False
+        ended = house.ended(job)
+        assert (ended.state, ended.vanished) == ("done", 1)
+
+
+def test_the_third_death_of_slicer_over_its_own_engine_is_the_last(tmp_path, phantom, monkeypatch) -> None:
+    made, path = phantom
+    with House(tmp_path, FakeHost(made.truth, hold=True)) as house:
+        flow = house.pipeline.flow
+        job = house.pipeline.submit(path, {"engine": "slicer"})
+
+        def die() -> None:
+            row = house.job(job)
+            row.deaths = 2
+            flow.scheduler.slots[0].job = None
+            Recovery(flow.context, None, None, flow.disposal, None)._died(row, True)
+            house.host.stop()
+
+        timer = meanwhile(house.host, die)
+        ended = house.ended(job)
+        timer.stop()
+        assert (ended.state, ended.error["code"], ended.deaths) == ("failed", "pipeline.died", 3)
+
+
+def test_nothing_can_be_waited_for_from_inside_the_hosts_own_loop(tmp_path, phantom) -> None:
+    from AutoSegPipelineLib.runtime.api import AutoSeg
+
+    made, path = phantom
+    host = FakeHost(made.truth, hold=True)
+    with AutoSeg(tmp_path / "home", inside=host, disk_reserve_mb=1) as autoseg:
+        job = autoseg.submit(path, engine="slicer", formats="gltf")
+        told: list[str] = []
+
+        def meddle() -> None:
+            if host.running and not told:
+                try:
+                    autoseg.wait(job)
+                except PipelineError as error:
+                    told.append(error.code)
+                host.hold = False
+
+        timer = qt.make_timer(50, meddle)
+        assert autoseg.wait(job, timeout=60).state == "done"
+        timer.stop()
+        assert told == ["request.wrong_state"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows the pipeline's job object ends it")
+def test_a_killed_pipeline_leaves_no_process_of_the_host(tmp_path) -> None:
+    from AutoSegPipelineLib.runtime.child_command import child_environment, worker_command
+
+    child = subprocess.Popen(["sh", "-c", "sleep 600 & wait"])
+    worker = subprocess.Popen(
+        worker_command(), env=child_environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        from AutoSegPipelineLib.core.protocol import encode
+
+        assert worker.stdin is not None and worker.stdout is not None
+        worker.stdout.readline()
+        for message in (
+            {"type": "guard", "job": "guard", "attempt": 0, "pid": child.pid},
+            {"type": "describe", "job": "describe", "attempt": 0},
+        ):
+            worker.stdin.write(encode(message))
+        worker.stdin.flush()
+        while b'"done"' not in worker.stdout.readline():
+            continue
+        worker.stdin.close()
+        assert child.wait(timeout=20) == -9
+    finally:
+        child.kill()
+        child.wait()
+        worker.wait(timeout=20)
+        worker.stdout.close()
