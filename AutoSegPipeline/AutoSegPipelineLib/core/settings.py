@@ -26,6 +26,11 @@ class Settings:
         """The defaults with ``changes``; for callers and tests without files."""
         return resolve(changes, {}, {})
 
+    def changed(self, origin: str = "asked for", **changes: Any) -> Settings:
+        """These with other values for some settings. Raises ``options.*`` for a wrong one."""
+        parsed = {name: specs.find(name, origin).parse(value, origin) for name, value in changes.items()}
+        return Settings({**self.values, **parsed}, {**self.origins, **dict.fromkeys(parsed, origin)})
+
 
 def read_settings_file(path: Path) -> dict[str, Any]:
     """The object in ``settings.json``; an absent file is an empty one."""

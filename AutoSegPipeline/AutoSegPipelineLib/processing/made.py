@@ -119,7 +119,6 @@ def _resampled(layer: np.ndarray, own: Grid, grid: Grid) -> np.ndarray:
     to_own = np.linalg.inv(np.asarray(own.affine)) @ np.asarray(grid.affine)
     count_i, count_j, count_k = grid.shape
     i, j = np.meshgrid(np.arange(count_i), np.arange(count_j))  # (j, i)
-    rows = to_own[:3]
     answer = np.zeros(grid.array_shape, layer.dtype)
     for k in range(count_k):
         index = [

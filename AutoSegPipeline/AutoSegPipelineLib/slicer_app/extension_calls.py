@@ -48,7 +48,7 @@ def call_process(
 
 
 def call_export(export: Callable[..., Any], item: int, folder: str, reduction: float) -> None:
-    """``OpenAnatomyExportLogic().exportModel`` of any version: only the order of its arguments has changed."""
+    """``OpenAnatomyExportLogic().exportModel`` of any version: only the order of arguments changed."""
     export(inputItem=item, outputFolder=folder, reductionFactor=reduction, outputFormat="glTF")
 
 

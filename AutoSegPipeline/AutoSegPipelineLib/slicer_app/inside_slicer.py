@@ -102,7 +102,7 @@ class SlicerInside:
         modality = str(options.get("modality") or case.get("modality") or "")
         logic = self._make_segmenter()
         task, told = calls.choose_task(logic.tasks, options, modality)
-        wish = {
+        wish: dict[str, Any] = {
             "quality": str(options.get("quality") or "normal"),
             "cpu": calls.wants_cpu(options),
             "task": task,

@@ -179,8 +179,10 @@ def _database_series() -> Iterator[str]:
 
 def _source_of(session: Any, job: Job) -> tuple[Any, Source] | None:
     """The volume node that the job was made of, while it is in the scene."""
-    source = getattr(session.host, "sources", {}).get(job.input)
-    node = slicer.mrmlScene.GetNodeByID(source.node) if source is not None else None
+    source: Source | None = getattr(session.host, "sources", {}).get(job.input)
+    if source is None:
+        return None
+    node = slicer.mrmlScene.GetNodeByID(source.node)
     return None if node is None else (node, source)
 
 

@@ -47,11 +47,36 @@ def make_app(context: WebContext) -> FastAPI:
         dependencies=[Depends(security.enforce)],
     )
     app.state.context = context
+    _describe(app)
     problems.install(app)
     for module in modules:
         app.include_router(module.router)
     security.install(app, context)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the OpenAPI document say that errors are problem details, and how a program says who it is."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{}, {"token": []}]
+            for methods in document["paths"].values():
+                for operation in methods.values():
+                    _problems(operation["responses"])
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _problems(answers: dict[str, Any]) -> None:
+    for status, answer in answers.items():
+        content = answer.get("content", {})
+        if status in ("4XX", "5XX") and "application/json" in content:
+            answer["content"] = {problems.MEDIA_TYPE: content["application/json"]}
 
 
 def _route(name: str) -> Any:

@@ -18,6 +18,7 @@ from ..core.errors import PipelineError
 from .streams import Streamed
 
 PIECE = 1 << 20
+_SMALL = 64 << 10  # sent at once: a thread and a stream would cost more than the reading
 _RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*\Z")
 _TYPES = {
     ".gltf": "model/gltf+json",
@@ -121,6 +122,10 @@ def send(
     if part is not None:
         about["Content-Range"] = f"bytes {begin}-{end - 1}/{facts.st_size}"
     about["Content-Length"] = str(end - begin)
+    if end - begin <= _SMALL:
+        with stream:
+            stream.seek(begin)
+            return Response(stream.read(end - begin), 206 if part else 200, about, kind or media_type(name))
     return _Sent(stream, begin, end, 206 if part else 200, about, kind or media_type(name))
 
 

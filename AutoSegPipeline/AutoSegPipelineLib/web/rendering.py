@@ -11,7 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from .context import context_of
+from .binding import warning
+from .context import WebContext, context_of
 from .principal import KEY, Principal
 
 _FOLDER = Path(__file__).with_name("templates")
@@ -57,10 +58,17 @@ def page(
         via=found.via if found else "",
         nav=nav or Html(""),
         account=_account(base, found),
+        banner=_banner(context),
         content=content,
         version=context.config.version,
     )
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+def _banner(context: WebContext) -> Html:
+    """On every page: why this server should not be open to other machines as it is; mostly nothing."""
+    text = warning(context.config, context.accounts.users.exist())
+    return Html(f'<aside class="notice bad" aria-label="Warning">{escape(text)}</aside>\n') if text else Html("")
 
 
 def principal_or_none(request: Request) -> Principal | None:

@@ -107,7 +107,8 @@ class _Visit:
         except Exception as error:  # the boundary of a request
             if self._status:
                 raise  # half an answer is out: the server closes the connection
-            log.error("%s %s failed", self._scope["method"], self._path, exc_info=error)
+            path = "/share/..." if self._path.startswith("/share/") else self._path  # no secrets in logs
+            log.error("%s %s failed", self._scope["method"], path, exc_info=error)
             await self._refuse(PipelineError("web.internal", "something unexpected happened"))
         trail.write(self._context, self._scope, self._status)
 

@@ -184,21 +184,27 @@ class InsideSlicerTest(unittest.TestCase):
         from AutoSegPipelineLib.runtime import qt
 
         clock = qt.make_timer(20, lambda: turns.append(time.monotonic()) if self.inside.running else None)
-        job = self.autoseg.submit(self.scan, engine="slicer", quality="fast", formats="gltf,seg,labels,statistics")
+        job = self.autoseg.submit(
+            self.scan, engine="slicer", quality="fast", formats="gltf,seg,labels,statistics"
+        )
         job = self.autoseg.wait(job, timeout=120)
         timer.stop(), clock.stop()
         self.assertEqual((job.state, job.error, job.engine), ("done", None, "slicer"))
         self.assertEqual(self.looks(), before)
         self.assertEqual(volume.GetMTime(), changed)
         gaps = sorted(later - one for one, later in zip(turns, turns[1:]))
-        print(f"turns of the loop {len(turns)}, median gap {gaps[len(gaps) // 2]:.3f} s, longest {gaps[-1]:.3f} s")
+        print(
+            f"{len(turns)} turns of the loop, median gap {gaps[len(gaps) // 2]:.3f}, longest {gaps[-1]:.3f} s"
+        )
         self.assertGreater(len(turns), 20)
         manifest = json.loads(self.autoseg.results(job)["manifest.json"].read_text(encoding="utf-8"))
         names = {segment["name"]: segment for segment in manifest["segments"]}
         self.assertEqual(set(names), {"lung_upper_lobe_left", "sacrum"})
         self.assertEqual(names["sacrum"]["code"]["value"], "54735007")
         self.assertEqual(manifest["grid"]["shape_ijk"], [61, 50, 40])
-        self.assertIn("slicer", [e["name"] for e in self.autoseg.pipeline.store.meta.get("describe")["engines"]])
+        self.assertIn(
+            "slicer", [e["name"] for e in self.autoseg.pipeline.store.meta.get("describe")["engines"]]
+        )
         self._lies_right(self.autoseg.results(job)["labels.nii.gz"])
 
     def _lies_right(self, labels: Path) -> None:
@@ -230,7 +236,9 @@ class InsideSlicerTest(unittest.TestCase):
             from AutoSegPipelineLib.core.errors import PipelineError
 
             if slicer.util.mainWindow() is not None:
-                closing.append(slicer.util.findChild(slicer.util.mainWindow(), "FileCloseSceneAction").enabled)
+                closing.append(
+                    slicer.util.findChild(slicer.util.mainWindow(), "FileCloseSceneAction").enabled
+                )
             self.assertIn("segments Small torso", self.inside.busy())
             pids.extend(self.program())
             self.assertGreaterEqual(len(pids), 2)  # a launcher and the real one behind it

@@ -99,6 +99,48 @@ def states_table() -> str:
     return table(["state", "next"], rows)
 
 
+# --- the HTTP API -------------------------------------------------------------------------
+
+_KNOWN_ELSEWHERE = ("/api/v1/session", "/api/v1/account", "/api/v1/users", "/api/v1/audit", "/api/v1/links")
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    import tempfile
+
+    from AutoSegPipelineLib.core.home import Home
+    from AutoSegPipelineLib.core.settings import Settings
+    from AutoSegPipelineLib.web.app import make_app
+    from AutoSegPipelineLib.web.config import WebConfig
+    from AutoSegPipelineLib.web.context import WebContext
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home.at(Path(folder))
+        home.create()
+        context = WebContext.of(WebConfig.of(home, Settings.defaults()))
+        try:
+            return dict(make_app(context).openapi())
+        finally:
+            context.close()
+
+
+def routes_table() -> str:
+    """Every address of the API but those of accounts, which have a page of their own."""
+    from AutoSegPipelineLib.web.access import TABLE
+
+    roles = {row.replace(":path}", "}"): access for row, access in TABLE.items()}
+    rows = []
+    for path, methods in sorted(document()["paths"].items()):
+        for method, operation in methods.items():
+            if path.startswith(_KNOWN_ELSEWHERE) or method in ("options", "head"):
+                continue
+            access = roles[f"{method.upper()} {path}"]
+            who = (access.role or "all") + (", link" if access.share else "")
+            text = re.sub(r"``([^`]+)``", r"`\1`", operation["description"].split("\n")[0])
+            rows.append([f"`{method.upper()} {path}`", who, text])
+    return table(["request", "who", "what"], rows)
+
+
 # --- commands -----------------------------------------------------------------------------
 
 
@@ -182,6 +224,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "options": options_table,
     "settings": settings_table,
     "states": states_table,
+    "routes": routes_table,
     **{f"autoseg {n}": lambda n=n, c=c, x=x: command_part(n, c, x) for n, c, x in commands()},
 }
 _PART = re.compile(r"<!-- generated: (?P<name>[^>]+?) -->\n(?P<text>.*?)<!-- end of (?P=name) -->", re.S)

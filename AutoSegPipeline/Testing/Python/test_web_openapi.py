@@ -97,6 +97,8 @@ def test_every_operation_says_what_it_does_and_how_it_fails(document: dict[str, 
         answers = operation["responses"]
         assert any(status.startswith("2") for status in answers), where
         assert {"4XX", "5XX"} & set(answers) or path.startswith("/healthz"), where
+        for status in {"4XX", "5XX"} & set(answers):
+            assert set(answers[status]["content"]) == {"application/problem+json"}, where
 
 
 def test_the_answers_of_the_api_have_types(document: dict[str, Any]) -> None:

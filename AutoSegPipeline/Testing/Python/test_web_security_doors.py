@@ -64,10 +64,12 @@ def test_insecure_starts_with_a_warning_that_everybody_sees(tmp_path: Path) -> N
         assert any("INSECURE" in text for text in served.said)
         told = served.ask("GET", "/api/v1/status").json
         assert told["insecure"].startswith("INSECURE")
+        assert b"INSECURE" in served.ask("GET", "/", Accept="text/html").body
         assert served.ask("GET", "/api/v1/session").json["role"] == "operator", "never admin"
         assert served.ask("GET", "/api/v1/audit").status == 403
     with Served(tmp_path / "other", accounts=False) as served:
         assert served.ask("GET", "/api/v1/status").json["insecure"] == ""
+        assert b"INSECURE" not in served.ask("GET", "/", Accept="text/html").body
 
 
 # --- Host and Origin ----------------------------------------------------------------------------

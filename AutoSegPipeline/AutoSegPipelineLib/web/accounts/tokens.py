@@ -75,12 +75,10 @@ class Tokens:
         """Whose token it is, or None: unknown, expired, revoked, account disabled."""
         found = self.by_key(hash_of(secret)) if secret.startswith(PREFIX) else None
         if found is not None:
-            now = self._clock.now()
-            with self._database.transaction(durable=False):
-                self._database.execute(
-                    "UPDATE tokens SET used = ? WHERE hash = ? AND (used IS NULL OR used < ?)",
-                    (now, found.key, now - _NOTE_SECONDS),
-                )
+            used, now = self.get(found.id).used, self._clock.now()
+            if used is None or now - used >= _NOTE_SECONDS:
+                with self._database.transaction(durable=False):
+                    self._database.execute("UPDATE tokens SET used = ? WHERE hash = ?", (now, found.key))
         return found
 
     def by_key(self, key: str) -> Found | None:
