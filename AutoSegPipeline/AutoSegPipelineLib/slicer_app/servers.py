@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 from ..core.errors import PipelineError
 from ..runtime.api import AutoSeg
+from ..web.accounts.accounts import accounts_exist as has_accounts
 from .server.embedded import PORT, EmbeddedServer
 from .server.host import PipelineHost
 from .server.stock_handler import PREFIX, make_handler
@@ -123,8 +124,4 @@ class Servers:
 
 def accounts_exist(autoseg: AutoSeg) -> bool:
     """Whether anybody has an account in this home."""
-    try:
-        from ..web.accounts.accounts import accounts_exist as exist
-    except ImportError:  # until the web's room is here
-        return (autoseg.home.state / "accounts.sqlite").exists()
-    return bool(exist(autoseg.home))
+    return has_accounts(autoseg.home)

@@ -6,19 +6,23 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Protocol
+from typing import IO, Any, Callable, Iterator, Protocol
 
-from ...core import incoming, lock, specs
+from ...core import lock
 from ...core.errors import PipelineError
 from ...core.files import free_bytes, remove_tree, write_json
 from ...core.home import Home
-from ...core.incoming import Intent, IntentFile
+from ...core.incoming import ending_of
+from ...runtime import qt
+from ...web.uploads.grouping import Group, Received, group
+from ...web.uploads.labels import clean_label
+from ...web.uploads.wish import Wish
 from .answers import HttpError
-from .groups import Group, Received, grouped
 
 _FIELD_BYTES = 65536
 _FILES = 20000
 _LOOK_BYTES = 32 << 20  # how much is written between two looks at the free disk
+_MOVED = 50  # files renamed in one turn of the loop
 
 
 class Host(Protocol):
@@ -31,6 +35,9 @@ class Host(Protocol):
     def min_free_bytes(self) -> int:
         """Nothing more is taken once the disk has less than this."""
 
+    def check(self, options: dict[str, Any]) -> None:
+        """Raise ``engine.*`` for what no engine here could do."""
+
     def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
         """Have ``paths`` synced without holding the loop."""
 
@@ -41,7 +48,8 @@ class Host(Protocol):
 @dataclass
 class _Open:
     stream: IO[bytes]
-    received: Received
+    file: str
+    label: str
     size: int = 0
 
 
@@ -52,11 +60,11 @@ class Upload:
     next start after a crash.
     """
 
-    def __init__(self, host: Host, options: dict[str, Any]) -> None:
-        """``options`` as the query had them. Raises :class:`HttpError` for a wrong one or a full disk."""
+    def __init__(self, host: Host, query: dict[str, str]) -> None:
+        """``query`` may hold case options. Raises :class:`HttpError` for a wrong one or a full disk."""
         self._host = host
-        self._options: dict[str, Any] = {}
-        self._option(options)
+        self._wish = Wish()
+        self._hear(query, "query", strict=True)
         self._part = host.home.incoming / f"{uuid.uuid4().hex}.part"
         self._check_disk()
         self._input = self._part / "input"
@@ -74,9 +82,9 @@ class Upload:
             )
             raise HttpError.of(error, 507)
 
-    def _option(self, given: dict[str, Any]) -> None:
+    def _hear(self, pairs: dict[str, str], origin: str, strict: bool) -> None:
         try:
-            self._options.update(specs.parse_options(given, "upload"))
+            self._wish.add(pairs.items(), origin, strict)
         except PipelineError as error:
             raise HttpError.of(error) from None
 
@@ -92,16 +100,14 @@ class Upload:
         if filename is None:
             self._field = (field, bytearray())
             return
-        label = _label(filename)
-        if not label:  # a browser's form in which no file was chosen
+        if not filename:  # a browser's form in which no file was chosen
             return
         if len(self._files) >= _FILES:
             raise HttpError(413, f"an upload may have {_FILES} files; send the folder as a zip archive")
-        number = len(self._files) + 1
-        path = self._input / f"{number:06d}{incoming.ending_of(label)}"
-        received = Received(path, label)
-        self._open = _Open(open(path, "xb"), received)  # noqa: SIM115 - closed when the part ends
-        self._files.append(received)
+        label = clean_label(filename)
+        name = f"{len(self._files) + 1:06d}{ending_of(label)}"
+        stream = open(self._input / name, "xb")  # noqa: SIM115 - closed when the part ends
+        self._open = _Open(stream, name, label)
 
     def data(self, data: bytes) -> None:
         """Bytes of the present part."""
@@ -121,12 +127,12 @@ class Upload:
         """The present part is whole."""
         if self._field is not None:
             (name, value), self._field = self._field, None
-            if value and name in specs.OPTION_NAMES:
-                self._option({name: value.decode("utf-8", "replace")})
+            # A field that is no option is some client's own affair.
+            self._hear({name: value.decode("utf-8", "replace")}, "form", strict=False)
         elif self._open is not None:
             opened, self._open = self._open, None
             opened.stream.close()
-            opened.received.size = opened.size
+            self._files.append(Received(opened.file, opened.label, opened.size, ""))
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -136,59 +142,60 @@ class Upload:
             self.discard()
             then(HttpError(422, "the form has no file", "input.missing", "curl -F file=@scan.nii.gz ADDRESS"))
             return
-        groups = grouped(self._files)
-        alone = len(groups) == 1 and all(one.path.name == name for one, name in groups[0].files)
-        # A folder of many slices stays where it is: renaming each would hold the loop.
-        parts = [self._keep(groups[0])] if alone else [self._stage(group) for group in groups]
-        paths = [str(found) for part in parts for found in (part, part / "input", part / "intent.json")]
-        paths += [str(found) for part in parts for found in (part / "input").iterdir()]
+        try:
+            self._host.check(self._wish.options)
+            groups = group(self._input, self._files, self._wish.expect)
+        except PipelineError as error:
+            self.discard()
+            then(HttpError.of(error))
+            return
+        parts: list[Path] = []
+
+        def failed(error: HttpError) -> None:
+            for part in parts:
+                remove_tree(part)
+            self.discard()
+            then(error)
 
         def durable(error: PipelineError | None) -> None:
             if error is not None:
-                for part in parts:
-                    remove_tree(part)
-                self.discard()
-                then(HttpError.of(error, 507 if error.is_environment else 500))
-                return
-            then(self._adopt(parts))
+                failed(HttpError.of(error, 507 if error.is_environment else 500))
+            else:
+                then(self._adopt(parts))
 
-        self._host.make_durable(paths, durable)
+        def stage(steps: Iterator[None]) -> None:
+            # Thousands of slices are renamed a few in each turn, so that the loop is not held.
+            try:
+                next(steps)
+            except StopIteration:
+                self._host.make_durable([str(path) for part in parts for path in _all_of(part)], durable)
+            except OSError as error:
+                failed(HttpError(507, f"the upload cannot be written: {error.strerror}"))
+            else:
+                qt.single_shot(0, lambda: stage(steps))
 
-    def _keep(self, group: Group) -> Path:
-        part = self._part
-        self._let_go(part)
-        self._describe(part, group)
-        return part
+        stage(self._stage(groups, parts))
 
-    def _stage(self, group: Group) -> Path:
-        """A folder of its own for what becomes one job, still without the name that makes it count."""
-        part = self._host.home.incoming / f"{uuid.uuid4().hex}.part"
-        (part / "input").mkdir(mode=0o700, parents=True)
-        for received, name in group.files:
-            os.rename(received.path, part / "input" / name)
-        self._describe(part, group)
-        return part
-
-    def _describe(self, part: Path, group: Group) -> None:
-        intent = Intent(
-            id=part.stem, door="web", label=group.label, input=group.label, container=group.container
-        )
-        intent.options = dict(self._options)
-        intent.files = [IntentFile(name, None, one.label, one.size) for one, name in group.files]
-        write_json(part / "intent.json", intent.to_dict(), durable=False)
+    def _stage(self, groups: list[Group], parts: list[Path]) -> Iterator[None]:
+        """A folder of its own for each job, still without the name that makes it count."""
+        for one in groups:
+            intent = one.intent("", self._wish)
+            part = self._host.home.incoming / f"{intent.id}.part"
+            parts.append(part)
+            for number, (received, name) in enumerate(one.files, 1):
+                target = part / "input" / name
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.rename(self._input / received.file, target)
+                if number % _MOVED == 0:
+                    yield
+            write_json(part / "intent.json", intent.to_dict(), durable=False)
+            yield
 
     def _adopt(self, parts: list[Path]) -> list[dict[str, Any]]:
         self.discard()
         for part in parts:
             os.rename(part, part.with_suffix(""))
         return [self._host.adopt(part.stem) for part in parts]
-
-    def _let_go(self, part: Path) -> None:
-        """Windows renames no folder in which a file is open."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-            (part / "lock").unlink()
 
     def discard(self) -> None:
         """Remove what was not finished; again is fine."""
@@ -201,7 +208,6 @@ class Upload:
             remove_tree(self._part)
 
 
-def _label(filename: str) -> str:
-    """What the client calls a file: without drive, leading slashes and ``..``; never used as a path."""
-    parts = filename.replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..") and not part.endswith(":"))[-400:]
+def _all_of(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.rglob("*")
