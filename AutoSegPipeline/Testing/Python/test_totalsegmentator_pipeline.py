@@ -152,17 +152,20 @@ def test_bad_files_are_refused_by_their_codes_and_never_reach_the_worker(
     assert warm.pipeline.flow.scheduler.slots == [slot] and slot.cases == served
 
 
-def test_a_cancelled_case_leaves_the_worker_warm_for_the_next(warm: AutoSeg, tmp_path: Path) -> None:
-    process = worker_of(warm)
-    job = warm.submit(write_scan(tmp_path / "long", **LONG)[0])
-    until_tile(warm, job)
-    warm.cancel(job)
-    assert warm.wait(job, 4).state == states.CANCELLED, "a cancel that is not heard ends in a kill after 5 s"
-    assert worker_of(warm) == process and process.children(recursive=True) == []
-    assert not [path for path in warm.home.results.iterdir() if path.name.startswith(f"{job.name}.")]
-    after = warm.wait(warm.submit(write_scan(tmp_path / "after", seed=5)[0]), 60)
-    assert after.state == states.DONE and "loaded Dataset" not in log_of(warm, after)
-    assert worker_of(warm) == process
+def test_a_cancelled_case_leaves_the_worker_warm_for_the_next(weights: Path, tmp_path: Path) -> None:
+    with autoseg_at(tmp_path / "home") as autoseg:
+        job = autoseg.submit(write_scan(tmp_path / "long", **LONG)[0])
+        until_tile(autoseg, job)
+        assert "loaded Dataset" in log_of(autoseg, job)
+        process = worker_of(autoseg)
+        autoseg.cancel(job)
+        assert autoseg.wait(job, 60).state == states.CANCELLED
+        assert worker_of(autoseg) == process and process.children(recursive=True) == []
+        assert list(autoseg.home.results.iterdir()) == []
+        after = autoseg.wait(autoseg.submit(write_scan(tmp_path / "after", seed=5)[0]), 60)
+        assert after.state == states.DONE and "loaded Dataset" not in log_of(autoseg, after)
+        assert worker_of(autoseg) == process
+    assert not process.is_running()
 
 
 def test_a_case_whose_worker_is_killed_in_a_tile_comes_back_and_ends_once(

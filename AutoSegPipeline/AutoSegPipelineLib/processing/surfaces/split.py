@@ -71,10 +71,10 @@ def _regroup(
     after = np.concatenate([np.arange(m, 3 * m), np.arange(m)])
     rows, columns = np.r_[one, after[one]], np.r_[after[other], other]
     graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(3 * m, 3 * m))
-    _, group = connected_components(graph, directed=False)
-    _, first, number = np.unique(group, return_index=True, return_inverse=True)
-    origin = triangles.T.reshape(-1)[first]
-    own = np.ascontiguousarray(number.reshape(3, m).T.astype(np.int32))
+    count, group = connected_components(graph, directed=False)
+    origin = np.empty(count, triangles.dtype)
+    origin[group] = triangles.T.reshape(-1)  # the same for every corner of a group
+    own = np.ascontiguousarray(group.reshape(3, m).T.astype(np.int32))
     several = np.bincount(origin, minlength=len(points))[origin] > 1
     return _nudge(points[origin], own, several), own
 
@@ -129,7 +129,12 @@ def _cancel(triangles: np.ndarray) -> np.ndarray:
         1,
         -1,
     )
-    order = np.lexsort(sorted_corners.T)
+    many = int(triangles.max()) + 1
+    if many < 1 << 21:  # three corners in 63 bits
+        names = sorted_corners.astype(np.int64)
+        order = np.argsort((names[:, 2] * many + names[:, 1]) * many + names[:, 0], kind="stable")
+    else:
+        order = np.lexsort(sorted_corners.T)
     rows = sorted_corners[order]
     new = np.r_[True, np.any(rows[1:] != rows[:-1], axis=1)]
     group = np.cumsum(new) - 1

@@ -96,8 +96,9 @@ def _follow(body: list[ast.stmt], flags: frozenset[str], values: Values) -> bool
                 values[_target(node)] = ast.literal_eval(node.value)
             except ValueError:
                 values.pop(_target(node), None)
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id in _QUESTIONS:
-            if not _follow(node.body if node.test.id in flags else node.orelse, flags, values):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id in _QUESTIONS:
+            taken = node.body if node.test.id in flags else node.orelse
+            if not _follow(taken, flags, values):
                 return False
     return True
 
