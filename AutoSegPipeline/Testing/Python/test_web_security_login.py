@@ -404,3 +404,22 @@ def test_an_event_stream_ends_with_the_login(served: Served, olga: Browser) -> N
         pass  # cut in the middle is an end, too
     finally:
         line.close()
+
+
+def test_a_download_under_way_ends_with_the_login(served: Served, olga: Browser) -> None:
+    import http.client
+
+    job = served.result("large", "olga")
+    with open(served.home.results / "large.gltf", "wb") as stream:
+        stream.truncate(200 << 20)
+    line = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    try:
+        line.request("GET", f"/api/v1/results/{job.id}/files/large.gltf", headers={"Cookie": olga.cookie})
+        answer = line.getresponse()
+        assert answer.status == 200 and answer.read(1000)
+        time.sleep(5.5)
+        assert olga.ask("DELETE", "/api/v1/session").status == 204
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            answer.read()
+    finally:
+        line.close()
