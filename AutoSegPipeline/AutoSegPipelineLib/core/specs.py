@@ -117,6 +117,9 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("webhook_secret", "text", "", "Secret with which what the webhook hears is signed."),
 )  # fmt: skip
 
+# Never shown: neither by `config show` nor in a document.
+SECRETS = ("webhook_secret",)
+
 BY_NAME: dict[str, Spec] = {spec.name: spec for spec in OPTIONS + SETTINGS}
 OPTION_NAMES: tuple[str, ...] = tuple(spec.name for spec in OPTIONS)
 

@@ -34,7 +34,7 @@ Progress = Callable[[Job], None]
 class AutoSeg:
     """A pipeline in this process. ``settings`` are names of the table of settings; what is not
     given comes from ``AUTOSEG_*``, the home's ``settings.json`` or the defaults. Nothing is watched
-    unless ``watch=True``.
+    unless ``watch=True``, and no web page served unless ``web=True``.
 
     Raises ``environment.locked`` when another pipeline has the home. Used as a
     context manager it starts and stops by itself.
@@ -79,7 +79,9 @@ class AutoSeg:
         self.application = qt.application()
         self.home = home
         self.settings = settings
-        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what, inside=inside)
+        # The page is served where somebody asked for it, not because that is the command line's default.
+        web = settings["web"] and settings.origins["web"] != "default"
+        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what, web=web, inside=inside)
         self._throw_away = False
         self._door = "console"
 

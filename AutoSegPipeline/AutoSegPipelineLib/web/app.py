@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
+from types import ModuleType
 from typing import Any, AsyncIterator
 
 from fastapi import Depends, FastAPI
 
 from . import problems, security, webhooks
 from .context import WebContext
+from .routes import (
+    account,
+    audit,
+    engines,
+    events,
+    health,
+    jobs,
+    links,
+    login,
+    original,
+    pages,
+    results,
+    scan,
+    status,
+    uploads,
+)
 
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
 # open as long as the application; the order is the order in which addresses are tried.
-ROUTES = (
-    "events", "health", "status", "original", "jobs", "results", "scan", "engines",
-    "login", "account", "audit", "links", "uploads", "pages",
+_MODULES: tuple[ModuleType, ...] = (
+    events, health, status, original, jobs, results, scan, engines,
+    login, account, audit, links, uploads, pages,
 )  # fmt: skip
-_HERE = __package__ or "AutoSegPipelineLib.web"
 
 
 def make_app(context: WebContext) -> FastAPI:
     """The application that serves ``context``; it closes the context's store when it ends."""
 
-    modules = [module for module in map(_route, ROUTES) if module is not None]
-
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(context.close)
-            for module in [*modules, webhooks]:
+            for module in (*_MODULES, webhooks):
                 begin = getattr(module, "lifespan", None)
                 if begin is not None:
                     await stack.enter_async_context(begin(context))
@@ -49,7 +61,7 @@ def make_app(context: WebContext) -> FastAPI:
     app.state.context = context
     _describe(app)
     problems.install(app)
-    for module in modules:
+    for module in _MODULES:
         app.include_router(module.router)
     security.install(app, context)
     return app
@@ -73,15 +85,7 @@ def _describe(app: FastAPI) -> None:
 
 
 def _problems(answers: dict[str, Any]) -> None:
-    for status, answer in answers.items():
+    for number, answer in answers.items():
         content = answer.get("content", {})
-        if status in ("4XX", "5XX") and "application/json" in content:
+        if number in ("4XX", "5XX") and "application/json" in content:
             answer["content"] = {problems.MEDIA_TYPE: content["application/json"]}
-
-
-def _route(name: str) -> Any:
-    return _module(f"{_HERE}.routes.{name}")
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(name) if importlib.util.find_spec(name) else None

@@ -56,7 +56,10 @@ STATUS: dict[str, int] = {
     "web.upload_version": 412,
     "pipeline.internal": 500,
 }
-_AREAS = {"environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403, "options": 422}
+_AREAS = {
+    "environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403,
+    "options": 422,
+}  # fmt: skip
 # HTTP status -> code, for errors that the framework itself raises.
 _CODES = {
     400: "request.invalid",

@@ -68,7 +68,7 @@ def page(
 def _banner(context: WebContext) -> Html:
     """On every page: why this server should not be open to other machines as it is; mostly nothing."""
     text = warning(context.config, context.accounts.users.exist())
-    return Html(f'<aside class="notice bad" aria-label="Warning">{escape(text)}</aside>\n') if text else Html("")
+    return Html(f'<aside class="notice bad" aria-label="Warning">{escape(text)}</aside>\n' if text else "")
 
 
 def principal_or_none(request: Request) -> Principal | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import socket
 from typing import Any, Callable, Iterator
 
 import uvicorn
 
-from . import listening
+from ..core.errors import PipelineError
+from . import binding, listening
 from .app import make_app
 from .config import WebConfig
 from .context import WebContext
@@ -42,7 +42,7 @@ async def run(
     """
     context = WebContext.of(config)
     try:
-        _check_bind(context)
+        binding.check(context)
         sockets = listening.listen(config)
     except BaseException:
         context.close()
@@ -59,6 +59,8 @@ async def run(
     server.should_exit = True
     waiting.cancel()
     await task
+    if not server.started:
+        raise PipelineError("web.internal", "the application of the web page did not start; the log says why")
 
 
 def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
@@ -79,11 +81,3 @@ def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
         ssl_certfile=config.tls_cert or None,
         ssl_keyfile=config.tls_key or None,
     )
-
-
-def _check_bind(context: WebContext) -> None:
-    """Who may be let in from where is decided by the rules of accounts."""
-    if importlib.util.find_spec(f"{__package__}.binding"):
-        from . import binding
-
-        binding.check(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import PipelineError
@@ -12,6 +13,7 @@ from .visible_jobs import VisibleJobs
 if TYPE_CHECKING:
     from .context import WebContext
 
+_ID = re.compile(r"[0-9a-f]{4,32}\Z")
 _WHICH = ("job_id", "case", "filename")
 _READING = ("result.", "job.log")
 
@@ -23,11 +25,14 @@ def write(context: WebContext, scope: Any, status: int) -> None:
     if row is None or not row.audit or principal is None or not status:
         return
     params = scope.get("path_params") or {}
+    named = ""
     if row.audit == UPLOAD:
         jobs = scope.get("autoseg.jobs") or ([] if status < 400 else [""])  # a part of one is no job yet
     else:
-        jobs = [_job(context, principal, params)]
-    named = "" if row.audit == UPLOAD else str(params.get("name") or params.get("filename") or "")
+        job, stem = _job(context, principal, params)
+        jobs, file = [job], str(params.get("name") or params.get("filename") or "")
+        # The ending tells which file; the name may tell of a patient and outlives a purge here.
+        named = file[len(stem) :] if stem and file.startswith(stem) else ""
     for job in jobs:
         context.accounts.audit.note(
             row.audit,
@@ -57,15 +62,17 @@ def _failed(status: int) -> str:
     return f"status {status}" if status >= 400 else ""
 
 
-def _job(context: WebContext, principal: Principal, params: dict[str, Any]) -> str:
-    """The whole id of the job that a path names by id, first letters, name or file."""
+def _job(context: WebContext, principal: Principal, params: dict[str, Any]) -> tuple[str, str]:
+    """(whole id, stem) of the job that a path names by id, first letters, name or file."""
     visible = VisibleJobs(context, principal)
     for name in _WHICH:
         text = str(params.get(name) or "")
         if not text:
             continue
         try:
-            return visible.file_named(text)[0].id if name == "filename" else visible.get(text).id
+            job = visible.file_named(text)[0] if name == "filename" else visible.get(text)
+            return job.id, job.name
         except PipelineError:
-            return context.store.stems.taken(text) or text
-    return ""
+            taken = context.store.stems.taken(text)
+            return (taken, text) if taken else (text if _ID.match(text) else "", "")
+    return "", ""

@@ -20,7 +20,9 @@ def clean_environment(**more: str) -> dict[str, str]:
     for name in ("NO_COLOR", "COLUMNS", "LC_ALL", "PYTHONIOENCODING"):
         kept.pop(name, None)
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    kept.update(PYTHONPATH=os.pathsep.join(path for path in paths if path), LANG="C.UTF-8", **more)
+    # Pages of pipelines that run side by side would meet on one port; a test that wants one says --web.
+    given = {"LANG": "C.UTF-8", "AUTOSEG_WEB": "no", **more}
+    kept.update(PYTHONPATH=os.pathsep.join(path for path in paths if path), **given)
     return kept
 
 

@@ -32,8 +32,8 @@ def browser_path() -> str:
     found += [path for path in (*_WINDOWS, *_MAC) if Path(path).is_file()]
     if not found:
         raise AssertionError(
-            "These tests drive a browser and found none: install Chromium or Chrome (`apt install chromium`), "
-            "or name its program in $AUTOSEG_TEST_BROWSER."
+            "These tests drive a browser and found none: install Chromium or Chrome "
+            "(`apt install chromium`), or name its program in $AUTOSEG_TEST_BROWSER."
         )
     return str(found[0])
 
@@ -55,8 +55,8 @@ class Site:
         for name in ("three", "@niivue/niivue"):
             if not (modules / name).is_dir():
                 raise AssertionError(
-                    f"npm's package {name} is missing: run `npm ci --prefix AutoSegPipeline/Testing`, or point "
-                    "AUTOSEG_TEST_NODE_MODULES to a node_modules folder that has it."
+                    f"npm's package {name} is missing: run `npm ci --prefix AutoSegPipeline/Testing`, "
+                    "or point AUTOSEG_TEST_NODE_MODULES to a node_modules folder that has it."
                 )
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             for part in ("build", "dist", "examples/jsm"):
@@ -145,10 +145,8 @@ def chromium() -> Iterator[Any]:
 
     arguments = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
     with sync_playwright() as playwright:
-        program = playwright.chromium.launch(
-            executable_path=browser_path(),
-            args=[*arguments, "--disable-features=SpareRendererForSitePerProcess"],
-        )
+        # No --disable-features among them: it would take the place of playwright's own list.
+        program = playwright.chromium.launch(executable_path=browser_path(), args=arguments)
         page = program.new_page()
         page.evaluate("document.createElement('canvas').getContext('webgl2') !== null")
         try:

@@ -61,3 +61,11 @@ def test_a_flag_wins_over_the_environment_for_folders_too(tmp_path: Path) -> Non
     alone = json.loads(autoseg("status", "--json", env=env).stdout)
     assert before["home"] == after["home"] == str(tmp_path / "flag")
     assert alone["home"] == str(tmp_path / "env")
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    assert autoseg("--home", tmp_path, "config", "set", "webhook_secret", "s3cr3t").returncode == 0
+    for more in ([], ["--origin"], ["--json"], ["--origin", "--json"]):
+        told = autoseg("--home", tmp_path, "config", "show", *more).stdout
+        assert "webhook_secret" in told and "(a secret)" in told
+        assert "s3cr3t" not in told

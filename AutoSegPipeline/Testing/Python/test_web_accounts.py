@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -98,6 +99,32 @@ def test_a_name_is_never_given_twice(book: Accounts) -> None:
     with pytest.raises(PipelineError) as told:
         book.users.add("ANNA", "viewer", PASSWORD)
     assert told.value.code == "account.exists"
+
+
+def test_few_passwords_are_hashed_at_a_time_and_too_many_are_sent_away() -> None:
+    import asyncio
+
+    from AutoSegPipelineLib.web.logging_in import _AT_ONCE, _MOST_WAITING, Hashing
+
+    at_once, lock = [0, 0], threading.Lock()
+
+    def work() -> bool:
+        with lock:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+        time.sleep(0.01)
+        with lock:
+            at_once[0] -= 1
+        return True
+
+    async def all_at_once() -> list[bool | BaseException]:
+        hashing = Hashing()
+        return await asyncio.gather(*(hashing.run(work) for _ in range(40)), return_exceptions=True)
+
+    answers = asyncio.run(all_at_once())
+    assert answers.count(True) == _MOST_WAITING and at_once[1] == _AT_ONCE
+    sent_away = [one for one in answers if one is not True]
+    assert {one.code for one in sent_away if isinstance(one, PipelineError)} == {"account.too_many"}
 
 
 # --- sessions, tokens, links --------------------------------------------------------------------

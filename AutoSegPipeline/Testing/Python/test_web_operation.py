@@ -163,20 +163,20 @@ def context(tmp_path: Path) -> Iterator[WebContext]:
     made.close()
 
 
-def test_every_door_stops_before_the_disk_is_full(
-    context: WebContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = 500 << 20
-    monkeypatch.setattr(disk, "free_bytes", lambda folder: free)
-    disk.check_disk(context)
-    disk.check_disk(context, 150 << 20)
-    with pytest.raises(PipelineError) as caught:
-        disk.check_disk(context, 250 << 20)
-    assert caught.value.code == "environment.disk_full"
-    assert status_of(caught.value.code) == 507
-    free = 90 << 20
-    with pytest.raises(PipelineError):
-        disk.check_disk(context)
+def test_the_room_ends_at_the_watermark(context: WebContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 500 << 20)
+    assert disk.room(context) == 400 << 20
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 90 << 20)
+    assert disk.room(context) == -10 << 20
+    assert status_of("environment.disk_full") == 507
+
+
+def test_below_the_watermark_it_is_not_ready_and_no_door_is_open(tmp_path: Path) -> None:
+    with Served(tmp_path, disk_min_free_mb=10**7) as page:
+        assert page.get("/healthz/ready").status == 503
+        assert page.get("/api/v1/status").json()["uploads_open"] is False
+        answer = page.request("PUT", "/api/v1/uploads/scan.nii", b"x" * 100)
+        assert (answer.status, answer.json()["code"]) == (507, "environment.disk_full")
 
 
 def test_a_status_belongs_to_every_code() -> None:

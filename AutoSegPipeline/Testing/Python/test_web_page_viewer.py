@@ -14,6 +14,13 @@ from support_headless import write_scan
 from support_surfaces import node_modules
 from support_web_page import Browser, Site, chromium, viewer
 
+# Places in RAS millimetres
+MARK = """(() => { const p = autosegViewer.scene.mark.position;
+return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"""
+CROSSHAIR = """(() => { const { nv } = autosegViewer.slices;
+return [...nv.frac2mm(nv.scene.crosshairPos)].slice(0, 3); })()"""
+EDGES = "autosegViewer.scene.edges"
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -71,7 +78,8 @@ def click_on(page: Any, structure: str) -> None:
         """(name) => {
         const { scene } = autosegViewer; const one = scene.structures.find((item) => item.name === name);
         for (let y = 0.8; y > -0.8; y -= 0.05) for (let x = -0.8; x < 0.8; x += 0.05) {
-          if (scene.at(x, y)?.structure === one && scene.at(x + 0.03, y + 0.03)?.structure === one) return [x + 0.015, y + 0.015];
+          const hits = [scene.at(x, y), scene.at(x + 0.03, y + 0.03)];
+          if (hits.every((hit) => hit?.structure === one)) return [x + 0.015, y + 0.015];
         } return null; }""",
         structure,
     )
@@ -121,12 +129,8 @@ def test_a_click_on_a_structure_chooses_it_and_moves_the_slices_there(site: Site
     page.locator("#slices-said").filter(has_text="mm").wait_for()
     assert page.get_by_role("button", name="Left lung", exact=True).get_attribute("aria-pressed") == "true"
     said = page.locator("#slices-said").inner_text()
-    crosshair = page.evaluate(
-        "[...autosegViewer.slices.nv.frac2mm(autosegViewer.slices.nv.scene.crosshairPos)].slice(0, 3)"
-    )
-    mark = page.evaluate(
-        "(() => { const p = autosegViewer.scene.mark.position; return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"
-    )
+    crosshair = page.evaluate(CROSSHAIR)
+    mark = page.evaluate(MARK)
     assert np.allclose(crosshair, mark, atol=0.1), "RAS millimetres of both"
     assert said.startswith("L "), "the left lung lies on the patient's left"
 
@@ -142,16 +146,12 @@ def test_a_click_in_the_slices_marks_the_place_in_3d_and_chooses_what_is_there(
     page.locator("#slices canvas").press("ArrowRight")
     page.locator("#slices-said").filter(has_text="Right lung").wait_for()
     assert page.get_by_role("button", name="Right lung", exact=True).get_attribute("aria-pressed") == "true"
-    mark = page.evaluate(
-        "(() => { const p = autosegViewer.scene.mark.position; return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"
-    )
+    mark = page.evaluate(MARK)
     assert np.abs(np.subtract(mark, middle)).max() < 15
     canvas = page.locator("#slices canvas").bounding_box()
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 6)
     page.wait_for_timeout(300)
-    moved = page.evaluate(
-        "(() => { const p = autosegViewer.scene.mark.position; return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"
-    )
+    moved = page.evaluate(MARK)
     assert np.abs(np.subtract(moved, mark)).max() > 5
 
 
@@ -170,17 +170,17 @@ def test_scan_and_label_map_lie_on_one_another_also_after_dicom(site: Site, brow
 
 def test_a_cut_letters_and_scale_tell_the_truth(site: Site, browser: Browser) -> None:
     page = viewer(browser, job_of(site, "torso"))
-    edges = page.evaluate("autosegViewer.scene.edges")
+    edges = page.evaluate(EDGES)
     assert edges == {"left": "R", "right": "L", "top": "S", "bottom": "I"}, "seen from the front"
     page.locator("#stage").press("l")
-    assert page.evaluate("autosegViewer.scene.edges") == {
+    assert page.evaluate(EDGES) == {
         "left": "A",
         "right": "P",
         "top": "S",
         "bottom": "I",
     }
     page.locator("#stage").press("s")
-    assert page.evaluate("autosegViewer.scene.edges") == {
+    assert page.evaluate(EDGES) == {
         "left": "L",
         "right": "R",
         "top": "A",
@@ -199,11 +199,11 @@ def test_a_cut_letters_and_scale_tell_the_truth(site: Site, browser: Browser) ->
     seen = pixels(page, "#stage")
     row = seen[seen.shape[0] // 2, 40:-40].sum(axis=1) > 150
     assert abs(row.sum() * pixel - wide) < 8
-    shown = pixels(page, "#stage")
+    whole = pixels(page, "#stage")
     page.get_by_label("Cut away").select_option("L")
     cut = pixels(page, "#stage")
-    gone = np.nonzero(np.abs(shown - cut).sum(axis=2) > 60)[1]
-    assert gone.min() > shown.shape[1] * 0.45, "cut from the left: the right of the picture goes"
+    gone = np.nonzero(np.abs(whole - cut).sum(axis=2) > 60)[1]
+    assert gone.min() > whole.shape[1] * 0.45, "cut from the left: the right of the picture goes"
 
 
 def test_the_picture_that_is_saved_shows_the_scene(site: Site, browser: Browser) -> None:

@@ -12,6 +12,22 @@ from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support_headless import autoseg, write_scan
 from support_web_page import Browser, Site, chromium
 
+# What a browser would hand over for a dropped folder, which no script can drop.
+WALK = """async (url) => {
+  const { dropped } = await import(url);
+  const file = (name) => ({ isFile: true, isDirectory: false, name, fullPath: `/study/${name}`,
+    file: (done) => done(new File(["1"], name)) });
+  const batches = [[file("1.dcm"), file("2.dcm")], [file("3.dcm"), file(".DS_Store")], []];
+  const reader = () => {
+    const left = [...batches];
+    return { readEntries: (done) => done(left.shift()) };
+  };
+  const folder = { isDirectory: true, name: "study", fullPath: "/study", createReader: reader };
+  const found = await dropped({ items: [{ kind: "file", webkitGetAsEntry: () => folder }], files: [] });
+  return found.map((one) => [one.label, one.folder, one.files.map((item) => item.path)]);
+}"""
+FOCUSED = "document.activeElement.ariaLabel || document.activeElement.textContent.trim()"
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -53,6 +69,7 @@ def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eye
     page.locator("#folder").set_input_files(tmp_path / "study")
     page.locator(".upload.sent").nth(2).wait_for()
     assert page.locator(".upload .name").all_inner_texts() == ["one.nii.gz", "two.nii.gz", "study 23 files"]
+    page.locator("#jobs-body").get_by_text("CT series 1").wait_for()
     dicom = next(label for label in site.jobs() if label.startswith("CT series 1"))
     for label in ("one.nii.gz", "two.nii.gz", dicom):
         wait_for_state(page, label, "done")
@@ -223,16 +240,7 @@ def test_what_is_dropped_is_taken_files_and_folders_alike(site: Site, browser: B
     wait_for_state(page, "dropped.nii.gz", "refused")
     # A folder cannot be dropped by a script; what the browser would hand over is walked here.
     things = page.evaluate(
-        """async (url) => {
-        const { dropped } = await import(url);
-        const file = (name) => ({ isFile: true, isDirectory: false, name, fullPath: `/study/${name}`, file: (done) => done(new File(["1"], name)) });
-        const batches = [[file("1.dcm"), file("2.dcm")], [file("3.dcm"), file(".DS_Store")], []];
-        const folder = { isDirectory: true, name: "study", fullPath: "/study",
-          createReader: () => { const left = [...batches]; return { readEntries: (done) => done(left.shift()) }; } };
-        const items = [{ kind: "file", webkitGetAsEntry: () => folder }];
-        const found = await dropped({ items, files: [] });
-        return found.map((one) => [one.label, one.folder, one.files.map((item) => item.path)]);
-        }""",
+        WALK,
         f"{site.url}/static/js/uploads/drop.js",
     )
     assert things == [["study", True, ["study/1.dcm", "study/2.dcm", "study/3.dcm"]]]
@@ -281,9 +289,7 @@ def test_the_keyboard_alone_reaches_everything_and_the_theme_is_kept(site: Site,
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent.trim()")
-        )
+        reached.add(page.evaluate(FOCUSED))
     wanted = {"Skip to the content", "Files as JSON", "Dark colours", "Choose files", "Choose a folder"}
     assert wanted <= reached
     page.get_by_role("button", name="Dark colours").press("Enter")

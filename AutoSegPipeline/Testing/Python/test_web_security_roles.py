@@ -16,9 +16,9 @@ from AutoSegPipelineLib.web import access, app
 from AutoSegPipelineLib.web.identify import csrf_of
 from support_security import Answer, Served
 
-# Who may: everybody | a known account | this role | sees the job | may change the job | olga alone
+# Who may: everybody | this role | who sees the job | who may change it | olga alone
 PUBLIC, VIEWER, OPERATOR, ADMIN = "public", "viewer", "operator", "admin"
-SEES, SEES_LOG, CHANGES, OWN = "sees", "sees-log", "changes", "own"
+SEES, CHANGES, OWN = "sees", "changes", "own"
 EVERYONE = ("nobody", "link", "vera", "olga", "otto", "ada")
 RANK = {"viewer": 1, "operator": 2, "admin": 3}
 ROLE = {"vera": "viewer", "olga": "operator", "otto": "operator", "ada": "admin"}
@@ -124,6 +124,15 @@ def test_every_route_has_its_rule_in_the_table_of_the_program() -> None:
     without = {key for key in routes() if access.access_of(*key.split(" ", 1)) is None}
     assert without == set()
     assert set(access.TABLE) - routes() == set()
+
+
+def test_both_tables_ask_for_the_same_role() -> None:
+    least = {SEES: VIEWER, OWN: OPERATOR, PUBLIC: access.PUBLIC}
+    for key, row in TABLE.items():
+        rule = access.access_of(*key.split(" ", 1))
+        assert rule is not None and rule.share == row.link, key
+        if row.who != CHANGES:
+            assert rule.role == least.get(row.who, row.who), key
 
 
 class Scene:

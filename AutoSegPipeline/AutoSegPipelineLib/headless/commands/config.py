@@ -62,19 +62,24 @@ def show_config(session: Session, origin: bool, as_json: bool) -> int:
       autoseg config show --origin --json
     """
     settings = session.settings()
+    shown = {name: _told(name, settings[name]) for name in specs.BY_NAME}
     if as_json:
-        values = {name: {"value": settings[name], "origin": settings.origins[name]} for name in specs.BY_NAME}
-        session.output.document(values if origin else {name: settings[name] for name in specs.BY_NAME})
+        values = {name: {"value": shown[name], "origin": settings.origins[name]} for name in specs.BY_NAME}
+        session.output.document(values if origin else shown)
         return 0
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("origin" if origin else "", overflow="fold", style="" if origin else "dim")
     for name, spec in specs.BY_NAME.items():
-        value = safe(shown_value(settings[name])) + (f" {spec.unit}" if spec.unit else "")
+        value = safe(shown_value(shown[name])) + (f" {spec.unit}" if spec.unit else "")
         table.add_row(name, value, safe(settings.origins[name]) if origin else spec.help)
     session.output.table(table)
     return 0
+
+
+def _told(name: str, value: Any) -> Any:
+    return "(a secret)" if value and name in specs.SECRETS else value
 
 
 @config.command("check")

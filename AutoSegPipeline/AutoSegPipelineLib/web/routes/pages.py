@@ -93,7 +93,7 @@ def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[
     scan = find_scan(home, job)
     files = {output["kind"]: output["name"] for output in job.outputs}
     facts = {
-        "job": job.id,
+        "id": job.id,
         "name": job.name,
         "label": job.label,
         "modality": job.modality,

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from ...core.clock import rfc3339
 from ...core.errors import PipelineError
 from ..context import WebContext, context_of
-from ..models import PROBLEMS, Uploaded, UploadDocument, UploadList
+from ..models import PROBLEMS, UploadDocument, Uploaded, UploadList
 from ..principal import OPERATOR, Principal, needs
 from ..uploads import tus
 from ..uploads.answers import failed, interrupted, outcome_response

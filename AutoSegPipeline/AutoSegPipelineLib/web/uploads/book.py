@@ -73,6 +73,7 @@ class Book:
         self._uploads: dict[str, Upload] = {}
         self._batches: dict[tuple[str, str], Batch] = {}
         self._waiting: dict[str, int] = {}  # owner -> bytes announced that are no job yet
+        self._many: dict[str, int] = {}  # owner -> uploads that are no job yet
         self._open: dict[str, Upload] = {}
 
     def folder_of(self, upload_id: str) -> Path:
@@ -150,6 +151,7 @@ class Book:
     def _count(self, upload: Upload, sign: int) -> None:
         if upload.state != DONE:
             self._waiting[upload.owner] = self._waiting.get(upload.owner, 0) + sign * upload.length
+            self._many[upload.owner] = self._many.get(upload.owner, 0) + sign
         if upload.state == OPEN and sign > 0:
             self._open[upload.id] = upload
         else:
@@ -173,6 +175,10 @@ class Book:
     def waiting(self, owner: str) -> int:
         """Bytes that ``owner`` has announced and that are no job yet."""
         return self._waiting.get(owner, 0)
+
+    def count(self, owner: str) -> int:
+        """How many uploads of ``owner`` are no job yet."""
+        return self._many.get(owner, 0)
 
     def promised(self) -> int:
         """Bytes that are still to come, of everybody."""

@@ -288,8 +288,9 @@ class Uploads:
             with self.claim(upload.id):
                 await self.completing(upload)
         elif ends <= self.now:
-            log.info("upload %s has expired", upload.id)
-            await self.remove(upload)
+            with self.claim(upload.id):  # it may have come to life meanwhile
+                log.info("upload %s has expired", upload.id)
+                await self.remove(upload)
 
     async def _carry_on(self, upload: Upload, plan: dict[str, Any]) -> None:
         folder = self.book.folder_of(upload.id)

@@ -100,6 +100,7 @@ async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query
     )
     if upload.batch:
         uploads.add_to_batch(owner, upload.batch, 1, length)
+    uploads.limits.check_count(uploads.book.count(owner) + 1)
     uploads.admit(owner, length)
     uploads.book.know(upload)
     try:

@@ -90,7 +90,7 @@ function makeCard(job) {
         el("ul", { class: "warn-list" }, ...job.warnings.map((warning) => el("li", { text: warning.message })))) : null,
       el("details", { class: "told small" }, el("summary", { text: many(job.outputs.length, "file") }), fileTable(job)),
       el("div", { class: "actions" },
-        el("a", { class: "button primary small", href: view, "aria-label": `View ${name} in 3D` }, icon("box"), "View 3D"),
+        el("a", { class: "button primary small", href: view, "aria-label": `View 3D: ${name}` }, icon("box"), "View 3D"),
         el("a", { class: "button small", href: address(`api/v1/results/${part(job.id)}.zip`), download: `${job.name}.zip`,
           "aria-label": `Download all files of ${name} as zip` }, icon("download"), "Zip"),
         report ? el("a", { class: "button small", href: fileAddress(job, report.name, true), "aria-label": `Report of ${name}, in a new tab`, target: "_blank",

@@ -8,7 +8,7 @@ import { fetchBytes, toGlb } from "./glb.js";
 
 const facts = JSON.parse(byId("main").dataset.facts);
 const stage = byId("stage");
-const fileOf = (kind) => address(`api/v1/results/${part(facts.job)}/files/${part(facts.files[kind])}`);
+const fileOf = (kind) => address(`api/v1/results/${part(facts.id)}/files/${part(facts.files[kind])}`);
 const viewer = { facts, scene: null, tree: null, slices: null, ready: false };
 window.autosegViewer = viewer; // for the console and the tests
 
@@ -79,7 +79,7 @@ async function openSlices() {
   }
   const { Slices } = await import("./slices.js");
   const slices = new Slices(byId("slices"), byId("slice-tools"), told);
-  const scan = facts.scan ? { ...facts.scan, url: address(`api/v1/results/${part(facts.job)}/scan`) } : null;
+  const scan = facts.scan ? { ...facts.scan, url: address(`api/v1/results/${part(facts.id)}/scan`) } : null;
   const labels = facts.files.labels ? { url: fileOf("labels"), name: "labels.nii.gz" } : null;
   await slices.load(scan, labels, facts.modality, viewer.scene?.structures ?? []);
   slices.addEventListener("place", (event) => {
