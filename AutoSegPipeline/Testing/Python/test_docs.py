@@ -28,6 +28,7 @@ PAGES = [
     "python-api.md",
     "results.md",
     "settings.md",
+    "slicer.md",
     "totalsegmentator.md",
 ]
 EXAMPLE = re.compile(r"<!-- test -->\n```python\n(.*?)```", re.S)

@@ -33,6 +33,7 @@ class Stalls:
     def __init__(self) -> None:
         self.phase = "idle"
         self.longest: dict[str, float] = {}
+        self.most_cpu = 0.0  # milliseconds of our own thread in one stall; the rest is waiting
         self.told: list[str] = []
         self._seen: Counter[str] = Counter()
         self._last = time.perf_counter()
@@ -60,6 +61,7 @@ class Stalls:
         now, cpu = time.perf_counter(), time.thread_time()
         gap, used = (now - self._last) * 1000 - 1, (cpu - self._cpu) * 1000
         self.longest[self.phase] = max(self.longest.get(self.phase, 0.0), gap)
+        self.most_cpu = max(self.most_cpu, used)
         if gap >= TELL_MS:
             where = self._seen.most_common(1)
             spot = where[0][0] if where else "?"

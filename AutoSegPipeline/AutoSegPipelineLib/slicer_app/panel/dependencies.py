@@ -81,6 +81,7 @@ class DependenciesPart(Part):
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("What"), _("State"), _("How to get it")])
         table.verticalHeader().hide()
+        table.verticalHeader().setSectionResizeMode(qt.everything().QHeaderView.ResizeToContents)
         table.horizontalHeader().setStretchLastSection(True)
         table.setColumnWidth(PART, 190)
         widgets.installProgress.hide()
@@ -115,7 +116,6 @@ class DependenciesPart(Part):
                 made = item(text)
                 made.setToolTip(text)
                 table.setItem(number, column, made)
-        table.resizeRowsToContents()
 
     def _install(self) -> None:
         missing = [row for row in self._rows if row.install]

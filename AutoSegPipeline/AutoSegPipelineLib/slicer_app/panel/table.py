@@ -128,7 +128,10 @@ class JobsTable:
                 bar.setRange(0, 100)
                 bar.setToolTip(_("How much of this case is done."))
                 self._table.setCellWidget(row, PROGRESS, bar)
+            # A bar paints itself at once when its value changes; between these two it waits its turn.
+            bar.setUpdatesEnabled(False)
             bar.setValue(int(fraction * 100))
+            bar.setUpdatesEnabled(True)
         elif bar is not None:
             del self._bars[row]
             self._table.removeCellWidget(row, PROGRESS)
