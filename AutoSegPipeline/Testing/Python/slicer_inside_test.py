@@ -56,6 +56,7 @@ SimpleITK.WriteImage(made, given.o + ".nii")
 print("Saved in 0.1s", flush=True)
 """
 TORCH = """
+has_cuda = False
 class backends:
     class cuda:
         is_built = staticmethod(lambda: False)
@@ -275,7 +276,7 @@ class InsideSlicerTest(unittest.TestCase):
     def test_a_dying_extension_fails_the_case_in_its_own_words(self) -> None:
         self.do.write_text("die", encoding="utf-8")
         before = self.looks()
-        job = self.autoseg.submit(self.scan, engine="slicer", quality="fastest", device="cpu")
+        job = self.autoseg.submit(self.scan, engine="slicer", quality="fast", device="cpu")
         ended = self.autoseg.wait(job, timeout=60)
         self.assertEqual((ended.state, ended.error["code"]), ("failed", "engine.no_memory"))
         self.assertIn("CUDA out of memory", ended.error["message"])
