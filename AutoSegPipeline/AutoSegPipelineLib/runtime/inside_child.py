@@ -29,6 +29,7 @@ _ENDS = {
     True: {"segment": 0.5, "first": 0.5, "export": 0.7, "last": 1.0},
 }
 _AGAIN_MS = 200
+_QUIT_MS = 5000
 
 
 @dataclass
@@ -192,6 +193,11 @@ class InsideChild:
         self._hung.begin()
         try:
             self._do(course, report)
+        except Cancelled as error:
+            if course.cancelled:
+                self._failed(course, error)
+            else:
+                qt.single_shot(_QUIT_MS, lambda: self._interrupted(course))
         except PipelineError as error:
             self._failed(course, error)
         except Exception as error:  # the job boundary: an extension may raise anything
@@ -202,6 +208,15 @@ class InsideChild:
         finally:
             self._here = False
             self._hung.end()
+
+    def _interrupted(self, course: _Course) -> None:
+        """The host's loop was ended, and nobody had asked for it.
+
+        So it is when the application quits: the pipeline's stop puts the case back before
+        this is called. It does not quit, so the case has vanished and is tried again.
+        """
+        if self._course is course:
+            self.kill()
 
     def _do(self, course: _Course, report: _Report) -> None:
         work = Path(course.case["work"])

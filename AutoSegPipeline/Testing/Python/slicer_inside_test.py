@@ -56,6 +56,7 @@ SimpleITK.WriteImage(made, given.o + ".nii")
 print("Saved in 0.1s", flush=True)
 """
 TORCH = """
+has_cuda = False
 class backends:
     class cuda:
         is_built = staticmethod(lambda: False)
@@ -208,7 +209,7 @@ class InsideSlicerTest(unittest.TestCase):
         self._lies_right(self.autoseg.results(job)["labels.nii.gz"])
 
     def _lies_right(self, labels: Path) -> None:
-        """Bone of the label map is bone of the scan: nothing was turned on the way through Slicer."""
+        """Air and bone of the label map are those of the scan: nothing was turned on the way."""
         import SimpleITK
 
         scan = SimpleITK.ReadImage(str(self.scan))
@@ -216,10 +217,10 @@ class InsideSlicerTest(unittest.TestCase):
             SimpleITK.ReadImage(str(labels)), scan, SimpleITK.Transform(), SimpleITK.sitkNearestNeighbor
         )
         voxels, values = SimpleITK.GetArrayFromImage(scan), SimpleITK.GetArrayFromImage(found)
-        bone = (voxels > 200) & (voxels < 4000)
-        bone[:2] = False
-        self.assertGreater(int(bone.sum()), 100)
-        self.assertTrue(bool(((values > 0)[bone]).all()))
+        wanted = ((voxels > -2000) & (voxels < -600)) | ((voxels > 200) & (voxels < 4000))
+        wanted[:2] = False
+        self.assertGreater(int(wanted.sum()), 1000)
+        self.assertEqual(int((wanted != (values > 0)).sum()), 0)
 
     def test_a_hanging_extension_is_cancelled_with_its_whole_tree(self) -> None:
         self.do.write_text("hang", encoding="utf-8")
@@ -275,7 +276,7 @@ class InsideSlicerTest(unittest.TestCase):
     def test_a_dying_extension_fails_the_case_in_its_own_words(self) -> None:
         self.do.write_text("die", encoding="utf-8")
         before = self.looks()
-        job = self.autoseg.submit(self.scan, engine="slicer", quality="fastest", device="cpu")
+        job = self.autoseg.submit(self.scan, engine="slicer", quality="fast", device="cpu")
         ended = self.autoseg.wait(job, timeout=60)
         self.assertEqual((ended.state, ended.error["code"]), ("failed", "engine.no_memory"))
         self.assertIn("CUDA out of memory", ended.error["message"])

@@ -8,11 +8,12 @@ import subprocess
 from typing import Any
 
 import pytest
-from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
-from AutoSegPipelineLib.runtime import qt
+from AutoSegPipelineLib.runtime import inside_child, qt
 from AutoSegPipelineLib.runtime.recovery import Recovery
 from support_inside import FakeHost, House, meanwhile
+from support_pipeline import without_wait
 from support_qt import run_until
 
 SMALL = (61, 50, 40)
@@ -158,6 +159,19 @@ def test_an_extension_that_breaks_fails_the_case_with_its_words(tmp_path, phanto
         assert "no such colour table" in job.error["message"]
 
 
+def test_a_loop_that_ends_because_slicer_quits_cancels_nothing(tmp_path, phantom, monkeypatch) -> None:
+    made, path = phantom
+    host = FakeHost(made.truth, fault=Cancelled())
+    monkeypatch.setattr(inside_child, "_QUIT_MS", 50)
+    with House(tmp_path, host) as house:
+        back = house.pipeline.flow.scheduler._back
+        monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
+        job = house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"})
+        run_until(lambda: house.job(job).vanished == 1, 30)
+        host.fault = None
+        assert house.ended(job).state == "done"
+
+
 def test_a_host_without_a_file_has_not_done_its_part(tmp_path, phantom, monkeypatch) -> None:
     made, path = phantom
     host = FakeHost(made.truth)
@@ -170,8 +184,6 @@ def test_a_host_without_a_file_has_not_done_its_part(tmp_path, phantom, monkeypa
 def test_silence_of_the_host_counts_as_hung(tmp_path, phantom, monkeypatch) -> None:
     made, path = phantom
     host = FakeHost(made.truth, hold=True)
-    from support_pipeline import without_wait
-
     with House(tmp_path, host, hung_minutes=0.05) as house:
         back = house.pipeline.flow.scheduler._back
         monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))

@@ -6,7 +6,8 @@ import importlib.util
 import struct
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import AutoSegPipelineLib
 import pytest
@@ -17,14 +18,21 @@ class Parent:
     """What Slicer hands to a module: attributes to be set."""
 
 
-class Label:
-    """A label of PythonQt, as far as the panel uses it."""
+class Application:
+    """Slicer's application: one signal and the notes that it keeps."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self) -> None:
+        self.slots: dict[str, Callable[[], None]] = {}
+        self.notes: dict[str, str] = {}
 
-    def setWordWrap(self, on: bool) -> None:
-        self.wraps = on
+    def connect(self, signal: str, slot: Callable[[], None]) -> None:
+        self.slots[signal] = slot
+
+    def userSettings(self) -> Application:
+        return self
+
+    def value(self, key: str) -> str | None:
+        return self.notes.get(key)
 
 
 class Layout:
@@ -65,8 +73,7 @@ class SelfTest:
 def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """AutoSegPipeline.py, loaded as Slicer loads it."""
     stand_ins = {
-        "qt": {"QLabel": Label},
-        "slicer": {},
+        "slicer": {"app": Application()},
         "slicer.i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
         "slicer.ScriptedLoadableModule": {
             "ScriptedLoadableModule": Module,
@@ -96,11 +103,38 @@ def test_the_logic_tells_the_librarys_version(module: types.ModuleType) -> None:
     assert module.AutoSegPipelineLogic().version() == AutoSegPipelineLib.__version__
 
 
-def test_the_panel_opens_without_a_main_window_and_says_what_it_is(module: types.ModuleType) -> None:
+def test_the_panel_opens_without_a_main_window_and_makes_no_folder(
+    module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
+    from AutoSegPipelineLib.slicer_app import session
+    from support_panel import Host
+
+    one = session.Session(Host(tmp_path), tmp_path / "home")
+    monkeypatch.setattr(session, "shared", lambda: one)
     widget = module.AutoSegPipelineWidget()
     widget.setup()
-    (notice,) = widget.layout.widgets
-    assert AutoSegPipelineLib.__version__ in notice.text and "not a medical device" in notice.text
+    assert widget.layout.widgets == [widget.panel.widget]
+    assert "not a medical device" in widget.panel.ui.purposeLabel.text()
+    assert widget.logic.session is one and one.state == "stopped"
+    widget.cleanup()
+    assert not (tmp_path / "home").exists()
+
+
+def test_slicers_start_begins_to_watch_only_where_the_user_asked_for_it(
+    module: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from AutoSegPipelineLib.slicer_app import start
+
+    begun: list[bool] = []
+    monkeypatch.setattr(start, "with_slicer", lambda: begun.append(True))
+    module.AutoSegPipeline(Parent())
+    application = module.slicer.app
+    application.slots["startupCompleted()"]()
+    assert begun == []
+    application.notes["AutoSegPipeline/start_with_slicer"] = "yes"
+    application.slots["startupCompleted()"]()
+    assert begun == [True]
 
 
 def test_slicers_four_classes_are_named_after_the_file(module: types.ModuleType) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Callable
 
-_tr: Any
 try:
-    from slicer.i18n import tr as _tr
+    from slicer.i18n import tr
 except ImportError:
-    _tr = str
-_: Callable[[str], str] = _tr
+    tr = str
+
+_: Callable[[str], str] = tr
 
 
 def duration(seconds: float | None) -> str:
