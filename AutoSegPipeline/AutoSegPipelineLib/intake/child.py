@@ -75,11 +75,17 @@ def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, Any]:
     return {"id": fetch_back(Path(args["folder"]), Path(args["target"])).id}
 
 
-def _split(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .putting_away import link_files, move_files
+def _link(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .putting_away import link_files
 
-    link_files([(Path(source), Path(target)) for source, target in args.get("link", [])])
-    move_files([(Path(source), Path(target)) for source, target in args.get("move", [])])
+    link_files([(Path(source), Path(target)) for source, target in args["pairs"]])
+    return {}
+
+
+def _divide(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .dividing import divide
+
+    divide(Path(args["folder"]), args["parts"], args["done"], check)
     return {}
 
 
@@ -92,7 +98,8 @@ TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
     "inspect": _inspect,
     "put_away": _put_away,
     "fetch_back": _fetch_back,
-    "split": _split,
+    "link": _link,
+    "divide": _divide,
 }
 
 

@@ -32,6 +32,7 @@ class Disposal:
     def __init__(self, context: Context, intake: IntakeClient) -> None:
         self._context = context
         self._intake = intake
+        self._unsynced = ""  # the newest row that a power cut could take back
         # Job -> what waits for its input to be put away: nobody may fetch it back before.
         self._on_the_way: dict[str, list[Callable[[], None]]] = {}
 
@@ -54,6 +55,13 @@ class Disposal:
             self.spend(job)
             return then() if then else None
         self._put_away(job, home.refused if job.state == states.REFUSED else home.failed, then)
+
+    def sync(self) -> None:
+        """Every two seconds: one wait for the disk for all places that were noted meanwhile."""
+        job_id, self._unsynced = self._unsynced, ""
+        job = self._context.store.jobs.find(job_id) if job_id else None
+        if job is not None:
+            self._context.store.jobs.save(job)  # a durable commit takes all before it along
 
     def spend(self, job: Job) -> None:
         """Keep the input for the grace, out of the way."""
@@ -91,7 +99,8 @@ class Disposal:
                 fresh = self._context.store.jobs.find(job.id)
                 if fresh is not None:
                     fresh.staged["kept_at"] = result["folder"]
-                    self._context.store.jobs.save(fresh)
+                    self._context.store.jobs.save(fresh, durable=False)
+                    self._unsynced = fresh.id
             self._on_the_way.pop(job.id, None)
             for action in [*([then] if then else []), *waiting]:
                 action()

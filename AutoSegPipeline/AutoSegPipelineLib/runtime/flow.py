@@ -115,6 +115,7 @@ class Flow:
 
     def stop(self) -> None:
         """Running cases go back to the queue; every child is told to end."""
+        self.disposal.sync()
         while self._steps:
             self._steps.popleft()()
         self._stop_watching()
@@ -166,6 +167,7 @@ class Flow:
         self.arriving.again()
         self.inspection.pump()
         self.checkpoint.look()
+        self.disposal.sync()
         if before is not None and self.conditions.paused is None:
             self._resumed()
 
@@ -177,14 +179,17 @@ class Flow:
 
     @property
     def _may_answer(self) -> bool:
-        return self.inspection.answers.has_work and self.gate.is_open
+        answers = self.inspection.answers.has_work or self.inspection.splitting.has_work
+        return answers and self.gate.is_open
 
     def work(self, until: float) -> None:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
         if self._steps:
             self._steps.popleft()()
-        elif self._may_answer:
+        elif self._may_answer and self.inspection.answers.has_work:
             self.inspection.answers.settle_some(until)
+        elif self._may_answer:
+            self.inspection.splitting.settle_some(until)
         elif self.inbox.has_work and self.conditions.may_take:
             self.inbox.take_some(until)
 
@@ -295,8 +300,8 @@ class Flow:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state} already")
         if self.scheduler.cancel(job):
             return self.store.jobs.get(job.id)
-        if job.state == states.RECEIVING:
-            job.cancel = 1  # its bytes are on the way; it ends when they are here
+        if job.state == states.RECEIVING or self.inspection.splitting.has(job.id):
+            job.cancel = 1  # its bytes are on the way; it ends, with its parts, when they are here
             self.store.jobs.save(job)
             return job
         self.intake.cancel(job.id)

@@ -11,12 +11,13 @@ from typing import Any, Callable
 
 from ..core import incoming, states
 from ..core.errors import PipelineError, from_dict
-from ..core.files import read_json, write_json
+from ..core.files import read_json
 from ..core.incoming import Intent, folder_of
 from ..core.job import Job
 from ..core.rules import Rule
 from ..core.settings import resolve_options
 from ..core.steps import reached
+from ..intake.dividing import PLAN as SPLIT
 from ..intake.options_files import read_options
 from .answers import Answers
 from .context import Conditions, Context
@@ -26,9 +27,9 @@ from .intake_client import IntakeClient
 from .publisher import Publisher
 from .request_gate import RequestGate
 from .rule_book import RuleBook
+from .splitting import Splitting
 
 log = logging.getLogger(__name__)
-SPLIT = "split.json"
 _AHEAD = 16  # more tasks than this would only hold memory: the child does one after the other
 _LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
 
@@ -57,6 +58,9 @@ class Inspection:
         self._wake = wake
         self._waiting: dict[str, None] = {}  # ids of jobs, in their order
         self.answers = Answers(context, lambda *one: self._outcome(*one), self._told)
+        self.splitting = Splitting(
+            context, conditions, intake, lambda *one: self._outcome(*one), self._told, wake
+        )
         self._rules = RuleBook(context.home)
 
     def inspect(self, job: Job) -> None:
@@ -69,12 +73,11 @@ class Inspection:
 
     def has(self, job_id: str) -> bool:
         """Whether the inspection of this job waits or is under way."""
-        inside = job_id in self._waiting or self._gate.has(job_id)
-        return inside or self._intake.has(job_id) or self.answers.has(job_id)
+        here = job_id in self._waiting or self.splitting.has(job_id)
+        return here or self._intake.has(job_id) or self.answers.has(job_id)
 
     def pump(self) -> None:
-        """Begin what waited, as far as the child has room, and end what waited for the engines."""
-        self._gate.release()
+        """Begin what waited, as far as the child has room."""
         while self._waiting and self._intake.load < _AHEAD:
             job_id = next(iter(self._waiting))
             del self._waiting[job_id]
@@ -92,7 +95,7 @@ class Inspection:
         if intent.refusal is not None:
             return self._refuse(job, from_dict(intent.refusal))
         if (folder / SPLIT).exists():
-            return self._split(job, intent, read_json(folder / SPLIT))
+            return self.splitting.begin(job, intent, read_json(folder / SPLIT)["parts"])
         if intent.union:
             return self._unite(job, intent)
         self._ask(job, intent)
@@ -111,7 +114,7 @@ class Inspection:
             else:
                 self._ask(fresh, intent)
 
-        self._intake.ask("split", {"link": pairs}, united, job.id)
+        self._intake.ask("link", {"pairs": pairs}, united, job.id)
 
     def _ask(self, job: Job, intent: Intent) -> None:
         folder = folder_of(self._context.home, job.id)
@@ -177,95 +180,7 @@ class Inspection:
             for part in parts:
                 part["id"] = uuid.uuid4().hex
             parts[0]["id"] = job.id
-            plan = {"parts": parts}
-            self._conditions.durably(lambda: write_json(folder_of(self._context.home, job.id) / SPLIT, plan))
-            self._split(job, intent, plan)
-
-    # --- several cases in one input -----------------------------------------------------
-
-    def _split(self, job: Job, intent: Intent, plan: dict[str, Any]) -> None:
-        """Give every other case a folder and a row of its own; begun anew after a crash."""
-        home = self._context.home
-        link: list[list[str]] = []
-        move: list[list[str]] = []
-        intents = {}
-        for part in plan["parts"][1:]:
-            own = self._part_intent(intent, part)
-            incoming.write_intent(home, own)
-            intents[own.id] = own
-            source, target = folder_of(home, job.id), folder_of(home, own.id)
-            link += [[str(source / "input" / f.name), str(target / "input" / f.name)] for f in own.files]
-            product = self._product(job, part)
-            if product is not None:
-                move.append([str(product), str(target / "work" / product.name)])
-
-        def moved(result: dict[str, Any] | None, error: PipelineError | None) -> None:
-            fresh = self._context.store.jobs.find(job.id)
-            if fresh is None or fresh.state != states.INSPECTING:
-                return
-            if error is not None:
-                log.error("splitting %s: %s", job.id, error)
-                self._conditions.pause("environment.home_unwritable", error.message)
-                return
-            self._gate.hold(job.id, lambda: self._write_split(job.id, intent, plan["parts"], intents))
-
-        self._intake.ask("split", {"link": link, "move": move}, moved, job.id)
-
-    def _part_intent(self, intent: Intent, part: dict[str, Any]) -> Intent:
-        found = part.get("case") or part["refusal"]
-        files = set(found.get("files", []))
-        own = [item for item in intent.files if item.name in files]
-        changed = {**intent.to_dict(), "id": part["id"], "parent": intent.id, "files": [], "container": False}
-        label = found.get("label") or intent.label
-        result = Intent.from_dict({**changed, "label": label, "only": [label]})
-        result.files = own
-        return result
-
-    def _product(self, job: Job, part: dict[str, Any]) -> Path | None:
-        """The folder below ``work/`` that holds the volume of this case."""
-        return Path(part["case"]["path"]).parent if "case" in part else None
-
-    def _write_split(
-        self, job_id: str, intent: Intent, parts: list[dict[str, Any]], intents: dict[str, Intent]
-    ) -> None:
-        job = self._context.store.jobs.find(job_id)
-        if job is None or job.state != states.INSPECTING:
-            return
-        rows = [job]
-        with self._context.store.transaction():
-            for part in parts[1:]:
-                row = self._context.store.jobs.find(part["id"])
-                if row is None:
-                    own = intents[part["id"]]
-                    row = Job(
-                        id=own.id, label=own.label, input=intent.input, door=intent.door,
-                        submitted_by=intent.by, out=intent.out, parent=job.id, state=states.INSPECTING,
-                        priority=job.priority,
-                    )  # fmt: skip
-                    self._context.store.jobs.add(row)
-                rows.append(row)
-                self._outcome(row, intent, self._moved(job, part))
-            self._outcome(job, intent, parts[0])
-        self._keep_own(job, intent, parts[0])
-        (folder_of(self._context.home, job.id) / SPLIT).unlink(missing_ok=True)
-        self._told(rows)
-
-    def _moved(self, job: Job, part: dict[str, Any]) -> dict[str, Any]:
-        if "case" not in part:
-            return part
-        path = Path(part["case"]["path"])
-        place = folder_of(self._context.home, part["id"]) / "work" / path.parent.name / path.name
-        return {**part, "case": {**part["case"], "path": str(place)}}
-
-    def _keep_own(self, job: Job, intent: Intent, part: dict[str, Any]) -> None:
-        """What went to the other cases leaves this one's folder; the intent says what is left."""
-        found = part.get("case") or part["refusal"]
-        own, intent.only = set(found.get("files", [])), [found["label"]]
-        for item in intent.files:
-            if item.name not in own:
-                (folder_of(self._context.home, job.id) / "input" / item.name).unlink(missing_ok=True)
-        intent.files = [item for item in intent.files if item.name in own]
-        incoming.write_intent(self._context.home, intent)
+            self.splitting.begin(job, intent, parts)
 
     # --- one outcome --------------------------------------------------------------------
 
@@ -340,7 +255,7 @@ class Inspection:
 
     def _tell(self, job: Job) -> None:
         self._context.tell(job)
-        if job.state == states.REFUSED:
+        if job.ended:
             self._disposal.dispose(job)
         else:
             reached("row queued")

@@ -127,6 +127,8 @@ class Recovery:
             job = self._context.store.jobs.find(folder.name)
             intent = incoming.read_intent(folder)
             if job is not None:
+                if job.state not in (states.RECEIVING, states.INSPECTING):
+                    (folder / SPLIT).unlink(missing_ok=True)  # its parts have their rows
                 if job.ended:
                     self._disposal.dispose(job)
             elif intent is None:

@@ -13,12 +13,11 @@ log = logging.getLogger(__name__)
 
 
 class RequestGate:
-    """Outcomes wait here until the engines are known; never longer than the description allows."""
+    """Outcomes wait until the engines are known; never longer than the description allows."""
 
     def __init__(self, description: Description, again: Callable[[], None]) -> None:
         self._description = description
         self._again = again
-        self._held: dict[str, Callable[[], None]] = {}  # by job
 
     @property
     def is_open(self) -> bool:
@@ -28,22 +27,6 @@ class RequestGate:
     def refresh(self) -> None:
         """Ask the engines again where the answer is old and a worker rests."""
         self._again()
-
-    def hold(self, job_id: str, go_on: Callable[[], None]) -> None:
-        """``go_on()`` once the gate is open; at once where it is."""
-        if self.is_open:
-            go_on()
-        else:
-            self._held[job_id] = go_on
-
-    def has(self, job_id: str) -> bool:
-        """Whether this job waits here."""
-        return job_id in self._held
-
-    def release(self) -> None:
-        """Let go on what waited, where the gate is open by now."""
-        while self._held and self.is_open:
-            self._held.pop(next(iter(self._held)))()
 
     def check(self, options: Mapping[str, Any], modality: str) -> None:
         """Raise the refusal that these options deserve; nothing where the engines are not known."""

@@ -93,7 +93,8 @@ def test_cases_wait_for_the_description_and_are_then_checked(tmp_path: Path, mon
                 archive.write(write_scan(tmp_path / f"c{number}.nii", number), f"c{number}.nii")
         two = bench.pipeline.submit(tmp_path / "two.zip", {"task": "totall"})
         flow = bench.pipeline.flow
-        bench.until(lambda: held and flow.inspection.answers.has_work and flow.gate.has(two.id))
+        splitting = flow.inspection.splitting
+        bench.until(lambda: held and flow.inspection.answers.has_work and splitting.has_work)
         assert {job.state for job in bench.jobs()} == {states.INSPECTING}
         take(*held[0])
         bench.until_ended(4)

@@ -116,6 +116,10 @@ class Jobs:
         row = self._database.row(f"SELECT * FROM jobs WHERE id = ? AND {seen}", (job_id, *values))
         return None if row is None else Job.from_row(row)
 
+    def parts_of(self, parent: str) -> set[str]:
+        """Ids of the jobs that were split off ``parent``."""
+        return {row["id"] for row in self._database.rows("SELECT id FROM jobs WHERE parent = ?", (parent,))}
+
     def list(
         self,
         in_states: Iterable[str] | None = None,
