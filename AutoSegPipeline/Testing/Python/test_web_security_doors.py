@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.web import binding, hosts
+from AutoSegPipelineLib.web import binding, hosts, listening
 from AutoSegPipelineLib.web.config import WebConfig, is_loopback
 from support_certificate import write_certificate
 from support_security import Served
@@ -70,6 +71,14 @@ def test_insecure_starts_with_a_warning_that_everybody_sees(tmp_path: Path) -> N
     with Served(tmp_path / "other", accounts=False) as served:
         assert served.ask("GET", "/api/v1/status").json["insecure"] == ""
         assert b"INSECURE" not in served.ask("GET", "/", Accept="text/html").body
+
+
+def test_small_answers_are_not_held_back_for_acknowledgements(tmp_path: Path) -> None:
+    """asyncio switches Nagle's algorithm off only where a socket names its protocol: 22 against 400 a second."""
+    found = listening.listen(config(tmp_path, host="localhost", port=0))
+    for one in found:
+        one.close()
+    assert found and {one.proto for one in found} == {socket.IPPROTO_TCP}
 
 
 # --- Host and Origin ----------------------------------------------------------------------------
