@@ -74,7 +74,7 @@ def test_insecure_starts_with_a_warning_that_everybody_sees(tmp_path: Path) -> N
 
 
 def test_small_answers_are_not_held_back_for_acknowledgements(tmp_path: Path) -> None:
-    """asyncio switches Nagle's algorithm off only where a socket names its protocol: 22 against 400 a second."""
+    """asyncio switches Nagle's algorithm off only where a socket names its protocol."""
     found = listening.listen(config(tmp_path, host="localhost", port=0))
     for one in found:
         one.close()
