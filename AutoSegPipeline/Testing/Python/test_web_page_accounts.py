@@ -12,6 +12,8 @@ from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import write_scan
 from support_web_page import Browser, Site, chromium, log_in
 
+pytestmark = pytest.mark.slow
+
 LOGIN = re.compile(r"/login\?next=")
 
 

@@ -12,6 +12,8 @@ from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support_headless import autoseg, write_scan
 from support_web_page import Browser, Site, chromium
 
+pytestmark = pytest.mark.slow
+
 # What a browser would hand over for a dropped folder, which no script can drop.
 WALK = """async (url) => {
   const { dropped } = await import(url);
