@@ -80,4 +80,6 @@ def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
         h11_max_incomplete_event_size=_MAX_HEADERS,
         ssl_certfile=config.tls_cert or None,
         ssl_keyfile=config.tls_key or None,
+        # uvicorn's own list has the old ones; these exist in TLS 1.2 and later only.
+        ssl_ciphers="ECDHE+AESGCM:ECDHE+CHACHA20",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -289,3 +290,17 @@ def test_under_tls_cookies_belong_to_this_host_and_to_encrypted_pages_alone(tmp_
         for part in ("; Path=/;", "; HttpOnly", "; SameSite=Strict", "; Secure"):
             assert part in cookie + ";", part
         assert served.ask("GET", "/api/v1/jobs", Cookie=cookie.split(";")[0]).status == 200
+        client = ssl.create_default_context(cafile=str(cert))
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        here = ("127.0.0.1", served.port)
+        with (
+            socket.create_connection(here, timeout=10) as line,
+            client.wrap_socket(line, server_hostname="localhost") as secure,
+        ):
+            assert secure.version() == "TLSv1.2" and "GCM" in secure.cipher()[0]
+        client.set_ciphers("AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0")
+        with (
+            socket.create_connection(here, timeout=10) as line,
+            pytest.raises((ssl.SSLError, ConnectionError)),
+        ):
+            client.wrap_socket(line, server_hostname="localhost")
