@@ -10,7 +10,7 @@ import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import write_scan
-from support_web_page import Browser, Site, chromium, log_in
+from support_web_page import Browser, Site, chromium, log_in, violations
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +131,7 @@ def test_a_shared_link_shows_one_result_to_a_stranger_until_it_is_taken_back(
     dialog.get_by_role("button", name="Make the link").click()
     link = dialog.get_by_label("Link (shown only now)").input_value()
     assert link.startswith(f"{site.url}/share/")
+    assert violations(page) == []
 
     stranger = browser.page(link[len(site.url) :])
     stranger.wait_for_url("**/view/*")
