@@ -14,7 +14,7 @@ from . import binding, listening
 from .app import make_app
 from .config import WebConfig
 from .context import WebContext
-from .slow import ImpatientH11
+from .pouring import PouringH11
 
 # An idle connection is closed after this long; browsers open it anew.
 KEEP_ALIVE_SECONDS = 30
@@ -66,7 +66,7 @@ async def run(
 def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=ImpatientH11,
+        http=PouringH11,
         ws="none",
         loop="asyncio",
         lifespan="on",
