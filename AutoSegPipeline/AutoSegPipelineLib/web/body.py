@@ -20,6 +20,17 @@ WINDOW_SECONDS = 60.0
 _TOO_LARGE = f"the body of this request may have {SMALL} bytes at most"
 
 
+_timeout: Any = getattr(asyncio, "timeout", None)  # of Python 3.11: no task for each piece of an upload
+
+
+async def _within(seconds: float, receive: Receive) -> Any:
+    """``receive()``; raises TimeoutError when it takes longer."""
+    if _timeout is None:
+        return await asyncio.wait_for(receive(), seconds)
+    async with _timeout(seconds):
+        return await receive()
+
+
 class Body:
     """The request's body through a gate; afterwards the plain channel, which tells of a hang-up.
 
@@ -44,7 +55,7 @@ class Body:
         if self._small:
             left = min(left, self._begun + WHOLE_SECONDS - time.monotonic())
         try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0.001))
+            message = await _within(max(left, 0.001), self._receive)
         except asyncio.TimeoutError:
             return self._gone()
         if message["type"] != "http.request":

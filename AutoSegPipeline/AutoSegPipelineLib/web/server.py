@@ -14,7 +14,7 @@ from . import binding, listening
 from .app import make_app
 from .config import WebConfig
 from .context import WebContext
-from .slow import ImpatientH11
+from .pouring import PouringH11
 
 # An idle connection is closed after this long; browsers open it anew.
 KEEP_ALIVE_SECONDS = 30
@@ -66,7 +66,7 @@ async def run(
 def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=ImpatientH11,
+        http=PouringH11,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -80,4 +80,6 @@ def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
         h11_max_incomplete_event_size=_MAX_HEADERS,
         ssl_certfile=config.tls_cert or None,
         ssl_keyfile=config.tls_key or None,
+        # uvicorn's own list has the old ones; these exist in TLS 1.2 and later only.
+        ssl_ciphers="ECDHE+AESGCM:ECDHE+CHACHA20",
     )

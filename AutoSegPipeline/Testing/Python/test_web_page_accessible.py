@@ -9,6 +9,8 @@ import pytest
 from support_headless import write_scan
 from support_web_page import Browser, Site, chromium, log_in, viewer, violations
 
+pytestmark = pytest.mark.slow
+
 LOOKS = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 NAMES = ["light, desktop", "light, phone", "dark, desktop", "dark, phone"]
 

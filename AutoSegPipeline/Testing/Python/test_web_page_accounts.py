@@ -10,7 +10,9 @@ import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import write_scan
-from support_web_page import Browser, Site, chromium, log_in
+from support_web_page import Browser, Site, chromium, log_in, violations
+
+pytestmark = pytest.mark.slow
 
 LOGIN = re.compile(r"/login\?next=")
 
@@ -129,6 +131,7 @@ def test_a_shared_link_shows_one_result_to_a_stranger_until_it_is_taken_back(
     dialog.get_by_role("button", name="Make the link").click()
     link = dialog.get_by_label("Link (shown only now)").input_value()
     assert link.startswith(f"{site.url}/share/")
+    assert violations(page) == []
 
     stranger = browser.page(link[len(site.url) :])
     stranger.wait_for_url("**/view/*")
@@ -187,3 +190,21 @@ def test_the_form_of_the_page_uploads_with_a_login_and_without_javascript(
             return
         page.wait_for_timeout(100)
     raise AssertionError("not done")
+
+
+def test_below_a_base_path_page_uploads_viewer_and_login_find_their_way(program: Any, tmp_path: Path) -> None:
+    site = Site(tmp_path / "home", "--base-path", "/seg")
+    site.account("ada", "admin")
+    with site, Browser(program, site) as browser:
+        page = browser.page("/seg/")
+        log_in(page, "ada")
+        page.wait_for_url("**/seg/")
+        page.locator("#files").set_input_files(write_scan(tmp_path / "torso.nii.gz", 9.0))
+        page.locator("#jobs-body tr[data-state=done]").wait_for(timeout=120000)
+        page.get_by_role("link", name="View 3D").click()
+        page.locator("html[data-ready]").wait_for(state="attached", timeout=90000)
+        assert "/seg/view/" in page.url
+        assert page.evaluate("autosegViewer.slices.nv.volumes.length") == 2
+        page.get_by_role("link", name="All results").click()
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/seg/login")

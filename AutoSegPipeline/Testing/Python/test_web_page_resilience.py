@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import psutil
+import pytest
 from support_headless import write_scan
 from support_web_page import Browser, Site, chromium
+
+pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager

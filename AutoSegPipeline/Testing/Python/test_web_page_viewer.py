@@ -14,6 +14,8 @@ from support_headless import write_scan
 from support_surfaces import node_modules
 from support_web_page import Browser, Site, chromium, viewer
 
+pytestmark = pytest.mark.slow
+
 # Places in RAS millimetres
 MARK = """(() => { const p = autosegViewer.scene.mark.position;
 return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"""
@@ -278,12 +280,14 @@ def test_a_result_that_is_not_there_is_a_page_that_says_so(site: Site, browser: 
 
 
 def test_the_libraries_come_from_here_with_the_versions_that_are_pinned() -> None:
-    wanted = json.loads((Path(__file__).parents[1] / "package.json").read_text(encoding="utf-8"))[
-        "dependencies"
-    ]
+    module = Path(__file__).parents[2]
+    served, tested = (
+        json.loads((module / place / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        for place in ("Resources/Web", "Testing")
+    )
     for name in ("three", "@niivue/niivue"):
         found = json.loads((node_modules() / name / "package.json").read_text(encoding="utf-8"))
-        assert found["version"] == wanted[name]
+        assert found["version"] == served[name] == tested[name]
 
 
 def test_a_name_full_of_markup_is_only_text_in_the_viewer(

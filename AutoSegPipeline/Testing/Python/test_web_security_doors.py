@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -9,7 +11,7 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.web import binding, hosts
+from AutoSegPipelineLib.web import binding, hosts, listening
 from AutoSegPipelineLib.web.config import WebConfig, is_loopback
 from support_certificate import write_certificate
 from support_security import Served
@@ -70,6 +72,14 @@ def test_insecure_starts_with_a_warning_that_everybody_sees(tmp_path: Path) -> N
     with Served(tmp_path / "other", accounts=False) as served:
         assert served.ask("GET", "/api/v1/status").json["insecure"] == ""
         assert b"INSECURE" not in served.ask("GET", "/", Accept="text/html").body
+
+
+def test_small_answers_are_not_held_back_for_acknowledgements(tmp_path: Path) -> None:
+    """asyncio switches Nagle's algorithm off only where a socket names its protocol."""
+    found = listening.listen(config(tmp_path, host="localhost", port=0))
+    for one in found:
+        one.close()
+    assert found and {one.proto for one in found} == {socket.IPPROTO_TCP}
 
 
 # --- Host and Origin ----------------------------------------------------------------------------
@@ -280,3 +290,17 @@ def test_under_tls_cookies_belong_to_this_host_and_to_encrypted_pages_alone(tmp_
         for part in ("; Path=/;", "; HttpOnly", "; SameSite=Strict", "; Secure"):
             assert part in cookie + ";", part
         assert served.ask("GET", "/api/v1/jobs", Cookie=cookie.split(";")[0]).status == 200
+        client = ssl.create_default_context(cafile=str(cert))
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        here = ("127.0.0.1", served.port)
+        with (
+            socket.create_connection(here, timeout=10) as line,
+            client.wrap_socket(line, server_hostname="localhost") as secure,
+        ):
+            assert secure.version() == "TLSv1.2" and "GCM" in secure.cipher()[0]
+        client.set_ciphers("AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0")
+        with (
+            socket.create_connection(here, timeout=10) as line,
+            pytest.raises((ssl.SSLError, ConnectionError)),
+        ):
+            client.wrap_socket(line, server_hostname="localhost")

@@ -110,8 +110,8 @@ TABLE: dict[str, Row] = {
 def routes() -> set[str]:
     """Method and path of every route of the application."""
     found = {"GET /api/v1/openapi.json"}
-    for name in app.ROUTES:
-        for route in app._route(name).router.routes:
+    for module in app._MODULES:
+        for route in module.router.routes:
             found |= {f"{method} {route.path}" for method in route.methods}
     return found
 

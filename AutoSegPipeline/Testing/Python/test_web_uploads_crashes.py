@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import json
@@ -139,3 +140,40 @@ def test_what_is_uploaded_while_the_pipeline_pauses_waits_for_it(site: Site, sca
     with site.store() as store:
         store.requests.ask("resume", by="test")
     assert site.ended(answer.json["jobs"][0]["id"])[0].state == states.DONE
+
+
+def test_what_arrives_while_the_pipeline_is_gone_is_taken_at_its_next_start(
+    tmp_path: Path, scans: list[bytes]
+) -> None:
+    from AutoSegPipelineLib.core.settings import Settings
+    from AutoSegPipelineLib.web.config import WebConfig
+    from AutoSegPipelineLib.web.context import WebContext
+    from AutoSegPipelineLib.web.uploads.service import Uploads
+    from AutoSegPipelineLib.web.uploads.wish import Wish
+
+    site = Site(tmp_path / "home")
+    site.home.create()
+
+    async def arrive() -> Any:
+        context = WebContext.of(WebConfig.of(site.home, Settings.defaults()))
+        uploads = Uploads(context)
+        try:
+            async with uploads.running(), uploads.drop("anna", None) as drop:
+                await drop.begin("late.nii.gz")
+                await drop.write(scans[0])
+                await drop.end()
+                return await uploads.finish(drop, Wish())
+        finally:
+            context.close()
+
+    outcome = asyncio.run(arrive())
+    assert not outcome.taken
+    (told,) = outcome.jobs
+    assert (told["state"], told["submitted_by"], told["label"]) == (states.RECEIVING, "anna", "late.nii.gz")
+    site.start()
+    try:
+        (job,) = settled(site)
+        assert (job.id, job.state, job.submitted_by) == (told["id"], states.DONE, "anna")
+        site.until(lambda: not any(site.uploads.iterdir()))
+    finally:
+        site.stop()

@@ -194,9 +194,9 @@ def test_no_thread_is_left_behind_by_many_deliveries(tmp_path: Path, receiver: R
         page.add_job(states.DONE)
         receiver.until(lambda: len(receiver.told()) == 1)
         before = psutil.Process(page.process.pid).num_threads()
-        for _ in range(30):
+        for _ in range(15):
             page.add_job(states.DONE)
-        receiver.until(lambda: len(receiver.told()) == 31)
+        receiver.until(lambda: len(receiver.told()) == 16, 40)
         assert psutil.Process(page.process.pid).num_threads() <= before
 
 

@@ -15,11 +15,13 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FULL: dict[str, list[str]] = {"surfaces": [], "intake": [], "overhead": []}
+FULL: dict[str, list[str]] = {"surfaces": [], "intake": [], "overhead": [], "web": [], "uploads": []}
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
     "intake": ["--files", "1000", "--settle", "1"],
     "overhead": ["--cases", "3", "--idle", "10"],
+    "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],
+    "uploads": ["--mb", "200", "--rounds", "1"],
 }
 
 

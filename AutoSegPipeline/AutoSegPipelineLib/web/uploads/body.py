@@ -7,6 +7,7 @@ from typing import AsyncIterator
 from starlette.requests import Request
 
 from ...core.errors import PipelineError
+from .sink import Data
 
 READ = "autoseg.body_read"  # in the ASGI scope, once all of it was
 
@@ -25,8 +26,8 @@ def length_of(request: Request) -> int | None:
     return int(text)
 
 
-async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The bytes as they come. Raises :class:`Interrupted`."""
+async def chunks(request: Request) -> AsyncIterator[Data]:
+    """The bytes as they come; a memoryview is valid until the next. Raises :class:`Interrupted`."""
     receive = request.receive
     while True:
         message = await receive()

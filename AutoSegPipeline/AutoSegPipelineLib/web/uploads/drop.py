@@ -13,7 +13,7 @@ from .digests import Wanted
 from .grouping import Received
 from .handover import LOCK
 from .labels import clean_label
-from .sink import Sink
+from .sink import Data, Sink
 
 if TYPE_CHECKING:
     from .service import Uploads
@@ -64,7 +64,7 @@ class Drop:
         self._before = self.arrived
         self._sink = Sink(self._uploads.pool, self.folder / self._name, self._uploads.limits)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: Data) -> None:
         """Some bytes of it. Raises ``request.too_large``, ``web.upload_quota``, ``environment.disk_full``."""
         assert self._sink is not None
         self.arrived += len(data)

@@ -7,6 +7,7 @@ from email.message import Message
 from typing import Any, AsyncIterator, Union
 
 from ...core.errors import PipelineError
+from .sink import Data
 
 MOST_FIELDS = 200
 MOST_FIELD_BYTES = 1 << 20
@@ -56,7 +57,7 @@ def boundary_of(content_type: str) -> bytes:
     return bytes(boundary)
 
 
-async def parts(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+async def parts(content_type: str, body: AsyncIterator[Data]) -> AsyncIterator[Event]:
     """The fields and files of a body, in their order.
 
     Raises ``web.upload_malformed`` for what is no multipart body or ends early,
@@ -67,7 +68,7 @@ async def parts(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[
     reader = _Reader(boundary_of(content_type))
     try:
         async for chunk in body:
-            reader.feed(chunk)
+            reader.feed(bytes(chunk))  # the parser searches, which a memoryview cannot
             for event in reader.taken():
                 yield event
     except FormParserError as error:

@@ -8,13 +8,17 @@ import os
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, Union
 
 from ...core.errors import PipelineError
 from ...core.files import is_disk_full
 from .limits import Limits
 
+Data = Union[bytes, memoryview]
 BLOCK = 1 << 20  # bytes gathered before a thread writes them: one is filled while another is written
+
+# What goes to the disk in one call: on ext4 of Linux 6.18 a megabyte at once costs 2 to 10 times the CPU.
+STEP = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Sink:
         self._hashes = hashes if hashes is not None else {"sha256": hashlib.sha256()}
         self._descriptor = -1
         self._start = start
-        self._blocks: list[bytes] = []
+        self._blocks: list[Data] = []
         self._gathered = 0
         self._writing: asyncio.Future[None] | None = None
         self.size = start  # with what still is in memory
@@ -57,15 +61,21 @@ class Sink:
         for name in algorithms:
             self._hashes.setdefault(name, hashlib.new(name))
 
-    async def write(self, data: bytes) -> None:
-        """Take some bytes. Raises ``request.too_large`` and ``environment.disk_full``."""
+    async def write(self, data: Data) -> None:
+        """Take some bytes. Raises ``request.too_large`` and ``environment.disk_full``.
+
+        A memoryview is lent, so it is on the disk afterwards; the connection fills others meanwhile.
+        """
         self.size += len(data)
         self._limits.check_size(self.size, "The upload")
         self._blocks.append(data)
         self._gathered += len(data)
-        if self._gathered >= BLOCK:
+        lent = isinstance(data, memoryview)
+        if lent or self._gathered >= BLOCK:
             await self._settle()
             self._writing = self._later()
+        if lent:
+            await self._settle()
 
     async def finish(self, durable: bool) -> Written:
         """Write the rest and close; ``durable`` waits for the disk."""
@@ -104,13 +114,13 @@ class Sink:
     def _later(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._put, self._taken())
 
-    def _taken(self) -> list[bytes]:
+    def _taken(self) -> list[Data]:
         pieces, self._blocks, self._gathered = self._blocks, [], 0
         return pieces
 
     # --- in a thread of the pool ---------------------------------------------------------
 
-    def _put(self, pieces: list[bytes]) -> None:
+    def _put(self, pieces: list[Data]) -> None:
         """Piece by piece: joining them would be one more copy of everything."""
         try:
             self._limits.check_disk(self._path.parent, sum(map(len, pieces)))
@@ -119,11 +129,11 @@ class Sink:
             for data in pieces:
                 view = memoryview(data)
                 while view:
-                    count = os.write(self._descriptor, view)
-                    view = view[count:]
-                    self.written += count
-                for one in self._hashes.values():
-                    one.update(data)
+                    step = view[: os.write(self._descriptor, view[:STEP])]
+                    view = view[len(step) :]
+                    self.written += len(step)
+                    for one in self._hashes.values():
+                        one.update(step)
         except OSError as error:
             if is_disk_full(error):
                 raise PipelineError(
@@ -138,7 +148,7 @@ class Sink:
         os.ftruncate(self._descriptor, self._start)
         os.lseek(self._descriptor, self._start, os.SEEK_SET)
 
-    def _last(self, pieces: list[bytes], durable: bool) -> None:
+    def _last(self, pieces: list[Data], durable: bool) -> None:
         if pieces or self._descriptor < 0:
             self._put(pieces)
         if durable:

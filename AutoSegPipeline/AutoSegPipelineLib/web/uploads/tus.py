@@ -17,7 +17,7 @@ from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
 from .grouping import Received
 from .labels import clean_label
 from .service import KEPT_HASHES, Uploads
-from .sink import BLOCK, Sink
+from .sink import BLOCK, Data, Sink
 from .wish import Wish
 
 VERSION = "1.0.0"
@@ -114,7 +114,7 @@ async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query
 
 
 async def append(
-    uploads: Uploads, upload: Upload, offset: int, body: AsyncIterator[bytes], wanted: Wanted | None
+    uploads: Uploads, upload: Upload, offset: int, body: AsyncIterator[Data], wanted: Wanted | None
 ) -> None:
     """Bytes from ``offset`` on. What arrived stays when the connection breaks, but for a checked part.
 
@@ -136,9 +136,7 @@ async def append(
             await uploads.thread(uploads.book.write, upload)
 
 
-async def _append(
-    uploads: Uploads, upload: Upload, body: AsyncIterator[bytes], wanted: Wanted | None
-) -> None:
+async def _append(uploads: Uploads, upload: Upload, body: AsyncIterator[Data], wanted: Wanted | None) -> None:
     start = upload.offset
     hashes = _hashes(uploads, upload)
     own = {f"part-{wanted.algorithm}": hashlib.new(wanted.algorithm)} if wanted else {}

@@ -1,5 +1,6 @@
 // What the server knows of jobs, kept up to date: server-sent events, polling where they do not come through.
 import { address, getJson } from "./api.js";
+import { arrived } from "./words.js";
 
 const FIRST = 200; // jobs of the first look; older ones come on demand
 const POLL_MS = 3000;
@@ -183,9 +184,5 @@ export function urgency(job, now = Date.now()) {
 export function queueOf(jobs) {
   const now = Date.now();
   return [...jobs.values()].filter((job) => job.state === "queued")
-    .sort((a, b) => urgency(b, now) - urgency(a, now) || arrivedAt(a) - arrivedAt(b));
-}
-
-function arrivedAt(job) {
-  return Date.parse(Object.values(job.times ?? {}).sort()[0] ?? "") || 0;
+    .sort((a, b) => urgency(b, now) - urgency(a, now) || (arrived(a) < arrived(b) ? -1 : 1));
 }

@@ -81,8 +81,14 @@ export function many(count, one, more = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
 }
 
-/** When a job came in. */
+const cameIn = new WeakMap();
+
+/** When a job came in; remembered, because long lists are sorted by it. */
 export function arrived(job) {
-  const times = Object.values(job.times || {}).sort();
-  return times[0] || "";
+  let at = cameIn.get(job);
+  if (at === undefined) {
+    at = Object.values(job.times ?? {}).reduce((first, time) => (first && first < time ? first : time), "");
+    cameIn.set(job, at);
+  }
+  return at;
 }

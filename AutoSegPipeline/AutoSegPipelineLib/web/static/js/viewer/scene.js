@@ -7,7 +7,7 @@ import { Cube } from "./cube.js";
 
 const CLICK_PIXELS = 5;
 const GLASS_BELOW = 0.7;
-const GLASS_PART = 0.35;
+const GLASS_PART = 0.22;
 
 export class Scene extends EventTarget {
   constructor(stage) {
@@ -237,6 +237,7 @@ export class Scene extends EventTarget {
 
   /** What lies under a point of the screen (-1 to 1): solid things before what is like glass. */
   at(x, y) {
+    this.scene.updateMatrixWorld(); // a turn may not have been drawn yet
     const ray = new THREE.Raycaster();
     ray.setFromCamera(new THREE.Vector2(x, y), this.camera);
     const shown = this.structures.filter((one) => one.visible);
