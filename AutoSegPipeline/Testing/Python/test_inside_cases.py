@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from AutoSegPipelineLib.runtime import inside_child, qt
 from AutoSegPipelineLib.runtime.recovery import Recovery
 from support_inside import FakeHost, House, meanwhile
@@ -64,6 +65,29 @@ def test_another_programs_gltf_stands_under_our_name_with_hints_as_warnings(tmp_
         assert hints == [f"{job.name}.gltf: 1 buffer views without a target"]
         assert house.manifest(job)["options"]["exporter"] == "openanatomy"
         assert {"glb", "seg"} < {output["kind"] for output in job.outputs}
+
+
+def test_a_segmentation_that_is_only_exported_goes_through_the_other_exporter_too(tmp_path, phantom) -> None:
+    made, _path = phantom
+    labels = tmp_path / "mine.seg.nrrd"
+    write_seg_nrrd(labels, made.truth)
+    options = {"exporter": "openanatomy", "formats": "gltf,seg", "structures": "lung_left,bones"}
+    with House(tmp_path, FakeHost()) as house:
+        job = house.ended(house.pipeline.submit(labels, options, door="export", expect="segmentation"))
+        assert (job.state, job.error) == ("done", None)
+        assert house.host.calls == ["export"]
+        assert {s["name"] for s in house.manifest(job)["segments"]} == {"lung_left", "bones"}
+
+
+def test_a_kept_label_map_serves_the_other_exporter(tmp_path, phantom) -> None:
+    _made, path = phantom
+    with House(tmp_path, FakeHost()) as house:
+        first = house.ended(house.pipeline.submit(path, {"engine": "tissue", "formats": "gltf"}))
+        options = {"engine": "tissue", "formats": "gltf", "exporter": "openanatomy"}
+        second = house.ended(house.pipeline.submit(path, options))
+        assert (second.state, second.error, second.cached_from) == ("done", None, first.id)
+        assert house.manifest(second)["cached_from"] == first.id
+        assert house.manifest(second)["engine"]["name"] == "tissue"
 
 
 def test_engine_and_exporter_of_the_host_follow_each_other(tmp_path, phantom) -> None:
