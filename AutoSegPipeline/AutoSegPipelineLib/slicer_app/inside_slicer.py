@@ -198,10 +198,11 @@ class SlicerInside:
                 slicer.app.pauseRender()
                 try:
                     node = guard.add("vtkMRMLSegmentationNode", str(case["stem"]))
+                    item = guard.item_of(node)
                     _read_segmentation(node, made)
                     count = _name_apart(node)
                     logic.logCallback = self._narrator(guard, report, count)
-                    calls.call_export(logic.exportModel, guard.item_of(node), str(folder), reduction)
+                    calls.call_export(logic.exportModel, item, str(folder), reduction)
                     self._check()
                 finally:
                     slicer.app.resumeRender()
