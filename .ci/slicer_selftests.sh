@@ -2,15 +2,16 @@
 # The module's self-tests in a released 3D Slicer under a virtual display; ends with their exit code.
 #     .ci/slicer_selftests.sh SLICER_FOLDER [EXTENSION ...]
 set -euo pipefail
-cd "$(dirname "$0")/.."
-slicer=$1/Slicer
+root=$(cd "$(dirname "$0")/.." && pwd)
+slicer=$(cd "$1" && pwd)/Slicer
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export HOME=$work
+cd "$work" # Slicer may leave files in the folder that it is started in
 export SLICER_BACKGROUND_THREAD_PRIORITY=0
 
-modules=("$PWD/AutoSegPipeline")
+modules=("$root/AutoSegPipeline")
 if [ "$#" -gt 0 ]; then
   cat > "$work/install.py" <<'PY'
 import sys
@@ -37,7 +38,7 @@ PY
   [ "${#modules[@]}" -gt "$#" ] || { echo "the extensions are not where they should be" >&2; exit 1; }
 fi
 
-tests=$PWD/AutoSegPipeline/Testing/Python
+tests=$root/AutoSegPipeline/Testing/Python
 run() {
   xvfb-run -a -s "-screen 0 1600x1000x24" "$slicer" --no-splash --testing \
     --additional-module-paths "${modules[@]}" --python-code "$1" 2>&1 | tee -a "$work/log"

@@ -210,7 +210,7 @@ def resolved(described: Plain, options: Plain, modality: str = "") -> dict[str, 
         "device": str(options.get("device") or "auto").casefold(),
     }
     try:
-        engine = next(iter(_candidates(described, options, modality)), None)
+        engine = next(iter(_host(described, options) or _candidates(described, options, modality)), None)
         if engine is None:
             return plain
         groups = list(_groups(engine, {"task": "", **options}, modality or "CT"))
@@ -220,6 +220,12 @@ def resolved(described: Plain, options: Plain, modality: str = "") -> dict[str, 
     words = [f"{group[0]['name']}:{(own or quality).casefold()}" for group, own in groups]
     device = str((engine.get("device") or {}).get(plain["device"], plain["device"]))
     return {"engine": str(engine["name"]), "task": ",".join(words) or plain["task"], "device": device}
+
+
+def _host(described: Plain, options: Plain) -> list[Plain]:
+    """The host's own engine, where it is asked for and has described itself."""
+    word = str(options.get("engine") or "").strip().casefold()
+    return [one for one in described.get("engines", ()) if word in ELSEWHERE and one["name"] == word]
 
 
 def qualities(described: Plain, options: Plain, modality: str = "") -> tuple[str, ...]:

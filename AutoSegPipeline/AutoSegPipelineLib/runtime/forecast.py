@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core import eta
 from ..core.job import Job
-from ..core.request_check import resolved
+from ..core.request_check import ELSEWHERE, resolved
 from .context import Context
 from .description import Description
 
@@ -24,8 +24,13 @@ class Forecast:
         return eta.predict(self._context.store.timings.of(kind), _voxels(job))
 
     def learn(self, job: Job, used: dict[str, Any], seconds: float) -> None:
-        """It took ``seconds`` with what its worker says that it ``used``."""
-        kind = self._kind(job, {**job.options, "engine": job.engine}, used)
+        """It took ``seconds`` with what its worker says that it ``used``.
+
+        The host's own engine does not say before what device it finds: the next case is asked about as
+        this one was.
+        """
+        known = None if job.engine in ELSEWHERE else used
+        kind = self._kind(job, {**job.options, "engine": job.engine}, known)
         self._context.store.timings.note(kind, _voxels(job), seconds)
 
     def _kind(self, job: Job, options: dict[str, Any], used: dict[str, Any] | None = None) -> str:

@@ -147,7 +147,7 @@ class Splitting:
         return {**part, "case": {**part["case"], "path": str(place)}}
 
     def _tell_some(self, until: float) -> None:
-        rows = []
+        rows: list[Job] = []
         while self._untold and len(rows) < MOST:
             if rows and self._context.clock.monotonic() >= until:
                 break

@@ -13,6 +13,7 @@ _WORDS = {"normal": "normal", "fast": "fast", "fastest": "faster"}  # ours -> th
 _BAR = re.compile(r"(\d{1,3})%\|")
 _MEMORY = ("out of memory", "memoryerror", "cannot allocate memory", "not enough memory")
 _LICENCE = ("license", "licence")
+_NO_GPU = "no gpu detected"
 _KILLED = (-9, 137)
 
 
@@ -45,6 +46,14 @@ def call_process(
             told.append(f"This version of the TotalSegmentator extension cannot be asked for {name} {value}.")
     process(volume, segmentation, **given)
     return told
+
+
+def used_of(process: Callable[..., Any], wish: dict[str, Any]) -> dict[str, str]:
+    """What :func:`call_process` comes to, in the words of the other engines; a GPU unless told not to."""
+    known = inspect.signature(process).parameters
+    quality = "fast" if wish["quality"] == "fastest" and "quality" not in known else wish["quality"]
+    device = "cpu" if wish["cpu"] and "cpu" in known else "gpu"
+    return {"engine": "slicer", "task": f"{wish['task']}:{quality}", "device": device}
 
 
 def call_export(export: Callable[..., Any], item: int, folder: str, reduction: float) -> None:
@@ -116,9 +125,11 @@ class Course:
         self._networks = max(networks, 1)
         self._done = 0
         self._last = 0
+        self.without_gpu = False  # TotalSegmentator said that it found none
 
     def hear(self, line: str) -> float | None:
         """0..1 after this line, or None where it says nothing of progress."""
+        self.without_gpu = self.without_gpu or _NO_GPU in line.casefold()
         found = _BAR.search(line)
         if found is None:
             return None

@@ -121,6 +121,7 @@ class SlicerInside:
                 course = calls.Course(calls.networks_of(task, wish["quality"]))
                 logic.logCallback = lambda text: report.log(str(text))
                 logic.logProcessOutput = self._follow(guard, report, course, started, folders)
+                used = calls.used_of(logic.process, wish)
                 sentences = calls.call_process(logic.process, volume, segmentation, wish)
                 report.progress(0.98, "Slicer writes the segmentation")
                 self._check()
@@ -135,6 +136,7 @@ class SlicerInside:
             "engine": "slicer",
             "engine_version": extensions.version_of("TotalSegmentator") or slicer.app.applicationVersion,
             "modality": modality or calls.modality_of(task, logic.tasks[task]),
+            "used": {**used, "device": "cpu"} if course.without_gpu else used,
             "warnings": warnings,
         }
 
@@ -198,10 +200,11 @@ class SlicerInside:
                 slicer.app.pauseRender()
                 try:
                     node = guard.add("vtkMRMLSegmentationNode", str(case["stem"]))
+                    item = guard.item_of(node)
                     _read_segmentation(node, made)
                     count = _name_apart(node)
                     logic.logCallback = self._narrator(guard, report, count)
-                    calls.call_export(logic.exportModel, guard.item_of(node), str(folder), reduction)
+                    calls.call_export(logic.exportModel, item, str(folder), reduction)
                     self._check()
                 finally:
                     slicer.app.resumeRender()

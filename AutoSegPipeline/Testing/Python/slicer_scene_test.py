@@ -123,9 +123,13 @@ class SceneTest(unittest.TestCase):
         self.assertNotEqual(lung.GetColor(), (0.5, 0.5, 0.5))
         picture = os.environ.get("AUTOSEG_SCREENSHOT")
         if picture and slicer.util.mainWindow() is not None:
+            slicer.util.mainWindow().resize(1500, 900)
             slicer.util.selectModule("Data")
             slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
             slicer.app.processEvents()
+            view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+            view.cameraNode().GetCamera().Zoom(1.6)
+            slicer.util.resetSliceViews()
             slicer.util.forceRenderAllViews()
             slicer.app.processEvents()
             slicer.util.mainWindow().grab().save(picture)

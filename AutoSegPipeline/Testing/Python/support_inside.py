@@ -22,6 +22,9 @@ from support_pipeline import QUICK
 from support_qt import run_until
 
 
+USED = {"engine": "slicer", "task": "total:normal", "device": "gpu"}
+
+
 class FakeHost:
     """A Slicer that segments by knowing the truth; ``hold`` keeps it in its nested loop."""
 
@@ -40,7 +43,7 @@ class FakeHost:
 
     def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{"name": "slicer", "title": "Slicer", "version": "5", "ok": True, "missing": [], "note": "",
-                 "tasks": []}]  # fmt: skip
+                 "tasks": [{"name": "total", "modality": "CT", "default": True}]}]  # fmt: skip
 
     def refusal(self, options: dict[str, Any]) -> PipelineError | None:
         if options.get("task") == "gone":
@@ -53,7 +56,7 @@ class FakeHost:
         report.stage("segmenting", "Slicer")
         self._wait(report, started)
         write_seg_nrrd(made, self.truth)
-        return {"engine": "slicer", "engine_version": "7", "modality": "CT"}
+        return {"engine": "slicer", "engine_version": "7", "modality": "CT", "used": USED}
 
     def export(self, case: dict, made: Path, folder: Path, report: Any) -> Path:
         self.calls.append("export")

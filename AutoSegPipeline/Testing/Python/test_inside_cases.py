@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from AutoSegPipelineLib.runtime import inside_child, qt
 from AutoSegPipelineLib.runtime.recovery import Recovery
-from support_inside import FakeHost, House, meanwhile
+from support_inside import USED, FakeHost, House, meanwhile
 from support_pipeline import without_wait
 from support_qt import run_until
 
@@ -37,12 +38,16 @@ def test_the_hosts_segmentation_becomes_all_files_and_is_kept_for_the_next_same_
         )
         assert (job.state, job.error, job.engine) == ("done", None, "slicer")
         manifest = house.manifest(job)
-        assert manifest["engine"] == {"name": "slicer", "version": "7"}
+        assert manifest["engine"] == {"name": "slicer", "version": "7", "used": USED}
         assert manifest["cached_from"] is None
         assert manifest["sides"]
         assert {o["kind"] for o in job.outputs} == {"gltf", "seg", "labels", "statistics", "manifest"}
         names = [segment["name"] for segment in manifest["segments"]]
         assert names == [segment.name for segment in made.truth.segments]
+        forecast = house.pipeline.flow.scheduler._forecast
+        assert forecast.predict(job) is not None, "the next such case knows how long it takes"
+        job.options["quality"] = "fast"
+        assert forecast.predict(job) is None, "another quality is another matter"
         again = house.ended(house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}))
         assert (again.state, again.cached_from) == ("done", job.id)
         assert house.host.calls == ["segment"]
@@ -64,6 +69,29 @@ def test_another_programs_gltf_stands_under_our_name_with_hints_as_warnings(tmp_
         assert hints == [f"{job.name}.gltf: 1 buffer views without a target"]
         assert house.manifest(job)["options"]["exporter"] == "openanatomy"
         assert {"glb", "seg"} < {output["kind"] for output in job.outputs}
+
+
+def test_a_segmentation_that_is_only_exported_goes_through_the_other_exporter_too(tmp_path, phantom) -> None:
+    made, _path = phantom
+    labels = tmp_path / "mine.seg.nrrd"
+    write_seg_nrrd(labels, made.truth)
+    options = {"exporter": "openanatomy", "formats": "gltf,seg", "structures": "lung_left,bones"}
+    with House(tmp_path, FakeHost()) as house:
+        job = house.ended(house.pipeline.submit(labels, options, door="export", expect="segmentation"))
+        assert (job.state, job.error) == ("done", None)
+        assert house.host.calls == ["export"]
+        assert {s["name"] for s in house.manifest(job)["segments"]} == {"lung_left", "bones"}
+
+
+def test_a_kept_label_map_serves_the_other_exporter(tmp_path, phantom) -> None:
+    _made, path = phantom
+    with House(tmp_path, FakeHost()) as house:
+        first = house.ended(house.pipeline.submit(path, {"engine": "tissue", "formats": "gltf"}))
+        options = {"engine": "tissue", "formats": "gltf", "exporter": "openanatomy"}
+        second = house.ended(house.pipeline.submit(path, options))
+        assert (second.state, second.error, second.cached_from) == ("done", None, first.id)
+        assert house.manifest(second)["cached_from"] == first.id
+        assert house.manifest(second)["engine"]["name"] == "tissue"
 
 
 def test_engine_and_exporter_of_the_host_follow_each_other(tmp_path, phantom) -> None:

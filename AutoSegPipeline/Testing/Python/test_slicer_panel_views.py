@@ -10,6 +10,7 @@ from typing import Iterator
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.job import Job
+from AutoSegPipelineLib.core.lock import HomeLock
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.slicer_app.panel.panel import Panel
 from AutoSegPipelineLib.slicer_app.session import Session
@@ -51,6 +52,8 @@ def test_a_second_program_on_the_home_says_so_and_only_looks(place: Place) -> No
 def test_ten_thousand_jobs_fill_only_the_rows_in_sight(place: Place) -> None:
     home = place.session.home
     home.create()
+    other = HomeLock(home.lock)  # another process writes
+    other.acquire("another program")
     store = Store(home.store)
     with store.transaction():
         for number in range(10_000):
@@ -72,6 +75,7 @@ def test_ten_thousand_jobs_fill_only_the_rows_in_sight(place: Place) -> None:
     store.jobs.delete(running.id)
     place.until(lambda: table.rowCount() == 10_000)
     store.close()
+    other.release()
 
 
 def test_the_embedded_server_starts_tells_its_address_and_stops(place: Place) -> None:

@@ -119,9 +119,8 @@ def main(arguments: list[str]) -> int:
     if slicer.util.mainWindow() is not None:
         slicer.util.selectModule("AutoSegPipeline")
     logic = slicer.util.getModuleLogic("AutoSegPipeline")
-    spin(2)
     stalls = Stalls()
-    spin(3)
+    spin(5)
     stalls.phase = "starting"
     logic.startWatching(settle_seconds=0.5, engine="tissue")
     shared = logic.session
@@ -130,11 +129,11 @@ def main(arguments: list[str]) -> int:
     spin(3)
     stalls.phase = "working"
     os.link(scan, folder / "home" / "inbox" / scan.name)
-    while not any(job.ended for job in logic.jobs()[jobs:]):
-        stalls.phase = "working"
+    books = shared.autoseg.pipeline.store.jobs
+    while books.counts()["done"] + books.counts()["failed"] <= jobs:
         spin(0.5)
     spin(2)
-    ended = logic.jobs()[-1]
+    ended = books.list(limit=1, newest_first=True)[0]
     stalls.phase = "stopping"
     logic.session.stop(wait=False)
     while logic.session.state != "stopped":
@@ -147,9 +146,9 @@ def main(arguments: list[str]) -> int:
     for phase, gap in stalls.longest.items():
         print(f"longest stall while {phase}: {gap:.1f} ms")
     worst = max(stalls.longest.values())
-    print(
-        f"longest stall: {worst:.1f} ms (target {TARGET_MS:.0f} ms): {'met' if worst < TARGET_MS else 'missed'}"
-    )
+    print(f"most own CPU in one stall: {stalls.most_cpu:.1f} ms; the rest waits for disk, display or a core")
+    said = "met" if worst < TARGET_MS else "missed"
+    print(f"longest stall: {worst:.1f} ms (target {TARGET_MS:.0f} ms): {said}")
     from AutoSegPipelineLib.core.files import remove_tree
 
     remove_tree(folder)

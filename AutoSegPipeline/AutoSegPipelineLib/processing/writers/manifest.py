@@ -60,7 +60,7 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
         "engine": {
             "name": found.engine,
             "version": found.facts.get("engine_version", ""),
-            "used": found.facts.get("used") or None,
+            **({"used": found.facts["used"]} if found.facts.get("used") else {}),
         },
         "sides": found.sides or None,
         "cached_from": (source.get("cached_from") or True) if found.cached else None,

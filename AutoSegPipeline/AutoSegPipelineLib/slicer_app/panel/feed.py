@@ -9,7 +9,7 @@ from typing import Any
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.store import Store
-from ..session import Session
+from ..session import STOPPED, Session
 from .job_list import JobList
 
 _MOST = 1000  # rows at a time; about 10 ms
@@ -24,6 +24,7 @@ class Feed:
         self._of: Path | None = None  # the store that the list is of
         self._revision = self._deleted = 0
         self.jobs = JobList()
+        self._final = False  # whether all was read of a pipeline that has ended
         self.more = False  # whether there is more to read at once
         self.caught_up = False  # whether everything was read that was there when the panel opened
         self.problem: PipelineError | None = None
@@ -35,8 +36,10 @@ class Feed:
         path = self._session.home.store
         if own is not None or (self._opened is not None and self._opened_path != path):
             self.close()
-        if own is None and self._opened is None and self._of == path and not self._session.locked:
+        if own is None and self._of == path and self._final and not self._session.locked:
+            self.close()
             return None  # nobody runs, so nothing changes: what was read is what is there
+        self._final = False
         if own is None and self._opened is None and path.exists():
             try:
                 self._opened, self._opened_path, self.problem = Store(path), path, None
@@ -61,10 +64,16 @@ class Feed:
             moved, self.jobs = bool(len(self.jobs)), JobList()
             self._of = None
             return [], moved
+        changed, moved = self._read(store)
+        # Once more after a pipeline has ended, then the store is left alone.
+        self._final = self._session.state == STOPPED and not self.more
+        return changed, moved
+
+    def _read(self, store: Any) -> tuple[list[Any], bool]:
         newest = store.revision()
         if newest < self._revision:  # another store under the same name
-            self._of = None
-            return self.read()
+            self._revision = self._deleted = 0
+            self.jobs = JobList()
         if newest == self._revision and not self.more:
             return [], False
         first = self._revision == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...core import states
 from ...runtime import qt
 from ..session import STOPPED, Session
@@ -78,6 +80,7 @@ class Panel:
             self._show_notice()
         self.jobs.work()
         selected = [job.id for job in self.jobs.table.selected]
+        store = self.feed.store
         changed, moved = self.feed.read()
         self.news.hear(changed, quietly=not self.feed.caught_up)
         if not self.feed.more:
@@ -86,14 +89,13 @@ class Panel:
             self.jobs.show(moved, selected)
         else:
             self.jobs.table.fill()
-        self._show_status()
+        self._show_status(store)
         if self.session.server_kind:
             self.server.refresh()
         if self.feed.more or self.jobs.busy:
             self._alarm.start(1)
 
-    def _show_status(self) -> None:
-        store = self.feed.store
+    def _show_status(self, store: Any) -> None:
         paused = None if store is None else store.meta.get("paused")
         if store is not None:
             engines = list((store.meta.get("describe") or {}).get("engines", []))
