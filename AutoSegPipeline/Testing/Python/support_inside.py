@@ -21,7 +21,6 @@ from AutoSegPipelineLib.runtime.wiring import make_pipeline
 from support_pipeline import QUICK
 from support_qt import run_until
 
-
 USED = {"engine": "slicer", "task": "total:normal", "device": "gpu"}
 
 
