@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from ..core import incoming, specs, states
 from ..core.errors import PipelineError
 from ..core.events import JobAdded, JobChanged
-from ..core.files import remove_tree
 from ..core.job import Job
-from ..core.steps import reached
 from ..intake.options_files import read_options, scan_options_path
 from .arriving import Arriving
 from .cases import Cases
@@ -21,16 +18,17 @@ from .checkpoint import Checkpoint
 from .context import REQUEST, Conditions, Context
 from .disposal import Disposal
 from .doors import Doors
+from .finishing import Finishing
 from .inbox_door import InboxDoor
 from .inside import refusal
 from .inspection import Inspection
 from .intake_client import IntakeClient, Spawn
 from .job_logs import JobLogs
-from .publisher import Publisher, WaitForResults
+from .publisher import Publisher
 from .recovery import Recovery
 from .request_gate import RequestGate
 from .retention import Retention
-from .scheduler import VANISHED_LIMIT, Scheduler
+from .scheduler import Scheduler
 from .turns import place
 from .watcher import InboxWatcher
 
@@ -49,9 +47,6 @@ class Flow:
     ) -> None:
         self.context = context
         self.store = context.store
-        self._publishing: list[str] = []
-        self._steps: deque[Callable[[], None]] = deque()  # what follows the end of a case, a slice each
-        self._wake = wake
         self.conditions = Conditions(context)
         spill = context.home.work / "intake"
         self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
@@ -63,7 +58,12 @@ class Flow:
         self.logs = JobLogs(context)
         self.scheduler = Scheduler(
             context, self.conditions, self.publisher, self.cases, spawn_worker,
-            self.logs.write, self._finish_soon, self._ended_soon,
+            self.logs.write, lambda job: self.finishing.finish_soon(job),
+            lambda job: self.finishing.ended_soon(job),
+        )  # fmt: skip
+        self.finishing = Finishing(
+            context, self.conditions, self.publisher, self.cases, self.disposal,
+            self.scheduler.dispatch, wake,
         )  # fmt: skip
         self.gate = RequestGate(self.scheduler.description, self.scheduler.describe_again)
         self.inspection = Inspection(
@@ -81,7 +81,7 @@ class Flow:
 
     def recovery(self, counted: bool) -> Iterator[None]:
         """Bring everything on the disk to a known place, in small steps; then watch and work."""
-        recovery = Recovery(self.context, self.doors, self.inspection, self.disposal, self._finish)
+        recovery = Recovery(self.context, self.doors, self.inspection, self.disposal, self.finishing.finish)
         yield from recovery.steps(counted)
         self.watch(self.context.settings["watch"])
         self.scheduler.gpu_watch.give_up()  # of an earlier start; this one looks for itself
@@ -116,8 +116,7 @@ class Flow:
     def stop(self) -> None:
         """Running cases go back to the queue; every child is told to end."""
         self.disposal.sync()
-        while self._steps:
-            self._steps.popleft()()
+        self.finishing.all_steps()
         self._stop_watching()
         self.scheduler.stop()
         self.intake.stop()
@@ -130,8 +129,7 @@ class Flow:
         self.scheduler.drop()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
-        self._publishing.clear()
-        self._steps.clear()
+        self.finishing.drop()
         self.logs.close()
 
     def kill(self) -> None:
@@ -159,11 +157,7 @@ class Flow:
         before = self.conditions.paused
         self.conditions.check()
         self.scheduler.gpu_watch.look()
-        for job_id in list(self._publishing):
-            job = self.store.jobs.find(job_id)
-            self._publishing.remove(job_id)
-            if job is not None and job.state == states.PUBLISHING:
-                self._finish(job)
+        self.finishing.again()
         self.arriving.again()
         self.inspection.pump()
         self.checkpoint.look()
@@ -175,7 +169,7 @@ class Flow:
     def has_work(self) -> bool:
         """Whether :meth:`work` would do something. On a full disk nothing is taken."""
         inbox = self.inbox.has_work and self.conditions.may_take
-        return bool(self._steps) or self._may_answer or inbox
+        return self.finishing.has_work or self._may_answer or inbox
 
     @property
     def _may_answer(self) -> bool:
@@ -184,8 +178,8 @@ class Flow:
 
     def work(self, until: float) -> None:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
-        if self._steps:
-            self._steps.popleft()()
+        if self.finishing.has_work:
+            self.finishing.step()
         elif self._may_answer and self.inspection.answers.has_work:
             self.inspection.answers.settle_some(until)
         elif self._may_answer:
@@ -216,54 +210,6 @@ class Flow:
             self._cancel_now(job)
         else:
             self.inspection.inspect(job)
-
-    def _ended(self, job: Job) -> None:
-        remove_tree(self.publisher.staging(job))
-        self.disposal.dispose(job)
-        self.scheduler.dispatch()
-
-    def _soon(self, step: Callable[[], None]) -> None:
-        """``step()`` in a slice of its own: each waits for the disk several times."""
-        self._steps.append(step)
-        self._wake()
-
-    def _finish_soon(self, job: Job) -> None:
-        self._soon(lambda: self._finish(job))
-
-    def _ended_soon(self, job: Job) -> None:
-        self._soon(lambda: self._ended(job))
-
-    def _finish(self, job: Job) -> None:
-        """Publish; a folder that is away makes it wait, missing outputs make it run again."""
-        reached("row publishing")
-        try:
-            self.publisher.publish(job, job.staged.get("earlier", []))
-        except WaitForResults as waits:
-            job.message = f"Waits for the results folder: {waits.reason}"
-            self.store.jobs.save(job)
-            self.context.tell(job)
-            self._publishing.append(job.id)
-            self.conditions.check()
-            return
-        except PipelineError as error:
-            self._publish_failed(job, error)
-            return
-        self.cases.keep(job)
-        job.staged.pop("earlier", None)
-        job.error = None
-        self.conditions.durably(lambda: self.context.enter(job, states.DONE))
-        reached("row done")
-        self._ended_soon(job)
-
-    def _publish_failed(self, job: Job, error: PipelineError) -> None:
-        job.vanished += 1
-        job.outputs = []
-        if job.vanished >= VANISHED_LIMIT:
-            job.error = error.to_dict()
-            self.context.enter(job, states.FAILED, error.message)
-            self._ended(job)
-        else:
-            self.context.enter(job, states.QUEUED, error.message)
 
     # --- what people and doors ask -----------------------------------------------------------
 
@@ -311,7 +257,7 @@ class Flow:
     def _cancel_now(self, job: Job) -> None:
         job.error = PipelineError("job.cancelled", "It was cancelled.").to_dict()
         self.context.enter(job, states.CANCELLED, "It was cancelled.")
-        self._ended(job)
+        self.finishing.ended(job)
 
     def retry(self, job_id: str, then: Callable[[PipelineError | None], None] | None = None) -> None:
         """Run an ended job again with its own input; ``then`` hears how that began."""

@@ -58,7 +58,7 @@ STATUS: dict[str, int] = {
 }
 _AREAS = {
     "environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403,
-    "options": 422,
+    "options": 422, "engine": 422,
 }  # fmt: skip
 # HTTP status -> code, for errors that the framework itself raises.
 _CODES = {

@@ -108,5 +108,10 @@ def test_options_are_resolved_as_a_worker_tells_what_it_used() -> None:
     asked = {"engine": "auto", "task": "total,face:normal", "quality": "fast", "device": "GPU"}
     assert resolved(BOTH, asked, "CT")["task"] == "total:fast,face:normal"
     assert resolved(BOTH, {"task": "total"}, "MR")["task"] == "total_mr:normal"
+    host = {"name": "slicer", "ok": False, "tasks": TOTAL["tasks"]}
+    described = {"engines": [*BOTH["engines"], host]}
+    assert resolved(described, {"engine": "Slicer", "quality": "fast"}, "CT") == {
+        "engine": "slicer", "task": "total:fast", "device": "auto",
+    }  # fmt: skip
     assert resolved({}, {"engine": "x", "task": "y"}) == {"engine": "x", "task": "y", "device": "auto"}
     assert qualities(BOTH, {"engine": "auto", "task": "vertebrae_body"}, "CT") == ("normal",)

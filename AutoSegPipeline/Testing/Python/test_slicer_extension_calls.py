@@ -170,6 +170,17 @@ def test_every_version_of_process_is_asked_in_its_own_words(logic, asked, told) 
     assert len(sentences) == told
 
 
+def test_what_was_used_is_told_as_that_version_does_it() -> None:
+    told = [calls.used_of(logic.process, WISH) for logic in (NewLogic(), MiddleLogic(), OldLogic())]
+    assert [one["task"] for one in told] == ["total:fastest", "total:fast", "total:fast"]
+    assert [one["device"] for one in told] == ["cpu", "cpu", "gpu"], "the old one cannot be told"
+    course = calls.Course(1)
+    assert not course.without_gpu
+    course.hear("No GPU detected. Running on CPU. This can be very slow.")
+    course.hear("100%|####")
+    assert course.without_gpu
+
+
 def test_normal_quality_is_never_the_old_default_of_fast() -> None:
     logic = OldLogic()
     calls.call_process(logic.process, 1, 2, {**WISH, "quality": "normal", "cpu": False, "subset": None})

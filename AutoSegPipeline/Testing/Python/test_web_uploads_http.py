@@ -8,12 +8,14 @@ import json
 import shutil
 import socket
 import subprocess
+import urllib.parse
 import zipfile
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from AutoSegPipelineLib.core import states
+from support_engines import BOTH
 from support_headless import write_scan as phantom
 from support_intake import field_slices
 from support_pipeline import write_scan
@@ -25,6 +27,17 @@ CURL = shutil.which("curl")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site") / "home", upload_max_mb=4, upload_max_files=30).start()
+    yield made.warm()
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site whose engines are known by name, task and structure."""
+    home = tmp_path_factory.mktemp("described") / "home"
+    home.mkdir()
+    (home / "describe.json").write_text(json.dumps(BOTH), encoding="utf-8")
+    made = Site(home).start()
     yield made.warm()
     made.stop()
 
@@ -106,6 +119,30 @@ def test_a_wrong_option_is_refused_and_nothing_of_it_stays(site: Site, scan: Pat
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["code"] == "options.unknown_key" and "'quality'" in answer.json["detail"]
     assert len(site.jobs()) == before and is_clean(site)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "near"),
+    [
+        ({"engine": "tisue"}, "engine.unknown", "did you mean 'tissue'"),
+        ({"engine": "tissue", "task": "tisue"}, "engine.task_unknown", "did you mean 'tissue'"),
+        ({"structures": "liber"}, "engine.structure_unknown", "did you mean 'liver'"),
+    ],
+)
+def test_what_no_engine_here_can_do_is_refused_at_the_door_with_the_nearest_name(
+    described: Site, scan: Path, wrong: dict[str, str], code: str, near: str
+) -> None:
+    before, query = len(described.jobs()), urllib.parse.urlencode(wrong)
+    body, kind = form(("f", "a.nii.gz", scan.read_bytes()), **wrong)
+    metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in wrong.items())
+    for answer in (
+        described.ask("PUT", f"/api/v1/uploads/a.nii.gz?{query}", scan.read_bytes()),
+        described.ask("POST", "/upload", body, Content_Type=kind),
+        described.ask("POST", "/api/v1/tus", b"", Upload_Length="9", Upload_Metadata=metadata, **TUS_HEADERS),
+    ):
+        assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
+        assert answer.json["code"] == code and near in answer.json["detail"], answer.json
+    assert len(described.jobs()) == before and is_clean(described)
 
 
 def test_a_name_for_the_results_goes_with_one_input(site: Site, scan: Path) -> None:

@@ -186,16 +186,6 @@ def test_options_come_as_fields_and_as_json_and_empty_fields_say_nothing() -> No
     assert set(wish.options) <= set(OPTION_NAMES)
 
 
-def test_an_engine_that_is_not_there_is_refused_before_the_bytes() -> None:
-    described = {"engines": [{"name": "tissue", "tasks": [{"name": "body"}]}]}
-    Wish({"engine": "tissue", "task": "body"}).check(described)
-    Wish({"engine": "whatever"}).check({})
-    with pytest.raises(PipelineError, match="did you mean 'tissue'"):
-        Wish({"engine": "tisue"}).check(described)
-    with pytest.raises(PipelineError, match="no task 'bdy'"):
-        Wish({"engine": "tissue", "task": "bdy"}).check(described)
-
-
 # --- what belongs together ----------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from ...core import lock
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.incoming import Intent
+from ...core.request_check import check_at_the_door
 from ..context import WebContext
 from ..documents import job_document
 from .adopting import adopted
@@ -95,8 +96,9 @@ class Uploads:
         return Drop(self, owner, size or 0)
 
     def check(self, wish: Wish) -> None:
-        """Raise for an engine or task that is not here."""
-        wish.check(self.context.store.meta.get("describe") or {})
+        """Raise for what no engine here can do; rules and the pipeline itself look at it again."""
+        if wish.expect == "scan":
+            check_at_the_door(self.context.store.meta, wish.options)
 
     @contextlib.contextmanager
     def claim(self, key: str) -> Iterator[None]:

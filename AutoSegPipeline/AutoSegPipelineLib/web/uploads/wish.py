@@ -47,24 +47,6 @@ class Wish:
                 given = {name: value} if value.strip() or name not in OPTION_NAMES else {}
                 self.options.update(parse_options(given, origin))
 
-    def check(self, described: dict[str, Any]) -> None:
-        """Raise ``engine.unknown`` or ``engine.task_unknown`` for what no engine here has.
-
-        ``described`` is the workers' own description of the engines; empty where none is known yet.
-        """
-        engines = {one["name"]: one for one in described.get("engines", [])}
-        wanted = str(self.options.get("engine") or "auto")
-        if not engines or wanted == "auto":
-            return
-        if wanted not in engines:
-            near = did_you_mean(wanted, ["auto", *engines])
-            raise PipelineError("engine.unknown", f"there is no engine {wanted!r}{near}", status=422)
-        tasks = [str(task["name"]) for task in engines[wanted].get("tasks", [])]
-        for task in filter(None, (one.strip() for one in str(self.options.get("task") or "").split(","))):
-            if tasks and ":" not in task and task not in tasks:
-                near = did_you_mean(task, tasks)
-                raise PipelineError("engine.task_unknown", f"{wanted} has no task {task!r}{near}", status=422)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {"options": self.options, "name": self.name, "expect": self.expect, "batch": self.batch}
