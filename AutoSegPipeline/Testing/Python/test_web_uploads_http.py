@@ -15,7 +15,7 @@ from typing import Any, Iterator
 
 import pytest
 from AutoSegPipelineLib.core import states
-from support_engines import BOTH
+from support_engines import BOTH, tell
 from support_headless import write_scan as phantom
 from support_intake import field_slices
 from support_pipeline import write_scan
@@ -35,8 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site whose engines are known by name, task and structure."""
     home = tmp_path_factory.mktemp("described") / "home"
-    home.mkdir()
-    (home / "describe.json").write_text(json.dumps(BOTH), encoding="utf-8")
+    tell(home, BOTH)
     made = Site(home).start()
     yield made.warm()
     made.stop()
@@ -134,11 +133,10 @@ def test_what_no_engine_here_can_do_is_refused_at_the_door_with_the_nearest_name
 ) -> None:
     before, query = len(described.jobs()), urllib.parse.urlencode(wrong)
     body, kind = form(("f", "a.nii.gz", scan.read_bytes()), **wrong)
-    metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in wrong.items())
     for answer in (
         described.ask("PUT", f"/api/v1/uploads/a.nii.gz?{query}", scan.read_bytes()),
         described.ask("POST", "/upload", body, Content_Type=kind),
-        described.ask("POST", "/api/v1/tus", b"", Upload_Length="9", Upload_Metadata=metadata, **TUS_HEADERS),
+        described.create(9, filename="a.nii.gz", **wrong),
     ):
         assert (answer.status, answer.headers["content-type"]) == (422, "application/problem+json")
         assert answer.json["code"] == code and near in answer.json["detail"], answer.json
