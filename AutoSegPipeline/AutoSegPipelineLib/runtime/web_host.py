@@ -64,6 +64,11 @@ class WebHost:
         return self._child is None
 
     @property
+    def wanted(self) -> bool:
+        """Whether there is to be a page, which may be on its way or in trouble."""
+        return self._wanted
+
+    @property
     def error(self) -> PipelineError | None:
         """Why there is no page now."""
         return self._error

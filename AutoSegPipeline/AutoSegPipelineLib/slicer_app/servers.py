@@ -17,34 +17,44 @@ _ACCOUNTS = "there are accounts, which this server cannot ask for: use the full 
 
 
 class Servers:
-    """At most one server at a time; ``open_autoseg`` gives the running pipeline."""
+    """At most one server at a time.
 
-    def __init__(self, open_autoseg: Callable[[], AutoSeg]) -> None:
+    ``open_autoseg`` gives the pipeline, started where it was not; ``running`` the one that runs, if any.
+    """
+
+    def __init__(
+        self, open_autoseg: Callable[[], AutoSeg], running: Callable[[], AutoSeg | None] | None = None
+    ) -> None:
         self._open_autoseg = open_autoseg
+        self._running = running or open_autoseg
         self._embedded: EmbeddedServer | None = None
-        self._full = False
         self._stock: tuple[Any, Any, PipelineHost] | None = None  # handler, Slicer's logic, its pipeline
 
     @property
     def kind(self) -> str:
         """``embedded``, ``full``, or empty while none is running."""
-        return EMBEDDED if self._embedded is not None else FULL if self._full else ""
+        if self._embedded is not None:
+            return EMBEDDED
+        autoseg = self._running()
+        # It may also have come with the pipeline, by the setting ``web``.
+        return FULL if autoseg is not None and autoseg.pipeline.web.wanted else ""
 
     @property
     def url(self) -> str:
         """Where a browser finds it; empty while it is not (yet) there."""
         if self._embedded is not None:
             return self._embedded.url
-        return str(self._told().get("url") or "") if self._full else ""
+        return str(self._told().get("url") or "")
 
     @property
     def problem(self) -> str:
         """Why the full server is not there, as it said."""
-        error = self._told().get("error") if self._full else None
+        error = self._told().get("error")
         return str(error["message"]) if isinstance(error, dict) else str(error or "")
 
     def _told(self) -> dict[str, Any]:
-        return dict(self._open_autoseg().pipeline.store.meta.get("web") or {})
+        autoseg = self._running()
+        return {} if autoseg is None else dict(autoseg.pipeline.store.meta.get("web") or {})
 
     def start(self, kind: str = EMBEDDED, port: int | None = None, **settings: Any) -> str:
         """Start a server, and stop another one; its address, empty while the full one is starting.
@@ -60,7 +70,6 @@ class Servers:
         if kind == FULL:
             given = {"port": PORT if port is None else port, **settings}
             autoseg.pipeline.start_web(autoseg.settings.changed(**given))
-            self._full = True
             return self.url
         if settings:
             raise PipelineError("request.invalid", f"the embedded web server has no {', '.join(settings)}")
@@ -76,9 +85,9 @@ class Servers:
         embedded, self._embedded = self._embedded, None
         if embedded is not None:
             embedded.stop()
-        full, self._full = self._full, False
-        if full:
-            self._open_autoseg().pipeline.stop_web()
+        autoseg = self._running()
+        if autoseg is not None and autoseg.pipeline.web.wanted:
+            autoseg.pipeline.stop_web()
 
     # --- the user's own stock web server ---------------------------------------------------------
 

@@ -158,23 +158,26 @@ class SessionWork:
         if self._servers is None:
             from .servers import Servers
 
-            self._servers = Servers(lambda: self.autoseg)
+            self._servers = Servers(lambda: self.autoseg, self._running)
         return self._servers
+
+    def _running(self) -> AutoSeg | None:
+        return self._autoseg if self.state == RUNNING else None
 
     @property
     def server_kind(self) -> str:
         """``embedded``, ``full``, or empty while none is running."""
-        return self._servers.kind if self._servers is not None and self.state == RUNNING else ""
+        return self.servers.kind if self.state == RUNNING else ""
 
     @property
     def server_url(self) -> str:
         """Where a browser finds the server; empty while it is not (yet) there."""
-        return self._servers.url if self._servers is not None and self.state == RUNNING else ""
+        return self.servers.url if self.state == RUNNING else ""
 
     @property
     def server_problem(self) -> str:
         """Why there is no server although one was asked for."""
-        return self._servers.problem if self._servers is not None and self.state == RUNNING else ""
+        return self.servers.problem if self.state == RUNNING else ""
 
     def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
         """Start a web server and, where it does not run, the pipeline; the address, once it has one.
@@ -188,7 +191,7 @@ class SessionWork:
 
     def stop_server(self) -> None:
         """Close the port; again is fine."""
-        if self._servers is not None:
+        if self._servers is not None or self._running() is not None:
             self._served = None
-            self._servers.stop()
+            self.servers.stop()
             self.changed()
