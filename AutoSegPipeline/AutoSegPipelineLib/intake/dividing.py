@@ -42,7 +42,7 @@ def divide(
         if part["id"] not in left:
             written += _give(folder, folder.parent / part["id"], others, by_name, part)
     sync_paths([str(folder.parent), *written])
-    _keep_own(folder, intent, parts[0])
+    _keep_own(folder, intent, parts)
 
 
 def _give(
@@ -66,17 +66,18 @@ def _give(
     return [str(path) for path in paths]
 
 
-def _keep_own(folder: Path, intent: Intent, part: Part) -> None:
-    """What went to the others leaves ``folder``; before, its intent says what is left."""
-    found = _found(part)
-    own = set(found.get("files", []))
-    gone = [item for item in intent.files if item.name not in own]
-    if not gone and intent.only == [found["label"]]:
-        return  # begun anew
-    kept = [item for item in intent.files if item.name in own]
+def _keep_own(folder: Path, intent: Intent, parts: Sequence[Part]) -> None:
+    """What went to the others leaves ``folder``; before, its intent says what is left.
+
+    What is nobody's stays: a folder's options are read when the rows are written.
+    """
+    found = _found(parts[0])
+    others = {name for part in parts[1:] for name in _found(part).get("files", [])}
+    others -= set(found.get("files", []))
+    kept = [item for item in intent.files if item.name not in others]
     write_json(folder / "intent.json", replace(intent, files=kept, only=[found["label"]]).to_dict())
-    for item in gone:
-        place = folder / "input" / item.name
+    for name in others:
+        place = folder / "input" / name
         if os.path.lexists(place):
             retried(place.unlink)
 

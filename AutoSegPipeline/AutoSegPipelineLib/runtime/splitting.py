@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 from ..core import states
 from ..core.errors import PipelineError
-from ..core.incoming import Intent, folder_of
+from ..core.incoming import Intent, folder_of, input_of
 from ..core.job import Job
 from ..intake.dividing import PLAN
 from .context import Conditions, Context
@@ -128,7 +128,7 @@ class Splitting:
             priority=job.priority,
         )  # fmt: skip
         self._context.store.jobs.add(row)
-        self._end(row, intent, self._moved(part), bool(job.cancel))
+        self._end(row, intent, self._moved(job, part), bool(job.cancel))
 
     def _end(self, row: Job, intent: Intent, part: Part, cancelled: bool) -> None:
         if not cancelled:
@@ -138,13 +138,18 @@ class Splitting:
         row.error, row.message = error.to_dict(), error.message
         self._context.store.jobs.enter(row, states.CANCELLED)
 
-    def _moved(self, part: Part) -> Part:
-        """``part`` with the place that its volume has now."""
+    def _moved(self, job: Job, part: Part) -> Part:
+        """``part`` with the places that its volume and its options files have now."""
         if "case" not in part:
             return part
-        path = Path(part["case"]["path"])
-        place = folder_of(self._context.home, part["id"]) / "work" / path.parent.name / path.name
-        return {**part, "case": {**part["case"], "path": str(place)}}
+        case, home = part["case"], self._context.home
+        path = Path(case["path"])
+        moved = {"path": str(folder_of(home, part["id"]) / "work" / path.parent.name / path.name)}
+        places = {str(input_of(home, job.id) / name): name for name in case["files"]}
+        for kind in ("options_file", "folder_options_file"):
+            if case.get(kind) in places:
+                moved[kind] = str(input_of(home, part["id"]) / places[case[kind]])
+        return {**part, "case": {**case, **moved}}
 
     def _tell_some(self, until: float) -> None:
         rows: list[Job] = []

@@ -111,6 +111,23 @@ def test_who_cancels_an_input_that_is_being_split_cancels_all_of_it(tmp_path: Pa
         bench.until(lambda: len(list(bench.home.failed.rglob("*.nii"))) == 4 and leftovers(bench) == [])
 
 
+def test_options_files_hold_for_the_parts_beside_them(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    for number, place in enumerate(("a", "b", "b")):
+        write_scan(folder / place / f"scan{number}.nii", number)
+    (folder / "b" / "options.json").write_text('{"quality": "fast"}')
+    (folder / "b" / "scan2.options.json").write_text('{"detail": 0.3}')
+    with Bench(tmp_path / "home", watch=False) as bench:
+        bench.pipeline.submit(folder)
+        jobs = {Path(job.label).name: job for job in bench.until_ended(3)}
+        assert [job.error for job in jobs.values()] == [None] * 3
+        found = [
+            (jobs[f"scan{n}.nii"].options["quality"], jobs[f"scan{n}.nii"].options["detail"])
+            for n in range(3)
+        ]
+        assert found == [("normal", 0.1), ("fast", 0.1), ("fast", 0.3)]
+
+
 def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, monkeypatch: Any) -> None:
     from AutoSegPipelineLib.core.home import Home
     from AutoSegPipelineLib.core.incoming import Intent, IntentFile, folder_of, read_intent, write_intent
