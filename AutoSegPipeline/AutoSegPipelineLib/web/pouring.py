@@ -24,6 +24,8 @@ AHEAD = 2  # full blocks that may wait while one is written; then the socket is 
 PATIENCE_SECONDS = 0.5  # after which a block is handed on that is not full
 _SCRATCH_BYTES = 64 << 10  # less than SMALL: no large body comes whole with its head
 _local = threading.local()
+# Blocks for the next upload: fresh memory costs as much as what is written into it. Thread of the loop only.
+_spare: list[bytearray] = []
 _under_way: weakref.WeakSet[Pour] = weakref.WeakSet()
 
 
@@ -48,7 +50,7 @@ class Pour:
         self._free: list[bytearray] = []
         _under_way.add(self)
         self._size = BLOCK if len(_under_way) <= MANY else BLOCK // 4
-        self._block = bytearray(self._size)
+        self._block = self._fresh()
         self._filled = 0
         self._ready: deque[tuple[bytearray, int]] = deque()
         self._lent: Optional[bytearray] = None
@@ -72,10 +74,15 @@ class Pour:
             if len(self._ready) >= AHEAD and self.missing:
                 self._cycle.flow.pause_reading()
 
+    def _fresh(self) -> bytearray:
+        if self._free:
+            return self._free.pop()
+        return _spare.pop() if _spare and self._size == BLOCK else bytearray(self._size)
+
     def _pass_on(self) -> None:
         if self._filled:
             self._ready.append((self._block, self._filled))
-            self._block, self._filled = self._free.pop() if self._free else bytearray(self._size), 0
+            self._block, self._filled = self._fresh(), 0
         self._cycle.message_event.set()
 
     # --- to the application -----------------------------------------------------------------
@@ -122,6 +129,10 @@ class Pour:
     def close(self) -> None:
         """The answer is out: the blocks are not kept as long as the connection."""
         _under_way.discard(self)
+        if self._lent is not None and self._told:  # else somebody may still be writing it
+            self._free.append(self._lent)
+        if self._size == BLOCK:
+            _spare.extend([self._block, *self._free][: MANY - len(_spare)])
         self._ready.clear()
         self._free.clear()
         self._lent = None
