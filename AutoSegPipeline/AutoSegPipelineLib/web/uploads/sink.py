@@ -16,7 +16,7 @@ from ...core.files import is_disk_full
 from .limits import Limits
 
 Data = Union[bytes, memoryview]
-BLOCK = 1 << 20  # bytes gathered before a thread writes them: one is filled while another is written
+BLOCK = 4 << 20  # bytes gathered before a thread writes them: one is filled while another is written
 
 # What goes to the disk in one call: on ext4 of Linux 6.18 a megabyte at once costs 2 to 10 times the CPU.
 STEP = 256 << 10
