@@ -1,14 +1,15 @@
 """Bodies of large uploads past the HTTP parser: from the socket into blocks, from those to the disk.
 
 h11 reads the head of every request and every small or chunked body. A large body of a known length is only
-counted: the socket is read straight into blocks of a megabyte, which the application is lent one after the
-other, where h11 and uvicorn would copy each byte five times and wake the application for every 64 KB.
+counted: the socket is read straight into blocks of some megabytes, which the application is lent one after
+the other, where h11 and uvicorn would copy each byte five times and wake the application for every 64 KB.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
 from typing import Any, Optional
 
@@ -17,11 +18,15 @@ import h11
 from .body import SMALL
 from .slow import ImpatientH11
 
-BLOCK = 1 << 20
-AHEAD = 3  # full blocks that may wait; then the socket is left alone until one is taken
+BLOCK = 4 << 20  # each is one visit to a thread; with a megabyte, visits are a fifth of the CPU
+MANY = 4  # uploads at once: with more, a block is a quarter of that
+AHEAD = 2  # full blocks that may wait while one is written; then the socket is left alone
 PATIENCE_SECONDS = 0.5  # after which a block is handed on that is not full
 _SCRATCH_BYTES = 64 << 10  # less than SMALL: no large body comes whole with its head
 _local = threading.local()
+# Blocks for the next upload: fresh memory costs as much as what is written into it. Thread of the loop only.
+_spare: list[bytearray] = []
+_under_way: weakref.WeakSet[Pour] = weakref.WeakSet()
 
 
 def _scratch() -> memoryview:
@@ -43,7 +48,9 @@ class Pour:
         self._cycle = cycle
         self._plain = cycle.receive
         self._free: list[bytearray] = []
-        self._block = bytearray(BLOCK)
+        _under_way.add(self)
+        self._size = BLOCK if len(_under_way) <= MANY else BLOCK // 4
+        self._block = self._fresh()
         self._filled = 0
         self._ready: deque[tuple[bytearray, int]] = deque()
         self._lent: Optional[bytearray] = None
@@ -61,16 +68,21 @@ class Pour:
         """So many bytes are in :meth:`buffer`."""
         self._filled += count
         self.missing -= count
-        if self._filled == BLOCK or not self.missing:
+        if self._filled == self._size or not self.missing:
             self._cycle.more_body = self.missing > 0
             self._pass_on()
             if len(self._ready) >= AHEAD and self.missing:
                 self._cycle.flow.pause_reading()
 
+    def _fresh(self) -> bytearray:
+        if self._free:
+            return self._free.pop()
+        return _spare.pop() if _spare and self._size == BLOCK else bytearray(self._size)
+
     def _pass_on(self) -> None:
         if self._filled:
             self._ready.append((self._block, self._filled))
-            self._block, self._filled = self._free.pop() if self._free else bytearray(BLOCK), 0
+            self._block, self._filled = self._fresh(), 0
         self._cycle.message_event.set()
 
     # --- to the application -----------------------------------------------------------------
@@ -116,6 +128,11 @@ class Pour:
 
     def close(self) -> None:
         """The answer is out: the blocks are not kept as long as the connection."""
+        _under_way.discard(self)
+        if self._lent is not None and self._told:  # else somebody may still be writing it
+            self._free.append(self._lent)
+        if self._size == BLOCK:
+            _spare.extend([self._block, *self._free][: MANY - len(_spare)])
         self._ready.clear()
         self._free.clear()
         self._lent = None

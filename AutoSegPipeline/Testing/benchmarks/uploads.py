@@ -66,9 +66,12 @@ def send(port: int, head: str, before: bytes, megabytes: int, after: bytes) -> s
 
 
 def by_form(site: Site, megabytes: int) -> None:
-    head = b'--b\r\nContent-Disposition: form-data; name="f"; filename="big.bin"\r\n\r\n'
-    kind = "POST /upload HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b"
-    said = send(site.port, kind, head, megabytes, b"\r\n--b--\r\n")
+    name = (
+        "----WebKitFormBoundary7MA4YWxkTrZu0gW"  # as long as browsers make it: that is what is searched for
+    )
+    head = f'--{name}\r\nContent-Disposition: form-data; name="f"; filename="big.bin"\r\n\r\n'
+    kind = f"POST /upload HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={name}"
+    said = send(site.port, kind, head.encode(), megabytes, f"\r\n--{name}--\r\n".encode())
     assert " 200 " in said, said
 
 

@@ -7,7 +7,7 @@ from email.message import Message
 from typing import Any, AsyncIterator, Union
 
 from ...core.errors import PipelineError
-from .sink import Data
+from .sink import STEP, Data
 
 MOST_FIELDS = 200
 MOST_FIELD_BYTES = 1 << 20
@@ -68,9 +68,11 @@ async def parts(content_type: str, body: AsyncIterator[Data]) -> AsyncIterator[E
     reader = _Reader(boundary_of(content_type))
     try:
         async for chunk in body:
-            reader.feed(bytes(chunk))  # the parser searches, which a memoryview cannot
-            for event in reader.taken():
-                yield event
+            for start in range(0, len(chunk), STEP):
+                # The parser searches, which a memoryview cannot.
+                reader.feed(bytes(chunk[start : start + STEP]))
+                for event in reader.taken():
+                    yield event
     except FormParserError as error:
         raise _malformed(str(error)) from None
     if not reader.ended:

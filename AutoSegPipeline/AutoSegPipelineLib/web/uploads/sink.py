@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Union
+from typing import Any, Iterable, Iterator, Union
 
 from ...core.errors import PipelineError
 from ...core.files import is_disk_full
 from .limits import Limits
 
 Data = Union[bytes, memoryview]
-BLOCK = 1 << 20  # bytes gathered before a thread writes them: one is filled while another is written
+BLOCK = 4 << 20  # bytes gathered before a thread writes them: one is filled while another is written
 
 # What goes to the disk in one call: on ext4 of Linux 6.18 a megabyte at once costs 2 to 10 times the CPU.
 STEP = 256 << 10
+# The disk begins to work after this much, so that little is left to wait for when the last byte is here.
+SYNC_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Sink:
         self._blocks: list[Data] = []
         self._gathered = 0
         self._writing: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Future[None] | None = None
+        self._synced = start
         self.size = start  # with what still is in memory
         self.written = start
 
@@ -80,6 +85,7 @@ class Sink:
     async def finish(self, durable: bool) -> Written:
         """Write the rest and close; ``durable`` waits for the disk."""
         await self._settle()
+        await self._synced_up()
         pieces = self._taken()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._pool, self._last, pieces, durable)
@@ -90,6 +96,8 @@ class Sink:
         try:
             return (await self.finish(durable=True)).size
         finally:
+            with contextlib.suppress(OSError, PipelineError):  # a second one would hide the first
+                await self._synced_up()
             self._close()
 
     async def drop(self) -> None:
@@ -99,17 +107,22 @@ class Sink:
         except (PipelineError, OSError):
             pass  # it goes away in any case
         finally:
+            with contextlib.suppress(OSError, PipelineError):  # a second one would hide the first
+                await self._synced_up()
             self._close()
 
     async def _settle(self) -> None:
         writing, self._writing = self._writing, None
-        if writing is not None:
-            # Cancelled from outside, the thread goes on writing: wait for it, then pass it on.
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                await asyncio.wait([writing])
-                raise
+        await _to_its_end(writing)
+        if self.written - self._synced >= SYNC_BYTES and (self._syncing is None or self._syncing.done()):
+            await self._synced_up()
+            self._synced = self.written
+            self._syncing = asyncio.get_running_loop().run_in_executor(self._pool, _sync, self._descriptor)
+
+    async def _synced_up(self) -> None:
+        """No thread waits for the disk any more. What it refused is raised: it says so only once."""
+        syncing, self._syncing = self._syncing, None
+        await _to_its_end(syncing)
 
     def _later(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._put, self._taken())
@@ -122,7 +135,7 @@ class Sink:
 
     def _put(self, pieces: list[Data]) -> None:
         """Piece by piece: joining them would be one more copy of everything."""
-        try:
+        with _full_disk():
             self._limits.check_disk(self._path.parent, sum(map(len, pieces)))
             if self._descriptor < 0:
                 self._open()
@@ -134,12 +147,6 @@ class Sink:
                     self.written += len(step)
                     for one in self._hashes.values():
                         one.update(step)
-        except OSError as error:
-            if is_disk_full(error):
-                raise PipelineError(
-                    "environment.disk_full", "the server's disk is full", status=507
-                ) from error
-            raise
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -152,10 +159,37 @@ class Sink:
         if pieces or self._descriptor < 0:
             self._put(pieces)
         if durable:
-            os.fsync(self._descriptor)
+            with _full_disk():
+                os.fsync(self._descriptor)
         self._close()
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+async def _to_its_end(running: asyncio.Future[None] | None) -> None:
+    """Cancelled from outside, a thread goes on: wait for it, then pass it on."""
+    if running is not None:
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+
+def _sync(descriptor: int) -> None:
+    with _full_disk():
+        getattr(os, "fdatasync", os.fsync)(descriptor)
+
+
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
+    """The answer of a server whose disk is full; over a network that may show late."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise PipelineError("environment.disk_full", "the server's disk is full", status=507) from error
+        raise
