@@ -116,10 +116,10 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
         """Path of each result file by its ending: ``gltf``, ``seg.nrrd``, ``statistics.csv`` ..."""
         return self.session.autoseg.results(job)
 
-    def load(self, job, scan=False) -> None:
-        """Show the segmentation of an ended job in the scene, the scan too if wished."""
+    def load(self, job, scan=False):
+        """Show the segmentation of an ended job in the scene, the scan too if wished; its node."""
         job = self.session.autoseg.job(job)
-        self.session.host.load_result(self.session, job.id, scan)
+        return self.session.host.load_result(self.session, job.id, scan)
 
     def job(self, job):
         """What the store says of a job now; an id may be cut to a unique beginning."""

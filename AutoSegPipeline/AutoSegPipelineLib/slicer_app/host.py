@@ -44,8 +44,8 @@ class Host(Protocol):
         Raises ``request.invalid`` for anything but a scalar volume that can be saved.
         """
 
-    def load_result(self, session: Any, job_id: str, with_scan: bool) -> None:
-        """Show the segmentation of an ended job in the scene. Raises :class:`PipelineError`."""
+    def load_result(self, session: Any, job_id: str, with_scan: bool) -> Any:
+        """Show the segmentation of an ended job in the scene; its node. Raises :class:`PipelineError`."""
 
     # --- people ---------------------------------------------------------------------------
 

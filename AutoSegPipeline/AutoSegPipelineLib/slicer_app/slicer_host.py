@@ -73,10 +73,10 @@ class SlicerHost:
         self.sources[str(path)] = Source.of(node)
         return path
 
-    def load_result(self, session: Any, job_id: str, with_scan: bool) -> None:
+    def load_result(self, session: Any, job_id: str, with_scan: bool) -> Any:
         from . import scene
 
-        scene.load_result(session, job_id, with_scan)
+        return scene.load_result(session, job_id, with_scan)
 
     # --- people ---------------------------------------------------------------------------
 
