@@ -165,19 +165,25 @@ class SessionWork:
         return self._autoseg if self.state == RUNNING else None
 
     @property
+    def _has_server(self) -> bool:
+        """Asked before :attr:`servers`, whose first import takes a moment of the main thread."""
+        autoseg = self._running()
+        return autoseg is not None and (self._servers is not None or autoseg.pipeline.web.wanted)
+
+    @property
     def server_kind(self) -> str:
         """``embedded``, ``full``, or empty while none is running."""
-        return self.servers.kind if self.state == RUNNING else ""
+        return self.servers.kind if self._has_server else ""
 
     @property
     def server_url(self) -> str:
         """Where a browser finds the server; empty while it is not (yet) there."""
-        return self.servers.url if self.state == RUNNING else ""
+        return self.servers.url if self._has_server else ""
 
     @property
     def server_problem(self) -> str:
         """Why there is no server although one was asked for."""
-        return self.servers.problem if self.state == RUNNING else ""
+        return self.servers.problem if self._has_server else ""
 
     def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
         """Start a web server and, where it does not run, the pipeline; the address, once it has one.
@@ -191,7 +197,7 @@ class SessionWork:
 
     def stop_server(self) -> None:
         """Close the port; again is fine."""
-        if self._servers is not None or self._running() is not None:
+        if self._servers is not None or self._has_server:
             self._served = None
             self.servers.stop()
             self.changed()
