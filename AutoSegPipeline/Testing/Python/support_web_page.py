@@ -219,6 +219,12 @@ def log_in(page: Any, name: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
+def choose(page: Any, files: Any, where: str = "#files") -> None:
+    """Choose files as the buttons do, which are there once the page's script listens."""
+    page.get_by_role("button", name="Choose files").wait_for()
+    page.locator(where).set_input_files(files)
+
+
 def violations(page: Any) -> list[str]:
     """What axe has against the page, as short texts."""
     source = node_modules() / "axe-core" / "axe.min.js"

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 from support_headless import write_scan
-from support_web_page import Browser, Site, chromium, log_in, viewer, violations
+from support_web_page import Browser, Site, choose, chromium, log_in, viewer, violations
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_axe_has_nothing_against_the_main_page_and_what_opens_on_it(
     page.locator("#options > summary").click()
     page.get_by_role("searchbox", name="Structures").fill("lung")
     page.get_by_role("checkbox", name="lung left").check()
-    page.locator("#files").set_input_files({"name": "empty.bin", "mimeType": "", "buffer": b"1"})
+    choose(page, {"name": "empty.bin", "mimeType": "", "buffer": b"1"})
     page.locator(".upload.sent").wait_for()
     assert violations(page) == []
     page.locator("#jobs-body tr").filter(has_text="torso.nii.gz").get_by_role(

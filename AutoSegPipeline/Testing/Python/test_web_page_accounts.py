@@ -10,7 +10,7 @@ import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import write_scan
-from support_web_page import Browser, Site, chromium, log_in, violations
+from support_web_page import Browser, Site, choose, chromium, log_in, violations
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,7 @@ def test_an_operator_uploads_and_may_delete_what_is_its_own(
     site: Site, browser: Browser, tmp_path: Path
 ) -> None:
     page = logged_in(browser, "otto")
-    page.locator("#files").set_input_files(write_scan(tmp_path / "own.nii.gz", 9.0))
+    choose(page, write_scan(tmp_path / "own.nii.gz", 9.0))
     done = page.locator("#jobs-body tr[data-state=done]").filter(has_text="own.nii.gz")
     done.wait_for(timeout=120000)
     assert "by otto" in done.inner_text()
@@ -199,7 +199,7 @@ def test_below_a_base_path_page_uploads_viewer_and_login_find_their_way(program:
         page = browser.page("/seg/")
         log_in(page, "ada")
         page.wait_for_url("**/seg/")
-        page.locator("#files").set_input_files(write_scan(tmp_path / "torso.nii.gz", 9.0))
+        choose(page, write_scan(tmp_path / "torso.nii.gz", 9.0))
         page.locator("#jobs-body tr[data-state=done]").wait_for(timeout=120000)
         page.get_by_role("link", name="View 3D").click()
         page.locator("html[data-ready]").wait_for(state="attached", timeout=90000)

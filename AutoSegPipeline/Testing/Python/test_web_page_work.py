@@ -10,7 +10,7 @@ from typing import Any, Iterator
 import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support_headless import autoseg, write_scan
-from support_web_page import Browser, Site, chromium
+from support_web_page import Browser, Site, choose, chromium
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +67,8 @@ def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eye
     one, two = write_scan(tmp_path / "one.nii.gz", 7.0), write_scan(tmp_path / "two.nii.gz", 7.5)
     write_dicom_series(torso((46, 38, 23), (8.0,) * 3, seed=5).volume, tmp_path / "study")
     page = browser.page()
-    page.locator("#files").set_input_files([one, two])
-    page.locator("#folder").set_input_files(tmp_path / "study")
+    choose(page, [one, two])
+    choose(page, tmp_path / "study", "#folder")
     page.locator(".upload.sent").nth(2).wait_for()
     assert page.locator(".upload .name").all_inner_texts() == ["one.nii.gz", "two.nii.gz", "study 23 files"]
     page.locator("#jobs-body").get_by_text("CT series 1").wait_for()
@@ -108,7 +108,7 @@ def test_a_refused_file_says_why_and_what_to_do_and_is_deleted(
     site: Site, browser: Browser, tmp_path: Path
 ) -> None:
     page = browser.page()
-    page.locator("#files").set_input_files({"name": "no.nii.gz", "mimeType": "", "buffer": b"no scan at all"})
+    choose(page, {"name": "no.nii.gz", "mimeType": "", "buffer": b"no scan at all"})
     refused = page.locator("#jobs-body tr[data-state=refused]").filter(has_text="no.nii.gz")
     refused.wait_for()
     said = refused.inner_text()
@@ -128,7 +128,7 @@ def test_waiting_jobs_have_numbers_are_reordered_cancelled_and_tried_again(
         page.get_by_text("The pipeline is paused.").wait_for()
         names = [f"wait{number}.nii.gz" for number in range(3)]
         for number, name in enumerate(names):
-            page.locator("#files").set_input_files(write_scan(tmp_path / name, 8.0 + number / 4))
+            choose(page, write_scan(tmp_path / name, 8.0 + number / 4))
             row(page, name).get_by_text("queue").wait_for()
         assert [row(page, name).locator(".state-line").inner_text().split("\n")[-1] for name in names] == [
             "next in the queue", "number 2 in the queue", "number 3 in the queue",
@@ -162,7 +162,7 @@ def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
     network = page.context.new_cdp_session(page)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
     network.send("Network.emulateNetworkConditions", slow)
-    page.locator("#files").set_input_files(tmp_path / "slow.bin")
+    choose(page, tmp_path / "slow.bin")
     page.locator(".upload .say").filter(has_text="left").wait_for()
     page.get_by_role("button", name="Pause slow.bin").click()
     page.locator(".upload.paused").wait_for()
@@ -178,7 +178,7 @@ def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
 
     network.send("Network.emulateNetworkConditions", slow)
     (tmp_path / "unwanted.bin").write_bytes(data)
-    page.locator("#files").set_input_files(tmp_path / "unwanted.bin")
+    choose(page, tmp_path / "unwanted.bin")
     page.get_by_role("button", name="Pause unwanted.bin").click()
     page.get_by_role("button", name="Cancel the upload of unwanted.bin").click()
     page.locator(".upload").filter(has_text="unwanted").wait_for(state="detached")
@@ -207,7 +207,7 @@ def test_an_upload_that_a_closed_page_left_goes_on_where_it_stopped(
     network = page.context.new_cdp_session(page)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3_000_000}
     network.send("Network.emulateNetworkConditions", slow)
-    page.locator("#files").set_input_files(tmp_path / "again.bin")
+    choose(page, tmp_path / "again.bin")
     page.locator(".upload .say").filter(has_text="left").wait_for()
     page.get_by_role("button", name="Pause again.bin").click()
     page.wait_for_timeout(300)
@@ -220,7 +220,7 @@ def test_an_upload_that_a_closed_page_left_goes_on_where_it_stopped(
         "request",
         lambda one: sent.append(int(one.headers["upload-offset"])) if one.method == "PATCH" else None,
     )
-    page.locator("#files").set_input_files(tmp_path / "again.bin")
+    choose(page, tmp_path / "again.bin")
     page.locator(".upload.sent").wait_for()
     assert sent[0] == left["offset"]
     wait_for_state(page, "again.bin", "refused")
@@ -257,7 +257,7 @@ def test_options_come_from_the_engines_and_go_along_with_the_upload(
     page.get_by_role("checkbox", name="lung left").check()
     page.get_by_role("checkbox", name="STL").check()
     page.get_by_text("fastest quality, 1 structure").wait_for()
-    page.locator("#files").set_input_files(write_scan(tmp_path / "chosen.nii.gz", 8.0))
+    choose(page, write_scan(tmp_path / "chosen.nii.gz", 8.0))
     wait_for_state(page, "chosen.nii.gz", "done")
     job = site.jobs()["chosen.nii.gz"]
     wanted = {"engine": "tissue", "quality": "fastest", "structures": ["lung_left"]}
