@@ -206,5 +206,6 @@ def test_below_a_base_path_page_uploads_viewer_and_login_find_their_way(program:
         assert "/seg/view/" in page.url
         assert page.evaluate("autosegViewer.slices.nv.volumes.length") == 2
         page.get_by_role("link", name="All results").click()
+        page.wait_for_url("**/seg/")  # the viewer has a button to log out, too
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url("**/seg/login")
