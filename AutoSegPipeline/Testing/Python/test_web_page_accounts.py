@@ -117,7 +117,7 @@ def test_logging_out_ends_the_login_also_in_another_tab(site: Site, browser: Bro
     other = page.context.new_page()
     other.goto(site.url + "/")
     page.get_by_role("button", name="Log out").click()
-    page.wait_for_url("**/login")
+    page.wait_for_url(re.compile(r"/login(\?next=.*)?$"))
     other.reload()
     other.wait_for_url(LOGIN)
 
