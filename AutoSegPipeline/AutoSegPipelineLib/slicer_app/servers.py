@@ -60,7 +60,7 @@ class Servers:
         """Start a server, and stop another one; its address, empty while the full one is starting.
 
         ``port`` 0 takes any that is free. ``settings`` are of the full server (``host``, ``tls_cert`` ...).
-        Raises ``request.invalid`` for a busy port, an unknown kind, and the embedded
+        Raises ``web.port_busy``; ``request.invalid`` for an unknown kind, and for the embedded
         server while accounts exist.
         """
         if kind not in KINDS:

@@ -188,7 +188,7 @@ class SessionWork:
     def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
         """Start a web server and, where it does not run, the pipeline; the address, once it has one.
 
-        Raises ``request.invalid`` for a busy port and while accounts forbid it.
+        Raises ``web.port_busy``, and ``request.invalid`` while accounts forbid it.
         """
         url = self.servers.start(kind, port, **settings)
         self._served = (kind, port, settings)

@@ -53,11 +53,7 @@ def _bound(family: int, address: tuple[object, ...], config: WebConfig) -> socke
     except OSError:
         return None
     try:
-        if sys.platform == "win32":
-            # There SO_REUSEADDR would let two programs share the port.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim(one)
         if family == socket.AF_INET6:
             with contextlib.suppress(OSError):
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -69,14 +65,28 @@ def _bound(family: int, address: tuple[object, ...], config: WebConfig) -> socke
         one.close()
         if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL and ":" not in config.host:
             return None  # "localhost" may name ::1 where IPv6 is switched off
-        # 10013: Windows, when another program holds the port exclusively.
-        if error.errno == errno.EADDRINUSE or getattr(error, "winerror", 0) in (10013, 10048):
+        if is_busy(error):
             raise PipelineError(
                 "web.port_busy", f"another program listens on port {address[1]} of {address[0]}"
             ) from error
         raise PipelineError(
             "web.cannot_bind", f"port {address[1]} of {address[0]} cannot be had: {error.strerror or error}"
         ) from error
+
+
+def claim(one: socket.socket) -> None:
+    """Before it is bound: a port that ended a moment ago may be had again, one in use never."""
+    if sys.platform == "win32":
+        # There SO_REUSEADDR would let two programs share the port.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def is_busy(error: OSError) -> bool:
+    """Whether binding failed because another program has the port."""
+    # 10013: Windows, when another program holds the port exclusively.
+    return error.errno == errno.EADDRINUSE or getattr(error, "winerror", 0) in (10013, 10048)
 
 
 def check_certificate(config: WebConfig) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import psutil
 import pytest
@@ -41,3 +41,21 @@ def no_process_is_left() -> Iterator[None]:
             break
         time.sleep(0.05)
     assert not left, f"left running: {left}"
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Any]:
+    """Chromium, for the tests of one file."""
+    from support_web_page import chromium
+
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def browser(program: Any, site: Any) -> Iterator[Any]:
+    """A browser for one test; ``site`` is the file's own."""
+    from support_web_page import Browser
+
+    with Browser(program, site) as found:
+        yield found

@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.core import eta, incoming, lock, places, settings, specs, states
+from AutoSegPipelineLib.core import incoming, lock, places, settings, specs, states
 from AutoSegPipelineLib.core.errors import CODES, Cancelled, EngineFailed, PipelineError, from_dict
 from AutoSegPipelineLib.core.events import EventBus, JobAdded
 from AutoSegPipelineLib.core.files import contained, is_link, remove_tree, write_json
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
-from AutoSegPipelineLib.core.ladder import next_rung
 from AutoSegPipelineLib.core.protocol import MAX_LINE, LineBuffer, ProtocolError, decode, encode, pack, unpack
-from AutoSegPipelineLib.core.request_check import qualities
 from AutoSegPipelineLib.core.segmentation import Grid, Segment, Segmentation
 
 LIBRARY = Path(specs.__file__).parents[2]
@@ -280,49 +278,6 @@ def test_a_failing_listener_does_not_keep_others_from_hearing(caplog: pytest.Log
     bus.publish(JobAdded("b"))
     assert heard == [JobAdded("a")]
     assert "a listener failed" in caplog.text
-
-
-def test_the_time_to_come_is_learned_from_size_and_the_cases_own_pace() -> None:
-    assert eta.predict([], 100) is None
-    assert eta.predict([(100, 10.0)], 500) == 10.0
-    line = [(v, 2.0 + v / 100) for v in (100, 400, 900, 1600)]
-    assert eta.predict(line, 1000) == pytest.approx(12.0)
-    assert eta.remaining(10.0, 4.0, 0.0) == 6.0
-    assert eta.remaining(None, 10.0, 0.5) == pytest.approx(10.0)
-    assert eta.remaining(None, 0.0, 0.0) is None
-
-
-def test_the_memory_ladder_has_a_foot() -> None:
-    options, sentences = {"quality": "normal", "device": "gpu:1"}, []
-    while True:
-        rung = next_rung(options)
-        if rung is None:
-            break
-        options, sentence = rung
-        sentences.append(sentence)
-    assert options == {"quality": "fastest", "device": "cpu"}
-    assert len(sentences) == 3
-
-
-def test_the_memory_ladder_skips_what_a_task_does_not_have() -> None:
-    assert next_rung({"quality": "normal"}, ("normal", "fastest"))[0]["quality"] == "fastest"
-    assert next_rung({"quality": "normal", "device": "auto"}, ("normal",)) is None
-    assert next_rung({"quality": "normal", "device": "gpu"}, ("normal",))[0]["device"] == "cpu"
-    assert next_rung({"quality": "normal", "task": "total:fast", "device": "auto"}) is None
-    tasks = [
-        {"name": "total", "default": True, "qualities": ["normal", "fast", "fastest"]},
-        {"name": "vessels", "default": False, "qualities": ["normal"]},
-    ]
-    described = {"engines": [{"name": "x", "tasks": tasks}]}
-    assert qualities(described, {"engine": "x"}) == ("normal", "fast", "fastest")
-    assert qualities(described, {"engine": "x", "task": "total, vessels"}) == ("normal",)
-    assert qualities({}, {"engine": "auto"}) == ("normal", "fast", "fastest")
-
-
-def test_the_memory_ladder_steps_from_the_gpu_that_auto_took_to_the_cpu() -> None:
-    options, sentence = next_rung({"quality": "fastest", "device": "auto"}, device="gpu")
-    assert options["device"] == "cpu" and "CPU" in sentence
-    assert next_rung({"quality": "fastest", "device": "auto"}, device="cpu") is None
 
 
 def test_a_grid_knows_spacing_handedness_and_voxel_volume() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import support_skeleton as support
-from support_web import FILES, Listener, Served
+from support_web import FILES, Served
+from support_web_events import Listener
 
 from launcher.pythons import find_python
 

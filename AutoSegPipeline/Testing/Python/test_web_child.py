@@ -22,7 +22,8 @@ from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.runtime import web_host
 from AutoSegPipelineLib.runtime.child_command import library_parent
 from AutoSegPipelineLib.runtime.wiring import PACKAGES, real_spawns
-from support_web import Listener, Served, WebBench, request
+from support_web import Served, WebBench, request
+from support_web_events import Listener
 
 
 def listening(port: int) -> bool:

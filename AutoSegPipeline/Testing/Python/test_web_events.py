@@ -11,7 +11,8 @@ import psutil
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.web import events
-from support_web import Listener, Served, WebBench, served
+from support_web import Served, WebBench, served
+from support_web_events import Listener
 
 
 @pytest.fixture(scope="module")

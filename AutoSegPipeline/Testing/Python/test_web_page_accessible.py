@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import pytest
 from support_headless import write_scan
-from support_web_page import Browser, Site, choose, chromium, log_in, viewer, violations
+from support_web_page import Browser, Site, choose, log_in, viewer, violations
 
 pytestmark = pytest.mark.slow
 
@@ -24,18 +24,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert served.until_ended(served.job)["state"] == "done"  # type: ignore[attr-defined]
         served.put(root / "broken.nii.gz")
         yield served
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def browser(program: Any, site: Site) -> Iterator[Browser]:
-    with Browser(program, site) as found:
-        yield found
 
 
 @pytest.mark.parametrize(("dark", "phone"), LOOKS, ids=NAMES)

@@ -10,7 +10,7 @@ import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support_headless import write_scan
-from support_web_page import Browser, Site, choose, chromium, log_in, violations
+from support_web_page import Browser, Site, choose, log_in, violations
 
 pytestmark = pytest.mark.slow
 
@@ -26,18 +26,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for name, role in (("vera", "viewer"), ("otto", "operator"), ("ada", "admin")):
             served.account(name, role)
         yield served
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def browser(program: Any, site: Site) -> Iterator[Browser]:
-    with Browser(program, site) as found:
-        yield found
 
 
 def logged_in(browser: Browser, name: str, path: str = "/") -> Any:

@@ -12,7 +12,7 @@ import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support_headless import write_scan
 from support_surfaces import node_modules
-from support_web_page import Browser, Site, chromium, viewer
+from support_web_page import Browser, Site, viewer
 
 pytestmark = pytest.mark.slow
 
@@ -34,18 +34,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             job = served.until_ended(served.put(path)["id"])
             assert job["state"] == "done", job
         yield served
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def browser(program: Any, site: Site) -> Iterator[Browser]:
-    with Browser(program, site) as found:
-        yield found
 
 
 def job_of(site: Site, name: str) -> str:

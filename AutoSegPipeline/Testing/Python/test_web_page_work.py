@@ -10,7 +10,7 @@ from typing import Any, Iterator
 import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support_headless import autoseg, write_scan
-from support_web_page import Browser, Site, choose, chromium
+from support_web_page import Browser, Site, choose
 
 pytestmark = pytest.mark.slow
 
@@ -39,18 +39,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         first = served.put(write_scan(root / "first.nii.gz", 8.0))
         assert served.until_ended(first["id"])["state"] == "done"
         yield served
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def browser(program: Any, site: Site) -> Iterator[Browser]:
-    with Browser(program, site) as found:
-        yield found
 
 
 def row(page: Any, label: str) -> Any:

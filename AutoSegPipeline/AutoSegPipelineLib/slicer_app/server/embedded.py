@@ -85,7 +85,7 @@ class EmbeddedServer:
         return f"http://localhost:{self.port}"
 
     def start(self) -> None:
-        """Listen on this machine's loopback. Raises ``request.invalid`` for a busy port."""
+        """Listen on this machine's loopback. Raises ``web.port_busy``."""
         server_base, logic_base = slicer_classes()
         logic = _logic_class(logic_base, _server_class(server_base))(port=self.port, requestHandlers=[])
         logic.loopback_port = self.port  # Slicer's takes 0 for its default

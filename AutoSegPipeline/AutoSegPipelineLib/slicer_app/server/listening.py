@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 from typing import Any
 
 from ...core.errors import PipelineError
 from ...runtime import qt
+from ...web.listening import claim, is_busy
 from .connection import Connection, Site
 
 HOST = "127.0.0.1"
 _CLIENTS = 64
 _BACKLOG = 32
 _TICK_SECONDS = 2.0
-_TAKEN = (errno.EADDRINUSE, errno.EACCES, 10048, 10013)  # the last two are Windows' own
 
 
 def bind(listener: socket.socket, port: int) -> None:
     """Bind ``listener`` to ``port`` of the loopback, 0 for any that is free.
 
-    Raises ``request.invalid`` naming the port where another program has it.
+    Raises ``web.port_busy`` where another program has it, and ``web.cannot_bind``.
     """
-    if os.name == "nt":
-        # SO_REUSEADDR would let two programs share a port there; this forbids it.
-        listener.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", ~4), 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    claim(listener)
     try:
         listener.bind((HOST, port))
     except OSError as error:
-        if error.errno not in _TAKEN:
-            raise
+        if not is_busy(error):
+            raise PipelineError(
+                "web.cannot_bind", f"port {port} of {HOST} cannot be had: {error.strerror or error}"
+            ) from error
         raise PipelineError(
-            "request.invalid", f"port {port} is in use by another program", "Choose another port."
+            "web.port_busy", f"port {port} is in use by another program", "Choose another port."
         ) from error
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.clock import Clock, rfc3339
 from ...core.errors import PipelineError
-from ...core.store.database import Database
+from .grants import Grants, times_of
 from .roles import ROLES, lesser
 from .secret import hash_of, new_id, new_secret
 from .sessions import Found
 
 PREFIX = "aseg_"  # so that scanners of leaked secrets can know it
 LONGEST_DAYS = 730.0
-_MOST = 100  # that hold at the same time, of one account
 _NOTE_SECONDS = 60.0
 
 
@@ -33,17 +31,16 @@ class Token:
 
     def to_dict(self) -> dict[str, Any]:
         """The form for lists."""
-        times = {name: getattr(self, name) for name in ("created", "expires", "used", "revoked")}
-        texts = {name: None if value is None else rfc3339(value) for name, value in times.items()}
-        return {"id": self.id, "user": self.user, "label": self.label, "role": self.role, **texts}
+        return {"id": self.id, "user": self.user, "label": self.label, "role": self.role, **times_of(self)}
 
 
-class Tokens:
+class Tokens(Grants[Token]):
     """The table ``tokens``."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    table, one, most = "tokens", "token", 100
+
+    def _made(self, row: Any) -> Token:
+        return _token(row)
 
     def create(self, user: str, label: str, role: str, days: float) -> tuple[Token, str]:
         """A new token of the account ``user`` and its secret. Raises ``account.invalid``.
@@ -59,11 +56,7 @@ class Tokens:
             )
         secret, now = new_secret(PREFIX), self._clock.now()
         with self._database.transaction():
-            holding = [one for one in self.list(user) if one.revoked is None and one.expires > now]
-            if len(holding) >= _MOST:
-                raise PipelineError(
-                    "account.invalid", f"{user} has {_MOST} tokens already; revoke some first"
-                )
+            self._check_room(user)
             number = new_id()
             self._database.execute(
                 "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
@@ -91,28 +84,6 @@ class Tokens:
         if row is None:
             return None
         return Found(row["user"], lesser(row["role"], row["most"]), key, id=row["id"])
-
-    def get(self, number: str) -> Token:
-        """The token of that public id. Raises ``account.unknown``."""
-        row = self._database.row("SELECT * FROM tokens WHERE id = ?", (number,))
-        if row is None:
-            raise PipelineError("account.unknown", f"there is no token {number!r}")
-        return _token(row)
-
-    def list(self, user: str | None = None) -> list[Token]:
-        """All tokens, or those of one account; the newest last."""
-        where, values = ("user = ?", (user,)) if user is not None else ("1", ())
-        rows = self._database.rows(f"SELECT * FROM tokens WHERE {where} ORDER BY created, id", values)
-        return [_token(row) for row in rows]
-
-    def revoke(self, number: str) -> Token:
-        """It holds no longer."""
-        self.get(number)
-        with self._database.transaction():
-            self._database.execute(
-                "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (self._clock.now(), number)
-            )
-        return self.get(number)
 
 
 def checked_label(text: str) -> str:
