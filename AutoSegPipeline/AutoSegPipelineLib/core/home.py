@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import PipelineError
+from .file_systems import is_network
 from .files import contained, remove_tree
 from .lock import is_locked
-from .places import is_network
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any, Callable, Iterator, Mapping
 
 from .. import __version__
 from ..core.errors import PipelineError
+from ..core.file_systems import is_network
 from ..core.files import free_bytes
 from ..core.lock import HomeLock
-from ..core.places import is_network
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
 from .doctor_engines import device, slicers, weights, workers

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 from ..core import protocol
 from ..core.errors import PipelineError
-from ..runtime.child_command import child_environment as foreign_environment
+from ..runtime.processes.child_command import child_environment as foreign_environment
 from .extras import MODULES, hint_for
 from .findings import FAIL, OK, WARN, Finding
 

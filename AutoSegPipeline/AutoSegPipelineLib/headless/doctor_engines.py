@@ -6,7 +6,7 @@ from typing import Any, Iterator
 
 from ..core.errors import PipelineError
 from ..core.settings import Settings
-from ..core.slicers import installed
+from ..core.slicer_python import installed
 from .extras import ask, workers_python
 from .findings import FAIL, OK, WARN, Finding
 

@@ -8,7 +8,7 @@ from typing import Iterator
 from ..core.errors import PipelineError
 from ..core.settings import Settings
 from ..web.config import WebConfig
-from ..web.listening import check_certificate, listen
+from ..web.http.sockets import check_certificate, listen
 from .findings import FAIL, OK, WARN, Finding
 from .session import Session
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..core.errors import PipelineError
 from ..core.settings import Settings
-from ..core.slicers import worker_python
-from ..runtime.child_command import child_environment
+from ..core.slicer_python import worker_python
+from ..runtime.processes.child_command import child_environment
 
 INSTALL = "python3 autoseg.py install totalsegmentator"
 # Engine -> the module that it needs in the workers' Python.

@@ -38,7 +38,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Found:
+class WeightsFile:
     """A model in what the user gave: a folder, or members of an archive below ``prefix``."""
 
     name: str
@@ -72,7 +72,7 @@ def import_weights(source: Path, target: Path, say: Say, replace: bool = False) 
         lock.close()
 
 
-def _search(source: Path, depth: int) -> Iterator[Found]:
+def _search(source: Path, depth: int) -> Iterator[WeightsFile]:
     if is_link(source):
         return
     if source.is_file():
@@ -82,7 +82,7 @@ def _search(source: Path, depth: int) -> Iterator[Found]:
             raise PipelineError("weights.invalid", f"{source} is no archive, or its end is missing")
         return
     if MODEL.match(source.name):
-        yield Found(source.name, folder=source)
+        yield WeightsFile(source.name, folder=source)
         return
     if depth:
         for entry in sorted(source.iterdir()):
@@ -90,7 +90,7 @@ def _search(source: Path, depth: int) -> Iterator[Found]:
                 yield from _search(entry, depth - 1)
 
 
-def _in_archive(path: Path) -> Iterator[Found]:
+def _in_archive(path: Path) -> Iterator[WeightsFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             prefixes = {}
@@ -103,10 +103,10 @@ def _in_archive(path: Path) -> Iterator[Found]:
     except (zipfile.BadZipFile, OSError) as error:
         raise PipelineError("weights.invalid", f"{path} cannot be read: {error}") from error
     for prefix, name in sorted(prefixes.items()):
-        yield Found(name, archive=path, prefix=prefix)
+        yield WeightsFile(name, archive=path, prefix=prefix)
 
 
-def _import_one(found: Found, target: Path, staging: Path, say: Say, replace: bool) -> Imported:
+def _import_one(found: WeightsFile, target: Path, staging: Path, say: Say, replace: bool) -> Imported:
     from ..processing.engines.totalsegmentator.weights import is_whole
 
     final = target / found.name
@@ -139,7 +139,7 @@ def _need(bytes_: int, place: Path) -> None:
         raise PipelineError("environment.disk_full", text)
 
 
-def _copy(found: Found, fresh: Path) -> int:
+def _copy(found: WeightsFile, fresh: Path) -> int:
     assert found.folder is not None
     files = [path for path in sorted(found.folder.rglob("*")) if not path.is_dir() or is_link(path)]
     for path in files:
@@ -157,7 +157,7 @@ def _copy(found: Found, fresh: Path) -> int:
     return size
 
 
-def _unpack(found: Found, fresh: Path) -> int:
+def _unpack(found: WeightsFile, fresh: Path) -> int:
     assert found.archive is not None
     with zipfile.ZipFile(found.archive) as archive:
         members = [info for info in archive.infolist() if info.filename.startswith(found.prefix)]
@@ -176,7 +176,7 @@ def _unpack(found: Found, fresh: Path) -> int:
     return size
 
 
-def _place(info: zipfile.ZipInfo, found: Found, fresh: Path) -> Path | None:
+def _place(info: zipfile.ZipInfo, found: WeightsFile, fresh: Path) -> Path | None:
     """Where a member goes, None for a folder; raises for a name that could lead elsewhere."""
     inner = info.filename[len(found.prefix) :]
     if not inner or info.is_dir():

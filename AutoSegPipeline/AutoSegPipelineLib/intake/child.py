@@ -31,13 +31,13 @@ def _examine(args: dict[str, Any], check: Check) -> dict[str, Any]:
 
 
 def _copy(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .copying import copy_pairs
+    from .durable_copy import copy_pairs
 
     return copy_pairs(args.get("pairs", []), check)
 
 
 def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .copying import sync_paths
+    from .durable_copy import sync_paths
 
     sync_paths([str(path) for path in args.get("paths", [])])
     return {}
@@ -51,7 +51,7 @@ def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, Any]:
 
 
 def _hash(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .copying import hash_file
+    from .durable_copy import hash_file
 
     return hash_file(str(args["path"]), check)
 
@@ -63,27 +63,27 @@ def _inspect(args: dict[str, Any], check: Check) -> dict[str, Any]:
 
 
 def _put_away(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .putting_away import put_away
+    from .ended_inputs import put_away
 
     folder = put_away(Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"]))
     return {"folder": str(folder)}
 
 
 def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .putting_away import fetch_back
+    from .ended_inputs import fetch_back
 
     return {"id": fetch_back(Path(args["folder"]), Path(args["target"])).id}
 
 
 def _link(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .putting_away import link_files
+    from .ended_inputs import link_files
 
     link_files([(Path(source), Path(target)) for source, target in args["pairs"]])
     return {}
 
 
 def _divide(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .dividing import divide
+    from .case_folders import divide
 
     divide(Path(args["folder"]), args["parts"], args["done"], check)
     return {}

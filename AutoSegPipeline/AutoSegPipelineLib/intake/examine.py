@@ -12,10 +12,10 @@ from typing import Any, Callable, Sequence
 
 from ..core.errors import PipelineError, Refused
 from . import sniff
-from .copying import no_check
+from .case_names import is_options_name
+from .durable_copy import no_check
 from .formats import nrrd
-from .names import is_options_name
-from .opening import Locked, check_regular, open_input
+from .safe_open import Locked, check_regular, open_input
 from .volume_file import completeness, read_volume_file
 
 COMPLETE, INCOMPLETE, LOCKED, GONE = "complete", "incomplete", "locked", "gone"
@@ -80,7 +80,7 @@ def _look(path: str, size: int, row: dict[str, Any]) -> None:
         _look_at_zip(path, name)
     elif fmt == sniff.DICOM:
         # pydicom takes a quarter of a second to import; most files need none.
-        from .dicom_read import examine_dicom
+        from .dicom.read import examine_dicom
 
         row["dicom"] = examine_dicom(path)
     elif fmt == sniff.UNKNOWN:

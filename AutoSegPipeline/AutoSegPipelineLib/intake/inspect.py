@@ -10,22 +10,22 @@ from typing import Any, Callable, Mapping
 from ..core import incoming
 from ..core.errors import PipelineError, Refused
 from . import sniff
-from .checks import SEGMENTATION, check_content, check_header
-from .content import guess_modality, scan_content
-from .copying import hash_file, hash_of, no_check
-from .header import spacing_of
-from .names import file_stem, is_junk_name, is_options_name, name_state
-from .opening import check_regular, is_link, open_input
+from .case_names import file_stem, is_junk_name, is_options_name, name_state
+from .durable_copy import hash_file, hash_of, no_check
+from .header_checks import SEGMENTATION, check_content, check_header
 from .options_files import Layers, scan_options_path
-from .staging import Staging
+from .safe_open import check_regular, is_link, open_input
+from .staged_products import StagedProducts
 from .volume_file import VolumeFile, completeness, read_volume_file
+from .volume_header import spacing_of
+from .voxel_content import guess_modality, scan_content
 
 Check = Callable[[], None]
 DEFAULT_VOXELS = 2_000_000_000
 
 
 @dataclass
-class Found:
+class InputFile:
     """One file of the job: ``path``, its name below the staged folder, and how its source called it."""
 
     path: str
@@ -41,7 +41,7 @@ class Inspection:
     expect: str
     limits: Mapping[str, Any]
     own_outputs: frozenset[str]
-    staging: Staging
+    staging: StagedProducts
     check: Check
     layers: Layers
     key: bytes | None = None
@@ -74,7 +74,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
         expect=str(args.get("expect") or "scan"),
         limits=args.get("limits") or {},
         own_outputs=frozenset(args.get("own_outputs") or ()),
-        staging=Staging(os.path.abspath(str(args["work"]))),
+        staging=StagedProducts(os.path.abspath(str(args["work"]))),
         check=check,
         layers=Layers(args.get("options") or {}, args.get("caller")),
         key=bytes.fromhex(key) if key else None,
@@ -111,8 +111,8 @@ def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: 
     """Every file below ``folder``; ``prefix`` stands before the relative names (an archive's member)."""
     found = list(_files(state, folder, names, prefix))
     claimed: set[str] = set()
-    rest: list[Found] = []
-    dicom: list[Found] = []
+    rest: list[InputFile] = []
+    dicom: list[InputFile] = []
     by_label = {item.label: item for item in found} if state.expect == SEGMENTATION else {}
     for item in found:
         state.check()
@@ -126,18 +126,18 @@ def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: 
         else:
             rest.append(item)
     if dicom:
-        from .dicom_cases import look_at_dicom
+        from .dicom.cases import look_at_dicom
 
         look_at_dicom(state, dicom)
     _leftovers(state, rest, claimed, alone=len(found) == 1)
 
 
-def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[Found]:
+def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[InputFile]:
     found = []
     every = _walk(folder)
     for path, relative in every:
         label = names.get(relative, relative)
-        item = Found(path, prefix + relative, prefix + label)
+        item = InputFile(path, prefix + relative, prefix + label)
         if name_state(label) == "ignored" and len(every) > 1:
             state.ignored.append(item.label)
             continue
@@ -169,8 +169,8 @@ def _walk(folder: str) -> list[tuple[str, str]]:
     return found
 
 
-def _archive(state: Inspection, item: Found, nested: bool) -> None:
-    from .archive import unpack_archive
+def _archive(state: Inspection, item: InputFile, nested: bool) -> None:
+    from .zip_archive import unpack_archive
 
     try:
         if nested:
@@ -194,7 +194,7 @@ def _archive(state: Inspection, item: Found, nested: bool) -> None:
         state.refuse(empty, [item.relative], file_stem(item.label), item.label)
 
 
-def _volume(state: Inspection, item: Found, table: Found | None) -> list[str]:
+def _volume(state: Inspection, item: InputFile, table: InputFile | None) -> list[str]:
     """One volume file becomes a case or a refusal; the paths that it owns. ``table`` names its labels."""
     files, tables = [item.path], [] if table is None else [table]
     try:
@@ -219,7 +219,7 @@ def _beside(relative: str, path: str) -> str:
     return f"{folder}/{os.path.basename(path)}" if folder else os.path.basename(path)
 
 
-def volume_case(state: Inspection, volume: VolumeFile, item: Found) -> dict[str, Any]:
+def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[str, Any]:
     """The row of an acceptable volume; raises :class:`Refused` for every other."""
     name, header = os.path.basename(item.label), volume.header
     scan_file, folder_file = scan_options_path(item.path), state.layers.nearest(item.label)
@@ -279,7 +279,7 @@ def _facts(
     }  # fmt: skip
 
 
-def _leftovers(state: Inspection, rest: list[Found], claimed: set[str], alone: bool) -> None:
+def _leftovers(state: Inspection, rest: list[InputFile], claimed: set[str], alone: bool) -> None:
     """Files that are no scan: options and junk pass in silence, the rest is refused."""
     for item in rest:
         if item.path in claimed or is_options_name(os.path.basename(item.label)):

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, Callable, Iterator
 
 from ..core.errors import Refused
-from .copying import no_check
+from .durable_copy import no_check
 from .formats import metaimage, nifti, nrrd
-from .header import Header, corrupt
-from .opening import check_regular, open_input
+from .safe_open import check_regular, open_input
 from .sniff import GZIP
+from .volume_header import Header, corrupt
 
 PIECE = 1 << 20
 # A file that holds less than this part of what it claims was not cut short: its header lies.

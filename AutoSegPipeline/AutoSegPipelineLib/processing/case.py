@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from ..core.errors import PipelineError
-from ..core.report import Report
+from ..core.progress import Report
 from ..core.segmentation import Affine, Segmentation
 from ..core.specs import ALWAYS, FORMATS, OPTIONS, parse_options
-from .files import seal, sync_folder
-from .progress import Portion
+from .output_files import seal, sync_folder
 from .result import CaseResult
+from .stage_progress import Portion
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def process_case(case: Case, report: Report) -> CaseResult:
     (``Cancelled`` among them); what was written until then is left to the caller.
     """
     from .export import Exporter
-    from .source import obtain
+    from .segmentation_source import obtain
 
     watch = Stopwatch()
     case.out.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,8 @@ def process_case(case: Case, report: Report) -> CaseResult:
 
 def _only_segmentation(case: Case, report: Report, watch: Stopwatch) -> CaseResult:
     """As far as the ``.seg.nrrd`` that the next step, another program's, works on."""
-    from .made import hand_over
-    from .source import obtain
+    from .saved_segmentation import hand_over
+    from .segmentation_source import obtain
 
     if case.only != "segmentation" or case.made is None:
         raise PipelineError("request.invalid", f"a case cannot be done as far as {case.only!r}")

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..core.errors import PipelineError
-from ..core.report import Report
-from .files import seal
+from ..core.progress import Report
 from .layers import Flat, flatten
-from .progress import Portion
+from .output_files import seal
 from .result import CaseResult
+from .stage_progress import Portion
 from .writers import DISCLAIMER, ENDINGS
 
 if TYPE_CHECKING:
     from .case import Case, Stopwatch
-    from .source import Found
+    from .segmentation_source import SourceSegmentation
     from .surfaces import Surface
     from .writers.picture import Shot
     from .writers.statistics import Measured
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Exporter:
     """The result files of one case. Call ``write``, ``verify``, ``write_manifest`` in this order."""
 
-    def __init__(self, case: Case, found: Found, watch: Stopwatch) -> None:
+    def __init__(self, case: Case, found: SourceSegmentation, watch: Stopwatch) -> None:
         self.case = case
         self.found = found
         self.watch = watch

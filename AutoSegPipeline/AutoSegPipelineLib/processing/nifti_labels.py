@@ -15,7 +15,7 @@ from typing import Iterable
 from xml.sax.saxutils import escape
 
 from ..core.segmentation import Segment
-from .tables import Entry
+from .label_tables import Entry
 
 CARET_CODE = 30  # NIFTI_ECODE_CARET
 _MAX_BYTES = 4 << 20

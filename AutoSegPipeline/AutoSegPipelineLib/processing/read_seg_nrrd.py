@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
-from ..core.words import machine_name
+from ..core.structure_names import machine_name
 from .anatomy import distinct_colour, guess_group
 from .nrrd import Nrrd, read_data, read_header
 from .terminology import parse_entry

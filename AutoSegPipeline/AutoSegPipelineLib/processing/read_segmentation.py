@@ -17,11 +17,11 @@ import numpy as np
 from ..core.errors import PipelineError
 from ..core.incoming import tables_beside
 from ..core.segmentation import Affine, Segment, Segmentation
-from ..core.words import machine_name
+from ..core.structure_names import machine_name
 from .anatomy import guess_group, likely_colour, readable_title
+from .label_tables import Entry, read_table
 from .nifti_labels import read_label_table
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
-from .tables import Entry, read_table
 
 if TYPE_CHECKING:
     from .volume import Volume

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import PipelineError
-from ..core.report import Report
-from .files import hash_file
+from ..core.progress import Report
+from .output_files import hash_file
 
 if TYPE_CHECKING:
     from .export import Exporter

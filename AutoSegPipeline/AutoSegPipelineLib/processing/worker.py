@@ -21,7 +21,7 @@ from .. import __version__
 from ..core.errors import PipelineError
 from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
 from . import heap
-from .children import end_children, guard
+from .child_processes import end_children, guard
 
 HEARTBEAT_SECONDS = 5.0
 PROGRESS_SECONDS = 0.1  # more often than this nobody can see
@@ -30,7 +30,7 @@ _WINDOWS_DISK_FULL = (39, 112)  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
 
 
 class ChannelReport:
-    """A :class:`~AutoSegPipelineLib.core.report.Report` that speaks the worker protocol.
+    """A :class:`~AutoSegPipelineLib.core.progress.Report` that speaks the worker protocol.
 
     A stage's 0..1 becomes its share of the whole case; progress never falls.
     """
@@ -44,7 +44,7 @@ class ChannelReport:
 
     def stage(self, state: str, message: str = "") -> None:
         """Say that ``state`` begins."""
-        from .progress import stage_share
+        from .stage_progress import stage_share
 
         self._channel.check()
         self._share = stage_share(state, self._engine_runs)

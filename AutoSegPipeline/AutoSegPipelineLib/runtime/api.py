@@ -24,8 +24,8 @@ from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
 from ..core.settings import Settings, read_settings_file, resolve
 from . import qt
-from .inside import Inside
 from .pipeline import Pipeline
+from .processes.host_steps import HostSteps
 from .wiring import make_pipeline
 
 Progress = Callable[[Job], None]
@@ -48,7 +48,7 @@ class AutoSeg:
         results: str | Path | None = None,
         state: str | Path | None = None,
         what: str = "Python API",
-        inside: Inside | None = None,
+        inside: HostSteps | None = None,
         **settings: Any,
     ) -> None:
         def path(given: str | Path | None) -> Path | None:
@@ -75,7 +75,7 @@ class AutoSeg:
         made._throw_away, made._door = True, door
         return made
 
-    def _build(self, home: Home, what: str, settings: Settings, inside: Inside | None = None) -> None:
+    def _build(self, home: Home, what: str, settings: Settings, inside: HostSteps | None = None) -> None:
         self.application = qt.application()
         self.home = home
         self.settings = settings

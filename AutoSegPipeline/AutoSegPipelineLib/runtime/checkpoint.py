@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import PipelineError
-from .intake_client import IntakeClient
+from .processes.intake_client import IntakeClient
 
 log = logging.getLogger(__name__)
 _JOURNAL_BYTES = 4 << 20

@@ -16,7 +16,7 @@ from ..core.home import Home
 from ..core.job import Job
 from ..core.settings import Settings
 from ..core.store import Store
-from .inside import Inside
+from .processes.host_steps import HostSteps
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Context:
     store: Store
     clock: Clock
     bus: EventBus
-    inside: Inside | None = None
+    inside: HostSteps | None = None
 
     def enter(self, job: Job, state: str, message: str = "") -> None:
         """Move ``job`` on, write it and tell everybody."""

@@ -12,25 +12,25 @@ from ..core.errors import PipelineError
 from ..core.events import JobAdded, JobChanged
 from ..core.job import Job
 from ..intake.options_files import read_options, scan_options_path
-from .arriving import Arriving
-from .cases import Cases
 from .checkpoint import Checkpoint
 from .context import REQUEST, Conditions, Context
-from .disposal import Disposal
-from .doors import Doors
-from .finishing import Finishing
-from .inbox_door import InboxDoor
-from .inside import refusal
-from .inspection import Inspection
-from .intake_client import IntakeClient, Spawn
+from .ending.finisher import Finisher
+from .ending.input_disposal import InputDisposal
+from .ending.publisher import Publisher
+from .ending.retention import Retention
+from .inbox.batches import InboxBatches
+from .inbox.intents import InboxIntents
+from .inbox.watcher import InboxWatcher
 from .job_logs import JobLogs
-from .publisher import Publisher
+from .processes.host_steps import refusal
+from .processes.intake_client import IntakeClient, Spawn
+from .queue.case_message import CaseMessages
+from .queue.reorder import place
+from .queue.scheduler import Scheduler
 from .recovery import Recovery
-from .request_gate import RequestGate
-from .retention import Retention
-from .scheduler import Scheduler
-from .turns import place
-from .watcher import InboxWatcher
+from .staging.inspection import Inspection
+from .staging.options_gate import OptionsGate
+from .staging.stager import Stager
 
 log = logging.getLogger(__name__)
 
@@ -53,26 +53,28 @@ class Flow:
         self.examiner = IntakeClient(spawn_intake, spill, _intake_broken)
         self.checkpoint = Checkpoint(context.home.store, self.examiner)
         self.publisher = Publisher(context)
-        self.disposal = Disposal(context, self.intake)
-        self.cases = Cases(context)
+        self.disposal = InputDisposal(context, self.intake)
+        self.cases = CaseMessages(context)
         self.logs = JobLogs(context)
         self.scheduler = Scheduler(
             context, self.conditions, self.publisher, self.cases, spawn_worker,
             self.logs.write, lambda job: self.finishing.finish_soon(job),
             lambda job: self.finishing.ended_soon(job),
         )  # fmt: skip
-        self.finishing = Finishing(
+        self.finishing = Finisher(
             context, self.conditions, self.publisher, self.cases, self.disposal,
             self.scheduler.dispatch, wake,
         )  # fmt: skip
-        self.gate = RequestGate(self.scheduler.description, self.scheduler.describe_again)
+        self.gate = OptionsGate(self.scheduler.description, self.scheduler.describe_again)
         self.inspection = Inspection(
             context, self.conditions, self.intake, self.publisher, self.disposal,
             self.gate, self.scheduler.dispatch, wake,
         )  # fmt: skip
-        self.doors = Doors(context, self.conditions, self.intake, self._accepted, self._taken, self._put_back)
-        self.inbox = InboxDoor(context, self.conditions, self.doors, self.examiner, wake)
-        self.arriving = Arriving(context, self.disposal, self.inbox.take, self.inspection.series_key)
+        self.doors = Stager(
+            context, self.conditions, self.intake, self._accepted, self._taken, self._put_back
+        )
+        self.inbox = InboxBatches(context, self.conditions, self.doors, self.examiner, wake)
+        self.arriving = InboxIntents(context, self.disposal, self.inbox.take, self.inspection.series_key)
         self.retention = Retention(context, self.publisher, self.disposal, self.cases)
         self.watcher: InboxWatcher | None = None
         self._unsubscribe = context.bus.subscribe(self.logs.on_event)

@@ -17,13 +17,13 @@ from ..core.rules import read_rules
 from ..core.settings import Settings
 from ..core.store import Store
 from . import qt
-from .asking import Asking
 from .context import Context, disk_is_full
 from .flow import Flow
-from .inside import Inside
-from .intake_client import Spawn
+from .processes.host_steps import HostSteps
+from .processes.intake_client import Spawn
+from .processes.web_host import WebHost
+from .request_answerer import RequestAnswerer
 from .steering import Steering
-from .web_host import WebHost
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Pipeline(Steering):
         what: str = "serve",
         clock: Clock | None = None,
         web: bool = False,
-        inside: Inside | None = None,
+        inside: HostSteps | None = None,
     ) -> None:
         """``web``: serve the page from the start; else :meth:`start_web` does."""
         self.home = home
@@ -85,7 +85,7 @@ class Pipeline(Steering):
         self.web = WebHost(home, self._safe_web(), self._clock, self._note_web, self.bus.publish)
         self.store: Store
         self.flow: Flow
-        self.asking: Asking
+        self.asking: RequestAnswerer
 
     # --- start ----------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class Pipeline(Steering):
         self.store = Store(self.home.store, self._clock)
         context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.inside)
         self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)
-        self.asking = Asking(context, self)
+        self.asking = RequestAnswerer(context, self)
 
     def _spawn_worker(self, on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Any:
         return self._spawns.worker(

@@ -14,12 +14,12 @@ from ..core.home import Home
 from ..core.incoming import Intent, folder_of, input_of
 from ..core.job import Job
 from .context import Context
-from .disposal import Disposal
-from .doors import Doors
-from .inside import DEATHS_LIMIT as INSIDE_LIMIT
-from .inside import wants_inside
-from .inspection import SPLIT, Inspection
-from .scheduler import DEATHS_LIMIT
+from .ending.input_disposal import InputDisposal
+from .processes.host_steps import DEATHS_LIMIT as INSIDE_LIMIT
+from .processes.host_steps import wants_inside
+from .queue.scheduler import DEATHS_LIMIT
+from .staging.inspection import SPLIT, Inspection
+from .staging.stager import Stager
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ class Recovery:
     def __init__(
         self,
         context: Context,
-        doors: Doors,
+        doors: Stager,
         inspection: Inspection,
-        disposal: Disposal,
+        disposal: InputDisposal,
         finish: Callable[[Job], None],
     ) -> None:
         self._context = context

@@ -10,7 +10,7 @@ from ..core.job import Job
 from ..core.settings import Settings
 from ..core.store import Store
 from .flow import Flow
-from .web_host import WebHost
+from .processes.web_host import WebHost
 
 
 class Steering:

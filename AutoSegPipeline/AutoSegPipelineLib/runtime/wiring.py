@@ -8,19 +8,26 @@ from typing import Any
 from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
-from ..core.slicers import worker_python as chosen_python
+from ..core.slicer_python import worker_python as chosen_python
 from ..core.specs import BY_NAME
-from .children import Child, ChildLike, child_environment, intake_command, web_command, worker_command
-from .inside import Inside
-from .inside_child import InsideChild
 from .pipeline import Pipeline, Spawns
+from .processes.child import (
+    Child,
+    ChildLike,
+    child_environment,
+    intake_command,
+    web_command,
+    worker_command,
+)
+from .processes.host_steps import HostSteps
+from .processes.host_steps_child import HostStepsChild
 
 # Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
 PACKAGES = "packages"
 
 
 def real_spawns(
-    home: Home, settings: Settings, worker_python: str | None = None, inside: Inside | None = None
+    home: Home, settings: Settings, worker_python: str | None = None, inside: HostSteps | None = None
 ) -> Spawns:
     """Factories of the worker and the intake child; both get a private TMPDIR below ``state/work``.
 
@@ -71,7 +78,7 @@ def real_spawns(
     def helped(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> ChildLike:
         assert inside is not None
         hung_seconds = settings["hung_minutes"] * 60
-        return InsideChild(worker, inside, on_message, on_log, on_end, on_hung, hung_seconds)
+        return HostStepsChild(worker, inside, on_message, on_log, on_end, on_hung, hung_seconds)
 
     return Spawns(worker if inside is None else helped, intake, web)
 
@@ -83,7 +90,7 @@ def make_pipeline(
     what: str = "serve",
     worker_python: str | None = None,
     web: bool = False,
-    inside: Inside | None = None,
+    inside: HostSteps | None = None,
 ) -> Pipeline:
     """The pipeline of ``home`` with real processes; with ``web`` it serves its page from the start.
 

@@ -31,7 +31,7 @@ class Host(Protocol):
         """The Python of child processes."""
 
     def inside(self, session: Any) -> Any:
-        """What this application does of a case by itself (:class:`..runtime.inside.Inside`), or None."""
+        """What this application does of a case by itself (:class:`..runtime.inside.HostSteps`), or None."""
 
     # --- the scene ------------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from ..runtime import qt
 from ..runtime.api import AutoSeg
 from ..runtime.logs import EventLog, log_to, stop_logging
 from .host import Host
-from .places import Places
 from .session_work import RUNNING, STARTING, STOPPED, STOPPING, Resume, SessionWork
 from .settings_file import change_settings
+from .slicer_folders import Places
 
 log = logging.getLogger(__name__)
 
@@ -215,9 +215,9 @@ class Session(SessionWork):
         log.info("begins in %s", self.host.what)
         self._timer = qt.make_timer(_LOOK_MS, self._look)
         if not self.host.has_window and self._telling is None:
-            from .telling import Telling
+            from .stdout_narrator import StdoutNarrator
 
-            self._telling = Telling(self)
+            self._telling = StdoutNarrator(self)
         self.changed()
 
     def start_watching(

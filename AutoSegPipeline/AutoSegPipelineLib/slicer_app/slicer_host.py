@@ -9,7 +9,7 @@ import qt
 import slicer
 
 from ..core.errors import PipelineError
-from ..runtime.child_command import interpreter
+from ..runtime.processes.child_command import interpreter
 from .scene import Source
 
 _PREFIX = "AutoSegPipeline/"
@@ -47,9 +47,9 @@ class SlicerHost:
 
     def inside(self, session: Any) -> Any:
         if self._inside is None:
-            from .inside_slicer import SlicerInside
+            from .slicer_steps import SlicerSteps
 
-            self._inside = SlicerInside()
+            self._inside = SlicerSteps()
         if self._inside.busy not in session.guards:
             session.guards.append(self._inside.busy)
         return self._inside

@@ -8,8 +8,10 @@ from typing import Any, AsyncIterator
 
 from fastapi import Depends, FastAPI
 
-from . import problems, security, webhooks
+from . import webhooks
 from .context import WebContext
+from .gate import security
+from .pages import problems
 from .routes import (
     account,
     audit,

@@ -51,9 +51,9 @@ class _Child:
         self._loop = asyncio.get_running_loop()
         self._quit = asyncio.Event()
         threading.Thread(target=self._obey, name="orders", daemon=True).start()
-        from . import listening
+        from .http import sockets
 
-        listening.check_certificate(config)
+        sockets.check_certificate(config)
         try:
             from . import server
         except ImportError as error:

@@ -19,7 +19,7 @@ from ..core import states
 from ..core.job import Job
 from .context import WebContext
 from .documents import job_document
-from .visible_jobs import VisibleJobs
+from .gate.visible_jobs import VisibleJobs
 
 log = logging.getLogger(__name__)
 

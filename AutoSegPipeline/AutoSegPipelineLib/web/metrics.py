@@ -14,7 +14,7 @@ from ..core import states
 from ..core.clock import parse_rfc3339
 from ..core.files import free_bytes
 from ..core.job import Job
-from .asking import is_running
+from .ask import is_running
 from .context import WebContext
 from .events import Hub
 

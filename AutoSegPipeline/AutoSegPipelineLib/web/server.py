@@ -10,11 +10,12 @@ from typing import Any, Callable, Iterator
 import uvicorn
 
 from ..core.errors import PipelineError
-from . import binding, listening
 from .app import make_app
 from .config import WebConfig
 from .context import WebContext
-from .pouring import PouringH11
+from .gate import exposure_rule
+from .http import sockets
+from .http.large_bodies import LargeBodyH11
 
 # An idle connection is closed after this long; browsers open it anew.
 KEEP_ALIVE_SECONDS = 30
@@ -42,18 +43,18 @@ async def run(
     """
     context = WebContext.of(config)
     try:
-        binding.check(context)
-        sockets = listening.listen(config)
+        exposure_rule.check(context)
+        listening = sockets.listen(config)
     except BaseException:
         context.close()
         raise
-    context.port = int(sockets[0].getsockname()[1])
+    context.port = int(listening[0].getsockname()[1])
     server = _Server(_uvicorn(config, make_app(context)))
-    task = asyncio.ensure_future(server.serve(sockets=sockets))
+    task = asyncio.ensure_future(server.serve(sockets=listening))
     while not server.started and not task.done():
         await asyncio.sleep(0.01)
     if server.started:
-        serving(config, sockets)
+        serving(config, listening)
     waiting = asyncio.ensure_future(quit_.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -66,7 +67,7 @@ async def run(
 def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=PouringH11,
+        http=LargeBodyH11,
         ws="none",
         loop="asyncio",
         lifespan="on",

@@ -25,7 +25,7 @@ from ..core.files import read_json, write_json
 from ..core.job import Job
 from . import events
 from .context import WebContext
-from .posting import Post, Target, target_of
+from .webhook_post import Post, Target, target_of
 
 log = logging.getLogger(__name__)
 

@@ -46,7 +46,7 @@ def no_process_is_left() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def program() -> Iterator[Any]:
     """Chromium, for the tests of one file."""
-    from support_web_page import chromium
+    from support.web_page import chromium
 
     with chromium() as found:
         yield found
@@ -55,7 +55,7 @@ def program() -> Iterator[Any]:
 @pytest.fixture
 def browser(program: Any, site: Any) -> Iterator[Any]:
     """A browser for one test; ``site`` is the file's own."""
-    from support_web_page import Browser
+    from support.web_page import Browser
 
     with Browser(program, site) as found:
         yield found

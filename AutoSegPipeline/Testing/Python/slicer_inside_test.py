@@ -79,7 +79,7 @@ class InsideSlicerTest(unittest.TestCase):
     def setUp(self) -> None:
         from AutoSegPipelineLib.processing.phantom import torso, write_nifti
         from AutoSegPipelineLib.runtime.api import AutoSeg
-        from AutoSegPipelineLib.slicer_app.inside_slicer import SlicerInside
+        from AutoSegPipelineLib.slicer_app.slicer_steps import SlicerSteps
 
         slicer.mrmlScene.Clear(0)
         self.folder = Path(tempfile.mkdtemp(prefix="autoseg-inside-", dir=slicer.app.temporaryPath))
@@ -89,7 +89,7 @@ class InsideSlicerTest(unittest.TestCase):
         self.phantom = torso(shape=(61, 50, 40), spacing=(6.0, 6.0, 6.0))
         self.scan = self.folder / "Small torso.nii.gz"
         write_nifti(self.phantom.volume, self.scan)
-        self.inside = SlicerInside()
+        self.inside = SlicerSteps()
         self.autoseg = AutoSeg(self.folder / "home", inside=self.inside, disk_reserve_mb=1)
         self.autoseg.start()
         self.addCleanup(self.autoseg.stop)

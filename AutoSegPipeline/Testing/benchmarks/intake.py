@@ -28,8 +28,8 @@ from AutoSegPipelineLib.core.home import Home  # noqa: E402
 from AutoSegPipelineLib.core.settings import Settings  # noqa: E402
 from AutoSegPipelineLib.runtime.wiring import make_pipeline  # noqa: E402
 from meters import HELD_MS, Cpu, Fsyncs, LoopGaps, Memory, said_load  # noqa: E402
-from support_pipeline import write_scan  # noqa: E402
-from support_qt import run_for, run_until  # noqa: E402
+from support.pipeline import write_scan  # noqa: E402
+from support.qt import run_for, run_until  # noqa: E402
 
 TARGET_SECONDS_PER_10000 = 60.0
 

@@ -48,9 +48,9 @@ def make_scans(folder: Path, cases: int, shape: tuple[int, int, int]) -> list[Pa
 
 def directly(scans: list[Path], folder: Path) -> dict[str, Any]:
     """In this process: warm up with the first scan, then all; seconds of wall and CPU."""
-    from AutoSegPipelineLib.core.report import SilentReport
+    from AutoSegPipelineLib.core.progress import SilentReport
     from AutoSegPipelineLib.processing.case import Case, complete_options, process_case
-    from AutoSegPipelineLib.processing.children import end_children
+    from AutoSegPipelineLib.processing.child_processes import end_children
 
     def one(path: Path, name: str) -> None:
         out, work = folder / name / "out", folder / name / "work"
@@ -77,7 +77,7 @@ def through(scans: list[Path], folder: Path, idle: float) -> dict[str, Any]:
     from AutoSegPipelineLib.core.home import Home
     from AutoSegPipelineLib.core.settings import Settings
     from AutoSegPipelineLib.runtime.wiring import make_pipeline
-    from support_qt import run_for, run_until
+    from support.qt import run_for, run_until
 
     home = Home.at(folder / "home")
     settings = Settings.defaults(engine="tissue", settle_seconds=0.5, disk_min_free_mb=10)

@@ -23,7 +23,7 @@ from typing import Any, Callable
 
 import psutil
 from meters import said_load
-from support_uploads import PART, Site
+from support.uploads import PART, Site
 
 BLOCK = bytes(1 << 20)
 TUS_PART = 16

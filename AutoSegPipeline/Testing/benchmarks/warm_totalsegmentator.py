@@ -34,7 +34,7 @@ LIBRARY = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent / "Python"), str(LIBRARY)]
 
 import psutil  # noqa: E402
-import synthetic_weights as synthetic  # noqa: E402
+import support.synthetic_weights as synthetic  # noqa: E402
 from AutoSegPipelineLib.core.protocol import decode, encode, unpack  # noqa: E402
 from AutoSegPipelineLib.core.segmentation import Grid  # noqa: E402
 from AutoSegPipelineLib.processing.nifti_voxels import read_nifti  # noqa: E402

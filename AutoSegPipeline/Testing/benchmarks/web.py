@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 from meters import said_load
-from support_web import Served
+from support.web import Served
 from uploads import Nginx, Peak
 
 MEMORY_MB = 64

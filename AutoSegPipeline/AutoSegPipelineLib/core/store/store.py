@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..clock import Clock, SystemClock
-from .books import Cache, Ledger, Meta, Stems, Timings
 from .database import Database
 from .jobs import Jobs
 from .requests import Requests
+from .small_tables import Cache, Ledger, Meta, Stems, Timings
 
 
 class Store:

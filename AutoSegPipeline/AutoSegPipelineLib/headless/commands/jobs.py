@@ -15,7 +15,7 @@ from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import did_you_mean
 from ...core.store import Store
-from ..asking import Waiting, ask, existing_store
+from ..ask import Waiting, ask, existing_store
 from ..flags import common
 from ..output import safe
 from ..session import Session

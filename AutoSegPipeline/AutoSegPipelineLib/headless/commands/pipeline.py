@@ -10,7 +10,7 @@ import click
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.lock import HomeLock
-from ..asking import Waiting, ask
+from ..ask import Waiting, ask
 from ..flags import common
 from ..output import safe
 from ..session import Session

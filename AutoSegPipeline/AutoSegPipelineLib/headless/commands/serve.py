@@ -78,8 +78,8 @@ def heading_of(home: Home, settings: Settings) -> list[str]:
 def _insecure(home: Home, settings: Settings) -> list[str]:
     """Why the page should not be open to other machines as it is; mostly nothing."""
     from ...web.accounts.accounts import accounts_exist
-    from ...web.binding import warning
     from ...web.config import WebConfig
+    from ...web.gate.exposure_rule import warning
 
     text = warning(WebConfig.of(home, settings), accounts_exist(home)) if settings["web"] else ""
     return [text] if text and settings["insecure"] else []

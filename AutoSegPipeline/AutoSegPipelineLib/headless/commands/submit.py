@@ -10,9 +10,9 @@ import click
 from ...core import specs
 from ...core.errors import PipelineError
 from ...core.incoming import stage
-from ...core.request_check import check_at_the_door
+from ...core.options_check import check_at_the_door
 from ...intake.options_files import read_options, scan_options_path
-from ..asking import Waiting, ask
+from ..ask import Waiting, ask
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session, check_name, user_name

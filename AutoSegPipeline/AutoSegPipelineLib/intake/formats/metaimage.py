@@ -10,8 +10,8 @@ import math
 import re
 
 from ...core.errors import Refused
-from ..header import STATED, UNSTATED, Header, corrupt, make_affine
-from ..names import bare_name
+from ..case_names import bare_name
+from ..volume_header import STATED, UNSTATED, Header, corrupt, make_affine
 
 HEAD_BYTES = 64 * 1024
 TYPES = {

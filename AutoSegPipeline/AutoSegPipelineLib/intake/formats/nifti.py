@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 from ...core.errors import Refused
 from ...core.segmentation import Affine
-from ..header import (
+from ..volume_header import (
     CONFLICT,
     STATED,
     UNSTATED,

@@ -6,8 +6,8 @@ import math
 import re
 
 from ...core.errors import Refused
-from ..header import STATED, UNSTATED, Header, corrupt, length, make_affine
-from ..names import bare_name
+from ..case_names import bare_name
+from ..volume_header import STATED, UNSTATED, Header, corrupt, length, make_affine
 
 # A segmentation of a hundred structures carries its names and codes here.
 HEAD_BYTES = 8 * 1024 * 1024

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from ... import __version__
-from ...core.report import Report
+from ...core.progress import Report
 from ...core.segmentation import Segmentation
 from ...core.specs import QUALITIES
 from ..volume import Volume

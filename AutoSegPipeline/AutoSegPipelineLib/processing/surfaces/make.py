@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.errors import PipelineError
-from ...core.report import SilentReport
+from ...core.progress import SilentReport
 from .contract import contract
 from .decimate import decimate, simplifier_is_there
 from .labels import Block, compact
@@ -21,7 +21,7 @@ from .split import split, unpinch
 from .surface import Surface, is_closed, vertex_normals
 
 if TYPE_CHECKING:
-    from ...core.report import Report
+    from ...core.progress import Report
     from ...core.segmentation import Grid, Segment, Segmentation
 
 COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter

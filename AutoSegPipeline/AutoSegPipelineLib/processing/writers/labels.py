@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import PipelineError
-from ...core.report import Report
+from ...core.progress import Report
 from ...core.segmentation import Grid, Segmentation
 from ..layers import Flat
 from ..nifti_labels import label_table_extension

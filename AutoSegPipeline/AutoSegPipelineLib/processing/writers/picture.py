@@ -21,8 +21,8 @@ from typing import IO, TYPE_CHECKING, Any, Sequence
 
 import numpy as np
 
-from ...core.report import Report
-from ..children import end_child, start_child
+from ...core.progress import Report
+from ..child_processes import end_child, start_child
 
 if TYPE_CHECKING:
     from ..surfaces import Surface
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 120.0
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m")  # VTK colours its words
 _LIBRARY_PARENT = str(Path(__file__).resolve().parents[3])
-_MODULE = "AutoSegPipelineLib.processing.draw"
+_MODULE = "AutoSegPipelineLib.processing.drawing_process"
 
 
 class Painter:

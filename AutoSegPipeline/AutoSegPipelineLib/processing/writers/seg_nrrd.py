@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Iterator
 
 import numpy as np
 
-from ...core.report import Report
+from ...core.progress import Report
 from ...core.segmentation import Grid, Segment, Segmentation
 from ..layers import Boxes, layer_boxes
 from ..terminology import terminology_entry

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...core.report import Report
+from ...core.progress import Report
 from ...core.segmentation import Grid, Segment, Segmentation
 from ..layers import Box, label_values, layer_boxes
 

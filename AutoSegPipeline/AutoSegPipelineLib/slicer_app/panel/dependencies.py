@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ...runtime import qt
-from .. import installing
+from .. import package_install
 from ..session import Session
 from . import ui
 from .part import Part
@@ -29,10 +29,10 @@ class Dependency:
 def look(session: Session, engines: list[dict[str, Any]]) -> list[Dependency]:
     """Everything that is of use and not part of Slicer."""
     host = session.host
-    web = installing.web_state(session.home)
+    web = package_install.web_state(session.home)
     words = {"installed": _("installed"), "missing": _("not installed"), "outdated": _("outdated")}
     offer = "" if web == "installed" else "web"
-    place = str(installing.packages_folder(session.home))
+    place = str(package_install.packages_folder(session.home))
     told = _("Packages of the full web server; they go into {folder}.").format(folder=place)
     rows = [Dependency(_("Full web server"), words[web], told, offer)]
     engine = next((one for one in engines if one.get("name") == "totalsegmentator"), None)
@@ -76,7 +76,7 @@ class DependenciesPart(Part):
         super().__init__(session, widgets, say)
         self._engines: list[dict[str, Any]] = []
         self._rows: list[Dependency] = []
-        self._installation: installing.Installation | None = None
+        self._installation: package_install.Installation | None = None
         table = widgets.dependenciesTable
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("What"), _("State"), _("How to get it")])
@@ -129,7 +129,7 @@ class DependenciesPart(Part):
         self.ui.installLog.clear()
         self.ui.installLog.show()
         if any(row.install == "web" for row in missing):
-            self._installation = installing.Installation(
+            self._installation = package_install.Installation(
                 self.session.home, self.session.host.python(), self.ui.installLog.appendPlainText, self._ended
             )
             self.ui.installProgress.show()

@@ -12,9 +12,9 @@ from .dependencies import DependenciesPart
 from .feed import Feed
 from .folders import FoldersPart
 from .jobs import JobsPart
-from .news import News
 from .options import OptionsPart
 from .server import ServerPart
+from .status_line import News
 from .texts import _
 
 _TICK_MS = 250

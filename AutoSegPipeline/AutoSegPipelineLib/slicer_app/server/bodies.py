@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .answers import HttpError
 from .head import Head
+from .responses import HttpError
 
 _LINE = 1024  # of a chunk's size with its extensions, or of one trailer
 _TRAILERS = 50

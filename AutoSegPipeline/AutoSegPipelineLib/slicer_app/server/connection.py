@@ -7,9 +7,9 @@ import socket
 from typing import IO, Callable, Protocol
 
 from ...runtime import qt
-from .answers import Answer, HttpError
 from .bodies import ChunkedBody, LengthBody, body_of
 from .head import Head, take_head
+from .responses import Answer, HttpError
 
 log = logging.getLogger(__name__)
 

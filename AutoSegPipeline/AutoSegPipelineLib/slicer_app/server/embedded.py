@@ -8,8 +8,8 @@ from typing import Any
 from ...core.errors import PipelineError
 from ...runtime.api import AutoSeg
 from .host import PipelineHost
-from .listening import HOST, Clients, bind
 from .site import Site
+from .sockets import HOST, Clients, bind
 
 log = logging.getLogger(__name__)
 PORT = 8080

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from .answers import HttpError
+from .responses import HttpError
 
 HEAD_BYTES = 32768
 _END = b"\r\n\r\n"

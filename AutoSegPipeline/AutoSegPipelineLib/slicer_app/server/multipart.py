@@ -7,7 +7,7 @@ from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from typing import Protocol
 
-from .answers import HttpError
+from .responses import HttpError
 
 _HEAD_BYTES = 16384
 _PARTS = 50000

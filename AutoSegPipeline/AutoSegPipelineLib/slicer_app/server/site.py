@@ -11,12 +11,12 @@ from urllib.parse import quote
 from ...core.errors import PipelineError
 from ...core.job import Job
 from . import page
-from .answers import Answer, HttpError, json_answer
 from .connection import Exchange, Reply
 from .head import Head
 from .multipart import Multipart, boundary_of
-from .receiving import Host, Upload
+from .responses import Answer, HttpError, json_answer
 from .results import Results
+from .upload import Host, Upload
 
 _SMALL_BODY = 65536
 

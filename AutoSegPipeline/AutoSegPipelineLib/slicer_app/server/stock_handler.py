@@ -14,10 +14,10 @@ from typing import Any, Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...core.errors import PipelineError
-from .answers import HttpError
 from .multipart import Multipart
-from .receiving import Upload
+from .responses import HttpError
 from .site import Pipeline
+from .upload import Upload
 
 PREFIX = "/autoseg"
 # The stock server holds bodies in memory, and its cost grows with their square.

@@ -9,7 +9,7 @@ from ...core.errors import PipelineError
 from .grants import Grants, times_of
 from .roles import VIEWER
 from .secret import hash_of, new_id, new_secret
-from .sessions import Found
+from .sessions import SessionOwner
 
 LONGEST_HOURS = 24 * 90.0
 
@@ -58,11 +58,11 @@ class Links(Grants[Link]):
             )
         return self.get(number), secret
 
-    def find(self, secret: str) -> Found | None:
+    def find(self, secret: str) -> SessionOwner | None:
         """What a link opens, or None: unknown, expired, revoked, its maker's account disabled."""
         return self.by_key(hash_of(secret))
 
-    def by_key(self, key: str) -> Found | None:
+    def by_key(self, key: str) -> SessionOwner | None:
         """As :meth:`find`, by the hash."""
         row = self._database.row(
             "SELECT l.id, l.user, l.job FROM links l JOIN users u ON u.name = l.user "
@@ -71,7 +71,7 @@ class Links(Grants[Link]):
         )
         if row is None:
             return None
-        return Found(row["user"], VIEWER, key, job=row["job"], id=row["id"])
+        return SessionOwner(row["user"], VIEWER, key, job=row["job"], id=row["id"])
 
     def noted_use(self, number: str) -> None:
         """Somebody opened it now."""

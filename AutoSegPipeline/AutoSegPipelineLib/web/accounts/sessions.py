@@ -14,7 +14,7 @@ _MOST = 20  # sessions of one account; the oldest makes room
 
 
 @dataclass(frozen=True)
-class Found:
+class SessionOwner:
     """Whose a valid session, token or link is. ``key`` is the hash under which it is kept."""
 
     user: str
@@ -46,11 +46,11 @@ class Sessions:
             )
         return secret
 
-    def find(self, secret: str, hours: float) -> Found | None:
+    def find(self, secret: str, hours: float) -> SessionOwner | None:
         """Whose login it is, or None: unknown, too old, idle for too long, account disabled."""
         return self.by_key(hash_of(secret), hours, note=True)
 
-    def by_key(self, key: str, hours: float, note: bool = False) -> Found | None:
+    def by_key(self, key: str, hours: float, note: bool = False) -> SessionOwner | None:
         """As :meth:`find`, by the hash; ``note`` counts it as used."""
         row = self._database.row(
             "SELECT s.user, s.created, s.used, u.role FROM sessions s JOIN users u ON u.name = s.user "
@@ -67,7 +67,7 @@ class Sessions:
             # Lost in a power cut it would only end the login a little early.
             with self._database.transaction(durable=False):
                 self._database.execute("UPDATE sessions SET used = ? WHERE hash = ?", (now, key))
-        return Found(row["user"], row["role"], key)
+        return SessionOwner(row["user"], row["role"], key)
 
     def end(self, key: str) -> None:
         """Log out."""

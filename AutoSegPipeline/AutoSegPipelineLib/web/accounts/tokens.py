@@ -9,7 +9,7 @@ from ...core.errors import PipelineError
 from .grants import Grants, times_of
 from .roles import ROLES, lesser
 from .secret import hash_of, new_id, new_secret
-from .sessions import Found
+from .sessions import SessionOwner
 
 PREFIX = "aseg_"  # so that scanners of leaked secrets can know it
 LONGEST_DAYS = 730.0
@@ -64,7 +64,7 @@ class Tokens(Grants[Token]):
             )
         return self.get(number), secret
 
-    def find(self, secret: str) -> Found | None:
+    def find(self, secret: str) -> SessionOwner | None:
         """Whose token it is, or None: unknown, expired, revoked, account disabled."""
         found = self.by_key(hash_of(secret)) if secret.startswith(PREFIX) else None
         if found is not None:
@@ -74,7 +74,7 @@ class Tokens(Grants[Token]):
                     self._database.execute("UPDATE tokens SET used = ? WHERE hash = ?", (now, found.key))
         return found
 
-    def by_key(self, key: str) -> Found | None:
+    def by_key(self, key: str) -> SessionOwner | None:
         """As :meth:`find`, by the hash."""
         row = self._database.row(
             "SELECT t.id, t.user, t.role, u.role AS most FROM tokens t JOIN users u ON u.name = t.user "
@@ -83,7 +83,7 @@ class Tokens(Grants[Token]):
         )
         if row is None:
             return None
-        return Found(row["user"], lesser(row["role"], row["most"]), key, id=row["id"])
+        return SessionOwner(row["user"], lesser(row["role"], row["most"]), key, id=row["id"])
 
 
 def checked_label(text: str) -> str:

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from ...core.errors import PipelineError
-from .. import identify, logging_in, trail
-from ..accounts.sessions import Found
+from ..accounts.sessions import SessionOwner
 from ..context import context_of
+from ..gate import audit_trail, identify, password_login
+from ..gate.principal import ADMIN, OPERATOR, VIEWER, Principal, needs
 from ..models import PROBLEMS
-from ..principal import ADMIN, OPERATOR, VIEWER, Principal, needs
 
 router = APIRouter(prefix="/api/v1", tags=["account"], responses=PROBLEMS)
 
@@ -81,15 +81,15 @@ async def set_password(
 ) -> Response:
     """Change one's own password. Every other login and every token of the account ends."""
     _by_login(principal)
-    context, address = context_of(request), trail.address_of(request.scope)
-    owner = Found(principal.name, principal.role, principal.key)
+    context, address = context_of(request), audit_trail.address_of(request.scope)
+    owner = SessionOwner(principal.name, principal.role, principal.key)
     try:
-        secret = await logging_in.change_password(context, owner, given.old, given.new, address)
+        secret = await password_login.change_password(context, owner, given.old, given.new, address)
     except PipelineError as error:
-        trail.note(context, request.scope, "password", principal.name, detail=error.code, ok=False)
-        error.data.setdefault("headers", logging_in.seconds_of(error))
+        audit_trail.note(context, request.scope, "password", principal.name, detail=error.code, ok=False)
+        error.data.setdefault("headers", password_login.seconds_of(error))
         raise
-    trail.note(context, request.scope, "password", principal.name)
+    audit_trail.note(context, request.scope, "password", principal.name)
     answer = Response(status_code=204)
     seconds = int(context.config.session_hours * 3600)
     cookie = identify.set_cookie(context, identify.SESSION, secret, request.scope["scheme"], seconds)
@@ -115,7 +115,9 @@ async def create_token(
         raise PipelineError("account.forbidden", most)
     context = context_of(request)
     token, secret = context.accounts.tokens.create(principal.name, given.label, given.role, given.days)
-    trail.note(context, request.scope, "token.create", principal.name, detail=f"{token.id} {token.role}")
+    audit_trail.note(
+        context, request.scope, "token.create", principal.name, detail=f"{token.id} {token.role}"
+    )
     return JSONResponse({**token.to_dict(), "secret": secret}, 201)
 
 
@@ -129,7 +131,9 @@ async def revoke_token(
     if token.user != principal.name and not principal.is_at_least(ADMIN):
         raise PipelineError("account.unknown", f"there is no token {token_id!r}")
     context.accounts.tokens.revoke(token_id)
-    trail.note(context, request.scope, "token.revoke", principal.name, detail=f"{token_id} of {token.user}")
+    audit_trail.note(
+        context, request.scope, "token.revoke", principal.name, detail=f"{token_id} of {token.user}"
+    )
     return Response(status_code=204)
 
 

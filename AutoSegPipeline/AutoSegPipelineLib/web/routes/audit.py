@@ -7,10 +7,10 @@ from typing import Any, List, Optional
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from .. import trail
 from ..context import context_of
+from ..gate import audit_trail
+from ..gate.principal import ADMIN, Principal, needs
 from ..models import PROBLEMS
-from ..principal import ADMIN, Principal, needs
 
 router = APIRouter(prefix="/api/v1/audit", tags=["account"], responses=PROBLEMS)
 
@@ -50,7 +50,7 @@ async def read_audit(
     context = context_of(request)
     found = context.accounts.audit.list(limit, before, who, what, job)
     if before is None:
-        trail.note(context, request.scope, "audit.read", principal.name, once=True)
+        audit_trail.note(context, request.scope, "audit.read", principal.name, once=True)
     return {
         "lines": [line.to_dict() for line in found],
         "before": found[-1].id if len(found) == limit else None,

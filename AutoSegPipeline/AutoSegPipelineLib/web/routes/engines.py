@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from ...core import specs
 from ...core.spec import Spec
 from ..context import context_of
+from ..gate.principal import VIEWER, Principal, needs
 from ..models import PROBLEMS, Engines
-from ..principal import VIEWER, Principal, needs
 
 router = APIRouter(prefix="/api/v1/engines", tags=["engines"], responses=PROBLEMS)
 _TYPES = {"bool": "boolean", "int": "integer", "float": "number", "choice": "string", "text": "string"}

@@ -12,11 +12,11 @@ from ...core.errors import PipelineError
 from .. import events
 from ..context import WebContext, context_of
 from ..documents import job_document
-from ..identify import still_holds
+from ..gate.identify import still_holds
+from ..gate.principal import VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
+from ..http.streams import Streamed
 from ..models import PROBLEMS, Changes
-from ..principal import VIEWER, Principal, needs
-from ..streams import Streamed
-from ..visible_jobs import VisibleJobs
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"], responses=PROBLEMS)
 lifespan = events.lifespan

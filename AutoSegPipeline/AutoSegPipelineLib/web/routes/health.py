@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from ...core.errors import PipelineError
 from .. import disk, metrics
-from ..asking import is_running
+from ..ask import is_running
 from ..context import WebContext, context_of
-from ..insight import may_look_inside
+from ..gate.machine_view import may_look_inside
 from ..models import PROBLEMS, Health
 
 router = APIRouter(tags=["operation"])

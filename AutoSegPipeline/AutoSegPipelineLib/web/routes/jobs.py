@@ -10,13 +10,13 @@ from starlette.responses import Response
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.specs import did_you_mean
-from ..asking import ask
+from ..ask import ask
 from ..context import context_of
 from ..documents import job_document
-from ..files import send
+from ..gate.principal import OPERATOR, VIEWER, Principal, may_change, needs
+from ..gate.visible_jobs import VisibleJobs
+from ..http.file_response import send
 from ..models import PROBLEMS, Change, Done, JobDocument, JobPage
-from ..principal import OPERATOR, VIEWER, Principal, may_change, needs
-from ..visible_jobs import VisibleJobs
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 

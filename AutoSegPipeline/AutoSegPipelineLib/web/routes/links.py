@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ...core import states
 from ...core.errors import PipelineError
-from .. import identify, trail
 from ..context import context_of
+from ..gate import audit_trail, identify
+from ..gate.principal import ADMIN, KEY, OPERATOR, VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
 from ..models import PROBLEMS
-from ..principal import ADMIN, KEY, OPERATOR, VIEWER, Principal, needs
-from ..visible_jobs import VisibleJobs
 
 router = APIRouter(tags=["links"], responses=PROBLEMS)
 _COOKIE_SECONDS = 30 * 86400  # the link itself ends when it says; the cookie only carries it
@@ -67,7 +67,7 @@ async def create_link(
     if job.state != states.DONE:
         raise PipelineError("request.wrong_state", f"job {job.id[:8]} is {job.state}; it has no result")
     link, secret = context.accounts.links.create(job.id, principal.name, given.hours, given.note)
-    trail.note(context, request.scope, "link.create", principal.name, job=job.id, detail=link.id)
+    audit_trail.note(context, request.scope, "link.create", principal.name, job=job.id, detail=link.id)
     host = request.headers["host"]
     url = f"{request.scope['scheme']}://{host}{context.config.base_path}/share/{secret}"
     return JSONResponse({**link.to_dict(), "url": url}, 201)
@@ -83,7 +83,7 @@ async def revoke_link(
     if link.user != principal.name and not principal.is_at_least(ADMIN):
         raise PipelineError("account.unknown", f"there is no link {link_id!r}")
     context.accounts.links.revoke(link_id)
-    trail.note(context, request.scope, "link.revoke", principal.name, job=link.job, detail=link_id)
+    audit_trail.note(context, request.scope, "link.revoke", principal.name, job=link.job, detail=link_id)
     return Response(status_code=204)
 
 
@@ -97,7 +97,7 @@ async def open_link(request: Request, secret: str) -> Response:
     context.accounts.links.noted_use(found.id)
     before: Optional[Principal] = request.scope.get(KEY)
     who = before.name if before is not None and before.via == "session" else f"link {found.id}"
-    trail.note(context, request.scope, "link.open", who, job=found.job, detail=found.id, via="share")
+    audit_trail.note(context, request.scope, "link.open", who, job=found.job, detail=found.id, via="share")
     name = identify.cookie_name(context, identify.SHARE, scheme)
     cookies = identify.read_cookies(request.headers.get("cookie", ""))
     value = identify.with_link(cookies.get(name, ""), secret)

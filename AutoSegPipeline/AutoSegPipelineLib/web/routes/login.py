@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ...core.errors import PipelineError
-from .. import identify, logging_in, security, trail
 from ..accounts.secret import hash_of
 from ..context import WebContext, context_of
+from ..gate import audit_trail, identify, password_login, security
+from ..gate.principal import KEY, VIEWER, Principal, needs
 from ..models import PROBLEMS
-from ..principal import KEY, VIEWER, Principal, needs
 
 router = APIRouter(tags=["account"], responses=PROBLEMS)
 _LONGEST = 1024
@@ -107,15 +107,15 @@ async def _log_in(request: Request, name: str, password: str) -> tuple[str, Prin
         raise PipelineError("request.conflict", "there are no accounts here; nobody has to log in")
     if not name or not password or len(name) > 64 or len(password) > _LONGEST:
         raise PipelineError("account.wrong", "name and password do not belong together")
-    address = trail.address_of(scope)
+    address = audit_trail.address_of(scope)
     try:
-        secret = await logging_in.log_in(context, name, password, address)
+        secret = await password_login.log_in(context, name, password, address)
     except PipelineError as error:
         if error.code == "account.wrong":
             # The name only where it is one: people type their password into the wrong field.
             known = context.accounts.users.find(name)
-            trail.note(context, scope, "login", known.name if known else "", detail="refused", ok=False)
-        error.data.setdefault("headers", logging_in.seconds_of(error))
+            audit_trail.note(context, scope, "login", known.name if known else "", detail="refused", ok=False)
+        error.data.setdefault("headers", password_login.seconds_of(error))
         raise
     before: Optional[Principal] = scope.get(KEY)
     if before is not None and before.via == "session":
@@ -125,14 +125,14 @@ async def _log_in(request: Request, name: str, password: str) -> tuple[str, Prin
         raise PipelineError("account.wrong", "the account was disabled just now")
     principal = Principal(found.user, found.role, "session", csrf=identify.csrf_of(secret), key=found.key)
     scope[KEY] = principal
-    trail.note(context, scope, "login", principal.name)
+    audit_trail.note(context, scope, "login", principal.name)
     return secret, principal
 
 
 def _log_out(request: Request, principal: Principal, answer: Response) -> Response:
     context = context_of(request)
     context.accounts.sessions.end(principal.key)
-    trail.note(context, request.scope, "logout", principal.name)
+    audit_trail.note(context, request.scope, "logout", principal.name)
     _give(request, answer, "")
     answer.headers["Clear-Site-Data"] = '"cache"'
     return answer

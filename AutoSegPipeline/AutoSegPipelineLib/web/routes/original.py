@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from ...core.job import Job
 from ..context import context_of
-from ..files import send
+from ..gate.principal import VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
+from ..http.file_response import send
 from ..models import PROBLEMS
-from ..principal import VIEWER, Principal, needs
-from ..visible_jobs import VisibleJobs
 
 router = APIRouter(tags=["original"], responses=PROBLEMS)
 _AT_ONCE = 200

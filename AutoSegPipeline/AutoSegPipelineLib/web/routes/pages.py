@@ -14,12 +14,12 @@ from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
-from ..error_pages import message_page
-from ..principal import OPERATOR, VIEWER, Principal, needs, principal_of
-from ..rendering import Html, fill, page, principal_or_none
+from ..gate.principal import OPERATOR, VIEWER, Principal, needs, principal_of
+from ..gate.visible_jobs import VisibleJobs
+from ..http.static_files import assets_folder, missing_assets, send_asset, send_static
+from ..pages.error_pages import message_page
+from ..pages.render import Html, fill, page, principal_or_none
 from ..scans import find_scan, why_not
-from ..static_files import assets_folder, missing_assets, send_asset, send_static
-from ..visible_jobs import VisibleJobs
 from .login import inside
 
 router = APIRouter(include_in_schema=False)

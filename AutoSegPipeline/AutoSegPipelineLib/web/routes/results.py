@@ -10,13 +10,13 @@ from starlette.responses import Response
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.job import Job
-from ..archive import ZipOfFiles
 from ..context import context_of
 from ..documents import result_document
-from ..files import disposition, named_in, send
+from ..gate.principal import VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
+from ..http.file_response import disposition, named_in, send
+from ..http.zip_stream import ZipOfFiles
 from ..models import PROBLEMS, ResultDocument, ResultPage
-from ..principal import VIEWER, Principal, needs
-from ..visible_jobs import VisibleJobs
 from .original import etag_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from ...core.errors import PipelineError
 from ..context import context_of
-from ..files import send
+from ..gate.principal import VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
+from ..http.file_response import send
 from ..models import PROBLEMS
-from ..principal import VIEWER, Principal, needs
 from ..scans import find_scan
-from ..visible_jobs import VisibleJobs
 from .results import case_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)

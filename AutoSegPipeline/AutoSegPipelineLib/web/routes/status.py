@@ -7,14 +7,15 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from ...core import states
-from .. import binding, disk
-from ..asking import is_running
+from .. import disk
+from ..ask import is_running
 from ..context import context_of
 from ..documents import job_document
 from ..events import glance
+from ..gate import exposure_rule
+from ..gate.principal import VIEWER, Principal, needs
+from ..gate.visible_jobs import VisibleJobs
 from ..models import PROBLEMS, Status
-from ..principal import VIEWER, Principal, needs
-from ..visible_jobs import VisibleJobs
 
 router = APIRouter(prefix="/api/v1/status", tags=["status"], responses=PROBLEMS)
 
@@ -31,5 +32,5 @@ async def status(request: Request, principal: Principal = Depends(needs(VIEWER))
         **glance(context, visible),
         "current": [job_document(context, job) for job in visible.list(states.RUNNING)],
         "uploads_open": disk.room(context) > 0,
-        "insecure": binding.warning(context.config, context.accounts.users.exist()),
+        "insecure": exposure_rule.warning(context.config, context.accounts.users.exist()),
     }

@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse, Response
 
 from ...core.clock import rfc3339
 from ...core.errors import PipelineError
+from ...intake.received.request import UploadRequest, batch_id
 from ..context import WebContext, context_of
+from ..gate.principal import OPERATOR, Principal, needs
 from ..models import PROBLEMS, UploadDocument, Uploaded, UploadList
-from ..principal import OPERATOR, Principal, needs
 from ..uploads import tus
-from ..uploads.answers import failed, interrupted, outcome_response
 from ..uploads.body import Interrupted, chunks
-from ..uploads.book import DONE, OPEN, Upload
 from ..uploads.digests import tus_wanted
 from ..uploads.forms import from_body, from_form, wish_of
+from ..uploads.responses import failed, interrupted, outcome_response
 from ..uploads.service import Uploads
-from ..uploads.wish import Wish, batch_id
+from ..uploads.upload_store import DONE, OPEN, Upload
 
 router = APIRouter(tags=["uploads"], responses=PROBLEMS)
 HERE = "/api/v1/uploads"
@@ -139,7 +139,7 @@ async def _create(request: Request, principal: Principal) -> Response:
     uploads = uploads_of(request)
     try:
         tus.check_version(request.headers)
-        query = Wish()
+        query = UploadRequest()
         query.add(request.query_params.multi_items(), "query")
         upload = await tus.create(uploads, principal.name, request.headers, query)
         if request.headers.get("content-type") == tus.CONTENT_TYPE or upload.length == 0:

@@ -8,7 +8,7 @@ from typing import Any
 from ...core.errors import from_dict
 from ...core.incoming import Intent
 from ...core.job import Job
-from ..asking import is_running
+from ..ask import is_running
 from ..context import WebContext
 from ..documents import job_document
 

@@ -7,7 +7,7 @@ from typing import AsyncIterator
 from starlette.requests import Request
 
 from ...core.errors import PipelineError
-from .sink import Data
+from .file_writer import Data
 
 READ = "autoseg.body_read"  # in the ASGI scope, once all of it was
 

@@ -6,20 +6,20 @@ from typing import Iterable
 
 from starlette.requests import Request
 
+from ...intake.received.request import UploadRequest
 from .body import chunks, length_of
 from .digests import wanted_of
-from .drop import no_file
+from .incoming_request import no_file
 from .multipart import Field, FileBegins, FileBytes, FileEnds, parts
 from .service import Outcome, Uploads
-from .wish import Wish
 
 # What a form's boundaries, headers and fields may take beside its files.
 OVERHEAD = 1 << 20
 
 
-def wish_of(uploads: Uploads, query: Iterable[tuple[str, str]]) -> Wish:
+def wish_of(uploads: Uploads, query: Iterable[tuple[str, str]]) -> UploadRequest:
     """What the query says, checked."""
-    wish = Wish()
+    wish = UploadRequest()
     wish.add(query, "query")
     uploads.check(wish)
     return wish

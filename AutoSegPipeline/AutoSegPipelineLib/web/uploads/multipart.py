@@ -7,7 +7,7 @@ from email.message import Message
 from typing import Any, AsyncIterator, Union
 
 from ...core.errors import PipelineError
-from .sink import STEP, Data
+from .file_writer import STEP, Data
 
 MOST_FIELDS = 200
 MOST_FIELD_BYTES = 1 << 20

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ...core import states
 from ...core.incoming import folder_of, read_intent
 from ..context import WebContext
-from .book import Book
+from .upload_store import UploadStore
 
 if TYPE_CHECKING:
-    from .drop import Drop
+    from .incoming_request import IncomingRequest
 
 _LOOK_SECONDS = 2.0
 _WAITING = tuple(state for state in states.ALL if state not in states.ENDS)
@@ -19,20 +19,20 @@ _WAITING = tuple(state for state in states.ALL if state not in states.ENDS)
 class Quota:
     """Counts what is under way; asks the store, not more often than needed, for what waits."""
 
-    def __init__(self, context: WebContext, book: Book) -> None:
+    def __init__(self, context: WebContext, book: UploadStore) -> None:
         self._context = context
         self._book = book
-        self._drops: dict[str, Drop] = {}
+        self._drops: dict[str, IncomingRequest] = {}
         self._sizes: dict[str, int] = {}  # job -> bytes, of those that wait
         self._owners: dict[str, int] = {}
         self._looked = float("-inf")
         self._revision = -1
 
-    def begin(self, drop: Drop) -> None:
+    def begin(self, drop: IncomingRequest) -> None:
         """A request is about to bring bytes."""
         self._drops[drop.id] = drop
 
-    def end(self, drop: Drop) -> None:
+    def end(self, drop: IncomingRequest) -> None:
         """That request is over."""
         self._drops.pop(drop.id, None)
 

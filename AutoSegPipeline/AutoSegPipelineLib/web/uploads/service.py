@@ -16,17 +16,17 @@ from ...core import lock
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.incoming import Intent
-from ...core.request_check import check_at_the_door
+from ...core.options_check import check_at_the_door
+from ...intake.received.grouping import Received, group
+from ...intake.received.handover import LOCK, PLAN, carry_out, read_plan, write_plan
+from ...intake.received.request import UploadRequest
 from ..context import WebContext
 from ..documents import job_document
 from .adopting import adopted
-from .book import DONE, OPEN, WHOLE, Book, Upload
-from .drop import Drop
-from .grouping import Received, group
-from .handover import LOCK, PLAN, carry_out, read_plan, write_plan
+from .incoming_request import IncomingRequest
 from .limits import Limits
 from .quota import Quota
-from .wish import Wish
+from .upload_store import DONE, OPEN, WHOLE, Upload, UploadStore
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Uploads:
     def __init__(self, context: WebContext) -> None:
         self.context = context
         self.limits = Limits.of(context.config)
-        self.book = Book(context.home)
+        self.book = UploadStore(context.home)
         self.quota = Quota(context, self.book)
         self.pool = ThreadPoolExecutor(THREADS, "uploads")
         self.busy: set[str] = set()  # uploads and batches that somebody is working on
@@ -90,12 +90,12 @@ class Uploads:
         self.limits.check_disk(self.context.home.state, size + self.quota.promised())
         self.limits.check_quota(self.quota.waiting(owner), size)
 
-    def drop(self, owner: str, size: int | None) -> Drop:
+    def drop(self, owner: str, size: int | None) -> IncomingRequest:
         """A folder for the files of one request of ``size`` bytes (None: unknown)."""
         self.admit(owner, size or 0)
-        return Drop(self, owner, size or 0)
+        return IncomingRequest(self, owner, size or 0)
 
-    def check(self, wish: Wish) -> None:
+    def check(self, wish: UploadRequest) -> None:
         """Raise for what no engine here can do; rules and the pipeline itself look at it again."""
         if wish.expect == "scan":
             check_at_the_door(self.context.store.meta, wish.options)
@@ -113,7 +113,7 @@ class Uploads:
 
     # --- from files to jobs -----------------------------------------------------------------
 
-    async def hand_over(self, folder: Path, files: list[Received], owner: str, wish: Wish) -> Handed:
+    async def hand_over(self, folder: Path, files: list[Received], owner: str, wish: UploadRequest) -> Handed:
         """The files become inputs, whatever happens afterwards; ``folder`` holds the plan."""
         root = self.book.folder
 
@@ -144,7 +144,7 @@ class Uploads:
         """The jobs of what was handed over, and whether the pipeline has all of them."""
         return await adopted(self.context, handed.intents, handed.carried)
 
-    async def finish(self, drop: Drop, wish: Wish) -> Outcome:
+    async def finish(self, drop: IncomingRequest, wish: UploadRequest) -> Outcome:
         """The files of ``drop`` become jobs, or wait for the rest of their batch."""
         if wish.batch:
             self.add_to_batch(drop.owner, wish.batch, len(drop.files), drop.arrived)
@@ -172,7 +172,7 @@ class Uploads:
         self.limits.check_count(files + there.files)
         self.limits.check_size(size + there.size, "The batch")
 
-    async def finish_batch(self, owner: str, batch: str, later: Wish) -> Outcome:
+    async def finish_batch(self, owner: str, batch: str, later: UploadRequest) -> Outcome:
         """All files of ``batch`` become jobs; again answers the same. ``later`` wins over earlier wishes.
 
         Raises ``web.upload_unknown`` and ``web.upload_incomplete``.
@@ -192,7 +192,9 @@ class Uploads:
                     f"{missing[0].label}",
                 )
             wish = members[0].wished()
-            wish = Wish({**wish.options, **later.options}, later.name or wish.name, wish.expect, batch)
+            wish = UploadRequest(
+                {**wish.options, **later.options}, later.name or wish.name, wish.expect, batch
+            )
             self.check(wish)
             files = [file for one in members for file in one.received]
             record = Upload(

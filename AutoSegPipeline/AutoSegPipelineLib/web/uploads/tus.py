@@ -11,14 +11,14 @@ import hashlib
 from typing import Any, AsyncIterator, Mapping
 
 from ...core.errors import PipelineError
+from ...intake.received.client_names import clean_label
+from ...intake.received.grouping import Received
+from ...intake.received.request import UploadRequest
 from .body import Interrupted
-from .book import DONE, OPEN, WHOLE, Upload
 from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
-from .grouping import Received
-from .labels import clean_label
+from .file_writer import BLOCK, Data, FileWriter
 from .service import KEPT_HASHES, Uploads
-from .sink import BLOCK, Data, Sink
-from .wish import Wish
+from .upload_store import DONE, OPEN, WHOLE, Upload
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
@@ -72,7 +72,7 @@ def number_of(headers: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query: Wish) -> Upload:
+async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query: UploadRequest) -> Upload:
     """A new upload, empty. Raises where it may not come in."""
     if "upload-defer-length" in headers:
         raise _invalid("give Upload-Length; this server does not take uploads of unknown length")
@@ -140,7 +140,7 @@ async def _append(uploads: Uploads, upload: Upload, body: AsyncIterator[Data], w
     start = upload.offset
     hashes = _hashes(uploads, upload)
     own = {f"part-{wanted.algorithm}": hashlib.new(wanted.algorithm)} if wanted else {}
-    sink = Sink(uploads.pool, uploads.book.data_of(upload), uploads.limits, start, {**hashes, **own})
+    sink = FileWriter(uploads.pool, uploads.book.data_of(upload), uploads.limits, start, {**hashes, **own})
     try:
         async for data in body:
             if sink.size + len(data) > upload.length:
@@ -183,7 +183,7 @@ def _hashes(uploads: Uploads, upload: Upload) -> dict[str, Any]:
     return hashes if offset == upload.offset else {}
 
 
-async def _kept(uploads: Uploads, upload: Upload, sink: Sink) -> None:
+async def _kept(uploads: Uploads, upload: Upload, sink: FileWriter) -> None:
     """The bytes that came before the connection broke."""
     try:
         await sink.keep()

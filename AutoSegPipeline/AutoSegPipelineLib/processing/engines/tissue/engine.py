@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ....core.errors import EngineFailed
-from ....core.report import Report
+from ....core.progress import Report
 from ....core.segmentation import Segment, Segmentation
 from ....core.specs import did_you_mean
 from ...volume import Volume

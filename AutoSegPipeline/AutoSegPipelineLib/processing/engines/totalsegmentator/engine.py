@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ....core.errors import EngineFailed, PipelineError
-from ....core.report import Report
+from ....core.progress import Report
 from ....core.segmentation import Segment, Segmentation
-from ...progress import Portion
+from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task
 from . import devices, weights

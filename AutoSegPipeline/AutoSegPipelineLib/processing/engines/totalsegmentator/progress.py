@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Sequence
 
-from ....core.report import Report
+from ....core.progress import Report
 
 BEFORE = 0.05
 AFTER = 0.05

@@ -7,7 +7,7 @@ from typing import Any
 
 from ....core.errors import EngineFailed, PipelineError
 from ....core.specs import QUALITIES, did_you_mean
-from ....core.words import machine_name
+from ....core.structure_names import machine_name
 from . import weights
 from .catalogue import DEFAULT, Catalogue, Known
 from .terminology import title_of

@@ -1,0 +1,149 @@
+"""The inspection's DICOM part: read, group, convert, look at the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import PipelineError, Refused
+from ..case_names import DEFAULT_KEY, dicom_stem, file_stem
+from ..durable_copy import hash_file, hash_of
+from ..header_checks import SEGMENTATION
+from ..sniff import DICOMDIR_CLASS
+from ..volume_file import read_volume_file
+from ..volume_header import decide_affine, spacing_of
+from ..voxel_content import scan_content
+from .convert import Converted, convert, dcm2niix_path
+from .group import Stack, TurnedAway, group_series, series_name, stack_facts
+from .instance import Instance
+from .read import read_instance
+
+if TYPE_CHECKING:
+    from ..inspect import InputFile, Inspection
+
+
+def look_at_dicom(state: Inspection, found: list[InputFile]) -> None:
+    """Cases and refusals of all DICOM files of one folder or archive."""
+    instances = []
+    for item in found:
+        state.check()
+        try:
+            instance = read_instance(item.path, item.relative, item.label)
+        except PipelineError as error:
+            state.refuse(error, [item.relative], file_stem(item.label), item.label)
+            continue
+        if instance.sop_class == DICOMDIR_CLASS:
+            state.ignored.append(item.label)
+            continue
+        instance.sha256 = hash_file(item.path, state.check)["sha256"]
+        instances.append(instance)
+    stacks: list[Stack] = []
+    for fewest, some in _by_fewest(state, instances).items():
+        more, turned = group_series(some, fewest)
+        stacks += more
+        for refused in turned:
+            _turn_away(state, refused)
+    program = dcm2niix_path()
+    for stack in stacks:
+        _one(state, stack, program, instances)
+
+
+def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[Instance]]:
+    """Instances by the option min_slices of their series; a series with bad options files is refused."""
+    series: dict[str, list[Instance]] = {}
+    for instance in instances:
+        series.setdefault(instance.series_uid, []).append(instance)
+    found: dict[int, list[Instance]] = {}
+    for members in series.values():
+        try:
+            options = state.layers.options(*_options_files(state, members[0]))
+        except PipelineError as error:
+            _turn_away(state, TurnedAway(members, Refused(error.code, error.message, error.hint)))
+        else:
+            found.setdefault(int(options.get("min_slices") or 2), []).extend(members)
+    return found
+
+
+def _options_files(state: Inspection, instance: Instance) -> tuple[str | None, str | None]:
+    """``options.json`` of a folder above, and ``SERIES.options.json`` beside the folder of the slices."""
+    return state.layers.nearest(instance.label), state.layers.of_series(instance.label)
+
+
+def _stem(state: Inspection, instance: Instance) -> str:
+    key = DEFAULT_KEY if state.key is None else state.key
+    return dicom_stem(instance.modality, instance.number, instance.series_uid, key)
+
+
+def _label(instance: Instance) -> str:
+    return f"{series_name(instance)} {instance.description}".strip()
+
+
+def _turn_away(state: Inspection, turned: TurnedAway) -> None:
+    first = turned.instances[0]
+    files = sorted(instance.relative for instance in turned.instances)
+    state.refuse(turned.error, files, _stem(state, first), _label(first), series_key=first.series_uid or None)
+
+
+def _one(state: Inspection, stack: Stack, program: str | None, instances: list[Instance]) -> None:
+    files = sorted(_all_files(stack, instances))
+    stem = _stem(state, stack.first) + (f"_{stack.index + 1}" if stack.count > 1 else "")
+    label = _label(stack.first) + (f" ({stack.reason})" if stack.reason else "")
+    try:
+        if state.expect == SEGMENTATION:
+            raise Refused(
+                "export.no_names", f"{label}: a DICOM series is no label map.", "Give a label map file."
+            )
+        first = stack.first
+        voxels = first.rows * first.columns * len(stack.positions)
+        if voxels > state.max_voxels:
+            raise Refused("input.too_large", f"{label} has {voxels} voxels, the limit is {state.max_voxels}.")
+        row = _case(state, stack, convert(stack, state.staging, state.check, program), label)
+    except PipelineError as error:
+        if error.is_environment or error.code == "job.cancelled":
+            raise
+        state.refuse(error, files, stem, label, series_key=stack.first.series_uid)
+        return
+    files += state.layers.relatives(row["options_file"], row["folder_options_file"])
+    state.cases.append({**row, "stem": stem, "label": label, "files": files})
+
+
+def _all_files(stack: Stack, instances: list[Instance]) -> list[str]:
+    """Also the identical copies that grouping left out."""
+    uids = {instance.sop_uid for instance in stack.instances}
+    return [
+        one.relative for one in instances if one.sop_uid in uids and one.series_uid == stack.first.series_uid
+    ]
+
+
+def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[str, Any]:
+    volume = read_volume_file(made.path, "nifti", name=label)
+    header = volume.header
+    if header.extra != 1:
+        raise Refused("input.four_dimensional", f"{label} holds {header.extra} volumes.")
+    affine = decide_affine(header, "", label)
+    content = scan_content(volume, state.check)
+    if not content.finite:
+        raise Refused("input.non_finite", f"{label} holds NaN or infinity.")
+    if content.constant:
+        raise Refused("input.constant", f"{label}: every voxel is {content.low:g}.")
+    first = stack.first
+    folder_file, series_file = _options_files(state, first)
+    pairs = sorted((instance.sop_uid, instance.sha256) for instance in stack.instances)
+    return {
+        "kind": "scan",
+        "path": made.path,
+        "modality": first.modality,
+        "shape": list(header.shape),
+        "spacing": list(spacing_of(affine)),
+        "affine": [list(row) for row in affine],
+        "series_key": first.series_uid,
+        "sha256": hash_of(part for pair in pairs for part in pair),
+        "format": "dicom",
+        "warnings": made.warnings,
+        "facts": {
+            "format": "dicom", "modality_source": "dicom", "orientation": "stated",
+            "converter": made.converter, "converter_log": made.log[-4000:],
+            "intensity_range": [content.low, content.high], **stack_facts(stack),
+        },
+        "options_file": series_file,
+        "folder_options_file": folder_file,
+    }  # fmt: skip

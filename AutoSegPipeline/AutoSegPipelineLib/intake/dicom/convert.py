@@ -1,0 +1,224 @@
+"""A DICOM stack as one NIfTI file, by dcm2niix, checked against what the headers say.
+
+Where the slices are tilted, uneven or missing, without dcm2niix, and where its
+result lies elsewhere than the headers say, GDCM (in SimpleITK) decodes the
+pixels and :mod:`.regular` puts them on a grid.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from ...core.errors import Refused
+from ...core.segmentation import Affine
+from ..durable_copy import link_or_copy
+from ..staged_products import StagedProducts
+from ..volume_file import read_volume_file
+from ..volume_header import STATED, Header, corners, length
+from .group import TILT_DEGREES, Stack, series_name
+from .regular_grid import frame_order, header_affine, regular_grid
+
+Check = Callable[[], None]
+TIMEOUT_SECONDS = 1800.0
+UNCOMPRESSED = (
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.2",
+    "1.2.840.10008.1.2.1.99",
+    "",
+)
+
+
+@dataclass
+class Converted:
+    """The file, who made it, and what a reader of the result should know."""
+
+    path: str
+    converter: str
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    log: str = ""
+
+
+def dcm2niix_path() -> str | None:
+    """The converter's program, from its package or the PATH; ``None`` where there is none."""
+    try:
+        import dcm2niix
+    except ImportError:
+        return shutil.which("dcm2niix")
+    for path in (str(dcm2niix.bin) + ".exe", str(dcm2niix.bin)):
+        if os.path.isfile(path):
+            return path
+    return shutil.which("dcm2niix")
+
+
+def convert(stack: Stack, staging: StagedProducts, check: Check, program: str | None = None) -> Converted:
+    """Convert ``stack``; ``program`` is :func:`dcm2niix_path`'s answer or ``None`` to do without.
+
+    Raises ``dicom.compressed`` and ``dicom.conversion_failed``.
+    """
+    warnings = _warnings(stack)
+    if stack.irregular:
+        # Straightening by dcm2niix depends on a vendor's sign of the tilt, and its evening
+        # out blurs every slice; the positions in the headers leave no such doubt.
+        path = _convert_here(stack, staging, check, "")
+        return Converted(path, "gdcm", warnings, "Placed slice by slice, as the DICOM headers say.")
+    words = "dcm2niix is not installed."
+    if program is not None:
+        made, words = _run(program, stack, staging, check)
+        if made is not None:
+            return Converted(made, "dcm2niix", warnings, words)
+        words += "\nIts result did not fit the DICOM headers; the slices were placed by the headers instead."
+    return Converted(_convert_here(stack, staging, check, words), "gdcm", warnings, words)
+
+
+def _warnings(stack: Stack) -> list[dict[str, str]]:
+    name, found = series_name(stack.first), []
+    if stack.missing:
+        text = f"{name} lacks {stack.missing} slices; they were interpolated from their neighbours."
+        found.append({"code": "dicom.missing_slices", "message": text})
+    elif stack.uneven:
+        text = f"{name}: the slices are not evenly spaced; they were interpolated to {stack.step:.3g} mm."
+        found.append({"code": "dicom.uneven_slices", "message": text})
+    if stack.tilt_degrees > TILT_DEGREES:
+        text = f"{name} has a gantry tilt of {stack.tilt_degrees:.1f} degrees; the volume was straightened."
+        found.append({"code": "dicom.gantry_tilt", "message": text})
+    if stack.count > 1:
+        text = f"{name} holds {stack.count} stacks; this is number {stack.index + 1}."
+        found.append({"code": "dicom.several_stacks", "message": text})
+    return found
+
+
+def _run(program: str, stack: Stack, staging: StagedProducts, check: Check) -> tuple[str | None, str]:
+    """The path of a result that fits the headers (else ``None``), and the converter's words."""
+    source, target = staging.folder("dicom"), staging.folder()
+    for number, instance in enumerate(stack.instances):
+        link_or_copy(instance.path, os.path.join(source, f"{number:06d}.dcm"), check)
+    # -g i: no defaults file of the user; -x i: neither crop nor rotate; -m y: it is one stack already.
+    command = [
+        program, "-g", "i", "-b", "n", "-z", "n", "-x", "i", "-m", "y", "-d", "0", "-w", "1", "-f", "scan",
+        "-o", target, source,
+    ]  # fmt: skip
+    words = _listen(command, os.path.join(target, "converter.log"), check)
+    shutil.rmtree(source)
+    made = sorted(name for name in os.listdir(target) if name.endswith(".nii"))
+    chosen = _choose(stack, target, made)
+    for name in made:
+        if name != chosen:
+            os.unlink(os.path.join(target, name))
+    if chosen is None:
+        shutil.rmtree(target)
+        return None, words
+    path = os.path.join(target, "scan.nii")
+    os.replace(os.path.join(target, chosen), path)
+    return path, words
+
+
+def _listen(command: list[str], log: str, check: Check) -> str:
+    """Run to the end; the words are what it printed. Ended on cancel and after the time limit."""
+    flags = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))  # Windows: no console flashes up
+    limit = time.monotonic() + TIMEOUT_SECONDS
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, creationflags=flags
+        )
+        try:
+            while process.poll() is None:
+                check()
+                if time.monotonic() > limit:
+                    break
+                try:
+                    process.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    with open(log, "rb") as stream:
+        words = stream.read(64 * 1024).decode("utf-8", "replace")
+    os.unlink(log)
+    # Its words go to the log of the case; the folders' names say nothing there.
+    return (
+        words.replace(command[-1], "").replace(command[-2] + os.sep, "") + f"exit code {process.returncode}"
+    )
+
+
+def _choose(stack: Stack, folder: str, made: list[str]) -> str | None:
+    """The one product that lies where the headers say; ``None`` where none or several were made."""
+    if len(made) != 1:
+        return None
+    try:
+        header = read_volume_file(os.path.join(folder, made[0]), "nifti").header
+    except Refused:
+        return None
+    return made[0] if fits_headers(stack, header) else None
+
+
+def fits_headers(stack: Stack, header: Header) -> bool:
+    """Whether a converted volume has the corners that the DICOM headers give it (within a quarter voxel)."""
+    if header.orientation != STATED or header.affine is None or header.extra != 1:
+        return False
+    first = stack.first
+    if sorted(header.shape[:2]) != sorted((first.rows, first.columns)):
+        return False
+    truth = corners(header_affine(stack), (first.columns, first.rows, len(stack.positions)))
+    given = corners(header.affine, header.shape)
+    limit = 0.25 * min(header.spacing)
+    if header.shape[2] != len(stack.positions):
+        return False
+    return all(min(length([a - b for a, b in zip(p, q)]) for q in given) <= limit for p in truth)
+
+
+def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: str) -> str:
+    import numpy
+    import SimpleITK
+
+    name = series_name(stack.first)
+    try:
+        frames = _frames(stack, check)
+        array, affine = regular_grid(stack, frames, check)
+        image = SimpleITK.GetImageFromArray(numpy.ascontiguousarray(array))
+        _place(image, affine)
+        path = os.path.join(staging.folder(), "scan.nii")
+        SimpleITK.WriteImage(image, path)
+    except RuntimeError as error:
+        last = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
+        if stack.first.syntax not in UNCOMPRESSED:
+            raise Refused(
+                "dicom.compressed", f"{name} is compressed ({stack.first.syntax}): {last}."
+            ) from error
+        raise Refused(
+            "dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}"
+        ) from error
+    return path
+
+
+def _frames(stack: Stack, check: Check) -> list[Any]:
+    """Planes (rows, columns) in stack order, rescaled to the modality's units."""
+    import SimpleITK
+
+    make_reader: Any = SimpleITK.ImageFileReader
+    frames = []
+    for instance in stack.instances:
+        check()
+        reader = make_reader()
+        reader.SetImageIO("GDCMImageIO")
+        reader.SetFileName(instance.path)
+        array = SimpleITK.GetArrayFromImage(reader.Execute())
+        planes = array.reshape((-1, *array.shape[-2:]))
+        if planes.shape[1:] != (instance.rows, instance.columns):
+            raise RuntimeError("the pixels have another size than the header says")
+        frames += [planes[n] for n in frame_order(stack)] if stack.multiframe else [planes[0]]
+    return frames
+
+
+def _place(image: Any, affine: Affine) -> None:
+    edges = [length([affine[r][axis] for r in range(3)]) for axis in range(3)]
+    image.SetSpacing(edges)
+    image.SetOrigin([affine[r][3] for r in range(3)])
+    image.SetDirection([affine[r][axis] / edges[axis] for r in range(3) for axis in range(3)])

@@ -1,0 +1,185 @@
+"""Hashing and copying, in pieces, with every byte on the disk before a name says so."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, Sequence
+
+from ..core.errors import PipelineError, Refused
+from ..core.files import fsync_file, is_disk_full, retried
+from .safe_open import check_regular, open_input
+
+PIECE = 1 << 20
+Check = Callable[[], None]
+
+
+def no_check() -> None:
+    """Nobody asks for a stop."""
+
+
+def disk_error(error: OSError, path: str) -> PipelineError:
+    """A write's OSError as one of the ``environment`` codes."""
+    code = "environment.disk_full" if is_disk_full(error) else "environment.home_unwritable"
+    return PipelineError(code, f"Writing {path} failed: {error.strerror or error}.")
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+
+def _pieces(path: str, check: Check) -> Iterator[bytes]:
+    try:
+        stream = open_input(path)
+    except FileNotFoundError:
+        raise Refused("input.missing", f"{os.path.basename(path)} is gone.") from None
+    with stream:
+        while True:
+            check()
+            piece = stream.read(PIECE)
+            if not piece:
+                return
+            yield piece
+
+
+def hash_file(path: str, check: Check = no_check) -> dict[str, Any]:
+    """``{"sha256", "size"}`` of a file; raises :class:`Refused` when it is missing or unreadable."""
+    digest, size = hashlib.sha256(), 0
+    for piece in _pieces(path, check):
+        digest.update(piece)
+        size += len(piece)
+    return {"sha256": digest.hexdigest(), "size": size}
+
+
+def hash_of(parts: Iterable[str]) -> str:
+    """One hash of several texts, in their order, with nothing that could run together."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems know no fsync of folders; a full disk is another matter.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def copy_file(source: str, target: str, check: Check = no_check) -> dict[str, Any]:
+    """Copy to ``target + ".part"``, look at the source again, fsync, rename.
+
+    Returns ``{"to", "size", "sha256"}``. Raises ``input.changed`` when the source
+    moved on meanwhile, ``environment.*`` when the target cannot be written; then
+    nothing is left under either name of the target.
+    """
+    part = target + ".part"
+    try:
+        before = check_regular(source)
+    except FileNotFoundError:
+        raise Refused("input.missing", f"{os.path.basename(source)} is gone.") from None
+    done = False
+    try:
+        digest, size = _write(source, part, check)
+        after = _stat_again(source)
+        if after is None or not _same(before, after) or size != before.st_size:
+            raise Refused("input.changed", f"{os.path.basename(source)} changed while it was copied.")
+        try:
+            retried(lambda: os.replace(part, target))
+            sync_folder(os.path.dirname(os.path.abspath(target)))
+        except OSError as error:
+            raise disk_error(error, target) from error
+        done = True
+    finally:
+        if not done and os.path.exists(part):
+            os.unlink(part)
+    return {"to": target, "size": size, "sha256": digest}
+
+
+def _stat_again(path: str) -> os.stat_result | None:
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return None
+    return info if stat.S_ISREG(info.st_mode) else None
+
+
+def _write(source: str, part: str, check: Check) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(part)), mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        stream = os.fdopen(os.open(part, flags | getattr(os, "O_NOFOLLOW", 0), 0o600), "wb", buffering=0)
+    except OSError as error:
+        raise disk_error(error, part) from error
+    with stream:
+        for piece in _pieces(source, check):
+            digest.update(piece)
+            size += len(piece)
+            try:
+                view = memoryview(piece)
+                while view:  # unbuffered, so that closing after a full disk cannot fail once more
+                    view = view[stream.write(view) or 0 :]
+            except OSError as error:
+                raise disk_error(error, part) from error
+        try:
+            os.fsync(stream.fileno())
+        except OSError as error:
+            raise disk_error(error, part) from error
+    return digest.hexdigest(), size
+
+
+def copy_pairs(pairs: Sequence[Sequence[str]], check: Check = no_check) -> dict[str, Any]:
+    """The ``copy`` task: every ``[from, to]`` in turn."""
+    return {"files": [copy_file(str(pair[0]), str(pair[1]), check) for pair in pairs]}
+
+
+SYNC_THREADS = 16
+
+
+def sync_paths(paths: Sequence[str]) -> None:
+    """The ``sync`` task: the bytes of files and the entries of folders, all at the same time.
+
+    A file system writes its journal once for all who wait for it: sixteen threads
+    take about a twentieth of the time of one. What is gone needs no sync.
+    Raises ``environment.*``.
+    """
+
+    def one(path: str) -> None:
+        try:
+            if os.path.isdir(path):
+                sync_folder(path)
+            else:
+                fsync_file(Path(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+    with ThreadPoolExecutor(SYNC_THREADS) as threads:
+        for _ in threads.map(one, paths):
+            pass
+
+
+def link_or_copy(source: str, target: str, check: Check = no_check) -> None:
+    """``target`` as a second name of ``source`` (no space used), or a copy where links do not work."""
+    check_regular(source)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        copy_file(source, target, check)

@@ -1,0 +1,207 @@
+"""Which files of one drop are one input: folders, slices, a header and its data, a scan and its options.
+
+Runs in a thread of the pool, because it looks into the files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import PipelineError
+from ...core.incoming import Intent, IntentFile, ending_of, named_data, safe_name, table_names
+from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, bare_name, without_endings
+from .client_names import UniqueLabels, base_of
+from .request import UploadRequest, read_json_options
+
+_HEADERS = (".nhdr", ".mhd")
+_DICOM = (".dcm", ".dicom", ".ima")
+_MOST_OPTIONS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Received:
+    """One file, whole, at ``file`` below ``state/uploads``; ``label`` is what its sender calls it."""
+
+    file: str
+    label: str
+    size: int
+    sha256: str
+
+
+@dataclass
+class Group:
+    """Files that become one job, with the names that they get below its ``input/``."""
+
+    label: str
+    files: list[tuple[Received, str]] = field(default_factory=list)  # file, staged name
+    container: bool = False
+    file_options: dict[str, Any] = field(default_factory=dict)
+    folder_options: dict[str, Any] = field(default_factory=dict)
+
+    def intent(self, owner: str, wish: UploadRequest) -> Intent:
+        """What the pipeline is asked to do with it."""
+        labels = UniqueLabels()
+        files = [
+            IntentFile(staged, None, labels.take(one.label, number), one.size)
+            for number, (one, staged) in enumerate(self.files, 1)
+        ]
+        return Intent(
+            door="web",
+            by=owner,
+            input=self.label,
+            label=self.label,
+            name=wish.name,
+            options=wish.options,
+            file_options={**self.folder_options, **self.file_options},
+            folder_options=self.folder_options,
+            expect=wish.expect,
+            files=files,
+            container=self.container,
+        )
+
+
+def group(root: Path, files: list[Received], expect: str) -> list[Group]:
+    """The inputs in ``files`` (below ``root``), in the order in which they came.
+
+    Raises ``options.*`` for a file of options that is wrong or belongs to nothing here.
+    """
+    folders: dict[str, list[Received]] = {}
+    loose: list[Received] = []
+    for one in files:
+        top, slash, _ = one.label.partition("/")
+        if slash:
+            folders.setdefault(top, []).append(one)
+        else:
+            loose.append(one)
+    return _loose(root, loose, expect) + [_folder(root, top, found) for top, found in folders.items()]
+
+
+# --- a folder: everything in it is one input, which the intake takes apart ---------------------
+
+
+def _folder(root: Path, top: str, files: list[Received]) -> Group:
+    made = Group(top, container=True)
+    places: dict[str, dict[str, Received]] = {}
+    for one in files:
+        places.setdefault(one.label.rpartition("/")[0], {}).setdefault(base_of(one.label), one)
+    numbers = {one.file: number for number, one in enumerate(files, 1)}
+    for depth, (_, here) in enumerate(places.items()):
+        staged = _names(root, here, numbers)
+        made.files += [(one, f"d{depth:04d}/{staged[one.file]}") for one in here.values()]
+    # Two of one label in one folder: the second stands apart, and the intake says what it is.
+    known = {one.file for one, _ in made.files}
+    made.files += [
+        (one, f"again/{safe_name(one.label, numbers[one.file])}") for one in files if one.file not in known
+    ]
+    return made
+
+
+def _names(root: Path, here: dict[str, Received], numbers: dict[str, int]) -> dict[str, str]:
+    """Names below ``input/`` for the files of one folder, by file."""
+    names = {one.file: safe_name(base, numbers[one.file]) for base, one in here.items()}
+    stems = {without_endings(base): one for base, one in here.items() if not _is_options(base)}
+    for base, one in here.items():
+        if ending_of(base) in _HEADERS:
+            data = _data_of(root, one, here)
+            if data is not None and base_of(data.label) not in names.values():
+                names[data.file] = base_of(data.label)  # as the header calls it
+        elif _is_options(base) and base.casefold() != FOLDER_OPTIONS:
+            stem = base[: -len(OPTIONS_ENDING)]
+            scan = here.get(stem) or stems.get(stem)
+            if scan is not None:
+                names[one.file] = f"{numbers[scan.file]:06d}{OPTIONS_ENDING}"
+    return names
+
+
+def _data_of(root: Path, header: Received, here: dict[str, Received]) -> Received | None:
+    """The file of ``here`` that a text header names, if it may keep that name."""
+    name = named_data(root / header.file)
+    found = here.get(name) if bare_name(name) else None
+    return found if found is not None and found.file != header.file else None
+
+
+def _is_options(base: str) -> bool:
+    low = base.casefold()
+    return low.endswith(OPTIONS_ENDING) or low == FOLDER_OPTIONS
+
+
+# --- files that came one by one ---------------------------------------------------------------
+
+
+def _loose(root: Path, files: list[Received], expect: str) -> list[Group]:
+    options = [one for one in files if _is_options(one.label)]
+    rest = [one for one in files if not _is_options(one.label)]
+    by_label: dict[str, Received] = {}
+    for one in rest:
+        by_label.setdefault(one.label, one)
+    taken: set[str] = set()
+    companions: dict[str, Received] = {}
+    for one in rest:
+        found = _companion(root, one, by_label, expect)
+        if found is not None and found.file not in taken:
+            companions[one.file] = found
+            taken.add(found.file)
+    slices = [one for one in rest if one.file not in taken and _is_dicom(root, one)]
+    groups: list[Group] = []
+    for one in rest:
+        if one.file in taken:
+            continue
+        if len(slices) > 1 and one in slices:
+            if one is slices[0]:
+                groups.append(_slices(slices))
+            continue
+        groups.append(_single(one, companions.get(one.file)))
+    _give_options(root, options, groups)
+    return groups
+
+
+def _single(one: Received, companion: Received | None) -> Group:
+    made = Group(one.label, [(one, safe_name(one.label, 1))], container=ending_of(one.label) == ".zip")
+    if companion is not None:
+        keep = ending_of(one.label) in _HEADERS
+        made.files.append((companion, companion.label if keep else safe_name(companion.label, 2)))
+        if made.files[0][1].casefold() == made.files[1][1].casefold():
+            made.files[0] = (one, f"header-{made.files[0][1]}")
+    return made
+
+
+def _slices(slices: list[Received]) -> Group:
+    label = f"{slices[0].label} and {len(slices) - 1} more"
+    files = [(one, safe_name(one.label, number)) for number, one in enumerate(slices, 1)]
+    return Group(label, files, container=True)
+
+
+def _companion(root: Path, one: Received, here: dict[str, Received], expect: str) -> Received | None:
+    if ending_of(one.label) in _HEADERS:
+        return _data_of(root, one, here)
+    if expect == "segmentation":
+        return next((here[name] for name in table_names(one.label) if name in here), None)
+    return None
+
+
+def _is_dicom(root: Path, one: Received) -> bool:
+    if ending_of(one.label) in _DICOM:
+        return True
+    with open(root / one.file, "rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _give_options(root: Path, options: list[Received], groups: list[Group]) -> None:
+    for one in options:
+        if one.size > _MOST_OPTIONS:
+            raise PipelineError("options.unreadable", f"{one.label} is too large for options")
+        text = (root / one.file).read_bytes().decode("utf-8-sig", "replace")
+        given = read_json_options(text, one.label)
+        if one.label.casefold() == FOLDER_OPTIONS:
+            for made in groups:
+                made.folder_options = given
+            continue
+        stem = one.label[: -len(OPTIONS_ENDING)]
+        found = [made for made in groups if stem in (made.label, without_endings(made.label))]
+        if not found:
+            raise PipelineError(
+                "options.invalid", f"{one.label} belongs to no scan that came with it", status=422
+            )
+        found[0].file_options = given

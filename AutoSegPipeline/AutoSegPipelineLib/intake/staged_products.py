@@ -1,0 +1,86 @@
+"""Products of the inspection: a folder of its own for each case, under short ASCII names of ours.
+
+A data file beside its header gets a header written anew, so that a reader can
+open nothing but what was checked here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Callable
+
+from .durable_copy import link_or_copy, no_check
+from .formats import metaimage, nrrd
+from .safe_open import open_input
+from .volume_file import VolumeFile
+
+ENDINGS = {"nrrd": ".nrrd", "metaimage": ".mha", "nifti": ".nii"}
+Check = Callable[[], None]
+
+
+class StagedProducts:
+    """Hands out ``work/case-0001`` and so on; a folder of an earlier attempt is emptied."""
+
+    def __init__(self, work: str) -> None:
+        self.work = work
+        self._next = 0
+
+    def folder(self, what: str = "case") -> str:
+        """A new empty folder."""
+        self._next += 1
+        folder = os.path.join(self.work, f"{what}-{self._next:04d}")
+        if os.path.isdir(folder):
+            import shutil
+
+            shutil.rmtree(folder)
+        os.makedirs(folder, mode=0o700)
+        return folder
+
+    def volume(self, volume: VolumeFile, check: Check = no_check) -> str:
+        """A second name for the volume's files; the path of the header or single file."""
+        folder, header = self.folder(), volume.header
+        if header.data_file is None:
+            ending = ENDINGS[header.format] + (".gz" if header.whole_gzip else "")
+            if header.format == "nrrd" and header.label_marker:
+                ending = ".seg.nrrd"
+            path = os.path.join(folder, "scan" + ending)
+            link_or_copy(volume.path, path, check)
+            return path
+        data = "scan.raw.gz" if header.encoding == "gzip" else "scan.raw"
+        link_or_copy(volume.data_path, os.path.join(folder, data), check)
+        path = os.path.join(folder, "scan" + (".nhdr" if header.format == "nrrd" else ".mhd"))
+        with open(path, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(_header_text(volume, data))
+        return path
+
+    def table(self, volume: str, table: str, check: Check = no_check) -> None:
+        """Bring a table of names beside the label map at ``volume``, where its reader looks for it."""
+        ending = os.path.splitext(table)[1].lower()
+        link_or_copy(table, os.path.join(os.path.dirname(volume), "scan" + ending), check)
+
+
+def _header_text(volume: VolumeFile, data: str) -> str:
+    name = volume.name
+    with open_input(volume.path) as stream:
+        head = stream.read(nrrd.HEAD_BYTES)
+    if volume.header.format == "metaimage":
+        fields, _ = metaimage.fields_of(head, name)
+        lines = [f"{key} = {value}" for key, value in _original_keys(head, fields)]
+        return "\n".join([*lines, f"ElementDataFile = {data}", ""])
+    fields, values, _ = nrrd.fields_of(head, name)
+    fields["data file"] = data
+    lines = [f"{key}: {value}" for key, value in fields.items()]
+    lines += [f"{key}:={value}" for key, value in values.items()]
+    return "\n".join(["NRRD0005", *lines, "", ""])
+
+
+def _original_keys(head: bytes, fields: dict[str, str]) -> list[tuple[str, str]]:
+    """MetaIO compares keys with their case: take them as the file spells them."""
+    found = []
+    for line in head.decode("utf-8", "replace").splitlines():
+        key = line.replace(":", "=", 1).split("=")[0].strip()
+        if key.lower() in fields and key.lower() != "elementdatafile":
+            found.append((key, fields[key.lower()]))
+        if key.lower() == "elementdatafile":
+            return found
+    return found

@@ -1,0 +1,181 @@
+"""What the voxels themselves say, read in pieces so that memory stays flat."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator
+
+import numpy
+
+from ..core.errors import Refused
+from .durable_copy import no_check
+from .safe_open import open_input
+from .volume_file import PIECE, VolumeFile, inflate
+from .volume_header import Header, corrupt
+
+Check = Callable[[], None]
+MOST_DISTINCT = 512
+# Every this many pieces one is looked at closely; the rest only for extremes.
+SAMPLE = 1 << 22
+
+
+@dataclass
+class Content:
+    """Extremes in the file's scaled intensities, and what tells a label map from a scan."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    finite: bool = True
+    integral: bool = True
+    distinct: set[float] | None = field(default_factory=set)  # None: more than MOST_DISTINCT
+    pairs: int = 0  # neighbours along the fastest axis, not both background
+    equal: int = 0  # of these, with the same value
+    air: int = 0  # voxels in -1100..-900
+    soft: int = 0  # voxels in -150..250
+    voxels: int = 0
+
+    @property
+    def constant(self) -> bool:
+        """Every voxel has the same value."""
+        return self.low == self.high
+
+    @property
+    def flatness(self) -> float:
+        """Part of the neighbours in the foreground that are equal: near 1 in label maps, low in scans."""
+        return self.equal / self.pairs if self.pairs else 0.0
+
+
+def scan_content(volume: VolumeFile, check: Check = no_check) -> Content:
+    """Stream through the voxels of ``volume``.
+
+    Raises ``input.truncated``, ``input.corrupt``, ``input.claims_too_much``,
+    :class:`~..core.errors.Cancelled`.
+    """
+    header, found = volume.header, Content()
+    for values in _arrays(volume, check):
+        _add(found, values, header)
+        if not found.finite:
+            break
+    if found.finite and found.voxels < header.voxels * header.extra:
+        raise Refused("input.claims_too_much", f"{volume.name} holds fewer voxels than its header says.")
+    return found
+
+
+def _arrays(volume: VolumeFile, check: Check) -> Iterator[numpy.ndarray[Any, Any]]:
+    """The stored numbers in turn, at most a few MiB at a time."""
+    header = volume.header
+    left = header.data_bytes
+    if header.encoding == "ascii":
+        yield from _ascii_arrays(volume, check)
+        return
+    rest = b""
+    for piece in _pieces(volume, check):
+        data = rest + piece if rest else piece
+        data = data[: min(len(data), left)]
+        whole = len(data) - len(data) % header.item_bytes
+        rest = data[whole:]
+        left -= whole
+        if whole:
+            yield numpy.frombuffer(data, numpy.dtype(header.dtype), whole // header.item_bytes)
+        if left <= 0:
+            return
+
+
+def _pieces(volume: VolumeFile, check: Check) -> Iterator[bytes]:
+    header = volume.header
+    if header.whole_gzip:
+        skip = header.data_offset
+        for piece in inflate(volume.path, 0, 31, volume.name, check):
+            if skip >= len(piece):
+                skip -= len(piece)
+                continue
+            yield piece[skip:]
+            skip = 0
+    elif header.encoding in ("gzip", "zlib"):
+        window = 31 if header.encoding == "gzip" else 15
+        yield from inflate(volume.data_path, volume.offset, window, volume.name, check)
+    else:
+        with open_input(volume.data_path) as stream:
+            stream.seek(volume.offset)
+            while True:
+                check()
+                piece = stream.read(4 * PIECE)
+                if not piece:
+                    return
+                yield piece
+
+
+def _ascii_arrays(volume: VolumeFile, check: Check) -> Iterator[numpy.ndarray[Any, Any]]:
+    left, rest = volume.header.voxels * volume.header.extra, b""
+    with open_input(volume.data_path) as stream:
+        stream.seek(volume.offset)
+        while left > 0:
+            check()
+            piece = stream.read(PIECE)
+            words = (rest + piece).replace(b",", b" ").split()
+            rest = b""
+            if piece and words and not piece[-1:].isspace():
+                rest = words.pop()
+            try:
+                values = numpy.array([float(word) for word in words[:left]], dtype=numpy.float64)
+            except ValueError:
+                raise corrupt(volume.name, "its voxels are no numbers") from None
+            left -= len(values)
+            if len(values):
+                yield values
+            if not piece:
+                return
+
+
+def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> None:
+    low, high = float(values.min()), float(values.max())
+    found.voxels += len(values)
+    # A NaN or an infinity anywhere shows in the minimum, the maximum or both.
+    ends = sorted((low * header.slope + header.intercept, high * header.slope + header.intercept))
+    if not all(math.isfinite(end) for end in ends):
+        found.finite = False
+        return
+    found.low, found.high = min(found.low, ends[0]), max(found.high, ends[1])
+    sample = values[:SAMPLE].astype(numpy.float64) * header.slope + header.intercept
+    every = sample[::4]
+    found.air += int(numpy.count_nonzero((every >= -1100) & (every <= -900)))
+    found.soft += int(numpy.count_nonzero((every >= -150) & (every <= 250)))
+    if found.distinct is None:
+        return
+    if not bool(numpy.all(sample == numpy.rint(sample))):
+        found.integral, found.distinct = False, None
+        return
+    found.distinct.update(numpy.unique(sample).tolist())
+    if len(found.distinct) > MOST_DISTINCT:
+        found.distinct = None
+        return
+    same = sample[1:] == sample[:-1]
+    inside = (sample[1:] != 0) | (sample[:-1] != 0)
+    found.pairs += int(numpy.count_nonzero(inside))
+    found.equal += int(numpy.count_nonzero(same & inside))
+
+
+def looks_like_labels(found: Content, hinted: bool) -> bool:
+    """Whether the voxels are labels: whole numbers from 0, few of them, in flat regions.
+
+    ``hinted``: the file's name speaks of a segmentation. A real CT has negative
+    values or thousands of them; an eight-bit MR has few, but its neighbours differ.
+    """
+    if found.distinct is None or not found.integral or found.low < 0:
+        return False
+    few = len(found.distinct)
+    if few <= 2 or (hinted and few <= 300):
+        return True
+    return (few <= 32 and found.flatness > 0.5) or found.flatness > 0.75
+
+
+def guess_modality(found: Content) -> str:
+    """``CT`` when the intensities can only be Hounsfield units, else nothing.
+
+    Air at about -1000, soft tissue about 0, both common, nothing beyond what
+    scanners store. MR, PET and unscaled CT have no negative air.
+    """
+    quarter = max(1.0, found.voxels / 4)
+    plausible = -4096 <= found.low <= -900 and 50 <= found.high <= 32767
+    return "CT" if plausible and found.air / quarter > 0.02 and found.soft / quarter > 0.03 else ""

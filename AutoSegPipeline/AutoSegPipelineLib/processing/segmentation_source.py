@@ -1,0 +1,176 @@
+"""Where a case's segmentation comes from: an engine, the cache, or the file itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PipelineError
+from ..core.incoming import table_names
+from ..core.progress import Report
+from ..core.segmentation import Grid, Segment, Segmentation
+from ..core.specs import did_you_mean
+from .layers import drop_empty
+from .output_files import replace_file
+
+if TYPE_CHECKING:
+    from .case import Case, Stopwatch
+    from .volume import Volume
+
+
+@dataclass
+class SourceSegmentation:
+    """A segmentation with voxels in every segment, the scan if there is one, and how it came about.
+
+    ``engine`` is empty for an existing segmentation; ``absent`` are segments
+    that the engine or the table names and no voxel has.
+    """
+
+    segmentation: Segmentation
+    volume: Volume | None
+    engine: str
+    modality: str
+    cached: bool = False
+    absent: list[Segment] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sides(self) -> str:
+        """The verdict of the check of left and right: ok, swapped or unverified; empty when not asked."""
+        return str(self.facts.get("sides", ""))
+
+    @property
+    def unit(self) -> str:
+        """The unit of the scan's intensities; MR has none."""
+        return "HU" if self.modality == "CT" and self.volume is not None else ""
+
+
+def obtain(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
+    """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
+    report.stage("preparing", f"reading {case.path.name}")
+    if case.made is not None and not case.only:
+        from .saved_segmentation import take_made
+
+        found = take_made(case, report, watch)
+    else:
+        found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
+    found.segmentation, found.absent = drop_empty(found.segmentation)
+    if not found.segmentation.segments:
+        raise PipelineError("export.empty", f"{case.label}: no structure has a voxel")
+    if case.kind == "segmentation" and case.options["structures"] and (case.made is None or case.only):
+        found.segmentation = only(found.segmentation, case.options["structures"])
+    return found
+
+
+def only(segmentation: Segmentation, names: list[str]) -> Segmentation:
+    """The segments called ``names``; raises ``engine.structure_unknown`` for a name that none has."""
+    known = [segment.name for segment in segmentation.segments]
+    for name in names:
+        if name not in known:
+            raise PipelineError(
+                "engine.structure_unknown",
+                f"the segmentation has no structure {name!r}{did_you_mean(name, known)}",
+            )
+    kept = tuple(segment for segment in segmentation.segments if segment.name in names)
+    return Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings)
+
+
+def _existing(case: Case, watch: Stopwatch) -> SourceSegmentation:
+    from .read_segmentation import read_segmentation
+
+    with watch.time("read"):
+        try:
+            segmentation = read_segmentation(case.path, case.labels, case.affine)
+        except PipelineError as error:
+            raise _in_the_users_words(error, case) from error
+    return SourceSegmentation(segmentation, None, "", case.modality)
+
+
+def _in_the_users_words(error: PipelineError, case: Case) -> PipelineError:
+    """The error about the user's files: those that were read are copies under names of ours."""
+    message = error.message.replace(case.path.name, case.label)
+    tables = zip(table_names(case.path.name), table_names(case.label))
+    if case.labels is None:
+        for ours, theirs in tables:
+            message = message.replace(ours, theirs)
+    return PipelineError(error.code, message, error.hint, **error.data)
+
+
+def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
+    from .engines import choose, version_of
+    from .sides import check_sides
+    from .volume import read_volume
+
+    with watch.time("read"):
+        modality = case.options["modality"] or case.modality
+        volume = read_volume(case.path, case.affine, modality)
+    report.check()
+    reused = _reuse(case, volume.grid, report, watch)
+    if reused is not None:
+        segmentation, facts = reused
+        segmentation.warnings += facts.get("warnings", [])
+        modality = modality or str(facts.get("modality", ""))
+        return SourceSegmentation(
+            segmentation, volume, str(facts.get("engine", "")), modality, cached=True, facts=facts
+        )
+    engine = choose(case.options["engine"], modality)
+    report.stage("segmenting", f"{engine.title}")
+    with watch.time("segment"):
+        segmentation = engine.segment(volume, {**case.options, "had_gpus": case.had_gpus}, report)
+    for part, seconds in segmentation.facts.pop("timings", {}).items():
+        watch.seconds[part] = round(seconds, 4)
+    report.check()
+    with watch.time("sides"):
+        sides = check_sides(segmentation, volume)
+    segmentation.warnings += sides.warnings
+    modality = str(segmentation.facts.get("modality") or modality)
+    facts = {
+        "sides": sides.verdict,
+        "engine": engine.name,
+        "engine_version": version_of(engine),
+        **segmentation.facts,
+        "modality": modality,
+    }
+    facts["warnings"] = list(segmentation.warnings)
+    if case.keep is not None and not case.only:
+        with watch.time("keep"):
+            keep_copy(case.keep, segmentation, facts, report)
+    return SourceSegmentation(segmentation, volume, engine.name, modality, facts=facts)
+
+
+def _reuse(
+    case: Case, grid: Grid, report: Report, watch: Stopwatch
+) -> tuple[Segmentation, dict[str, Any]] | None:
+    """The cached segmentation, or None where the cache cannot serve: then it is computed."""
+    if case.reuse is None:
+        return None
+    from .read_seg_nrrd import read_facts, read_seg_nrrd
+
+    try:
+        with watch.time("cache"):
+            segmentation = read_seg_nrrd(case.reuse)
+            facts = read_facts(case.reuse)
+    except (PipelineError, OSError) as error:
+        report.log(f"the cached segmentation cannot be used and is computed anew: {error}", "warning")
+        return None
+    if segmentation.grid.shape != grid.shape:
+        report.log("the cached segmentation has another shape and is computed anew", "warning")
+        return None
+    segmentation.grid = grid
+    return segmentation, facts
+
+
+def keep_copy(place: Path, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
+    """Hand the cache its copy: whole under its name, or not there at all."""
+    from .writers.seg_nrrd import write_seg_nrrd
+
+    part = place.with_name(place.name + ".part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_seg_nrrd(part, segmentation, facts, report)
+        replace_file(part, place)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        # The case itself does not need the cache.
+        report.log(f"the cache did not take the segmentation: {error}", "warning")

@@ -1,0 +1,1 @@
+"""The end of a case: results become public, inputs are disposed of, old things are purged."""

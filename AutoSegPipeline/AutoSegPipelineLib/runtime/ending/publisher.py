@@ -1,0 +1,106 @@
+"""Brings verified outputs from ``results/.publish-<id>/`` under their names, the manifest last."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...core.crash_points import reached
+from ...core.errors import PipelineError
+from ...core.files import fsync_folder, is_sharing_violation, remove_tree
+from ...core.job import Job
+from ..context import Context
+
+ENDINGS = (
+    ".gltf", ".glb", ".seg.nrrd", ".labels.nii.gz", ".statistics.csv", ".statistics.json", ".png",
+    ".report.html", ".stl.zip", ".obj.zip", ".manifest.json",
+)  # fmt: skip
+MANIFEST = ".manifest.json"
+
+
+class WaitForResults(Exception):
+    """A file is in use or the folder is away; publishing goes on later."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (WaitForResults, (self.reason,))
+
+
+class Publisher:
+    """All renames of results. Without its manifest a case is in no list."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def folder(self, job: Job) -> Path:
+        """Where the results of ``job`` belong."""
+        return Path(job.out) if job.out else self._context.home.results
+
+    def staging(self, job: Job) -> Path:
+        """Where its worker writes; on the same disk as the results, so that a rename is enough."""
+        return self.folder(job) / f".publish-{job.id}"
+
+    def prepare(self, job: Job) -> Path:
+        """An empty folder for the worker.
+
+        The home's results folder itself is not made: where it has gone, its disk is somewhere else today.
+        """
+        remove_tree(self.staging(job))
+        self.staging(job).mkdir(mode=0o700, parents=bool(job.out))
+        return self.staging(job)
+
+    def reserve(self, job: Job, wanted: str) -> str:
+        """A stem for ``job`` that no other job and no file in the results folder has."""
+        folder = self.folder(job)
+
+        def free(stem: str) -> bool:
+            return not any(os.path.lexists(folder / (stem + ending)) for ending in ENDINGS)
+
+        return self._context.store.stems.reserve(wanted, job.id, free)
+
+    def publish(self, job: Job, earlier: list[dict[str, object]]) -> None:
+        """Rename every output, manifest last; each call goes on where the last one stopped.
+
+        ``earlier`` are the outputs of a previous attempt, removed where this one
+        does not replace them. Raises :class:`WaitForResults`, or
+        ``export.verification`` when an output is nowhere.
+        """
+        folder, staging = self.folder(job), self.staging(job)
+        names = [str(output["name"]) for output in job.outputs]
+        manifest = [name for name in names if name.endswith(MANIFEST)]
+        if len(manifest) != 1:
+            raise PipelineError("export.verification", f"the outputs of {job.name} have no manifest")
+        try:
+            self._check(job, folder, staging)
+            if (staging / manifest[0]).exists():
+                for name in {str(output["name"]) for output in earlier} | set(manifest):
+                    if name not in names or name == manifest[0]:
+                        (folder / name).unlink(missing_ok=True)
+                reached("old manifest removed")
+            for name in [name for name in names if name not in manifest] + manifest:
+                if (staging / name).exists():
+                    os.replace(staging / name, folder / name)
+                    reached("manifest renamed" if name in manifest else "output renamed")
+            fsync_folder(folder)
+        except OSError as error:
+            if is_sharing_violation(error) or not os.path.isdir(folder):
+                raise WaitForResults(f"{error.filename or folder}: {error.strerror}") from error
+            raise
+        remove_tree(staging)
+
+    def _check(self, job: Job, folder: Path, staging: Path) -> None:
+        for output in job.outputs:
+            name, size = str(output["name"]), int(str(output["size"]))
+            places = [place / name for place in (staging, folder) if (place / name).exists()]
+            if not places or places[0].stat().st_size != size:
+                raise PipelineError("export.verification", f"the output {name} of {job.name} is missing")
+
+    def remove(self, job: Job) -> None:
+        """Take all results of ``job`` away, the manifest first."""
+        names = [str(output["name"]) for output in job.outputs]
+        for name in sorted(names, key=lambda name: not name.endswith(MANIFEST)):
+            (self.folder(job) / name).unlink(missing_ok=True)
+        remove_tree(self.staging(job))

@@ -1,0 +1,1 @@
+"""The watched folder: files arrive, wait for their siblings, and become intents."""

@@ -1,0 +1,345 @@
+"""What is known of every file in the inbox, and what follows from it. No I/O but a rare ``lstat``; no Qt.
+
+A file's way: CHANGING until it rested, ASKING while the intake child looks,
+then one of the rest. The arrival rule itself is :mod:`..intake.arrival`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from dataclasses import replace
+from typing import Any, Callable, Iterable
+
+from ...core.errors import PipelineError, Refused, from_dict
+from ...core.store.small_tables import Consumed
+from ...intake import arrival as rule
+from ...intake.case_names import OPTIONS_ENDING, is_options_name, without_endings
+from .entries import (
+    ASIDE,
+    ASKING,
+    CHANGING,
+    DATA,
+    GIVEN,
+    HELD,
+    MEMBER,
+    READY,
+    SKIPPED,
+    UNKNOWN,
+    Arrival,
+    ArrivedFile,
+    Entries,
+    Entry,
+    arrived,
+    series_label,
+)
+from .folder_walk import WalkedFile
+from .series import Series, SeriesBook
+
+
+class InboxBook:
+    """Feed it listings and examinations; it fills ``to_ask``, ``arrivals`` and ``refusals``."""
+
+    def __init__(self, settle: float, truncated: float, ledger: Callable[[str], Consumed | None]) -> None:
+        """``settle`` and ``truncated`` in seconds of a monotonic clock."""
+        self.settle = settle
+        self.truncated = truncated
+        self.to_ask: deque[str] = deque()
+        self.arrivals: deque[Arrival] = deque()
+        self.refusals: deque[tuple[list[str], PipelineError]] = deque()
+        self._ledger = ledger
+        self._rule = rule.Arrivals(settle, truncated)
+        self._entries = Entries()
+        self._series = SeriesBook()
+        self._generation = 0
+        self._next_look = float("inf")
+
+    # --- listings -------------------------------------------------------------------------
+
+    def begin_listing(self) -> None:
+        """A new walk through the inbox begins."""
+        self._generation += 1
+        self._next_look = float("inf")
+
+    def see(self, found: WalkedFile, now: float) -> None:
+        """One file of the listing."""
+        entry = self._entries.find(found.path)
+        stat = (found.size, found.mtime_ns, found.inode)
+        if entry is None:
+            folder = os.path.dirname(found.path)
+            aside = found.partial or is_options_name(os.path.basename(found.path))
+            entry = Entry(found.path, folder, found.relative, stat, now, 0, aside)
+            self._entries.add(entry)
+            self._changed(entry, stat, now)
+        elif entry.stat != stat:
+            self._changed(entry, stat, now)
+        entry.generation = self._generation
+        if entry.phase in (CHANGING, HELD, READY, DATA, UNKNOWN):
+            self._judge(entry, now)
+
+    def end_listing(self, problems: Iterable[str], now: float) -> None:
+        """The walk is over: what was not seen is gone, unless it lies in a folder with ``problems``."""
+        hidden = tuple(os.path.join(folder, "") for folder in problems)
+        for entry in [e for e in self._entries if e.generation != self._generation]:
+            if not os.path.join(entry.path, "").startswith(hidden):
+                self._drop(entry, now)
+        self.settle_series(now)
+
+    @property
+    def waiting(self) -> int:
+        """Files that are neither the pipeline's nor refused nor skipped."""
+        return self._entries.waiting
+
+    def next_look(self, now: float) -> float:
+        """The monotonic time at which a listing can bring something new; infinite for never."""
+        return min(self._next_look, self._series.next_due(now, self.settle))
+
+    def _look_at(self, when: float) -> None:
+        self._next_look = min(self._next_look, when)
+
+    def _changed(self, entry: Entry, stat: tuple[int, int, int], now: float) -> None:
+        self._leave(entry, now)
+        self._entries.enter(entry, CHANGING)
+        entry.stat, entry.since, entry.row, entry.not_before = stat, now, None, 0.0
+        self._rule.forget(entry.path)
+        self._rule.feed(entry.path, stat[0], stat[1], now)
+        for header in self._entries.wanted_by(entry.path):
+            self._rule.ask_again(header)
+
+    def _judge(self, entry: Entry, now: float) -> None:
+        verdict = self._rule.feed(entry.path, entry.stat[0], entry.stat[1], now)
+        if verdict == rule.WAITING:
+            rested = now - entry.since >= self.settle
+            self._look_at(entry.since + (self.truncated if rested else self.settle))
+        elif verdict == rule.RESTED:
+            self._ask(entry, now)
+        elif verdict == rule.ARRIVED:
+            self._complete(entry, now)
+
+    def _ask(self, entry: Entry, now: float) -> None:
+        if now < entry.not_before:
+            self._look_at(entry.not_before)
+        elif entry.aside:
+            self._entries.enter(entry, ASIDE)
+        elif self._is_consumed(entry):
+            self._entries.enter(entry, SKIPPED)
+        else:
+            self._entries.enter(entry, ASKING)
+            self.to_ask.append(entry.path)
+
+    def _is_consumed(self, entry: Entry) -> bool:
+        taken = self._ledger(entry.path)
+        return taken is not None and (taken.size, taken.mtime_ns) == entry.stat[:2]
+
+    # --- examinations ---------------------------------------------------------------------
+
+    def answered(self, row: dict[str, Any], now: float) -> None:
+        """The intake child's row on one file."""
+        entry = self._entries.find(row["path"])
+        if entry is None or entry.phase != ASKING:
+            return
+        if row["state"] == "gone":
+            self._drop(entry, now)
+            return
+        if (row["size"], row["mtime_ns"]) != entry.stat[:2]:
+            self._changed(entry, (row["size"], row["mtime_ns"], entry.stat[2]), now)
+            self._look_at(now + self.settle)
+            return
+        self._entries.unwant(entry)
+        entry.row = row
+        self._entries.want(entry)
+        if row["state"] == "locked":
+            self._locked(entry, now)
+            return
+        verdict = self._rule.feed(entry.path, *entry.stat[:2], now, row["state"] == "complete")
+        if verdict == rule.ARRIVED:
+            self._complete(entry, now)
+        elif verdict == rule.TRUNCATED and not self._data_is_coming(entry, now):
+            self._refuse(entry, from_dict(row.get("error") or {}))
+        else:
+            self._entries.enter(entry, HELD)
+            if verdict == rule.TRUNCATED:
+                self._try_later(entry, now)
+
+    def unanswered(self, path: str, now: float) -> None:
+        """The intake child could not even say what is wrong with ``path``."""
+        entry = self._entries.find(path)
+        if entry is not None and entry.phase == ASKING:
+            text = f"{os.path.basename(path)} could not be examined; the reader ended over it."
+            entry.row = {"path": path, "format": "unknown", "companions": [], "missing": []}
+            entry.row["error"] = Refused("input.unreadable", text).to_dict()
+            self._locked(entry, now, patient=False)
+
+    def _locked(self, entry: Entry, now: float, patient: bool = sys.platform == "win32") -> None:
+        """Somebody holds it. On Windows for as long as they like; elsewhere it is its permissions."""
+        if not patient and now - entry.since >= max(self.truncated, self.settle):
+            self._refuse(entry, from_dict((entry.row or {}).get("error") or {}))
+            return
+        self._entries.enter(entry, HELD)
+        self._try_later(entry, now)
+
+    def _try_later(self, entry: Entry, now: float) -> None:
+        entry.not_before = now + max(self.settle, min(30.0, (now - entry.since) / 4))
+        self._rule.ask_again(entry.path)
+        self._look_at(entry.not_before)
+
+    def _complete(self, entry: Entry, now: float) -> None:
+        row = entry.row or {}
+        error = row.get("error")
+        if row.get("format") == "data" or entry.phase == DATA:
+            self._data(entry, now)
+        elif error and error["code"] == "input.unknown_format":
+            self._unknown(entry, now)
+        elif error:
+            self._refuse(entry, from_dict(error))
+        elif row.get("format") == "dicom":
+            self._slice(entry, row, now)
+        elif row.get("format") == "options":
+            self._entries.enter(entry, ASIDE)
+        else:
+            self._file(entry, row, now)
+
+    def _data(self, entry: Entry, now: float) -> None:
+        self._entries.enter(entry, DATA)
+        if now - entry.since < self.truncated or self._entries.wanted_by(entry.path):
+            self._look_at(max(now + self.settle, entry.since + self.truncated))
+            return
+        text = f"{os.path.basename(entry.path)} is raw data without its header."
+        self._refuse(entry, Refused("input.unknown_format", text, "Drop its header too."))
+
+    def _unknown(self, entry: Entry, now: float) -> None:
+        self._entries.enter(entry, UNKNOWN)
+        if self._entries.wanted_by(entry.path):
+            self._entries.enter(entry, DATA)
+        elif self._entries.headers_arrive(entry.folder):
+            self._look_at(now + self.settle)
+        else:
+            self._refuse(entry, from_dict((entry.row or {})["error"]))
+
+    def _slice(self, entry: Entry, row: dict[str, Any], now: float) -> None:
+        dicom = row.get("dicom") or {}
+        if not dicom.get("image", True):
+            text = f"{os.path.basename(entry.path)} holds no image."
+            self._refuse(entry, Refused("dicom.not_an_image", text))
+            return
+        self._entries.enter(entry, MEMBER)
+        self._series.add(dicom.get("series_uid") or entry.path, entry.path, entry.folder, row, now)
+
+    def _file(self, entry: Entry, row: dict[str, Any], now: float) -> None:
+        files = [arrived(entry)]
+        for path in row.get("companions") or []:
+            data = self._at_rest(path, now)
+            if data is None:
+                self._entries.enter(entry, READY)
+                return
+            files.append(data)
+        options = self._options_of(entry)
+        if options and self._at_rest(options, now) is None:
+            self._entries.enter(entry, READY)
+            return
+        for found in files:
+            self._give(found.path)
+        arrival = Arrival("file", tuple(files), row["format"], label=entry.relative, examined=(row,))
+        self.arrivals.append(replace(arrival, options_file=options))
+
+    # --- neighbours -----------------------------------------------------------------------
+
+    def _at_rest(self, path: str, now: float) -> ArrivedFile | None:
+        """``path`` as it rests; None (and another look later) while it does not."""
+        entry = self._entries.find(path)
+        if entry is None:
+            # A name that is listed in another case or not at all; the examination saw it.
+            try:
+                info = os.lstat(path)
+            except OSError:
+                self._look_at(now + self.settle)
+                return None
+            return ArrivedFile(path, info.st_size, info.st_mtime_ns)
+        if now - entry.since < self.settle:
+            self._look_at(entry.since + self.settle)
+            return None
+        return arrived(entry)
+
+    def _options_of(self, entry: Entry) -> str | None:
+        name = os.path.basename(entry.path)
+        for stem in dict.fromkeys((name, without_endings(name))):
+            found = self._entries.find(os.path.join(entry.folder, stem + OPTIONS_ENDING))
+            if found is not None:
+                return found.path
+        return None
+
+    def _data_is_coming(self, entry: Entry, now: float) -> bool:
+        """Whether a data file of this header changed so lately that it may still grow."""
+        for path in (entry.row or {}).get("companions") or []:
+            data = self._entries.find(path)
+            if data is not None and now - data.since < self.truncated:
+                return True
+        return False
+
+    # --- series ---------------------------------------------------------------------------
+
+    def settle_series(self, now: float) -> None:
+        """Let go of the series that have settled."""
+        for series in self._series.take_due(now, self.settle, self._entries.slices_arrive):
+            self._give_series(series)
+
+    def _give_series(self, series: Series) -> None:
+        found = [self._entries.find(path) for path in series.rows]
+        entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
+        first = series.rows[entries[0].path].get("dicom") or {}
+        options = self._options_of(entries[0]) if len(entries) == 1 else None
+        for entry in entries:
+            self._entries.enter(entry, GIVEN)
+            entry.row = None  # thousands of them; the arrival has the rows
+        self.arrivals.append(
+            Arrival(
+                "series",
+                tuple(arrived(entry) for entry in entries),
+                "dicom",
+                str(first.get("series_uid") or ""),
+                str(first.get("patient_key") or ""),
+                series_label(entries[0].relative, first),
+                options,
+                tuple(series.rows[entry.path] for entry in entries),
+            )
+        )
+
+    # --- the pipeline's word --------------------------------------------------------------
+
+    def taken(self, paths: list[str], now: float) -> None:
+        """The pipeline has these: what lies there from now on is another file (or stands in the ledger)."""
+        for path in paths:
+            entry = self._entries.find(path)
+            if entry is not None and entry.phase == GIVEN:
+                self._drop(entry, now)
+
+    def put_back(self, paths: list[str], now: float) -> None:
+        """The pipeline could not take these; they arrive anew."""
+        self.taken(paths, now)
+
+    def _give(self, path: str) -> None:
+        entry = self._entries.find(path)
+        if entry is not None:
+            self._entries.unwant(entry)
+            self._entries.enter(entry, GIVEN)
+            entry.row = None
+
+    def _refuse(self, entry: Entry, error: PipelineError) -> None:
+        companions = (entry.row or {}).get("companions") or []
+        paths = [entry.path, *(path for path in companions if self._entries.find(path))]
+        for path in paths:
+            self._give(path)
+        self.refusals.append((paths, error))
+
+    # --- book-keeping ---------------------------------------------------------------------
+
+    def _leave(self, entry: Entry, now: float) -> None:
+        self._entries.unwant(entry)
+        if entry.phase == MEMBER:
+            self._series.remove(entry.path, entry.folder, now)
+
+    def _drop(self, entry: Entry, now: float) -> None:
+        self._leave(entry, now)
+        self._rule.forget(entry.path)
+        self._entries.remove(entry)

@@ -1,0 +1,150 @@
+"""What the watcher found becomes intents: names, options beside the scan, versions of a series."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Callable
+
+from ...core import incoming, states
+from ...core.errors import PipelineError
+from ...core.incoming import Intent, IntentFile, ending_of, folder_of
+from ...core.job import Job
+from ...intake.options_files import folder_options_path, read_options
+from ..context import Context
+from ..ending.input_disposal import InputDisposal
+from .watcher import Arrival
+
+_LATE = "dicom.late_slices"
+
+
+class InboxIntents:
+    """Turns each :class:`Arrival` into an intent that ``take`` stages."""
+
+    def __init__(
+        self,
+        context: Context,
+        disposal: InputDisposal,
+        take: Callable[[Intent], None],
+        series_key: Callable[[str], str],
+    ) -> None:
+        self._context = context
+        self._disposal = disposal
+        self._take = take
+        self._series_key = series_key
+        self._later: list[Arrival] = []
+
+    def arrived(self, arrivals: list[Arrival]) -> None:
+        """The watcher's call: these inputs are complete."""
+        for arrival in arrivals:
+            self._one(arrival)
+
+    def refused(self, paths: list[str], error: PipelineError) -> None:
+        """The watcher's call: these cannot be taken; they are put away with the reason."""
+        intent = Intent(door="inbox", input=paths[0], label=os.path.basename(paths[0]), consume=True)
+        intent.files = [self._file(Path(path), number) for number, path in enumerate(paths, 1)]
+        intent.refusal = error.to_dict()
+        self._take(intent)
+
+    def again(self) -> None:
+        """Look once more at what waited for an earlier version of its series to end."""
+        waiting, self._later = self._later, []
+        for arrival in waiting:
+            self._one(arrival)
+
+    @property
+    def waiting(self) -> int:
+        """Arrivals that wait for an earlier version of their series."""
+        return len(self._later)
+
+    def _one(self, arrival: Arrival) -> None:
+        intent = self._intent(arrival)
+        if arrival.series_uid and intent.refusal is None:
+            intent.series_key = self._series_key(arrival.series_uid)
+            if not self._follow(intent, len(arrival.files)):
+                self._later.append(arrival)
+                return
+        self._take(intent)
+
+    def _intent(self, arrival: Arrival) -> Intent:
+        main = Path(arrival.files[0].path)
+        intent = Intent(door="inbox", input=str(main), label=arrival.label or main.name)
+        intent.consume = self._context.settings["inputs"] != "keep"
+        intent.container = arrival.format == "zip"
+        paths = [Path(found.path) for found in arrival.files]
+        keep = arrival.kind == "file" and len(paths) > 1
+        names = [self._name(path) for path in paths]
+        intent.files = [
+            IntentFile(incoming.safe_name(name, number, keep), found.path, name, found.size, found.mtime_ns)
+            for number, (name, found) in enumerate(zip(names, arrival.files), 1)
+        ]
+        try:
+            folder = folder_options_path(str(self._context.home.inbox), str(main))
+            intent.folder_options = read_options(folder) if folder else {}
+            intent.file_options = dict(intent.folder_options)
+            if arrival.options_file:
+                beside = Path(arrival.options_file)
+                intent.files.append(self._file(beside, len(intent.files) + 1, keep=True))
+                intent.file_options.update(read_options(str(beside)))
+        except PipelineError as error:
+            intent.refusal = error.to_dict()
+        return intent
+
+    def _name(self, path: Path) -> str:
+        """Relative to the inbox: its subfolders become part of the stem."""
+        inbox = self._context.home.inbox
+        return path.relative_to(inbox).as_posix() if inbox in path.parents else path.name
+
+    def _file(self, path: Path, number: int, keep: bool = False) -> IntentFile:
+        try:
+            found = os.lstat(path)
+            size, mtime_ns = found.st_size, found.st_mtime_ns
+        except OSError:
+            size, mtime_ns = 0, 0  # the rename will say what is wrong
+        name = self._name(path)
+        return IntentFile(incoming.safe_name(name, number, keep), str(path), name, size, mtime_ns)
+
+    # --- one more version of a series -----------------------------------------------------
+
+    def _follow(self, intent: Intent, count: int) -> bool:
+        """Join ``count`` new files with the newest version of the series; False while that is under way."""
+        earlier = self._context.store.jobs.of_series(str(intent.series_key))
+        if not earlier:
+            return True
+        # Slices that came too late wait in refused/; what they were late for is the version before.
+        versions = [job for job in earlier if (job.error or {}).get("code") != _LATE] or earlier
+        last = versions[-1]
+        if not last.ended and last.state != states.QUEUED:
+            return False
+        intent.version, intent.supersedes = earlier[-1].version + 1, last.id
+        whole = last.shape is not None and count >= last.shape[2]
+        if self._slices_of(last) is None and not whole:
+            error = PipelineError(_LATE, f"{intent.label}: its series was taken before")
+            intent.refusal = error.to_dict()
+            return True
+        if last.state == states.QUEUED:
+            self._replace(last)
+        intent.union = self._slices_of(last) or []
+        return True
+
+    def _slices_of(self, job: Job) -> list[list[str]] | None:
+        """[path, staged name] of the slices of ``job``; None where they are gone or inside an archive."""
+        home, number = self._context.home, f"v{job.version}-"
+        if ending_of(job.input) == ".zip":
+            return None
+        for folder in (home.spent / job.id, folder_of(home, job.id)):
+            held = folder / "input"
+            if held.is_dir():
+                return [[str(path), number + path.name] for path in sorted(held.iterdir()) if path.is_file()]
+        kept = job.staged.get("kept_at")
+        if kept and Path(kept).is_dir():
+            paths = [path for path in sorted(Path(kept).rglob("*")) if path.is_file()]
+            slices = [str(path) for path in paths if path.name != "reason.json"]
+            return [[path, f"{number}{n:06d}.dcm"] for n, path in enumerate(slices, 1)]
+        return None if job.state == states.DONE else []
+
+    def _replace(self, job: Job) -> None:
+        """A queued version whose slices go into the next one needs no run of its own."""
+        job.error = PipelineError("job.cancelled", "More slices arrived; the next version has all.").to_dict()
+        self._context.enter(job, states.CANCELLED, "Superseded by a version with more slices.")
+        self._disposal.spend(job)

@@ -1,0 +1,85 @@
+"""Engines and exporters that work in the pipeline's own process, because the program around it has them.
+
+3D Slicer has: its extensions need its scene. What it brings is an :class:`HostSteps`;
+outside Slicer there is none, and an option that asks for one is refused before it is queued.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Protocol
+
+from ...core.errors import PipelineError
+from ...core.progress import Report
+
+ENGINES = ("slicer",)
+EXPORTERS = ("openanatomy",)
+DEATHS_LIMIT = 3  # of the process: what died there is likely to die again, with the user's scene
+
+Started = Callable[[int], None]
+
+
+class HostSteps(Protocol):
+    """What the pipeline needs of its host; tests hand in a fake with plain methods.
+
+    :meth:`segment` and :meth:`export` return when they are done and serve the event
+    loop meanwhile; one of them runs at a time. Both raise
+    :class:`~..core.errors.PipelineError`, ``Cancelled`` after :meth:`stop`.
+    """
+
+    @property
+    def running(self) -> bool:
+        """Whether one of the two is under way."""
+
+    def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Its engines as a worker describes its own (``others``, which may lend names of structures)."""
+
+    def refusal(self, options: dict[str, Any]) -> PipelineError | None:
+        """Why these resolved options cannot be done here, or None."""
+
+    def segment(self, case: dict[str, Any], made: Path, report: Report, started: Started) -> dict[str, Any]:
+        """Write the ``.seg.nrrd`` ``made`` of a ``case`` message; facts for the manifest.
+
+        ``started(pid)`` is called for a process that must not outlive this one.
+        """
+
+    def export(self, case: dict[str, Any], made: Path, folder: Path, report: Report) -> Path:
+        """Write the segmentation ``made`` as one ``.gltf`` somewhere below ``folder``; its path."""
+
+    def stop(self) -> None:
+        """End what runs at once; its call raises ``Cancelled`` when the loop comes back to it."""
+
+
+def refusal(inside: HostSteps | None, options: dict[str, Any]) -> PipelineError | None:
+    """Why this pipeline cannot do what ``options`` ask of its host; None when it can or nothing is asked."""
+    if not wants_inside(options):
+        return None
+    if inside is not None:
+        return inside.refusal(options)
+    asked = [f"{name} {options[name]}" for name, _ in _asked(options)]
+    return PipelineError("engine.needs_slicer", f"{' and '.join(asked)}: only a pipeline in 3D Slicer has it")
+
+
+def wants_inside(options: dict[str, Any]) -> bool:
+    """Whether a case with these options does a part in the pipeline's process."""
+    return bool(_asked(options))
+
+
+def _asked(options: dict[str, Any]) -> list[tuple[str, str]]:
+    known = {"engine": ENGINES, "exporter": EXPORTERS}
+    found = [(name, str(options.get(name) or "").strip().casefold()) for name in known]
+    return [(name, word) for name, word in found if word in known[name]]
+
+
+def steps_of(case: dict[str, Any]) -> list[str]:
+    """The steps of a ``case`` message in their order: ``segment`` and ``export`` in this process,
+    ``first`` (only as far as the segmentation) and ``last`` in a worker.
+    """
+    asked = dict(_asked(case.get("options") or {}))
+    steps = []
+    if "engine" in asked and case.get("kind") == "scan" and not case.get("reuse"):
+        steps.append("segment")
+    if "exporter" in asked:
+        steps += [] if steps else ["first"]
+        steps.append("export")
+    return [*steps, "last"]

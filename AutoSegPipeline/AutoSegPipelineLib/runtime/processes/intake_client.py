@@ -1,0 +1,165 @@
+"""Asks the intake child and hands each answer to whoever asked.
+
+The child may die over a file that makes a reader crash: its tasks are given to
+a new one, and a task that killed it three times is answered with an error.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from ...core import protocol
+from ...core.errors import PipelineError, from_dict
+from .child import ChildLike
+
+log = logging.getLogger(__name__)
+
+Answer = Callable[["dict[str, Any] | None", "PipelineError | None"], None]
+_IN_FLIGHT = 8
+_KILLS = 3
+
+
+Spawn = Callable[..., ChildLike]
+
+
+@dataclass
+class _Task:
+    number: int
+    job: str
+    name: str
+    args: dict[str, Any]
+    answer: Answer
+    kills: int = 0
+    cancelled: bool = False
+    sent: bool = False
+
+
+@dataclass
+class IntakeClient:
+    """``ask`` never blocks; answers come in any order, each exactly once, unless :meth:`stop` was called.
+
+    ``spawn(on_message, on_log, on_end)`` makes a child that is not yet started.
+    """
+
+    spawn: Spawn
+    spill: Path
+    on_idle_error: Callable[[PipelineError], None]
+    _waiting: deque[_Task] = field(default_factory=deque)
+    _running: dict[int, _Task] = field(default_factory=dict)
+    _child: ChildLike | None = None
+    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _failed_starts: int = 0
+    _stopped: bool = False
+
+    def ask(self, name: str, args: dict[str, Any], answer: Answer, job: str = "") -> None:
+        """Have the child do ``name``; ``answer(result, None)`` or ``answer(None, error)`` follows."""
+        self._waiting.append(_Task(next(self._numbers), job, name, args, answer))
+        self._pump()
+
+    @property
+    def load(self) -> int:
+        """Tasks that are waiting or under way."""
+        return len(self._waiting) + len(self._running)
+
+    def has(self, job: str) -> bool:
+        """Whether a task of ``job`` waits or is under way."""
+        return any(task.job == job for task in [*self._waiting, *self._running.values()])
+
+    def cancel(self, job: str) -> None:
+        """Answer every task of ``job`` with nothing; what runs is told to stop."""
+        self._waiting = deque(task for task in self._waiting if task.job != job)
+        for task in self._running.values():
+            if task.job == job and not task.cancelled:
+                task.cancelled = True
+                if self._child is not None:
+                    self._child.cancel(str(task.number), 1)
+
+    def stop(self, at_once: bool = False) -> None:
+        """No more answers; the child ends."""
+        self._stopped = True
+        self._waiting.clear()
+        self._running.clear()
+        if self._child is not None:
+            if at_once:
+                self._child.kill()
+            else:
+                self._child.quit()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no child is left."""
+        return self._child is None
+
+    def _pump(self) -> None:
+        if self._stopped or not self._waiting:
+            return
+        if self._child is None:
+            self._child = self.spawn(self._on_message, self._on_log, self._on_end)
+            self._child.start()
+        while self._waiting and len(self._running) < _IN_FLIGHT and self._child is not None:
+            task = self._waiting.popleft()
+            self._running[task.number] = task
+            packed = protocol.pack("args", task.args, str(self.spill))
+            self._child.send(
+                {"type": "task", "job": str(task.number), "attempt": 1, "task": task.name, **packed}
+            )
+
+    def _on_log(self, text: str) -> None:
+        log.info("intake: %s", text)
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "log":
+            log.info("intake: %s", message.get("text"))
+        if kind not in ("done", "failed"):
+            return
+        self._failed_starts = 0
+        try:
+            task = self._running.pop(int(message.get("job") or 0), None)
+        except ValueError:
+            task = None
+        if task is None:
+            return
+        self._pump()
+        if task.cancelled or self._stopped:
+            return
+        if kind == "done":
+            task.answer(protocol.unpack("result", message), None)
+        else:
+            task.answer(None, from_dict(message.get("error") or {}))
+
+    def _on_end(self, end: Any) -> None:
+        self._child = None
+        if self._stopped:
+            return
+        lost = sorted(self._running.values(), key=lambda task: task.number)
+        self._running.clear()
+        if getattr(end, "failed_to_start", False):
+            self._failed_starts += 1
+        # Only the oldest can have been at work: the child takes one after the other.
+        if lost:
+            lost[0].kills += 1
+        for task in reversed(lost):
+            if task.cancelled:
+                continue
+            if task.kills >= _KILLS or self._failed_starts >= _KILLS:
+                self._give_up(task, end)
+            else:
+                self._waiting.appendleft(task)
+        self._pump()
+
+    def _give_up(self, task: _Task, end: Any) -> None:
+        if getattr(end, "failed_to_start", False):
+            error = PipelineError("worker.not_started", "the intake child cannot be started")
+            self.on_idle_error(error)
+        else:
+            tail = getattr(end, "stderr_tail", "")
+            error = PipelineError(
+                "worker.vanished", f"the intake child ended {task.kills} times over this input", log_tail=tail
+            )
+        task.answer(None, error)

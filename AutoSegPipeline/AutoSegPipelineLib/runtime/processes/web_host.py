@@ -1,0 +1,185 @@
+"""Keeps the web child alive and tells everybody where its page is."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable
+
+from ...core.clock import Clock
+from ...core.errors import PipelineError, from_dict
+from ...core.events import Event, WebFailed, WebServing
+from ...core.home import Home
+from ...core.settings import Settings
+from .. import qt
+from .child import ChildLike, Exit
+from .intake_client import Spawn
+
+log = logging.getLogger(__name__)
+
+META = "web"  # the note in the store: {"url", "port", "pid", "error"}
+# Starting again may help; with everything else that a child says a person has to change something.
+_PASSING = ("web.died", "web.internal", "web.unavailable", "environment.")
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 30.0
+_WELL_SECONDS = 60.0  # a child that served this long is not in trouble
+_QUIT_SECONDS = 4.0
+
+
+class WebHost:
+    """At most one web child: started, started again with back-off, ended.
+
+    ``note`` writes the store's note, ``tell`` publishes an event; both may find the
+    disk full, which must not stop the page.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        spawn: Spawn | None,
+        clock: Clock,
+        note: Callable[[dict[str, Any] | None], None],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._home = home
+        self._spawn = spawn
+        self._clock = clock
+        self._note = note
+        self._tell = tell
+        self._settings: Settings | None = None
+        self._child: ChildLike | None = None
+        self._wanted = False
+        self._kept_port = 0  # of the page that died: whoever reads it comes back there
+        self._wait = _FIRST_WAIT
+        self._served_at: float | None = None
+        self._said: PipelineError | None = None  # of the child at hand
+        self._error: PipelineError | None = None  # after which nobody tries again
+        self._again: Any = None
+        self.url = ""
+        self.port = 0
+        self.pid = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether no web child is there."""
+        return self._child is None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is to be a page, which may be on its way or in trouble."""
+        return self._wanted
+
+    @property
+    def error(self) -> PipelineError | None:
+        """Why there is no page now."""
+        return self._error
+
+    def start(self, settings: Settings) -> None:
+        """Begin to serve by ``settings``; again while it serves is nothing."""
+        if self._wanted and self._error is None:
+            return
+        self._settings, self._wanted, self._error = settings, True, None
+        self._wait = _FIRST_WAIT
+        if self._child is None:
+            self._begin()
+
+    def stop(self) -> None:
+        """End the page; :attr:`ended` tells when it is gone."""
+        self._wanted, self._error, self._kept_port = False, None, 0
+        if self._again is not None:
+            self._again.stop()
+        if self._child is not None:
+            self._child.quit(_QUIT_SECONDS)
+        self._note(None)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._wanted = False
+        if self._child is not None:
+            self._child.kill()
+
+    def _begin(self) -> None:
+        if not self._wanted or self._child is not None or self._settings is None:
+            return
+        self._said, self._error, self._served_at = None, None, None
+        if self._spawn is None:
+            self._failed(PipelineError("web.packages_missing", "this host has no process for the page"))
+            return
+        home = self._home
+        values = dict(self._settings.values)
+        if not values["port"] and self._kept_port:
+            values["port"] = self._kept_port
+        places = {"root": home.root, "inbox": home.inbox, "results": home.results, "state": home.state}
+        self._child = self._spawn(self._heard, self._logged, self._ended)
+        self._child.start()
+        self._child.send(
+            {
+                "type": "serve",
+                "home": {name: str(place) for name, place in places.items()},
+                "settings": values,
+            }
+        )
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "hello":
+            self.pid = int(message.get("pid") or 0)
+        elif kind == "serving":
+            self.url, self.port = str(message["url"]), int(message["port"])
+            self._kept_port = self.port
+            self._served_at = self._clock.monotonic()
+            self._note({"url": self.url, "port": self.port, "pid": self.pid, "error": None})
+            log.info("the web page is at %s", self.url)
+            self._tell(WebServing(self.url))
+        elif kind == "failed":
+            self._said = from_dict(message.get("error") or {})
+        elif kind == "log":
+            level = logging.getLevelName(str(message.get("level", "info")).upper())
+            log.log(level if isinstance(level, int) else logging.INFO, "web: %s", message.get("text", ""))
+
+    def _logged(self, line: str) -> None:
+        log.warning("web: %s", line)
+
+    def _ended(self, ended: Exit) -> None:
+        self._child = None
+        self.url, self.port, self.pid = "", 0, 0
+        if not self._wanted:
+            self._note(None)
+            self._kept_port = 0
+            return
+        if ended.asked:
+            self._begin()  # it was told to end, and then there was a wish for another
+            return
+        error = self._said
+        if ended.failed_to_start:
+            error = PipelineError("web.packages_missing", ended.note)
+        if error is not None and error.code == "web.port_busy" and self._kept_port and self._any_port():
+            self._kept_port = 0  # somebody took it meanwhile; any other will do
+            self._begin()
+        elif error is not None and (not error.code.startswith(_PASSING)):
+            self._failed(error)
+        else:
+            self._come_back(error or PipelineError("web.died", _last_words(ended)))
+
+    def _any_port(self) -> bool:
+        return self._settings is not None and not self._settings["port"]
+
+    def _come_back(self, error: PipelineError) -> None:
+        if self._served_at is not None and self._clock.monotonic() - self._served_at > _WELL_SECONDS:
+            self._wait = _FIRST_WAIT
+        log.error("the web page is started again in %.1f s: %s", self._wait, error.message)
+        self._note({"url": "", "port": 0, "pid": 0, "error": error.to_dict()})
+        self._again = qt.make_alarm(self._begin)
+        self._again.start(int(self._wait * 1000))
+        self._wait = min(self._wait * 2, _LONGEST_WAIT)
+
+    def _failed(self, error: PipelineError) -> None:
+        self._error = error
+        log.error("there is no web page: %s", error)
+        self._note({"url": "", "port": 0, "pid": 0, "error": error.to_dict()})
+        self._tell(WebFailed(error.code, error.message, error.hint))
+
+
+def _last_words(ended: Exit) -> str:
+    how = f"signal {ended.code}" if ended.crashed else f"exit code {ended.code}"
+    tail = ended.stderr_tail.strip().splitlines()
+    return f"the web child ended ({how})" + (f": {tail[-1]}" if tail else "")

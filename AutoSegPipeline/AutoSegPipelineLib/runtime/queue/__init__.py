@@ -1,0 +1,1 @@
+"""Queued cases, the workers that compute them, and the cache of results."""

@@ -1,0 +1,92 @@
+"""What the workers' engines are and can do: asked at each start, and again when it may have changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from ...core import protocol
+from ...core.options_check import gpus
+from ..context import Context
+
+log = logging.getLogger(__name__)
+META = "describe"
+PATIENCE_SECONDS = 120.0  # afterwards nobody waits for an answer any more
+OLD_SECONDS = 30.0
+
+
+class EngineCatalogue:
+    """The answer of this run, and whether anybody should still wait for it.
+
+    The store's ``meta["describe"]`` is for readers elsewhere; it may be of an earlier start,
+    with other packages, so the pipeline itself trusts only what it asked for.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.known: dict[str, Any] | None = None
+        self.had_gpus = 0  # the most that any answer of this run named
+        self._asked_at: float | None = None
+        self.answered_at = -1.0  # by the monotonic clock
+        self._given_up = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether a worker was asked and has not answered yet."""
+        return self._asked_at is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether cases may go on: it is known, or it will not be known soon."""
+        if self.known is not None or self._given_up:
+            return True
+        late = self._asked_at is not None and self._age(self._asked_at) > PATIENCE_SECONDS
+        if late:
+            log.error(
+                "no worker described its engines within %g s; options are checked later", PATIENCE_SECONDS
+            )
+            self._given_up = True
+        return late
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a worker that starts should be asked."""
+        return self.known is None and not self.pending
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the answer is of this moment."""
+        return self.known is not None and self._age(self.answered_at) < OLD_SECONDS
+
+    def _age(self, since: float) -> float:
+        return self._context.clock.monotonic() - since
+
+    def asked(self) -> None:
+        """A worker was asked."""
+        self._asked_at = self._context.clock.monotonic()
+
+    def lost(self) -> None:
+        """The worker that was asked has ended without a word."""
+        self._asked_at, self._given_up = None, True
+
+    def take(self, message: dict[str, Any]) -> None:
+        """The answer, or that there is none."""
+        if message["type"] == "done":
+            # The number tells a reader elsewhere that the answer is not of an earlier pipeline.
+            self.known = {**protocol.unpack("result", message), "pipeline": os.getpid()}
+            self.had_gpus = max(self.had_gpus, gpus(self.known))
+            self.answered_at = self._context.clock.monotonic()
+            if self.known != self._context.store.meta.get(META):
+                self._context.store.meta.set(META, self.known)
+        elif message["type"] == "failed":
+            log.error("the worker cannot describe its engines: %s", message.get("error"))
+            self._given_up = True
+        else:
+            return
+        self._asked_at = None
+
+    @property
+    def for_now(self) -> dict[str, Any]:
+        """The answer of this run, else the last one that the store has."""
+        return self.known or self._context.store.meta.get(META) or {}

@@ -1,0 +1,43 @@
+"""How long a case will take, by what it really uses: learned from those before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core import eta
+from ...core.job import Job
+from ...core.options_check import ELSEWHERE, resolved
+from ..context import Context
+from .engine_catalogue import EngineCatalogue
+
+
+class Forecast:
+    """Reads and writes the store's timings. ``auto`` and empty options count as what they come to."""
+
+    def __init__(self, context: Context, description: EngineCatalogue) -> None:
+        self._context = context
+        self._description = description
+
+    def predict(self, job: Job) -> float | None:
+        """Seconds for the whole case; None where nothing like it was seen."""
+        kind = self._kind(job, job.options)
+        return eta.predict(self._context.store.timings.of(kind), _voxels(job))
+
+    def learn(self, job: Job, used: dict[str, Any], seconds: float) -> None:
+        """It took ``seconds`` with what its worker says that it ``used``.
+
+        The host's own engine does not say before what device it finds: the next case is asked about as
+        this one was.
+        """
+        known = None if job.engine in ELSEWHERE else used
+        kind = self._kind(job, {**job.options, "engine": job.engine}, known)
+        self._context.store.timings.note(kind, _voxels(job), seconds)
+
+    def _kind(self, job: Job, options: dict[str, Any], used: dict[str, Any] | None = None) -> str:
+        expected = resolved(self._description.for_now, options, job.modality)
+        return eta.kind_of({**expected, **(used or {})}, bool(options.get("structures")))
+
+
+def _voxels(job: Job) -> int:
+    i, j, k = job.shape or (0, 0, 0)
+    return i * j * k

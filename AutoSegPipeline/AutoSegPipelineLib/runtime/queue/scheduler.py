@@ -1,0 +1,350 @@
+"""Gives queued cases to warm workers and writes what becomes of them.
+
+Every message of a worker carries the attempt it belongs to; what an earlier
+attempt says is ignored.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Callable
+
+from ...core import eta, protocol, states
+from ...core.errors import PipelineError, from_dict
+from ...core.job import Job
+from ...core.ladder import next_rung
+from ...core.options_check import qualities
+from ..context import GPU_GONE, Conditions, Context, disk_is_full
+from ..ending.publisher import Publisher
+from ..processes.intake_client import Spawn
+from .case_message import CaseMessages
+from .engine_catalogue import EngineCatalogue
+from .forecast import Forecast
+from .gpu_watch import GpuWatch
+from .worker_slot import WorkerSlot
+
+log = logging.getLogger(__name__)
+
+VANISHED_LIMIT = 5
+DEATHS_LIMIT = 20
+_STAGES = (states.PREPARING, states.SEGMENTING, states.EXPORTING)
+_SAVE_EVERY = 1.0  # seconds between two writes of the progress: enough for whoever reads the store
+
+
+class Scheduler:
+    """Owns the workers. ``finished(job)`` is called with state ``publishing``; ``ended(job)`` at an end."""
+
+    def __init__(
+        self,
+        context: Context,
+        conditions: Conditions,
+        publisher: Publisher,
+        cases: CaseMessages,
+        spawn: Spawn,
+        job_log: Callable[[str, str, str], None],
+        finished: Callable[[Job], None],
+        ended: Callable[[Job], None],
+    ) -> None:
+        self._context = context
+        self._conditions = conditions
+        self._publisher = publisher
+        self._cases = cases
+        self._spawn = spawn
+        self._job_log = job_log
+        self._finished = finished
+        self._ended = ended
+        self.slots: list[WorkerSlot] = []
+        self.description = EngineCatalogue(context)
+        self.gpu_watch = GpuWatch(context, conditions, self.description, self._ask_fresh)
+        self._forecast = Forecast(context, self.description)
+        self._stopped = False
+
+    # --- giving ---------------------------------------------------------------------------
+
+    def dispatch(self) -> None:
+        """Start as many queued cases as there are free workers."""
+        while not self._stopped and self._conditions.paused is None:
+            busy = sum(1 for slot in self.slots if slot.job is not None)
+            if busy >= self._context.settings["workers"]:
+                return
+            job = self._context.store.jobs.next_queued(self._context.clock.now())
+            if job is None:
+                return
+            if job.cancel:
+                self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+                continue
+            try:
+                self._begin(job, self._free_slot())
+            except OSError as error:
+                self._no_room(job, error)
+                return
+
+    def _no_room(self, job: Job, error: OSError) -> None:
+        """The attempt has not begun: the case stays queued and the pipeline waits."""
+        for slot in self.slots:
+            if slot.job is job:
+                slot.job = None
+        if disk_is_full(error):
+            self._conditions.disk_was_full()
+        else:
+            self._conditions.pause("environment.results_unreachable", f"{error.filename}: {error.strerror}")
+
+    def warm_up(self) -> None:
+        """Start a worker so that it knows its engines before the first case comes."""
+        if not self._stopped:
+            self._free_slot()
+
+    def describe_again(self) -> None:
+        """Ask a worker that rests, when the last answer is old: somebody may have mended something."""
+        resting = [slot for slot in self.slots if slot.job is None and not slot.leaving]
+        if resting and not (self._stopped or self.description.pending or self.description.fresh):
+            self._ask(resting[0])
+
+    def _ask(self, slot: WorkerSlot) -> None:
+        slot.describing = True
+        self.description.asked()
+        slot.child.send({"type": "describe", "job": "describe", "attempt": 0})
+
+    def _ask_fresh(self) -> None:
+        """Ask a worker that is new; those that rest end."""
+        if self._stopped:
+            return
+        for resting in self.slots:
+            if resting.job is None and not resting.leaving:
+                self._replace(resting)
+        slot = self._free_slot()
+        if not slot.describing:
+            self._ask(slot)
+
+    def _free_slot(self) -> WorkerSlot:
+        for slot in self.slots:
+            if slot.job is None and not slot.leaving:
+                return slot
+        slot = WorkerSlot(child=None)  # type: ignore[arg-type]
+        slot.child = self._spawn(
+            lambda message: self._on_message(slot, message),
+            lambda text: self._on_log(slot, text),
+            lambda end: self._on_end(slot, end),
+            on_hung=lambda seconds: self._on_hung(slot),
+        )
+        self.slots.append(slot)
+        slot.child.start()
+        if self.description.wanted:
+            self._ask(slot)
+        return slot
+
+    def _begin(self, job: Job, slot: WorkerSlot) -> None:
+        job.attempt += 1
+        job.progress, job.eta_s, job.message = 0.0, None, ""
+        self._cases.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
+        out = self._publisher.prepare(job)
+        message = {**self._cases.message(job, out), "had_gpus": self.description.had_gpus}
+        slot.predicted = self._forecast.predict(job)
+        slot.job, slot.started, slot.hung = job, self._context.clock.monotonic(), False
+        job.eta_s = slot.predicted
+        self._conditions.durably(lambda: self._context.enter(job, states.PREPARING))
+        packed = protocol.pack("case", message, str(self._cases.work(job)))
+        slot.child.send({"type": "case", "job": job.id, "attempt": job.attempt, **packed})
+
+    # --- hearing --------------------------------------------------------------------------
+
+    def _on_log(self, slot: WorkerSlot, text: str) -> None:
+        self._job_log(slot.job.id if slot.job else "", "worker", text)
+
+    def _on_message(self, slot: WorkerSlot, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        slot.measured(message)
+        if kind == "heartbeat":
+            return
+        if kind == "hello":
+            return
+        if message.get("job") == "describe":
+            self.description.take(message)
+            slot.describing = slot.describing and self.description.pending
+            return
+        job = slot.job
+        if job is None or (message.get("job"), message.get("attempt")) != (job.id, job.attempt):
+            if kind == "log":
+                self._on_log(slot, str(message.get("text", "")))
+            return
+        handler = {
+            "stage": self._on_stage,
+            "progress": self._on_progress,
+            "log": self._on_job_log,
+            "done": self._on_done,
+            "failed": self._on_failed,
+        }.get(kind)
+        if handler is not None:
+            handler(slot, job, message)
+
+    def _on_stage(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
+        state = message.get("state", "")
+        job.message = str(message.get("message", ""))
+        if state in _STAGES and state != job.state:
+            self._conditions.durably(lambda: self._context.enter(job, state, job.message))
+        else:
+            self._context.tell(job)
+
+    def _on_progress(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
+        job.progress = min(max(float(message.get("fraction", 0.0)), job.progress), 1.0)
+        job.message = str(message.get("message") or job.message)
+        now = self._context.clock.monotonic()
+        job.eta_s = eta.remaining(slot.predicted, now - slot.started, job.progress)
+        if now - slot.saved >= _SAVE_EVERY:
+            slot.saved = now
+            self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
+        self._context.tell(job)
+
+    def _on_job_log(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
+        self._job_log(job.id, str(message.get("level", "info")), str(message.get("text", "")))
+
+    def _on_done(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
+        result = protocol.unpack("result", message)
+        job.staged["earlier"] = job.outputs or job.staged.get("earlier", [])
+        job.outputs = list(result["outputs"])
+        job.warnings = _merged(job.warnings, result.get("warnings", []))
+        job.engine = str(result.get("engine") or job.engine)
+        job.modality = str(result.get("modality") or job.modality)
+        job.progress, job.eta_s = 1.0, None
+        if not job.cached_from and job.staged["kind"] == "scan":
+            seconds = self._context.clock.monotonic() - slot.started
+            self._forecast.learn(job, dict(result.get("used") or {}), seconds)
+        self._conditions.durably(lambda: self._context.enter(job, states.PUBLISHING))
+        self._free(slot)
+        self._finished(job)
+
+    def _on_failed(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
+        error = from_dict(message.get("error") or {})
+        self._job_log(job.id, "error", str(error))
+        self._free(slot)
+        if job.cancel or error.code == "job.cancelled":
+            self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+        elif error.code == GPU_GONE:
+            self._replace(slot)
+            end = self.gpu_watch.lost(job, error)
+            if end is not None:
+                self._end(job, states.FAILED, end)
+            else:
+                self._back(job, f"Waits: {error.message}")
+        elif error.is_environment:
+            self._conditions.pause(error.code, error.message)
+            self._back(job, f"Waits: {error.message}")
+        elif error.code == "engine.no_memory" and self._step_down(job, message.get("used") or {}):
+            self._back(job, "Tried again with less memory.")
+        elif job.cached_from:
+            self._cases.drop(job)
+            job.cached_from = None
+            self._back(job, "The kept label map did not serve; computed anew.")
+        else:
+            self._end(job, states.FAILED, error)
+
+    def _step_down(self, job: Job, used: dict[str, Any]) -> bool:
+        have = qualities(self.description.for_now, job.options, job.modality)
+        rung = next_rung(job.options, have, str(used.get("device") or ""))
+        if rung is None:
+            return False
+        job.options, sentence = rung
+        job.staged["ladder"] = [*job.staged.get("ladder", []), sentence]
+        job.warnings = _merged(job.warnings, [{"code": "engine.stepped_down", "message": sentence}])
+        return True
+
+    def _on_hung(self, slot: WorkerSlot) -> None:
+        if slot.job is None:
+            return
+        self._job_log(slot.job.id, "error", "no progress for too long; the worker is ended")
+        slot.hung = True
+        slot.child.kill()
+
+    def _on_end(self, slot: WorkerSlot, end: Any) -> None:
+        if slot in self.slots:
+            self.slots.remove(slot)
+        job, slot.job = slot.job, None
+        if slot.describing:
+            self.description.lost()
+        if job is None or self._stopped:
+            return
+        if job.cancel:
+            self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+            return
+        job.vanished += 1
+        code = "worker.hung" if slot.hung else "worker.vanished"
+        if getattr(end, "failed_to_start", False):
+            code = "worker.not_started"
+        said = str(getattr(end, "stderr_tail", "") or "")
+        error = PipelineError(code, f"the worker ended {job.vanished} times over this case", log_tail=said)
+        self._job_log(job.id, "error", f"{error.code}: exit code {getattr(end, 'code', '?')}: {said}")
+        if job.vanished >= VANISHED_LIMIT:
+            self._end(job, states.FAILED, error)
+        else:
+            self._back(job, "The worker ended; tried again.", wait=float(2 ** (job.vanished - 1)))
+
+    # --- ends -----------------------------------------------------------------------------
+
+    def _free(self, slot: WorkerSlot) -> None:
+        """The case is over; a worker that served long or grew is replaced by a fresh one."""
+        grown = slot.case_is_over() > self._context.settings["recycle_growth_mb"]
+        if grown or slot.cases >= self._context.settings["recycle_cases"]:
+            self._replace(slot)
+
+    def _replace(self, slot: WorkerSlot) -> None:
+        slot.leaving = True
+        slot.child.quit()
+
+    def _back(self, job: Job, message: str, wait: float = 0.0) -> None:
+        job.not_before = self._context.clock.now() + wait if wait else 0.0
+        job.progress, job.eta_s = 0.0, None
+        self._conditions.durably(lambda: self._context.enter(job, states.QUEUED, message))
+
+    def _end(self, job: Job, state: str, error: PipelineError) -> None:
+        job.error, job.eta_s = error.to_dict(), None
+        self._conditions.durably(lambda: self._context.enter(job, state, error.message))
+        self._ended(job)
+
+    def cancel(self, job: Job) -> bool:
+        """Ask the worker that has ``job`` to stop; False where none has it."""
+        for slot in self.slots:
+            if slot.job is not None and slot.job.id == job.id:
+                slot.job.cancel = 1
+                self._context.store.jobs.save(slot.job)
+                slot.child.cancel(job.id, slot.job.attempt)
+                return True
+        return False
+
+    def reprioritise(self, job_id: str, priority: int) -> bool:
+        """Note a new priority of a running case, whose row is ours; False where it does not run."""
+        for slot in self.slots:
+            if slot.job is not None and slot.job.id == job_id:
+                slot.job.priority = priority
+                self._context.store.jobs.save(slot.job)
+                return True
+        return False
+
+    def stop(self) -> None:
+        """Running cases go back to the queue, uncounted; then the workers end."""
+        self._stopped = True
+        for slot in self.slots:
+            job, slot.job = slot.job, None
+            if job is not None:
+                self._back(job, "The pipeline was stopped; it goes on at the next start.")
+            slot.child.quit()
+
+    def drop(self) -> None:
+        """End the workers and write nothing, as if this process had died."""
+        self._stopped = True
+        for slot in self.slots:
+            slot.job = None
+        self.kill()
+
+    def kill(self) -> None:
+        """End the workers at once."""
+        for slot in list(self.slots):
+            slot.child.kill()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no worker is left."""
+        return not self.slots
+
+
+def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
+    return old + [warning for warning in new if warning not in old]

@@ -1,0 +1,162 @@
+"""Several cases in one input: rows of their own, written in slices of the Qt loop.
+
+The intake child divides the files and waits for the disk (:mod:`..intake.dividing`). The rows of
+a slice are not synced; that of the first case, which comes last, is, and all others with it. Until
+then ``split.json`` has everything begun anew after a crash, and nobody acts on a refusal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.incoming import Intent, folder_of, input_of
+from ...core.job import Job
+from ...intake.case_folders import PLAN
+from ..context import Conditions, Context
+from ..processes.intake_client import IntakeClient
+
+log = logging.getLogger(__name__)
+MOST = 32  # rows of a slice, if time allows
+Part = dict[str, Any]
+
+
+@dataclass
+class _Split:
+    job: str
+    intent: Intent
+    parts: list[Part]
+    there: set[str]  # parts whose rows an earlier start has written
+    next: int = 1
+
+
+class MultiCase:
+    """``outcome(job, intent, part)`` writes one into its row; ``written(jobs)`` hears of those that were.
+
+    ``wake()`` is called when :meth:`settle_some` has something to do.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        conditions: Conditions,
+        intake: IntakeClient,
+        outcome: Callable[[Job, Intent, Part], None],
+        written: Callable[[list[Job]], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._conditions = conditions
+        self._intake = intake
+        self._outcome = outcome
+        self._written = written
+        self._wake = wake
+        self._under_way: dict[str, None] = {}  # from here to the row of the first case
+        self._divided: deque[_Split] = deque()
+        self._untold: deque[str] = deque()  # rows that are written
+
+    def begin(self, job: Job, intent: Intent, parts: list[Part]) -> None:
+        """``parts`` have ids; the first one's is that of ``job``. After a crash the same again."""
+        split = _Split(job.id, intent, parts, self._context.store.jobs.parts_of(job.id))
+        self._under_way[job.id] = None
+        args = {
+            "folder": str(folder_of(self._context.home, job.id)),
+            "parts": parts,
+            "done": sorted(split.there),
+        }
+
+        def divided(_: dict[str, Any] | None, error: PipelineError | None) -> None:
+            if error is not None:
+                log.error("splitting %s: %s", job.id, error)
+                del self._under_way[job.id]
+                self._conditions.pause("environment.home_unwritable", error.message)
+                return
+            self._divided.append(split)
+            self._wake()
+
+        self._intake.ask("divide", args, divided)
+
+    def has(self, job_id: str) -> bool:
+        """Whether this job is being split: it cannot end before its parts have their rows."""
+        return job_id in self._under_way
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`settle_some` would do something."""
+        return bool(self._divided or self._untold)
+
+    def settle_some(self, until: float) -> None:
+        """Write rows or tell of them, at least one, until the monotonic time ``until``."""
+        if self._untold:
+            self._tell_some(until)
+            return
+        split = self._divided[0]
+        job = self._context.store.jobs.find(split.job)
+        if job is not None and job.state == states.INSPECTING:
+            if split.next < len(split.parts):
+                split.next = self._write_some(job, split, until)
+                return
+            with self._context.store.transaction():
+                self._end(job, split.intent, split.parts[0], bool(job.cancel))
+            (folder_of(self._context.home, job.id) / PLAN).unlink(missing_ok=True)
+            self._untold += [part["id"] for part in split.parts]
+        self._divided.popleft()
+        self._under_way.pop(split.job, None)
+
+    def _write_some(self, job: Job, split: _Split, until: float) -> int:
+        """The rows of some parts; the number of the next one."""
+        number = split.next
+        with self._context.store.transaction(durable=False):
+            for part in split.parts[split.next : split.next + MOST]:
+                number += 1
+                if part["id"] not in split.there:
+                    self._add(job, split.intent, part)
+                if self._context.clock.monotonic() >= until:
+                    break
+        return number
+
+    def _add(self, job: Job, intent: Intent, part: Part) -> None:
+        found = part.get("case") or part["refusal"]
+        row = Job(
+            id=part["id"], label=found.get("label") or intent.label, input=intent.input, door=intent.door,
+            submitted_by=intent.by, out=intent.out, parent=job.id, state=states.INSPECTING,
+            priority=job.priority,
+        )  # fmt: skip
+        self._context.store.jobs.add(row)
+        self._end(row, intent, self._moved(job, part), bool(job.cancel))
+
+    def _end(self, row: Job, intent: Intent, part: Part, cancelled: bool) -> None:
+        if not cancelled:
+            self._outcome(row, intent, part)
+            return
+        error = PipelineError("job.cancelled", "It was cancelled.")
+        row.error, row.message = error.to_dict(), error.message
+        self._context.store.jobs.enter(row, states.CANCELLED)
+
+    def _moved(self, job: Job, part: Part) -> Part:
+        """``part`` with the places that its volume and its options files have now."""
+        if "case" not in part:
+            return part
+        case, home = part["case"], self._context.home
+        path = Path(case["path"])
+        moved = {"path": str(folder_of(home, part["id"]) / "work" / path.parent.name / path.name)}
+        places = {str(input_of(home, job.id) / name): name for name in case["files"]}
+        for kind in ("options_file", "folder_options_file"):
+            if case.get(kind) in places:
+                moved[kind] = str(input_of(home, part["id"]) / places[case[kind]])
+        return {**part, "case": {**case, **moved}}
+
+    def _tell_some(self, until: float) -> None:
+        rows: list[Job] = []
+        while self._untold and len(rows) < MOST:
+            if rows and self._context.clock.monotonic() >= until:
+                break
+            job = self._context.store.jobs.find(self._untold.popleft())
+            if job is not None:
+                rows.append(job)
+        self._written(rows)

@@ -1,0 +1,121 @@
+"""Installing without holding the application: one process, its words line by line, and a way to stop it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+from ..core.home import Home
+from ..runtime import qt
+from ..runtime.processes.child_command import child_environment
+from ..runtime.processes.process_tree import make_tree
+from . import install_web
+
+_FAILED_TO_START = 0
+_CANCEL_MS = 10_000
+MODULE = "AutoSegPipelineLib.slicer_app.install_web"
+
+
+def packages_folder(home: Home) -> Path:
+    """Where the full web server's packages lie in Slicer."""
+    return home.state / "packages"
+
+
+def web_state(home: Home) -> str:
+    """``installed``, ``missing`` or ``outdated``."""
+    return install_web.state_of(packages_folder(home), sys.version)
+
+
+class Installation:
+    """One run of :mod:`.install_web`. ``on_end(worked)`` comes once, after the last ``on_line(text)``."""
+
+    def __init__(
+        self, home: Home, python: str, on_line: Callable[[str], None], on_end: Callable[[bool], None]
+    ) -> None:
+        self._home = home
+        self._python = python
+        self._on_line = on_line
+        self._on_end = on_end
+        self._process: Any = None
+        self._tree: Any = None
+        self._rest = b""
+        self._cancelled = False
+        self._alarm: Any = None
+
+    def start(self) -> None:
+        """Begin; the event loop does the rest."""
+        home = self._home
+        home.create()
+        work = home.work / "install"
+        work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        process = self._process = qt.QProcess()
+        process.setProcessChannelMode(_merged())
+        process.setProcessEnvironment(qt.environment(child_environment(work)))
+        process.readyReadStandardOutput.connect(qt.guarded(self._read))
+        process.started.connect(qt.guarded(self._started))
+        process.finished.connect(qt.guarded(self._finished))
+        process.errorOccurred.connect(qt.guarded(self._failed))
+        self._tree = make_tree()
+        process.start(self._python, ["-m", MODULE, str(packages_folder(home))])
+
+    def cancel(self) -> None:
+        """Have it give up; it removes what it wrote so far."""
+        if self._process is not None and not self._cancelled:
+            self._cancelled = True
+            self._process.closeWriteChannel()
+            self._alarm = qt.make_alarm(self._kill)
+            self._alarm.start(_CANCEL_MS)
+
+    def kill(self) -> None:
+        """End it at once: the application quits."""
+        self._cancelled = True
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._tree.kill()
+            self._process.kill()
+
+    def _started(self, *_: Any) -> None:
+        self._tree.add(int(self._process.processId()))
+
+    def _read(self, *_: Any) -> None:
+        data = self._rest + qt.to_bytes(self._process.readAllStandardOutput())
+        *lines, self._rest = data.replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            self._say(line)
+
+    def _say(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            self._on_line(text)
+
+    def _failed(self, error: Any = None) -> None:
+        if error is not None and qt.number(error) == _FAILED_TO_START:
+            self._on_line(f"{self._python} cannot be started: {self._process.errorString()}")
+            qt.single_shot(0, lambda: self._end(False))
+
+    def _finished(self, *_: Any) -> None:
+        if self._process is None:
+            return
+        self._read()
+        self._say(self._rest)
+        crashed = self._process.exitStatus() == qt.QProcess.CrashExit
+        self._end(not crashed and int(self._process.exitCode()) == 0 and not self._cancelled)
+
+    def _end(self, worked: bool) -> None:
+        if self._process is None:
+            return
+        qt.release(self._process)
+        self._process = None
+        self._tree.close()
+        if self._alarm is not None:
+            self._alarm.stop()
+        if self._cancelled:
+            self._on_line("cancelled; nothing was installed")
+        self._on_end(worked)
+
+
+def _merged() -> Any:
+    return getattr(qt.QProcess, "MergedChannels", None) or qt.QProcess.ProcessChannelMode.MergedChannels

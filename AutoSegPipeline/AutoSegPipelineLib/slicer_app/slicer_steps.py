@@ -1,0 +1,346 @@
+"""What Slicer does of a case by itself: TotalSegmentator's and OpenAnatomy's logic, in its scene.
+
+The one exception to "the Qt thread is never held": both extensions read, write and
+compute in it. Between that, and whenever they wait for a process, Slicer stays alive.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Callable, Iterable
+
+import slicer
+
+from ..core.errors import Cancelled, EngineFailed, PipelineError
+from ..core.progress import Report
+from . import extension_calls as calls
+from . import extensions
+from .console_process import Reader
+from .scene_guard import SceneGuard
+
+log = logging.getLogger(__name__)
+_SAVED = "Saved in "  # nnU-Net may hang after that on macOS; the extension then ends it as well
+_LICENCE = "TotalSegmentator licence (free for non-commercial use)"
+
+
+class SlicerSteps:
+    """The :class:`~..runtime.inside.HostSteps` of this Slicer; ``make_...`` are replaced by tests."""
+
+    def __init__(
+        self,
+        make_segmenter: Callable[[], Any] | None = None,
+        make_exporter: Callable[[], Any] | None = None,
+    ) -> None:
+        self._make_segmenter = make_segmenter or _segmenter
+        self._make_exporter = make_exporter or _exporter
+        self._reader: Reader | None = None
+        self._stopped = False
+        self._what = ""
+        self._scene_closed = False
+
+    @property
+    def running(self) -> bool:
+        """Whether an extension works for the pipeline now."""
+        return bool(self._what)
+
+    def busy(self) -> str:
+        """Why nothing else may begin now, for reloads and the like; empty when it may."""
+        return f"Slicer itself is at it: {self._what}; wait, or cancel the job first" if self._what else ""
+
+    # --- what there is -----------------------------------------------------------------------
+
+    def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The engine ``slicer`` with the extension's tasks; structures' names come from the package."""
+        lack = extensions.missing_for(engine=True, exporter=False)
+        tasks: list[dict[str, Any]] = []
+        if extensions.has_module("TotalSegmentator"):
+            classes = {
+                task["name"]: task["classes"]
+                for engine in others if engine["name"] == "totalsegmentator" for task in engine["tasks"]
+            }  # fmt: skip
+            table = self._make_segmenter().tasks
+            tasks = [_task(name, table[name], classes.get(name, []), name == "total") for name in table]
+        return [
+            {
+                "name": "slicer",
+                "title": "TotalSegmentator extension of this Slicer",
+                "version": extensions.version_of("TotalSegmentator") or slicer.app.applicationVersion,
+                "ok": lack is None,
+                "missing": [] if lack is None else [lack.message],
+                "note": "" if lack is None else lack.hint,
+                "tasks": tasks,
+            }
+        ]
+
+    def refusal(self, options: dict[str, Any]) -> PipelineError | None:
+        """See :class:`~..runtime.inside.HostSteps`."""
+        engine = str(options.get("engine") or "").strip().casefold() == "slicer"
+        lack = extensions.missing_for(engine, options.get("exporter") == "openanatomy")
+        if lack is None and engine:
+            try:
+                calls.wants_cpu(options)
+            except PipelineError as error:
+                return error
+        return lack
+
+    def stop(self) -> None:
+        """See :class:`~..runtime.inside.HostSteps`."""
+        self._stopped = True
+        if self._reader is not None:
+            self._reader.stop()
+
+    # --- the engine ----------------------------------------------------------------------------
+
+    def segment(
+        self, case: dict[str, Any], made: Path, report: Report, started: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """See :class:`~..runtime.inside.HostSteps`."""
+        options = case["options"]
+        modality = str(options.get("modality") or case.get("modality") or "")
+        logic = self._make_segmenter()
+        task, told = calls.choose_task(logic.tasks, options, modality)
+        wish: dict[str, Any] = {
+            "quality": str(options.get("quality") or "normal"),
+            "cpu": calls.wants_cpu(options),
+            "task": task,
+            "subset": calls.subset_of(task, options),
+        }
+        folders: set[Path] = set()
+        report.stage("preparing", "Slicer reads the scan")
+        self._begin(f"TotalSegmentator's extension segments {case['label']}")
+        try:
+            with SceneGuard(self._close, "the TotalSegmentator extension works in it") as guard:
+                volume = _read_scan(guard, case)
+                segmentation = guard.add("vtkMRMLSegmentationNode", "AutoSeg Pipeline segmentation")
+                guard.item_of(volume)
+                guard.item_of(segmentation)
+                report.stage("segmenting", "TotalSegmentator extension in Slicer")
+                course = calls.Course(calls.networks_of(task, wish["quality"]))
+                logic.logCallback = lambda text: report.log(str(text))
+                logic.logProcessOutput = self._follow(guard, report, course, started, folders)
+                used = calls.used_of(logic.process, wish)
+                sentences = calls.call_process(logic.process, volume, segmentation, wish)
+                report.progress(0.98, "Slicer writes the segmentation")
+                self._check()
+                _write_segmentation(segmentation, made)
+        finally:
+            self._end()
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)  # the extension's own, left by a failure
+        warnings = [{"code": "engine.task_switched", "message": told}] if told else []
+        warnings += [{"code": "engine.extension_limits", "message": sentence} for sentence in sentences]
+        return {
+            "engine": "slicer",
+            "engine_version": extensions.version_of("TotalSegmentator") or slicer.app.applicationVersion,
+            "modality": modality or calls.modality_of(task, logic.tasks[task]),
+            "used": {**used, "device": "cpu"} if course.without_gpu else used,
+            "warnings": warnings,
+        }
+
+    def _follow(
+        self,
+        guard: SceneGuard,
+        report: Report,
+        course: calls.Course,
+        started: Callable[[int], None],
+        folders: set[Path],
+    ) -> Callable[..., Any]:
+        """What replaces the logic's own reading, which would freeze Slicer between two lines."""
+
+        def heard(line: str) -> None:
+            report.log(line)
+            fraction = course.hear(line)
+            if fraction is not None:
+                report.progress(fraction, "TotalSegmentator extension in Slicer")
+
+        def log_process_output(process: subprocess.Popen[str], returnOutput: bool = False) -> str | None:
+            folder = _folder_of(process.args)
+            if folder is not None:
+                folders.add(folder)
+            started(process.pid)
+            lines: list[str] = []
+
+            def take(line: str) -> None:
+                lines.append(line)
+                heard(line)
+                if _hangs_after_saving() and _SAVED in line:
+                    reader.content()
+
+            reader = self._reader = Reader(process, take)
+            if self._stopped:
+                reader.stop()
+            try:
+                with guard.away():
+                    code = reader.wait()
+            except Cancelled:
+                self._check()  # there may be more to say
+                raise
+            finally:
+                self._reader = None
+            self._check()
+            if code:
+                raise calls.translate(code, reader.tail)
+            return "\n".join(lines) if returnOutput else None
+
+        return log_process_output
+
+    # --- the exporter --------------------------------------------------------------------------
+
+    def export(self, case: dict[str, Any], made: Path, folder: Path, report: Report) -> Path:
+        """See :class:`~..runtime.inside.HostSteps`."""
+        logic = self._make_exporter()
+        reduction = min(max(1.0 - float(case["options"].get("detail") or 0.1), 0.0), 0.99)
+        report.stage("exporting", "OpenAnatomy Export in Slicer")
+        self._begin(f"OpenAnatomy Export writes {case['label']}")
+        try:
+            with SceneGuard(self._close, "OpenAnatomy Export works in it") as guard:
+                slicer.app.pauseRender()
+                try:
+                    node = guard.add("vtkMRMLSegmentationNode", str(case["stem"]))
+                    item = guard.item_of(node)
+                    _read_segmentation(node, made)
+                    count = _name_apart(node)
+                    logic.logCallback = self._narrator(guard, report, count)
+                    calls.call_export(logic.exportModel, item, str(folder), reduction)
+                    self._check()
+                finally:
+                    slicer.app.resumeRender()
+        finally:
+            self._end()
+        written = sorted(folder.glob("*.gltf"))
+        if len(written) != 1:
+            raise EngineFailed(
+                "engine.failed", f"OpenAnatomy Export wrote {len(written)} .gltf files, not one"
+            )
+        return written[0]
+
+    def _narrator(self, guard: SceneGuard, report: Report, count: int) -> Callable[[str], None]:
+        """Called between two structures: the moment for everybody else, and to be stopped."""
+        seen = 0
+
+        def heard(text: str) -> None:
+            nonlocal seen
+            seen += str(text).startswith("Model ")
+            report.log(str(text))
+            with guard.away():
+                report.progress(seen / max(count, 1), f"OpenAnatomy Export: {text}"[:200])
+                slicer.app.processEvents()
+            self._check()
+
+        return heard
+
+    # --- beginning and end -----------------------------------------------------------------------
+
+    def _begin(self, what: str) -> None:
+        if self._what:
+            raise PipelineError("request.wrong_state", self.busy())
+        self._what, self._stopped, self._scene_closed = what, False, False
+
+    def _end(self) -> None:
+        self._what = ""
+
+    def _close(self) -> None:
+        self._scene_closed = True
+        self.stop()
+
+    def _check(self) -> None:
+        if self._scene_closed:
+            raise EngineFailed(
+                "engine.failed", "the scene was closed while Slicer worked in it", "Try again."
+            )
+        if self._stopped:
+            raise Cancelled()
+
+
+def _segmenter() -> Any:
+    from TotalSegmentator import TotalSegmentatorLogic
+
+    return TotalSegmentatorLogic()
+
+
+def _exporter() -> Any:
+    from OpenAnatomyExport import OpenAnatomyExportLogic
+
+    return OpenAnatomyExportLogic()
+
+
+def _hangs_after_saving() -> bool:
+    import sys
+
+    return sys.platform == "darwin"
+
+
+def _folder_of(arguments: Any) -> Path | None:
+    """The temporary folder that the extension made for its process: it holds what is after ``-i``."""
+    words: Iterable[Any] = arguments if isinstance(arguments, (list, tuple)) else ()
+    listed = [str(word) for word in words]
+    place = listed.index("-i") + 1 if "-i" in listed else len(listed)
+    return Path(listed[place]).parent if place < len(listed) else None
+
+
+def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": str(task.get("title") or task.get("label") or name),
+        "modality": calls.modality_of(name, task),
+        "classes": list(classes),
+        "qualities": list(calls.qualities_of(task)),
+        "licence": _LICENCE if task.get("requiresLicense") else "",
+        "default": default,
+    }
+
+
+def _read_scan(guard: SceneGuard, case: dict[str, Any]) -> Any:
+    """The case's scan as a hidden node, where the case says that it lies (its affine is LPS)."""
+    import vtk
+
+    node = guard.add("vtkMRMLScalarVolumeNode", "AutoSeg Pipeline scan")
+    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.UnRegister(None)
+    storage.SetFileName(str(case["path"]))
+    storage.SetSingleFile(1)
+    if not storage.ReadData(node) or node.GetImageData() is None:
+        raise EngineFailed("engine.failed", f"Slicer could not read {Path(case['path']).name}")
+    if case.get("affine"):
+        matrix = vtk.vtkMatrix4x4()
+        for row in range(4):
+            for column in range(4):
+                value = float(case["affine"][row][column])
+                matrix.SetElement(row, column, -value if row < 2 else value)  # LPS to Slicer's RAS
+        node.SetIJKToRASMatrix(matrix)
+    return node
+
+
+def _write_segmentation(node: Any, made: Path) -> None:
+    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.UnRegister(None)
+    storage.SetFileName(str(made))
+    if node.GetSegmentation().GetNumberOfSegments() == 0:
+        raise EngineFailed("export.empty", "the TotalSegmentator extension found no structure")
+    if not storage.WriteData(node):
+        raise EngineFailed("engine.failed", "Slicer could not write the segmentation")
+
+
+def _read_segmentation(node: Any, made: Path) -> None:
+    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.UnRegister(None)
+    storage.SetFileName(str(made))
+    if not storage.ReadData(node):
+        raise EngineFailed("engine.failed", f"Slicer could not read {made.name}")
+
+
+def _name_apart(node: Any) -> int:
+    """How many segments there are; OpenAnatomy takes two of one name for the same model."""
+    segmentation = node.GetSegmentation()
+    taken: set[str] = set()
+    for number in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(number)
+        name, count = segment.GetName(), 1
+        while segment.GetName() in taken:
+            count += 1
+            segment.SetName(f"{name} ({count})")
+        taken.add(segment.GetName())
+    return len(taken)

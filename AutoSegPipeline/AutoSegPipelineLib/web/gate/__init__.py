@@ -1,0 +1,1 @@
+"""Who may ask what from where: hosts, identities, roles, limits, the audit trail."""

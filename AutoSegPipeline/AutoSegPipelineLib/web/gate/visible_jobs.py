@@ -1,0 +1,134 @@
+"""The jobs that somebody may know of. Every route that shows anything goes through here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterable, List
+
+from ...core import states
+from ...core.errors import PipelineError
+from ...core.files import contained, is_link
+from ...core.job import Job
+from .principal import Principal, scope_of
+
+if TYPE_CHECKING:
+    from ..context import WebContext
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs, and where to go on (None: that was all)."""
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+class VisibleJobs:
+    """Jobs, results and files for one ``principal``; what is not visible does not exist (404)."""
+
+    def __init__(self, context: WebContext, principal: Principal) -> None:
+        self._home = context.home
+        self._jobs = context.store.jobs
+        self.scope = scope_of(principal, context.config.visibility)
+
+    def list(
+        self,
+        states: Iterable[str] | None = None,
+        since: int | None = None,
+        limit: int = -1,
+        cursor: str | None = None,
+        search: str = "",
+        newest_first: bool = False,
+        door: str | None = None,
+    ) -> List[Job]:
+        """As :meth:`~..core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
+        after = None if cursor is None else _place(cursor)
+        return self._jobs.list(
+            states,
+            since,
+            limit,
+            newest_first=newest_first,
+            scope=self.scope,
+            search=search,
+            after=after,
+            door=door,
+        )
+
+    def page(self, limit: int, cursor: str | None = None, **how: Any) -> Page:
+        """At most ``limit`` jobs and the cursor behind them; ``how`` as in :meth:`list` without ``since``."""
+        found = self.list(limit=limit + 1, cursor=cursor, **how)
+        more = len(found) > limit
+        found = found[:limit]
+        return Page(found, str(self._jobs.place(found[-1].id)) if more and found else None)
+
+    def page_since(self, since: int, limit: int, cursor: str | None = None, **how: Any) -> Page:
+        """At most ``limit`` jobs that changed after revision ``since``, in the order of their changes."""
+        begin = since if cursor is None else max(since, _place(cursor))
+        found = self.list(since=begin, limit=limit + 1, **how)
+        more = len(found) > limit
+        found = found[:limit]
+        return Page(found, str(found[-1].revision) if more else None)
+
+    def results(self, limit: int, cursor: str | None = None, search: str = "") -> Page:
+        """Finished cases, the newest first."""
+        return self.page(limit, cursor, states=(states.DONE,), search=search, newest_first=True)
+
+    def get(self, job_id: str) -> Job:
+        """The job of this id (or its first letters). Raises ``request.unknown_job``."""
+        return self._jobs.get(job_id, self.scope)
+
+    def find(self, job_id: str) -> Job | None:
+        """The job of exactly this id, or None."""
+        return self._jobs.find(job_id, self.scope)
+
+    def counts(self) -> dict[str, int]:
+        """How many are in each state."""
+        return self._jobs.counts(self.scope)
+
+    def sees(self, job: Job) -> bool:
+        """Whether a job that is at hand is one of them."""
+        return self.scope.holds(job.id, job.door, job.submitted_by)
+
+    def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
+        """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""
+        return [one for one in self._jobs.tombstones(since, limit) if self.sees_deleted(one[0])]
+
+    def sees_deleted(self, job_id: str) -> bool:
+        """Whether the deletion of a job may be told; whose it was is not known any more."""
+        jobs = self.scope.jobs
+        return jobs is None or self.scope.owner is not None or job_id in jobs
+
+    def deleted(self, since: int) -> List[str]:
+        """Ids of :meth:`tombstones`."""
+        return [job_id for job_id, _ in self.tombstones(since)]
+
+    def file(self, job: Job, name: str) -> Path:
+        """The result file ``name`` of a visible ``job``. Raises ``request.not_found``.
+
+        Only names that stand in the job's own list of outputs lead anywhere, so that no name
+        from outside is ever joined to a folder.
+        """
+        if job.state == states.DONE and any(output["name"] == name for output in job.outputs):
+            folder = Path(job.out) if job.out else self._home.results
+            path = folder / name
+            if contained(folder, path) and not is_link(path) and path.is_file():
+                return path
+        raise PipelineError("request.not_found", f"job {job.id[:8]} has no file of that name")
+
+    def file_named(self, name: str) -> tuple[Job, Path]:
+        """The result file called ``name`` and its job, for the original's ``/download/<filename>``."""
+        job = self._jobs.named(name, self.scope)
+        if job is None:
+            raise PipelineError("request.not_found", "there is no result file of that name")
+        return job, self.file(job, name)
+
+    def log(self, job: Job) -> Path:
+        """The log of a visible ``job``; it may not be there yet."""
+        return self._home.job_log(job.id)
+
+
+def _place(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise PipelineError("request.invalid", "the cursor is none that this server gave")
+    return int(cursor)

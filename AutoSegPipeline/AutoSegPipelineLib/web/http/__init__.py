@@ -1,0 +1,1 @@
+"""HTTP below the routes: sockets, timeouts, large bodies, streams, files."""

@@ -1,0 +1,1 @@
+"""What people read: templates, error pages, problem details."""

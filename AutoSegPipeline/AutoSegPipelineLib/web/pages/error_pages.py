@@ -1,0 +1,38 @@
+"""Errors as pages, for people; programs get problem details."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ..context import context_of
+from .render import Html, fill, page
+
+_HEADINGS = {
+    403: "Not allowed",
+    404: "Not there",
+    405: "Not this way",
+    410: "No longer there",
+    503: "Not available now",
+}
+
+
+def error_page(request: Request, status: int, code: str, text: str, hint: str) -> Response:
+    """What went wrong and what to do; who has to log in is taken to the login page."""
+    if status == 401:
+        base = context_of(request).config.base_path
+        return RedirectResponse(f"{base}/login?next={quote(request.scope['path'])}", 303)
+    text = f"{text[:1].upper()}{text[1:]}".rstrip(".")
+    heading = _HEADINGS.get(status, "This did not work")
+    return message_page(request, heading, f"{text}.", f"{hint} ({code})", status)
+
+
+def message_page(request: Request, heading: str, text: str, hint: str, status: int = 200) -> Response:
+    """A heading, two sentences and the way to the main page."""
+    base = context_of(request).config.base_path
+    action = Html(f'<p><a class="button" href="{escape(base)}/">To the main page</a></p>')
+    content = fill("message", heading=heading, text=text, hint=hint, action=action)
+    return page(request, heading, content, status=status)

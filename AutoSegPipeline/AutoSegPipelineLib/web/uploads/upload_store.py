@@ -1,0 +1,212 @@
+"""Which uploads are under way: in memory, and in ``state/uploads/<id>/upload.json`` for the next start.
+
+A folder without ``upload.json`` belongs to one request; when that is over, or its process is
+gone, the folder goes, unless ``plan.json`` says that all had arrived.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import PipelineError
+from ...core.files import fsync_folder, read_json, remove_tree, write_json
+from ...core.home import Home
+from ...intake.received.grouping import Received
+from ...intake.received.request import UploadRequest
+
+OPEN, WHOLE, DONE = "open", "whole", "done"
+ABOUT = "upload.json"
+DATA = "data"
+
+
+@dataclass
+class Upload:
+    """One resumable upload, a batch's files from one request, or what became of a batch.
+
+    ``state``: bytes are missing (open), it waits for its batch (whole), it became ``jobs`` (done).
+    Times are seconds since 1970.
+    """
+
+    owner: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    kind: str = "tus"  # files, batch
+    state: str = OPEN
+    length: int = 0
+    label: str = ""
+    metadata: str = ""  # tus's header, given back as it came
+    sha256: str = ""  # that the sender promised, hex
+    wish: dict[str, Any] = field(default_factory=dict)
+    batch: str = ""
+    created: float = 0.0
+    expires: float = 0.0
+    files: list[dict[str, Any]] = field(default_factory=list)  # of Received
+    jobs: list[str] = field(default_factory=list)
+    offset: int = 0  # bytes that have arrived; the file itself says it after a start
+
+    @property
+    def received(self) -> list[Received]:
+        """Its files, once whole."""
+        return [Received(**one) for one in self.files]
+
+    def wished(self) -> UploadRequest:
+        """What it is to become."""
+        return UploadRequest(**self.wish)
+
+
+@dataclass
+class Batch:
+    """What belongs together, with its sums: ten thousand slices are asked for them as often."""
+
+    members: dict[str, Upload] = field(default_factory=dict)
+    files: int = 0
+    size: int = 0
+
+
+class UploadStore:
+    """All uploads of one home. The web child is its only writer."""
+
+    def __init__(self, home: Home) -> None:
+        self.folder = home.state / "uploads"
+        self._uploads: dict[str, Upload] = {}
+        self._batches: dict[tuple[str, str], Batch] = {}
+        self._waiting: dict[str, int] = {}  # owner -> bytes announced that are no job yet
+        self._many: dict[str, int] = {}  # owner -> uploads that are no job yet
+        self._open: dict[str, Upload] = {}
+
+    def folder_of(self, upload_id: str) -> Path:
+        """Where the bytes of one upload lie."""
+        return self.folder / upload_id
+
+    def data_of(self, upload: Upload) -> Path:
+        """The file of a resumable upload."""
+        return self.folder_of(upload.id) / DATA
+
+    # --- on the disk; in a thread ------------------------------------------------------------
+
+    def load(self) -> list[Upload]:
+        """Read what is there."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = []
+        for folder in sorted(self.folder.iterdir()):
+            upload = _read(folder)
+            if upload is not None and upload.id == folder.name:
+                data = self.data_of(upload)
+                if upload.state == OPEN:
+                    upload.offset = data.stat().st_size if data.is_file() else 0
+                found.append(upload)
+        return found
+
+    def make(self, upload: Upload, durable: bool = True) -> None:
+        """Its folder, and how it stands."""
+        self.folder_of(upload.id).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.write(upload, durable)
+        if durable:
+            fsync_folder(self.folder)
+
+    def write(self, upload: Upload, durable: bool = False) -> None:
+        """Write down how it stands."""
+        write_json(self.folder_of(upload.id) / ABOUT, asdict(upload), durable)
+
+    def discard(self, upload: Upload) -> None:
+        """Remove its folder."""
+        remove_tree(self.folder_of(upload.id))
+
+    # --- in memory; in the event loop --------------------------------------------------------
+
+    def know(self, upload: Upload) -> None:
+        """Count it from now on."""
+        self._uploads[upload.id] = upload
+        if upload.batch:
+            batch = self._batches.setdefault((upload.owner, upload.batch), Batch())
+            batch.members[upload.id] = upload
+            batch.files += max(1, len(upload.files))
+            batch.size += upload.length
+        self._count(upload, 1)
+
+    def forget(self, upload: Upload) -> None:
+        """It is no longer to be had."""
+        if self._uploads.pop(upload.id, None) is None:
+            return
+        self._count(upload, -1)
+        if upload.batch:
+            batch = self._batches[upload.owner, upload.batch]
+            del batch.members[upload.id]
+            batch.files -= max(1, len(upload.files))
+            batch.size -= upload.length
+            if not batch.members:
+                del self._batches[upload.owner, upload.batch]
+
+    def enter(self, upload: Upload, state: str) -> None:
+        """It goes on to ``state``."""
+        known = upload.id in self._uploads
+        if known:
+            self._count(upload, -1)
+        upload.state = state
+        if known:
+            self._count(upload, 1)
+
+    def _count(self, upload: Upload, sign: int) -> None:
+        if upload.state != DONE:
+            self._waiting[upload.owner] = self._waiting.get(upload.owner, 0) + sign * upload.length
+            self._many[upload.owner] = self._many.get(upload.owner, 0) + sign
+        if upload.state == OPEN and sign > 0:
+            self._open[upload.id] = upload
+        else:
+            self._open.pop(upload.id, None)
+
+    def find(self, upload_id: str, owner: str) -> Upload:
+        """The upload of this owner. Raises ``web.upload_unknown``, for those of others too."""
+        found = self._uploads.get(upload_id)
+        if found is None or found.owner != owner:
+            raise PipelineError("web.upload_unknown", "there is no such upload; it may have expired")
+        return found
+
+    def knows(self, upload_id: str) -> bool:
+        """Whether there is such an upload of anybody."""
+        return upload_id in self._uploads
+
+    def batch(self, owner: str, batch: str) -> Batch:
+        """Everything that belongs to a batch, in the order in which it came."""
+        return self._batches.get((owner, batch), Batch())
+
+    def waiting(self, owner: str) -> int:
+        """Bytes that ``owner`` has announced and that are no job yet."""
+        return self._waiting.get(owner, 0)
+
+    def count(self, owner: str) -> int:
+        """How many uploads of ``owner`` are no job yet."""
+        return self._many.get(owner, 0)
+
+    def promised(self) -> int:
+        """Bytes that are still to come, of everybody."""
+        return sum(one.length - one.offset for one in self._open.values())
+
+    def of_owner(self, owner: str) -> list[Upload]:
+        """Oldest first."""
+        return sorted((one for one in self._uploads.values() if one.owner == owner), key=lambda u: u.created)
+
+    def all(self) -> list[Upload]:
+        """A copy, because they change meanwhile."""
+        return list(self._uploads.values())
+
+    def ends(self) -> dict[str, float]:
+        """When each expires: with the last one of its batch."""
+        batches = {
+            key: max(one.expires for one in batch.members.values()) for key, batch in self._batches.items()
+        }
+        return {
+            one.id: batches[one.owner, one.batch] if one.batch else one.expires
+            for one in self._uploads.values()
+        }
+
+
+def _read(folder: Path) -> Upload | None:
+    try:
+        values = read_json(folder / ABOUT)
+        known = {one.name for one in fields(Upload)}
+        return Upload(**{name: value for name, value in values.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,165 @@
+"""Who may import whom: rooms of the library and packages of others, read from the source with ast."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+import support.skeleton as support
+
+ROOMS = {
+    "core": set(),
+    "intake": {"core"},
+    "processing": {"core"},
+    "runtime": {"core", "intake"},
+    "web": {"core", "intake"},
+    "dicom": {"core", "intake"},
+    "slicer_app": {"core", "intake", "processing", "runtime", "web", "dicom"},
+    "headless": {"core", "intake", "processing", "runtime", "web", "dicom"},
+}
+SLICERS = {"slicer", "ctk", "SlicerLib", "mrml", "sitkUtils", "WebServer", "WebServerLib"}
+QT = {"qt", "PySide6", "PySide2", "PyQt5", "PyQt6", "PythonQt"}
+# What every Slicer since 5.6 brings; anything else is imported where it is used.
+BUNDLED = {"vtk", "vtkmodules", "numpy", "SimpleITK", "pydicom", "scipy", "requests"}
+# Only the web child has them; what the command line and Slicer ask of `web` must do without (test_web_child).
+WEB = {"fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client", "python_multipart", "h11"}
+ENGINES = {"totalsegmentator", "torch", "nnunetv2"}
+
+
+class Import:
+    """One import: the room and file it is in, the dotted name, and whether it runs when the file loads."""
+
+    def __init__(self, path: Path, name: str, line: int, at_load: bool) -> None:
+        relative = path.relative_to(support.LIBRARY)
+        self.room = relative.parts[0] if len(relative.parts) > 1 else ""
+        self.name = name
+        self.top = name.split(".")[0]
+        self.at_load = at_load
+        self.where = f"{relative.as_posix()}:{line}"
+
+    @property
+    def room_imported(self) -> str:
+        """The room of ours that it names, or nothing."""
+        parts = self.name.split(".")
+        return parts[1] if parts[0] == "AutoSegPipelineLib" and len(parts) > 1 else ""
+
+
+def imports_of(source: str, path: Path) -> list[Import]:
+    """Every import in ``source``; relative ones are made absolute, type-checking blocks do not count."""
+    package = ["AutoSegPipelineLib", *path.relative_to(support.LIBRARY).parts[:-1]]
+    found: list[Import] = []
+
+    def visit(node: ast.AST, at_load: bool) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for child in node.orelse:
+                visit(child, at_load)
+            return
+        if isinstance(node, ast.Import):
+            found.extend(Import(path, alias.name, node.lineno, at_load) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            stem = ".".join([*base, *([node.module] if node.module else [])])
+            found.extend(Import(path, f"{stem}.{alias.name}", node.lineno, at_load) for alias in node.names)
+        inside = at_load and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            visit(child, inside)
+
+    visit(ast.parse(source), True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def imports() -> list[Import]:
+    return [
+        one for path in support.library_files() for one in imports_of(path.read_text(encoding="utf-8"), path)
+    ]
+
+
+def third_party(one: Import) -> bool:
+    """Whether it comes from neither the standard library nor us."""
+    return one.top not in sys.stdlib_module_names and one.top != "AutoSegPipelineLib"
+
+
+def wrong_rooms(found: list[Import]) -> list[str]:
+    """Imports of a room that the table does not allow."""
+    return [
+        f"{one.where}: {one.room} imports {one.room_imported}"
+        for one in found
+        if one.room_imported in ROOMS
+        and one.room_imported != one.room
+        and one.room_imported not in ROOMS.get(one.room, set())
+    ]
+
+
+def test_rooms_import_only_the_rooms_they_may(imports: list[Import]) -> None:
+    assert wrong_rooms(imports) == []
+
+
+def test_every_folder_of_the_library_is_a_room_of_the_table() -> None:
+    folders = {
+        path.name for path in support.LIBRARY.iterdir() if path.is_dir() and (path / "__init__.py").exists()
+    }
+    assert folders <= set(ROOMS)
+
+
+def test_core_needs_the_standard_library_only(imports: list[Import]) -> None:
+    assert [
+        f"{one.where}: {one.name}" for one in imports if one.room in ("", "core") and third_party(one)
+    ] == []
+
+
+def test_only_slicers_own_room_imports_slicer(imports: list[Import]) -> None:
+    assert [
+        f"{one.where}: {one.name}" for one in imports if one.top in SLICERS and one.room != "slicer_app"
+    ] == []
+
+
+def test_only_rooms_with_an_event_loop_import_qt(imports: list[Import]) -> None:
+    allowed = {"runtime", "slicer_app", "headless"}
+    assert [f"{one.where}: {one.name}" for one in imports if one.top in QT and one.room not in allowed] == []
+
+
+def test_one_file_alone_chooses_between_slicers_qt_and_pyside(imports: list[Import]) -> None:
+    users = {one.where.rpartition(":")[0] for one in imports if one.top == "PySide6"}
+    assert len(users) <= 1, users
+
+
+def test_what_slicer_does_not_bundle_is_imported_where_it_is_used(imports: list[Import]) -> None:
+    early = [
+        f"{one.where}: {one.name}"
+        for one in imports
+        if one.at_load
+        and third_party(one)
+        and one.top not in BUNDLED | QT | SLICERS
+        and one.room != "headless"
+        and not (one.room == "web" and one.top in WEB)
+    ]
+    assert early == []
+
+
+def test_engine_packages_are_imported_inside_functions(imports: list[Import]) -> None:
+    assert [f"{one.where}: {one.name}" for one in imports if one.at_load and one.top.lower() in ENGINES] == []
+
+
+def test_the_module_file_imports_slicer_and_qt_only() -> None:
+    tree = ast.parse((support.MODULE / "AutoSegPipeline.py").read_text(encoding="utf-8"))
+    names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in names} <= {"__future__", "qt", "slicer"}
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "wrong"),
+    [
+        ("core/x.py", "from ..runtime import watcher", True),
+        ("core/x.py", "from .. import intake", True),
+        ("processing/writers/x.py", "def f():\n    from ...intake.names import stem", True),
+        ("processing/writers/x.py", "from ...core.errors import PipelineError", False),
+        ("intake/x.py", "from .names import stem", False),
+        ("slicer_app/x.py", "import AutoSegPipelineLib.headless.cli", True),
+    ],
+)
+def test_the_walk_sees_relative_absolute_and_late_imports(file: str, source: str, wrong: bool) -> None:
+    assert bool(wrong_rooms(imports_of(source, support.LIBRARY / file))) is wrong

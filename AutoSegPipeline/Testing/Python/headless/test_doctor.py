@@ -1,0 +1,144 @@
+"""`doctor` and the pipeline's log."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from AutoSegPipelineLib.core.settings import Settings
+from AutoSegPipelineLib.headless import doctor, doctor_cases
+from AutoSegPipelineLib.headless.session import Session
+from AutoSegPipelineLib.runtime.logs import LIBRARY, NAME, log_to, stop_logging
+from support.headless import autoseg
+
+
+def test_a_healthy_machine_passes_with_a_case_through_the_whole_pipeline(tmp_path: Path) -> None:
+    done = autoseg("--home", tmp_path / "home", "doctor", "--json", timeout=120)
+    found = json.loads(done.stdout)
+    checks = {check["name"]: check for check in found["checks"]}
+    assert found["ok"] and done.returncode == 0, found
+    expected = {
+        "autoseg",
+        "python",
+        "sqlite",
+        "packages",
+        "settings",
+        "folders",
+        "pipeline",
+        "disk",
+        "memory",
+    }
+    assert expected | {"gpu", "priority", "picture", "engine", "self-test"} <= set(checks)
+    assert "both lungs right" in checks["self-test"]["text"]
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_is_wrong_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = autoseg(
+        "--home",
+        tmp_path / "home",
+        "--inbox",
+        tmp_path / "file" / "in",
+        "doctor",
+        "--no-self-test",
+        env={"AUTOSEG_DETIAL": "1", "AUTOSEG_DETAIL": "7"},
+    )
+    assert done.returncode == 1
+    for text in (
+        "AUTOSEG_DETAIL: detail: '7' is above 1",
+        "did you mean 'AUTOSEG_DETAIL'",
+        "Not a directory",
+        "->",
+    ):
+        assert text in done.stdout
+
+
+def test_a_missing_package_is_named_with_what_it_costs(monkeypatch) -> None:
+    monkeypatch.setattr(
+        doctor, "_PACKAGES", {"no-such-a": "", "no-such-b": "something is slower", "numpy": ""}
+    )
+    found = [(finding.status, finding.fix) for finding in doctor._packages()]
+    assert found == [
+        ("FAIL", "python -m pip install no-such-a"),
+        ("warn", "python -m pip install no-such-b"),
+        ("ok", ""),
+    ]
+
+
+def test_a_full_disk_fails_and_a_nearly_full_one_warns(tmp_path: Path, monkeypatch) -> None:
+    session = Session({"home": tmp_path})
+    for free, status in ((100 << 20, "FAIL"), (2000 << 20, "warn"), (50 << 30, "ok")):
+        monkeypatch.setattr(doctor, "free_bytes", lambda folder, free=free: free)
+        assert {finding.status for finding in doctor._disk(session, Settings.defaults())} == {status}
+
+
+def test_lungs_of_the_wrong_size_fail_the_self_test(tmp_path: Path) -> None:
+    path = tmp_path / "x.statistics.json"
+    outputs = [{"name": path.name, "path": str(path)}]
+    truth = {"lung_left": 500.0, "lung_right": 600.0}
+    for left, fine in ((510.0, True), (400.0, False)):
+        rows = [{"name": "lung_left", "volume_ml": left}, {"name": "lung_right", "volume_ml": 600.0}]
+        path.write_text(json.dumps({"structures": rows}))
+        if fine:
+            assert "both lungs right" in doctor_cases._judged({"outputs": outputs}, truth)
+        else:
+            with pytest.raises(Exception, match="lung_left: 400 ml measured, 500 ml drawn"):
+                doctor_cases._judged({"outputs": outputs}, truth)
+
+
+def test_a_worker_that_does_not_start_is_a_failure_with_its_last_words(monkeypatch) -> None:
+    monkeypatch.setattr(doctor_cases, "child_environment", lambda foreign: {"PYTHONPATH": "/nowhere"})
+    (finding,) = doctor_cases.engines()
+    assert finding.status == "FAIL" and "AutoSegPipelineLib" in finding.text
+
+
+def test_the_log_is_json_lines_rotated_by_size(tmp_path: Path) -> None:
+    handler = log_to(tmp_path, megabytes=1, files=2)
+    log = logging.getLogger(f"{LIBRARY}.test")
+    try:
+        try:
+            raise ValueError("ü")
+        except ValueError:
+            log.exception("it %s", "failed")
+        for _ in range(40):
+            log.info("x" * 100_000)
+    finally:
+        stop_logging(handler)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, NAME + ".1", NAME + ".2"]
+    lines = [json.loads(line) for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
+    assert all(set(line) >= {"at", "level", "logger", "message"} for line in lines)
+    handler = log_to(tmp_path / "x", 1, 1)
+    stop_logging(handler)
+
+
+def test_the_trace_of_an_error_is_in_the_log(tmp_path: Path) -> None:
+    handler = log_to(tmp_path, 1, 1)
+    try:
+        try:
+            raise ValueError("ü")
+        except ValueError:
+            logging.getLogger(f"{LIBRARY}.test").exception("it failed")
+    finally:
+        stop_logging(handler)
+    line = json.loads((tmp_path / NAME).read_text())
+    assert (line["level"], line["message"]) == ("error", "it failed")
+    assert "ValueError: ü" in line["trace"]
+
+
+def test_a_full_disk_costs_the_line_and_not_the_work(tmp_path: Path, capsys) -> None:
+    handler = log_to(tmp_path, 1, 1)
+    try:
+
+        def full(record: logging.LogRecord) -> bool:
+            raise OSError(errno.ENOSPC, "full")
+
+        handler.shouldRollover = full  # type: ignore[method-assign]
+        logging.getLogger(f"{LIBRARY}.test").info("lost")
+    finally:
+        stop_logging(handler)
+    assert handler.lost == 1
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,162 @@
+"""`run` and `export`: given inputs, processed to the end by the real pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support.headless import Running, autoseg, write_scan
+
+FAST = ("--engine", "tissue", "--formats", "gltf,seg,labels")
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> dict[str, str]:
+    """An environment whose temporary folder is ours, so that what stays in it is seen."""
+    folder = tmp_path / "temp"
+    folder.mkdir()
+    return {"TMPDIR": str(folder), "AUTOSEG_HOME": str(tmp_path / "home")}
+
+
+def left_in(private: dict[str, str]) -> list[str]:
+    return os.listdir(private["TMPDIR"])
+
+
+def write_label_map(path: Path) -> None:
+    """A body with the label 1, and no name for it."""
+    from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+    from AutoSegPipelineLib.processing.volume import Volume
+
+    made = torso((61, 51, 30), (6.0, 6.0, 6.0))
+    array = (made.volume.array > -200).astype("u1")
+    write_nifti(Volume(array, made.volume.grid, "", None), path)
+
+
+def test_one_document_tells_of_every_input_refused_and_missing_ones_too(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    good = write_scan(tmp_path / "in" / "gut gemacht ü.nii.gz")
+    before = good.read_bytes()
+    junk = tmp_path / "in" / "junk.nii"
+    junk.write_bytes(b"not a scan at all" * 100)
+    none, out = tmp_path / "in" / "none.nii", tmp_path / "out ü"
+    done = autoseg("run", none, good, junk, "-o", out, *FAST, "--json", env=private)
+    assert done.returncode == 1
+    jobs = json.loads(done.stdout)["jobs"]
+    assert [Path(job["input"]).name for job in jobs] == ["none.nii", "gut gemacht ü.nii.gz", "junk.nii"]
+    assert [job["state"] for job in jobs] == ["refused", "done", "refused"]
+    assert jobs[0]["error"]["code"] == "input.missing" and jobs[2]["error"]["code"].startswith("input.")
+    paths = {output["kind"]: Path(output["path"]) for output in jobs[1]["outputs"]}
+    assert set(paths) == {"gltf", "seg", "labels", "manifest"}
+    assert sorted(path.name for path in paths.values()) == sorted(os.listdir(out))
+    assert json.loads(paths["manifest"].read_text(encoding="utf-8"))["engine"]
+    assert good.read_bytes() == before
+    assert "processing gut gemacht ü.nii.gz" in done.stderr
+    assert left_in(private) == [] and not Path(private["AUTOSEG_HOME"]).exists()
+
+
+def test_label_maps_of_several_files_become_results_in_one_go(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("one", "two"):
+        write_label_map(tmp_path / f"{name}.nii.gz")
+    table = tmp_path / "names.csv"
+    table.write_text("value,name,color\n1,Whole body,#cc9966\n")
+    out = tmp_path / "out"
+    maps = [tmp_path / "one.nii.gz", tmp_path / "two.nii.gz"]
+    done = autoseg(
+        "export", *maps, "-o", out, "--labels", table, "--formats", "gltf,seg", "--json", env=private
+    )
+    jobs = json.loads(done.stdout)["jobs"]
+    assert [job["error"] for job in jobs] == [None, None] and done.returncode == 0
+    for name in ("one", "two"):
+        assert "Whole body" in (out / f"{name}.gltf").read_text(encoding="utf-8")
+    assert left_in(private) == []
+
+
+def test_options_in_a_folder_hold_for_its_scans_and_the_command_line_wins(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("one", "two", "three"):
+        write_scan(tmp_path / "in" / "study" / f"{name}.nii.gz")
+    (tmp_path / "in" / "options.json").write_text('{"quality": "fast", "detail": 0.5, "engine": "none"}')
+    (tmp_path / "in" / "study" / "two.options.json").write_text('{"detail": 0.3}')
+    (tmp_path / "in" / "study" / "three.options.json").write_text('{"detail": "much"}')
+    done = autoseg("run", tmp_path / "in", "-o", tmp_path / "out", *FAST, "--json", env=private)
+    jobs = {Path(job["label"]).name: job for job in json.loads(done.stdout)["jobs"]}
+    wanted = {"one.nii.gz": ("fast", 0.5, "tissue"), "two.nii.gz": ("fast", 0.3, "tissue")}
+    for name, options in wanted.items():
+        assert jobs[name]["error"] is None
+        assert tuple(jobs[name]["options"][key] for key in ("quality", "detail", "engine")) == options
+    assert jobs["three.nii.gz"]["error"]["code"] == "options.invalid"
+    assert "three.options.json" in jobs["three.nii.gz"]["error"]["message"]
+
+
+def test_a_table_beside_a_label_map_gives_its_names_and_is_named_where_it_is_wrong(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("one", "two", "three"):
+        write_label_map(tmp_path / f"{name}.nii.gz")
+    (tmp_path / "one.csv").write_text("value,name\n1,Whole body\n")
+    (tmp_path / "two.csv").write_text("value,name\n1,Whole body\n1,Again\n")
+    maps, out = [tmp_path / f"{name}.nii.gz" for name in ("one", "two", "three")], tmp_path / "out"
+    done = autoseg("export", *maps, "-o", out, "--formats", "gltf", "--json", env=private)
+    one, two, three = json.loads(done.stdout)["jobs"]
+    assert one["error"] is None and "Whole body" in (out / "one.gltf").read_text(encoding="utf-8")
+    assert two["error"]["code"] == "export.bad_table"
+    assert two["error"]["message"].startswith("two.csv, line 3:")
+    assert three["error"]["code"] == "export.no_names"
+    assert three["error"]["message"].startswith("three.nii.gz holds labels without names")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there")
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, private: dict[str, str], times: int) -> None:
+    scan = write_scan(tmp_path / "scan.nii.gz", spacing=2.5)
+    with Running("run", scan, "-o", tmp_path / "out", "--engine", "tissue", env=private) as running:
+        running.wait_for("processing scan.nii.gz")
+        running.signal(signal.SIGINT)
+        running.wait_for("stopping")
+        if times == 2:
+            running.signal(signal.SIGINT)
+        assert running.end() == 130
+    assert "Traceback" not in running.text
+    assert os.listdir(tmp_path / "out") == []
+    assert left_in(private) == []
+
+
+def test_results_may_go_into_the_folder_that_holds_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "temp").mkdir()
+    env = {"TMPDIR": str(tmp_path / "temp"), "XDG_DATA_HOME": str(tmp_path.parent / f"{tmp_path.name}-data")}
+    done = autoseg("run", tmp_path / "none.nii", "-o", tmp_path, "--json", "--quiet", env=env)
+    # Nested folders would have ended it before it came to the missing file.
+    assert json.loads(done.stdout)["jobs"][0]["error"]["code"] == "input.missing"
+    assert "none.nii does not exist" in done.stderr and "new file" not in done.stderr
+
+
+def test_results_inside_the_input_folder_are_not_taken_for_scans(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scan.gltf").write_text("{}")
+    done = autoseg("run", tmp_path, "-o", tmp_path / "out")
+    assert done.returncode == 2 and "would be taken for scans" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = autoseg("run", tmp_path / "x.nii", "-o", tmp_path / "file" / "out", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "environment.results_unreachable"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux file systems take names that are not text")
+def test_a_name_that_is_not_text_is_refused_and_told(tmp_path: Path, private: dict[str, str]) -> None:
+    name = os.fsdecode(bytes(tmp_path) + b"/bad\xff.nii.gz")
+    Path(name).write_bytes(b"x")
+    done = autoseg("run", name, "-o", tmp_path / "out", "--json", env=private)
+    (job,) = json.loads(done.stdout)["jobs"]
+    assert done.returncode == 1
+    assert job["error"]["code"] == "input.unreadable" and job["input"] == name

@@ -1,0 +1,129 @@
+"""The picture: drawn elsewhere, left is left, and a machine that cannot draw loses nothing else."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+import pytest
+import SimpleITK
+from AutoSegPipelineLib.core.errors import Cancelled
+from AutoSegPipelineLib.core.progress import SilentReport
+from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
+from AutoSegPipelineLib.processing import scene
+from AutoSegPipelineLib.processing.case import Case, process_case
+from AutoSegPipelineLib.processing.surfaces import make_surfaces
+from AutoSegPipelineLib.processing.writers import picture
+from AutoSegPipelineLib.processing.writers.picture import Painter, begin_picture
+from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
+from support.processing import DIRECTIONS, case_message, grid, two_layers
+
+
+@pytest.fixture
+def painter():
+    """A drawing process for one test."""
+    made = Painter()
+    yield made
+    made.close()
+
+
+def red_left_blue_right(handed):
+    """Two balls: red on the patient's left and front, blue on the right, back and above."""
+    on = grid((40, 40, 40), DIRECTIONS[handed], spacing=(2, 2, 2), origin=(0, 0, 0))
+    k, j, i = np.indices(on.array_shape)
+    affine = np.asarray(on.affine)
+    lps = np.stack([i, j, k], axis=-1) @ affine[:3, :3].T
+    middle = lps.reshape(-1, 3).mean(axis=0)
+    layer = np.zeros(on.array_shape, np.uint8)
+    layer[np.linalg.norm(lps - middle - (18, -12, -10), axis=-1) < 9] = 1
+    layer[np.linalg.norm(lps - middle - (-18, 12, 10), axis=-1) < 9] = 2
+    segments = (Segment(0, 1, "red", "Red", (1, 0, 0)), Segment(0, 2, "blue", "Blue", (0, 0, 1)))
+    return make_surfaces(Segmentation(on, [layer], segments), detail=1.0)
+
+
+def draw(painter, surfaces, folder):
+    shot = begin_picture(folder / "p.png", surfaces, folder, painter)
+    problem = shot.wait(SilentReport())
+    if "OpenGL" in problem:
+        pytest.skip(f"no OpenGL library on this machine: {problem}")
+    assert problem == ""
+    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "p.png")))[..., :3].astype(int)
+
+
+def where(image, channel):
+    """Mean column and row of the pixels in which one colour stands out."""
+    others = [n for n in range(3) if n != channel]
+    rows, columns = np.nonzero(image[..., channel] - image[..., others].max(axis=-1) > 60)
+    assert len(rows) > 100
+    return columns.mean(), rows.mean()
+
+
+@pytest.mark.parametrize("handed", ["straight", "left-handed", "permuted"])
+def test_the_patients_left_is_on_the_right_and_the_head_is_up(painter, tmp_path, handed):
+    surfaces = red_left_blue_right(handed)
+    image = draw(painter, surfaces, tmp_path)
+    points = np.concatenate([s.points for s in surfaces])
+    layout = scene.plan_layout(np.ptp(points, axis=0))
+    assert image.shape == (layout.height, layout.width, 3)
+    front, side = image[:, : layout.front_width], image[:, layout.front_width :]
+    (red, red_row), (blue, blue_row) = where(front, 0), where(front, 2)
+    assert red > blue + 100 and red_row > blue_row + 50  # seen from the front, left is right
+    (red, _), (blue, _) = where(side, 0), where(side, 2)
+    assert red < blue - 50  # seen from the patient's left, the front is left
+    assert not list(tmp_path.glob("picture-*"))
+
+
+def test_letters_stand_in_the_margins(painter, tmp_path):
+    image = draw(painter, red_left_blue_right("straight"), tmp_path)
+    yellow = (image[..., 0] > 180) & (image[..., 1] > 150) & (image[..., 2] < 160)
+    edge = scene.BORDER
+    assert yellow[:, :edge].sum() > 50 and yellow[:edge].sum() > 50 and yellow[-edge:].sum() > 20
+
+
+@pytest.mark.parametrize(
+    "death", ["import os; os.abort()", "import sys; sys.exit('\\x1b[31mlibOSMesa: cannot open\\x1b[0m')"]
+)
+def test_a_painter_that_dies_gives_a_reason_and_is_given_up(tmp_path, death):
+    painter = Painter((sys.executable, "-c", death))
+    surfaces = red_left_blue_right("straight")
+    for _ in range(3):
+        problem = begin_picture(tmp_path / "p.png", surfaces, tmp_path, painter).wait(SilentReport())
+        assert "could not be drawn" in problem and "OpenGL" in problem and "\x1b" not in problem
+        assert "sys" not in death or "libOSMesa: cannot open" in problem
+    assert not (tmp_path / "p.png").exists()
+    begin = time.monotonic()
+    begin_picture(tmp_path / "p.png", surfaces, tmp_path, painter).wait(SilentReport())
+    assert time.monotonic() - begin < 0.5  # nobody is started a third time
+
+
+def test_a_painter_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "LIMIT_SECONDS", 0.3)
+    painter = Painter((sys.executable, "-c", "import time; time.sleep(600)"))
+    shot = begin_picture(tmp_path / "p.png", red_left_blue_right("straight"), tmp_path, painter)
+    assert "within" in shot.wait(SilentReport())
+    assert not painter.alive
+
+
+def test_cancelling_does_not_wait_for_the_picture(tmp_path):
+    class Stop(SilentReport):
+        def check(self) -> None:
+            raise Cancelled()
+
+    painter = Painter((sys.executable, "-c", "import time; time.sleep(600)"))
+    shot = begin_picture(tmp_path / "p.png", red_left_blue_right("straight"), tmp_path, painter)
+    with pytest.raises(Cancelled):
+        shot.wait(Stop())
+    assert not painter.alive and not list(tmp_path.glob("picture-*"))
+
+
+def test_a_case_without_opengl_is_whole_but_for_the_picture_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "_painter", Painter((sys.executable, "-c", "import os; os.abort()")))
+    path = tmp_path / "two.seg.nrrd"
+    write_seg_nrrd(path, two_layers(grid((20, 16, 12))))
+    message = case_message(path, tmp_path, kind="segmentation", options={"formats": ["picture", "report"]})
+    result = process_case(Case.from_dict(message), SilentReport())
+    assert [w["code"] for w in result.warnings] == ["picture.not_drawn"]
+    assert {o.kind for o in result.outputs} == {"gltf", "report", "manifest"}
+    page = (tmp_path / "out" / "case.report.html").read_text(encoding="utf-8")
+    assert "could not be drawn" in page and "<img" not in page

@@ -1,0 +1,355 @@
+"""Surfaces: closed, outward, as large as their voxels, where their voxels are."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+import pytest
+import trimesh
+from AutoSegPipelineLib.core.errors import Cancelled
+from AutoSegPipelineLib.core.progress import SilentReport
+from AutoSegPipelineLib.core.segmentation import Segmentation
+from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, net, reduce_alone
+from AutoSegPipelineLib.processing.surfaces.split import unpinch
+from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
+from support.surfaces import AFFINES, ball, blobs, edges_with_two_faces, segmentation, voxel_ml
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Segmentation:
+    """Twelve touching bodies of many sizes in 1 mm voxels."""
+    return segmentation([blobs((70, 90, 110), 12)], np.diag([1.0, 1.0, 1.0, 1.0]))
+
+
+@pytest.fixture(scope="module")
+def crowd_surfaces(crowd):
+    return make_surfaces(crowd)
+
+
+@pytest.mark.parametrize("detail", [0.1, 1.0])
+@pytest.mark.parametrize("name", AFFINES)
+def test_a_ball_keeps_volume_and_place_with_every_affine(name, detail):
+    affine = AFFINES[name]
+    labels, centre = ball((40, 50, 46), affine, 14.0)
+    (surface,) = make_surfaces(segmentation([labels], affine), detail)
+    assert surface.volume_ml == pytest.approx(4 / 3 * np.pi * 14.0**3 / 1000, rel=0.01)
+    half_voxel = min(np.linalg.norm(affine[:3, :3], axis=0)) / 2
+    assert np.linalg.norm(centroid(surface.points, surface.triangles) - centre) < half_voxel
+    radii = np.linalg.norm(surface.points - centre, axis=1)
+    assert radii.min() > 14.0 - max(np.linalg.norm(affine[:3, :3], axis=0)) / 2
+    assert radii.max() < 14.0 + max(np.linalg.norm(affine[:3, :3], axis=0)) / 2
+    outward = (surface.points - centre) / radii[:, None]
+    assert np.einsum("ij,ij->i", surface.normals, outward).min() > 0.8
+    assert edges_with_two_faces(surface.triangles)
+
+
+def test_every_structure_of_a_crowd_is_closed_and_outward(crowd_surfaces):
+    for surface in crowd_surfaces:
+        assert edges_with_two_faces(surface.triangles), surface.segment.name
+        assert surface.is_closed
+        # Also for readers that merge points of one place, as trimesh does here.
+        mesh = trimesh.Trimesh(surface.points, surface.triangles, process=True)
+        assert mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0
+        assert np.allclose(np.linalg.norm(surface.normals, axis=1), 1.0, atol=1e-5)
+
+
+def test_structures_keep_the_volume_of_their_voxels(crowd, crowd_surfaces):
+    wanted = voxel_ml(crowd)
+    large = [s for s in crowd_surfaces if wanted[s.segment.name] > 1.0]
+    assert len(large) >= 8
+    for surface in large:
+        assert surface.volume_ml == pytest.approx(wanted[surface.segment.name], rel=0.02)
+
+
+def test_detail_is_the_part_of_triangles_that_is_kept(crowd, monkeypatch):
+    monkeypatch.setattr(make, "BUDGET", 0)
+    whole, half, small = (sum(len(s.triangles) for s in make_surfaces(crowd, d)) for d in (1.0, 0.5, 0.1))
+    assert small / whole == pytest.approx(0.1, abs=0.04)
+    assert half / whole == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_small_scan_keeps_what_its_shapes_need(crowd, crowd_surfaces):
+    whole = sum(len(s.triangles) for s in make_surfaces(crowd, detail=1.0))
+    kept = sum(len(s.triangles) for s in crowd_surfaces)
+    assert kept == pytest.approx(min(whole, make.BUDGET), rel=0.2)
+
+
+def test_neighbours_share_their_wall_point_by_point():
+    labels = np.zeros((30, 40, 40), np.uint8)
+    k, j, i = np.indices(labels.shape)
+    body = (i - 20) ** 2 + (j - 20) ** 2 + 1.5 * (k - 15) ** 2 < 150
+    labels[body & (i + j < 40)] = 1
+    labels[body & (i + j >= 40)] = 2
+    one, two = make_surfaces(segmentation([labels], np.eye(4)))
+    shared = {tuple(p) for p in one.points.tolist()} & {tuple(p) for p in two.points.tolist()}
+    inner = np.array(sorted(shared))
+
+    # The wall lies in the plane i + j = 39.5 through the middle of the body; its rim is left out.
+    def on_wall(p: np.ndarray) -> np.ndarray:
+        deep = (p[:, 0] - 20) ** 2 + (p[:, 1] - 20) ** 2 + 1.5 * (p[:, 2] - 15) ** 2 < 100
+        return deep & (abs(p[:, 0] + p[:, 1] - 39.5) < 1.0)
+
+    near = [on_wall(s.points) for s in (one, two)]
+    assert min(n.sum() for n in near) > 10
+    assert len(inner) > 20
+    assert all(tuple(p) in shared for s, n in zip((one, two), near) for p in s.points[n].tolist())
+
+
+def test_smoothing_takes_the_steps_out_of_a_slanted_wall():
+    labels = np.zeros((40, 60, 60), np.uint8)
+    k, j, i = np.indices(labels.shape)
+    labels[(k > 4) & (k < 14 + 0.3 * i) & (i > 4) & (i < 55) & (j > 4) & (j < 55)] = 1
+
+    def roughness(smoothing: bool) -> float:
+        (surface,) = make_surfaces(segmentation([labels], np.eye(4)), 1.0, smoothing)
+        a, b, c = (surface.points[surface.triangles[:, n]] for n in range(3))
+        middle = (a + b + c) / 3
+        inside = (abs(middle[:, 0] - 30) < 12) & (abs(middle[:, 1] - 30) < 12) & (middle[:, 2] > 10)
+        normals = np.cross(b - a, c - a)[inside]
+        normals /= np.linalg.norm(normals, axis=1)[:, None]
+        ideal = np.array([-0.3, 0, 1]) / np.hypot(0.3, 1)
+        return float(np.degrees(np.arccos(np.clip(normals @ ideal, -1, 1))).mean())
+
+    assert roughness(False) > 15.0
+    assert roughness(True) < 4.0
+
+
+def test_a_structure_cut_off_by_the_volume_is_closed_there():
+    labels = np.zeros((20, 24, 28), np.uint16)
+    labels[:, :12, :] = 7
+    (surface,) = make_surfaces(segmentation([labels], np.eye(4)))
+    assert edges_with_two_faces(surface.triangles)
+    # Its sharp edges are rounded by smoothing, so its faces bulge by less than a voxel.
+    assert surface.points.min(axis=0) == pytest.approx([-0.5] * 3, abs=0.75)
+    assert surface.volume_ml == pytest.approx(20 * 12 * 28 / 1000, rel=0.005)
+
+
+def test_one_voxel_gives_a_closed_surface():
+    labels = np.zeros((9, 9, 9), np.uint8)
+    labels[4, 4, 4] = 1
+    (surface,) = make_surfaces(segmentation([labels], np.eye(4)))
+    assert edges_with_two_faces(surface.triangles)
+    assert centroid(surface.points, surface.triangles) == pytest.approx([4, 4, 4], abs=0.04)
+    assert 0.4 < surface.volume_ml * 1000 < 1.1
+
+
+def test_a_segment_without_voxels_gives_a_warning_and_no_surface():
+    labels = np.zeros((9, 9, 9), np.uint8)
+    labels[2:6, 2:6, 2:6] = 1
+    made = segmentation([labels], np.eye(4), {1: "there", 2: "not_there"})
+    assert [s.segment.name for s in make_surfaces(made)] == ["there"]
+    assert [w["code"] for w in made.warnings] == ["surface.empty"]
+    nothing = segmentation([np.zeros((4, 4, 4), np.uint8)], np.eye(4), {1: "nothing"})
+    assert make_surfaces(nothing) == []
+
+
+def test_values_that_no_segment_names_count_as_outside():
+    labels = np.full((20, 20, 20), 9, np.uint8)
+    labels[5:15, 5:15, 5:15] = 3
+    (surface,) = make_surfaces(segmentation([labels], np.eye(4), {3: "inner"}))
+    assert surface.volume_ml == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize("value", [40000, 3_000_000_000])
+def test_large_label_values_are_told_apart(value):
+    labels = np.zeros((20, 20, 20), np.uint32)
+    labels[2:10, 4:16, 4:16] = value
+    labels[10:18, 4:16, 4:16] = value + 1
+    surfaces = make_surfaces(segmentation([labels], np.eye(4)))
+    assert [s.segment.value for s in surfaces] == [value, value + 1]
+    assert all(s.volume_ml == pytest.approx(8 * 12 * 12 / 1000, rel=0.02) for s in surfaces)
+
+
+def test_layers_may_overlap():
+    inner, outer = np.zeros((24, 24, 24), np.uint8), np.zeros((24, 24, 24), np.uint8)
+    inner[8:16, 8:16, 8:16], outer[4:20, 4:20, 4:20] = 1, 1
+    volumes = [s.volume_ml for s in make_surfaces(segmentation([outer, inner], np.eye(4)))]
+    assert volumes == pytest.approx([16**3 / 1000, 8**3 / 1000], rel=0.02)
+
+
+def test_without_the_filter_of_vtk_the_surfaces_are_the_same(crowd, crowd_surfaces, monkeypatch):
+    monkeypatch.setattr(net, "_vtk_net", lambda labels, count: None)
+    plain = make_surfaces(crowd)
+    for ours, theirs in zip(plain, crowd_surfaces):
+        assert edges_with_two_faces(ours.triangles)
+        assert ours.volume_ml == pytest.approx(theirs.volume_ml, rel=0.01)
+    counts = [sum(len(s.triangles) for s in surfaces) for surfaces in (plain, crowd_surfaces)]
+    assert counts[0] == pytest.approx(counts[1], rel=0.05)
+
+
+def test_a_net_that_is_not_closed_is_not_trusted():
+    labels = np.pad(blobs((20, 24, 28), 3), 1)
+    sound = net.numpy_net(labels)
+    assert net.is_sound(sound, 3)
+    assert not net.is_sound(net.Net(sound.points, sound.quads[1:], sound.sides[1:]), 3)
+    assert not net.is_sound(net.Net(sound.points, sound.quads[:, ::-1], sound.sides), 3)
+
+
+def without_fast_simplification(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name, *rest):
+        if name == "fast_simplification":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+
+
+def fresh(crowd: Segmentation) -> Segmentation:
+    """The crowd with a list of warnings of its own."""
+    return Segmentation(crowd.grid, crowd.layers, crowd.segments)
+
+
+def test_without_the_simplifier_vtk_reduces_each_structure(crowd, monkeypatch):
+    monkeypatch.setattr(make, "BUDGET", 0)
+    shared = make_surfaces(crowd)
+    whole = {s.segment.name: s for s in make_surfaces(crowd, 1.0)}
+    without_fast_simplification(monkeypatch)
+    made = fresh(crowd)
+    surfaces = make_surfaces(made)
+    assert made.warnings == []
+    assert [s.segment.name for s in surfaces] == list(whole)
+    assert sum(len(s.triangles) for s in surfaces) == pytest.approx(
+        sum(len(s.triangles) for s in shared), rel=0.2
+    )
+    wanted = voxel_ml(crowd)
+    for surface in surfaces:
+        name = surface.segment.name
+        assert edges_with_two_faces(surface.triangles)
+        if wanted[name] > 1.0:
+            assert surface.volume_ml == pytest.approx(wanted[name], rel=0.02)
+        middle, expected = (centroid(s.points, s.triangles) for s in (surface, whole[name]))
+        assert np.linalg.norm(middle - expected) < 0.5
+
+
+def test_a_simplifier_that_cannot_keep_borders_is_not_used(crowd, monkeypatch):
+    import fast_simplification
+
+    def as_in_0_1_13(points, triangles, target_count=None, agg=7.0, return_collapses=False):
+        raise AssertionError("it was used although it lacks preserve_border")
+
+    def as_in_0_2_0(*arguments, preserve_border=False, **others):
+        return arguments
+
+    monkeypatch.setattr(fast_simplification, "simplify", as_in_0_2_0)
+    assert make.simplifier_is_there()
+    monkeypatch.setattr(fast_simplification, "simplify", as_in_0_1_13)
+    assert not make.simplifier_is_there()
+    monkeypatch.setattr(make, "BUDGET", 0)
+    made = fresh(crowd)
+    kept, whole = (sum(len(s.triangles) for s in make_surfaces(made, detail)) for detail in (0.1, 1.0))
+    assert kept / whole == pytest.approx(0.1, abs=0.04)
+    assert made.warnings == []
+
+
+def test_where_the_better_filter_tears_the_surface_the_careful_one_is_taken(crowd, monkeypatch):
+    run = reduce_alone._run
+    monkeypatch.setattr(make, "BUDGET", 0)
+
+    def tearing(method, points, triangles):
+        made = run(method, points, triangles)
+        if made is not None and "Quadric" in method.GetClassName():
+            return made[0], made[1][1:]
+        return made
+
+    without_fast_simplification(monkeypatch)
+    whole = sum(len(s.triangles) for s in make_surfaces(crowd, 1.0))
+    monkeypatch.setattr(reduce_alone, "_run", tearing)
+    made = fresh(crowd)
+    surfaces = make_surfaces(made)
+    assert all(edges_with_two_faces(s.triangles) for s in surfaces)
+    assert sum(len(s.triangles) for s in surfaces) < 0.4 * whole
+    assert made.warnings == []
+
+
+def test_gaps_that_a_filter_tore_are_closed(crowd_surfaces):
+    surface = max(crowd_surfaces, key=lambda s: len(s.triangles))
+    torn = surface.triangles.copy()
+    round_a_point = (torn == torn[200, 0]).any(axis=1)
+    lost = round_a_point | np.isin(np.arange(len(torn)), [10, 500, 501, 900])
+    assert not is_closed(torn[~lost])
+    points, mended = unpinch(surface.points, reduce_alone.close_gaps(torn[~lost]))
+    assert edges_with_two_faces(mended)
+    assert signed_volume(points, mended) == pytest.approx(surface.volume_ml * 1000, rel=0.01)
+    assert reduce_alone.close_gaps(torn) is torn
+
+
+@pytest.mark.parametrize("damage", ["torn", "shrunk", "no filter"])
+def test_what_cannot_be_reduced_without_damage_keeps_its_triangles_and_a_warning_says_so(damage, monkeypatch):
+    run, filters = reduce_alone._run, reduce_alone._filters
+
+    def damaging(method, points, triangles):
+        points, triangles = run(method, points, triangles)
+        return (points, triangles[1:]) if damage == "torn" else (points * 0.1, triangles)
+
+    labels, _ = ball((24, 24, 24), np.eye(4), 8.0)
+    whole = make_surfaces(segmentation([labels], np.eye(4)), 1.0)[0]
+    without_fast_simplification(monkeypatch)
+    monkeypatch.setattr(make, "BUDGET", 0)
+    monkeypatch.setattr(make, "COARSEN_BELOW", 0.0)
+    monkeypatch.setattr(reduce_alone, "_run", damaging)
+    monkeypatch.setattr(
+        reduce_alone, "_filters", lambda part: iter(()) if damage == "no filter" else filters(part)
+    )
+    made = segmentation([labels], np.eye(4))
+    (surface,) = make_surfaces(made)
+    assert edges_with_two_faces(surface.triangles)
+    assert len(surface.triangles) == len(whole.triangles)
+    assert [w["code"] for w in made.warnings] == ["surface.not_reduced"]
+
+
+def test_what_shaping_would_lose_comes_as_its_voxels_are(crowd, monkeypatch):
+    monkeypatch.setattr(make, "split", lambda mesh, count: iter(()))
+    wanted = voxel_ml(crowd)
+    surfaces = make_surfaces(crowd)
+    assert [s.segment.name for s in surfaces] == list(wanted)
+    for surface in surfaces:
+        assert edges_with_two_faces(surface.triangles)
+        assert surface.volume_ml == pytest.approx(wanted[surface.segment.name], rel=0.01)
+
+
+def test_random_voxels_with_every_kind_of_pinch_are_closed():
+    for seed in range(4):
+        labels = np.random.default_rng(seed).integers(0, 4, (12, 12, 12)).astype(np.uint8)
+        for surface in make_surfaces(segmentation([labels], np.eye(4))):
+            assert edges_with_two_faces(surface.triangles), (seed, surface.segment.name)
+
+
+def test_two_cubes_that_touch_along_an_edge_are_taken_apart():
+    corners = np.array([[x, y, z] for x in (0, 1, 2) for y in (0, 1, 2) for z in (0, 1)], float)
+    index = {tuple(c): n for n, c in enumerate(corners.astype(int).tolist())}
+
+    def cube(x: int, y: int) -> list[list[int]]:
+        v = [index[(x + a, y + b, c)] for c in (0, 1) for b in (0, 1) for a in (0, 1)]
+        quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
+        return [[v[q[0]], v[q[a]], v[q[a + 1]]] for q in quads for a in (1, 2)]
+
+    triangles = np.array(cube(0, 0) + cube(1, 1), np.int32)
+    assert not is_closed(triangles)
+    points, apart = unpinch(corners, triangles)
+    assert edges_with_two_faces(apart)
+    assert len(np.unique(apart)) == 16
+    assert signed_volume(points, apart) == pytest.approx(2.0, rel=0.05)
+
+
+def test_the_same_labels_give_the_same_surface_bit_for_bit(crowd, crowd_surfaces):
+    for first, second in zip(crowd_surfaces, make_surfaces(crowd)):
+        assert np.array_equal(first.points, second.points)
+        assert np.array_equal(first.triangles, second.triangles)
+
+
+def test_the_label_layers_are_left_as_they_were(crowd):
+    before = crowd.layers[0].copy()
+    make_surfaces(crowd)
+    assert np.array_equal(crowd.layers[0], before)
+
+
+def test_a_cancelled_case_stops_between_two_steps(crowd):
+    class Impatient(SilentReport):
+        def check(self) -> None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        make_surfaces(crowd, report=Impatient())

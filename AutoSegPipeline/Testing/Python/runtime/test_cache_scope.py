@@ -1,0 +1,74 @@
+"""Kept label maps are shared within one scope of visibility only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from AutoSegPipelineLib.core.clock import SystemClock
+from AutoSegPipelineLib.core.events import EventBus
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.job import Job
+from AutoSegPipelineLib.core.settings import Settings
+from AutoSegPipelineLib.core.store import Store
+from AutoSegPipelineLib.runtime.context import Context
+from AutoSegPipelineLib.runtime.queue.case_message import KEEP, CaseMessages
+
+SAME_SCAN = {"kind": "scan", "path": "input/000001.nii", "affine": None, "format": "nifti", "facts": {}}
+
+
+class Shelf:
+    """Cases of one home, and jobs that all hold the same scan."""
+
+    def __init__(self, root: Path, visibility: str) -> None:
+        home = Home.at(root)
+        home.create()
+        settings = Settings.defaults(visibility=visibility)
+        self.store = Store(home.store)
+        self.home = home
+        self.cases = CaseMessages(Context(home, settings, self.store, SystemClock(), EventBus()))
+
+    def done(self, by: str, door: str = "web") -> Job:
+        """A case of somebody that was computed, or answered from the cache."""
+        job = Job(name="scan", content="c" * 64, door=door, submitted_by=by, staged=dict(SAME_SCAN))
+        self.cases.message(job, self.home.results)
+        if job.cached_from is None:
+            made = self.cases.work(job) / KEEP
+            made.parent.mkdir(parents=True)
+            made.write_text(f"label map of {by}")
+            self.cases.keep(job)
+        return job
+
+    def reused(self, by: str) -> str | None:
+        """What a next case of somebody would be given."""
+        job = Job(name="scan", content="c" * 64, door="web", submitted_by=by, staged=dict(SAME_SCAN))
+        found = self.cases.message(job, self.home.results)["reuse"]
+        return Path(found).read_text() if found else None
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, request: pytest.FixtureRequest):
+    made = Shelf(tmp_path / "home", request.param)
+    yield made
+    made.store.close()
+
+
+@pytest.mark.parametrize("shelf", ["own"], indirect=True)
+def test_with_visibility_own_nobody_is_given_what_was_computed_for_somebody_else(shelf: Shelf) -> None:
+    shelf.done("anna")
+    assert shelf.reused("bert") is None
+    assert shelf.reused("anna") == "label map of anna"
+    assert shelf.done("bert").cached_from is None
+    assert (shelf.reused("anna"), shelf.reused("bert")) == ("label map of anna", "label map of bert")
+
+
+@pytest.mark.parametrize("shelf", ["own"], indirect=True)
+def test_a_name_of_another_door_is_another_person(shelf: Shelf) -> None:
+    shelf.done("anna", door="submit")
+    assert shelf.reused("anna") is None
+
+
+@pytest.mark.parametrize("shelf", ["all"], indirect=True)
+def test_with_visibility_all_everybody_shares(shelf: Shelf) -> None:
+    first = shelf.done("anna")
+    assert shelf.done("bert").cached_from == first.id

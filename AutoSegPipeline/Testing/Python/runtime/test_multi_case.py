@@ -1,0 +1,162 @@
+"""One input that holds hundreds: nothing of it waits for the disk in the pipeline's loop."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.store.database import Database
+from AutoSegPipelineLib.intake import case_folders
+from AutoSegPipelineLib.runtime.staging import multi_case
+from support.pipeline import Bench, leftovers, write_scan
+
+COUNT = 300
+
+
+def broken_slices(folder: Path, count: int) -> Path:
+    """Files that begin as DICOM does and hold nothing that could be read."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"IM{number:04d}.dcm").write_bytes(bytes(128) + b"DICM" + bytes([2, 0, number % 256]) * 9)
+    return folder
+
+
+class Waits:
+    """Counts how often this process, which is the one with the loop, waits for the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.files = self.commits = 0
+        fsync, transaction = os.fsync, Database.transaction
+
+        def counted_fsync(descriptor: int) -> None:
+            self.files += 1
+            fsync(descriptor)
+
+        def counted_transaction(own: Database, durable: bool = True) -> Any:
+            lazily = own.row("PRAGMA synchronous")[0] == 1
+            self.commits += durable and not own._depth and not lazily
+            return transaction(own, durable)
+
+        monkeypatch.setattr(os, "fsync", counted_fsync)
+        monkeypatch.setattr(Database, "transaction", counted_transaction)
+
+
+def put_away(bench: Bench) -> list[str]:
+    return sorted(path.name for path in bench.home.refused.rglob("*.dcm"))
+
+
+def test_a_folder_of_broken_slices_is_divided_without_the_loop_waiting_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = broken_slices(tmp_path / "scans", COUNT)
+    with Bench(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.submit(folder)
+        bench.until(lambda: bench.job(job.id).state == states.INSPECTING)
+        waits = Waits(monkeypatch)
+        bench.until(lambda: bench.job(job.id).ended, 60)
+        # 3 for each file would be 900.
+        assert (waits.files, waits.commits < 12) == (0, True)
+        bench.until(lambda: len(put_away(bench)) == COUNT, 90)
+        bench.until(lambda: all("kept_at" in one.staged for one in bench.jobs()))
+        assert waits.commits < COUNT / 5, "one for each place"
+        jobs = bench.jobs()
+        assert len(jobs) == COUNT and {one.state for one in jobs} == {states.REFUSED}
+        assert {one.parent for one in jobs} == {None, job.id}
+        assert put_away(bench) == sorted(path.name for path in folder.iterdir())
+        assert leftovers(bench) == []
+
+
+def test_stopped_among_the_rows_of_the_parts_the_next_start_goes_on_and_doubles_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multi_case, "MOST", 3)
+    folder = broken_slices(tmp_path / "scans", 20)
+    with Bench(tmp_path / "home", watch=False) as bench:
+        write = multi_case.MultiCase._write_some
+
+        def some(own: Any, job: Any, split: Any, until: float) -> int:
+            number = write(own, job, split, until)
+            if number > 6:
+                bench.pipeline.stop()
+            return number
+
+        monkeypatch.setattr(multi_case.MultiCase, "_write_some", some)
+        job = bench.pipeline.submit(folder)
+        bench.until(lambda: bench.pipeline.stopped)
+        monkeypatch.setattr(multi_case.MultiCase, "_write_some", write)
+        bench.restart()
+        bench.until_ended(20)
+        bench.until(lambda: len(put_away(bench)) >= 20 and leftovers(bench) == [])
+        assert len(bench.jobs()) == 20 and bench.job(job.id).state == states.REFUSED
+        assert put_away(bench) == sorted(path.name for path in folder.iterdir())
+
+
+def test_who_cancels_an_input_that_is_being_split_cancels_all_of_it(tmp_path: Path, monkeypatch: Any) -> None:
+    folder = tmp_path / "scans"
+    for number in range(4):
+        write_scan(folder / f"scan{number}.nii", number)
+    with Bench(tmp_path / "home", watch=False) as bench:
+        begin = multi_case.MultiCase.begin
+
+        def cancelled(own: Any, job: Any, intent: Any, parts: Any) -> None:
+            begin(own, job, intent, parts)
+            bench.pipeline.cancel(job.id)
+
+        monkeypatch.setattr(multi_case.MultiCase, "begin", cancelled)
+        bench.pipeline.submit(folder)
+        assert {one.state for one in bench.until_ended(4)} == {states.CANCELLED}
+        bench.until(lambda: len(list(bench.home.failed.rglob("*.nii"))) == 4 and leftovers(bench) == [])
+
+
+def test_options_files_hold_for_the_parts_beside_them(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    for number, place in enumerate(("a", "b", "b")):
+        write_scan(folder / place / f"scan{number}.nii", number)
+    (folder / "b" / "options.json").write_text('{"quality": "fast"}')
+    (folder / "b" / "scan2.options.json").write_text('{"detail": 0.3}')
+    with Bench(tmp_path / "home", watch=False) as bench:
+        bench.pipeline.submit(folder)
+        jobs = {Path(job.label).name: job for job in bench.until_ended(3)}
+        assert [job.error for job in jobs.values()] == [None] * 3
+        found = [
+            (jobs[f"scan{n}.nii"].options["quality"], jobs[f"scan{n}.nii"].options["detail"])
+            for n in range(3)
+        ]
+        assert found == [("normal", 0.1), ("fast", 0.1), ("fast", 0.3)]
+
+
+def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, monkeypatch: Any) -> None:
+    from AutoSegPipelineLib.core.home import Home
+    from AutoSegPipelineLib.core.incoming import Intent, IntentFile, folder_of, read_intent, write_intent
+
+    home = Home.at(tmp_path)
+    home.create()
+    names = ["000001.dcm", "000002.dcm", "000003.dcm"]
+    whole = Intent(label="scans", files=[IntentFile(name, None, name) for name in names], container=True)
+    write_intent(home, whole)
+    folder = folder_of(home, whole.id)
+    for name in names:
+        (folder / "input" / name).write_text(name)
+    ids = [whole.id, "b" * 32, "c" * 32]
+    parts = [{"id": i, "refusal": {"files": [n], "label": n, "stem": n}} for i, n in zip(ids, names)]
+    for step in ("sync_paths", "_keep_own"):
+
+        def dies(*_: Any) -> None:
+            raise OSError(5, "gone")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(case_folders, step, dies)
+            with pytest.raises(OSError):
+                case_folders.divide(folder, parts, [])
+    for _ in range(2):
+        case_folders.divide(folder, parts, [])
+    for job_id, name in zip(ids, names):
+        own = read_intent(folder_of(home, job_id))
+        assert own is not None and [item.name for item in own.files] == [name] == own.only
+        assert own.parent == (None if job_id == whole.id else whole.id)
+        assert [path.name for path in (folder_of(home, job_id) / "input").iterdir()] == [name]
+    case_folders.divide(folder, [parts[0], {**parts[1], "id": "d" * 32}], ["d" * 32])
+    assert not folder_of(home, "d" * 32).exists()

@@ -1,0 +1,167 @@
+"""Dependencies: what is missing is told, and installed beside Slicer's own packages or not at all."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import zipfile
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+import support.skeleton as support
+from AutoSegPipelineLib.core.store import Store
+from AutoSegPipelineLib.slicer_app import install_web, package_install
+from support.panel import Place, places, text
+from support.qt import run_for
+
+PINS = re.compile(r"^([A-Za-z0-9_.-]+)==([^;\s#]+)\s*(;[^#\n]*)?", re.M)
+MODULES = {"python-multipart": "multipart", "argon2-cffi": "argon2"}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    (tmp_path / "wheels").mkdir()
+    yield from places(tmp_path)
+
+
+def pins(path: Path) -> set[tuple[str, str, str]]:
+    """(name, version, marker) of each line."""
+    found = PINS.findall(path.read_text(encoding="utf-8"))
+    return {(name, version, re.sub(r"\s", "", marker)) for name, version, marker in found}
+
+
+def make_wheels(folder: Path, broken: str = "") -> None:
+    """An empty package for each pin of this Python's list."""
+    for name, version, _ in pins(install_web.requirements()):
+        module = MODULES.get(name, name.replace("-", "_"))
+        stem = f"{name.replace('-', '_')}-{version}"
+        with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{module}/__init__.py", "raise ImportError" if name == broken else "")
+            wheel.writestr(
+                f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            )
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def state(place: Place) -> str:
+    return str(place.ui.dependenciesTable.item(0, 1).text())
+
+
+def log(place: Place) -> str:
+    return str(place.ui.installLog.toPlainText())
+
+
+def left(place: Place) -> list[str]:
+    return sorted(path.name for path in place.session.home.state.glob("packages*"))
+
+
+def finished(place: Place) -> bool:
+    return not place.ui.installCancelButton.isEnabled()
+
+
+def test_the_web_packages_go_into_the_home_after_asking(place: Place) -> None:
+    make_wheels(place.folder / "wheels")
+    before = install_web.own_packages()
+    place.host.yes = False
+    place.ui.installButton.click()
+    assert [kind for kind, _ in place.host.asked] == ["confirm"] and finished(place)
+    place.host.yes = True
+    place.ui.installButton.click()
+    assert place.ui.installProgress.isVisibleTo(place.panel.widget) and not finished(place)
+    place.until(lambda: finished(place))
+    assert state(place) == "installed", log(place)
+    assert left(place) == ["packages"]
+    assert (place.session.home.state / "packages" / "fastapi" / "__init__.py").is_file()
+    assert install_web.own_packages() == before
+    assert not place.ui.installButton.isEnabled()
+    (place.session.home.state / "packages" / install_web.MARK).write_text("{}", encoding="utf-8")
+    place.ui.checkButton.click()
+    assert state(place) == "outdated" and place.ui.installButton.isEnabled()
+
+
+@pytest.mark.parametrize(("broken", "word"), [("fastapi", "do not work"), ("none", "pip has failed")])
+def test_an_installation_that_fails_leaves_nothing_and_says_why(place: Place, broken: str, word: str) -> None:
+    if broken != "none":
+        make_wheels(place.folder / "wheels", broken)
+    place.ui.installButton.click()
+    place.until(lambda: finished(place))
+    assert word in log(place) and left(place) == [] and state(place) == "not installed"
+    assert "did not work" in text(place.ui.noticeLabel)
+
+
+def test_a_folder_that_cannot_be_written_is_named(place: Place) -> None:
+    place.session.home.create()
+    (place.session.home.state / "packages.part").write_bytes(b"in the way")
+    place.ui.installButton.click()
+    place.until(lambda: finished(place))
+    assert f"{place.session.home.state / 'packages.part'} cannot be written" in log(place)
+
+
+def test_an_installation_can_be_cancelled_and_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as silent:  # a server that takes connections and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(5)
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        place.ui.installButton.click()
+        place.until(lambda: left(place) == ["packages.part"])
+        run_for(1.0)
+        place.ui.installCancelButton.click()
+        place.until(lambda: finished(place), 15)
+    assert left(place) == [] and "cancelled" in log(place)
+
+
+def test_the_extension_installs_its_own_packages_itself(place: Place) -> None:
+    make_wheels(place.folder / "wheels")
+    place.host.extensions = {"TotalSegmentator", "OpenAnatomyExport"}
+    place.session.home.create()
+    store = Store(place.session.home.store)
+    store.meta.set("describe", {"engines": [{"name": "totalsegmentator", "ok": False, "missing": ["torch"]}]})
+    store.close()
+    place.panel.tick()
+    table = place.ui.dependenciesTable
+    rows = {table.item(row, 0).text(): table.item(row, 1).text() for row in range(table.rowCount())}
+    assert rows["Extension TotalSegmentator"] == rows["Extension OpenAnatomy Export"] == "installed"
+    assert rows["Extension SurfaceToolbox"] == "not installed"
+    place.ui.installButton.click()
+    place.until(lambda: ("set up", "TotalSegmentator") in place.host.asked)
+    assert state(place) == "installed"
+    assert not any("torch" in line for line in log(place).splitlines())
+
+
+def test_what_is_missing_says_how_to_get_it(place: Place) -> None:
+    table = place.ui.dependenciesTable
+    rows = {table.item(row, 0).text(): table.item(row, 2).text() for row in range(table.rowCount())}
+    assert str(place.session.home.state / "packages") in rows["Full web server"]
+    assert "Extension Manager" in rows["Extension OpenAnatomy Export"]
+    assert "Extension Manager" in rows["Extension TotalSegmentator"]
+
+
+def test_the_lists_in_the_library_are_those_of_the_requirements() -> None:
+    folder = Path(install_web.__file__).parent / "packages"
+    old, new = pins(folder / "web-py39.txt"), pins(folder / "web-py310.txt")
+    assert len(old) > 15 and len(new) > 15
+    listed = support.ROOT / "requirements" / "web-py39.txt"
+    if listed.exists():
+        assert old == pins(listed)
+    base = pins(support.ROOT / "requirements" / "base.txt")
+    if any(name == "fastapi" for name, _, _ in base):
+        assert new - base == set()
+
+
+def test_an_installation_whose_program_is_not_there_says_so(place: Place) -> None:
+    lines: list[str] = []
+    ended: list[bool] = []
+    missing = str(place.folder / "nowhere" / "python")
+    one = package_install.Installation(place.session.home, missing, lines.append, ended.append)
+    one.start()
+    place.until(lambda: ended == [False])
+    assert missing in lines[0] and sys.executable not in lines[0]

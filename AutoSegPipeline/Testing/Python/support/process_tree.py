@@ -1,0 +1,51 @@
+"""A worker with a grandchild, started by the pipeline's own child class, and whether they are gone."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+from AutoSegPipelineLib.runtime.processes.process_tree import process_table
+
+from support import FOLDER
+from support.qt import run_until
+
+FAKE = str(FOLDER / "fake_worker.py")
+
+
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+
+
+def alive(pid):
+    process = process_table().get(pid)
+    return process is not None and not process.zombie
+
+
+def until_gone(pids, timeout=10.0):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and any(alive(pid) for pid in pids):
+        time.sleep(0.05)
+    return [pid for pid in pids if alive(pid)]
+
+
+class Tree:
+    """A fake worker with a grandchild, started by the Child of the pipeline."""
+
+    def __init__(self, folder, stem, launcher=False):
+        self.ends, self.messages = [], []
+        command = [sys.executable, FAKE]
+        if launcher:
+            command = [sys.executable, "-c", LAUNCHER, FAKE]
+        env = child_environment(folder)
+        self.child = Child(command, env, self.messages.append, lambda line: None, self.ends.append)
+        self.child.start()
+        case = {"out": str(folder / "out"), "work": str(folder / "work"), "stem": stem}
+        self.child.send({"type": "case", "job": "j", "attempt": 1, "case": case})
+        note = folder / "work" / f"{stem}.child.pid"
+        run_until(lambda: note.exists() and note.read_text(), 15)
+        run_until(
+            lambda: (self.child.busy and any(m["type"] == "progress" for m in self.messages)) or self.ends, 15
+        )
+        self.worker = self.messages[0]["pid"]
+        self.pids = [self.worker, int(note.read_text())]

@@ -1,0 +1,94 @@
+"""A pipeline with the fake worker and the real web child, for tests: ``upload_driver.py HOME [SETTINGS]``.
+
+Prints the page's URL and runs until its standard input closes. ``SETTINGS`` is JSON. Where
+``HOME/kill-at`` holds a step and a number, the web child kills itself the moment it has reached
+that step the Nth time, once. ``WEB_CHILD_PYTHON`` names another Python for the web child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+
+KILL = "AUTOSEG_TEST_KILL_AT"
+
+
+def as_web_child() -> int:
+    """The web child itself, with a listener at its steps."""
+    from AutoSegPipelineLib.core import crash_points
+    from AutoSegPipelineLib.web import child
+
+    order = Path(os.environ[KILL])
+    seen = 0
+
+    def listener(reached: str) -> None:
+        nonlocal seen
+        if not order.exists():
+            return
+        step, number = json.loads(order.read_text())
+        seen += reached == step
+        if reached == step and seen == number:
+            order.unlink()
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    crash_points.listener = listener
+    return child.main()
+
+
+def main() -> int:
+    from AutoSegPipelineLib.core.settings import Settings
+    from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+    from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+    from AutoSegPipelineLib.runtime.wiring import real_spawns
+
+    from support.pipeline import QUICK, Home, fake_spawns
+    from support.qt import run_until
+
+    home = Home.at(Path(sys.argv[1]))
+    home.create()
+    given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    python = os.environ.get("WEB_CHILD_PYTHON", sys.executable)
+    do, real = given.pop("do", ""), given.pop("real_worker", False)
+    fakes = fake_spawns(home, do)
+
+    def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
+        home.work.mkdir(parents=True, exist_ok=True)
+        env = child_environment(home.work, {KILL: str(home.root / "kill-at")})
+        command = [python, __file__, "--web-child"]
+        return Child(command, env, on_message, lambda text: print(text, file=sys.stderr), on_end)
+
+    settings = Settings.defaults(**{**QUICK, "port": 0, **given})
+    worker = real_spawns(home, settings).worker if real else fakes.worker
+    pipeline = Pipeline(home, settings, Spawns(worker, fakes.intake, web), what="test", web=True)
+    told: list[str] = []
+    closed = threading.Event()
+
+    def wait_for_end() -> None:
+        sys.stdin.read()
+        closed.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    pipeline.start()
+    while not closed.is_set():
+        try:
+            run_until(lambda: closed.is_set() or (pipeline.web.url and pipeline.web.url not in told), 5)
+        except AssertionError:
+            continue
+        if pipeline.web.url and pipeline.web.url not in told:
+            told.append(pipeline.web.url)
+            print(pipeline.web.url, flush=True)
+    pipeline.stop()
+    run_until(lambda: pipeline.stopped, 20)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(as_web_child() if "--web-child" in sys.argv else main())

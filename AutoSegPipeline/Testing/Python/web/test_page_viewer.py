@@ -1,0 +1,290 @@
+"""The viewer in a real browser: what it draws, what it says, how its parts hang together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import pytest
+from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
+from support import MODULE
+from support.headless import write_scan
+from support.surfaces import node_modules
+from support.web_page import Browser, Site, viewer
+
+pytestmark = pytest.mark.slow
+
+# Places in RAS millimetres
+MARK = """(() => { const p = autosegViewer.scene.mark.position;
+return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"""
+CROSSHAIR = """(() => { const { nv } = autosegViewer.slices;
+return [...nv.frac2mm(nv.scene.crosshairPos)].slice(0, 3); })()"""
+EDGES = "autosegViewer.scene.edges"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("viewer")
+    write_dicom_series(torso((61, 50, 30), (6.0,) * 3, seed=5).volume, root / "study")
+    archive = shutil.make_archive(str(root / "study"), "zip", root / "study")
+    with Site(root / "home") as served:
+        for path in (write_scan(root / "torso.nii.gz", 6.0), Path(archive)):
+            job = served.until_ended(served.put(path)["id"])
+            assert job["state"] == "done", job
+        yield served
+
+
+def job_of(site: Site, name: str) -> str:
+    return next(job["id"] for job in site.jobs().values() if job["name"].startswith(name))
+
+
+def pixels(page: Any, selector: str) -> np.ndarray:
+    """What is seen of an element, as RGB, shape (height, width, 3)."""
+    page.wait_for_timeout(300)
+    return png(page.locator(selector).screenshot())
+
+
+def png(data: bytes) -> np.ndarray:
+    from tempfile import TemporaryDirectory
+
+    import SimpleITK as sitk
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "p.png"
+        path.write_bytes(data)
+        return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path))))[..., :3].astype(int)
+
+
+def box(page: Any) -> dict[str, float]:
+    found: dict[str, float] = page.locator("#stage").bounding_box()
+    return found
+
+
+def click_on(page: Any, structure: str) -> None:
+    """Click where a point on the surface of ``structure`` is seen, from the front."""
+    place = page.evaluate(
+        """(name) => {
+        const { scene } = autosegViewer; const one = scene.structures.find((item) => item.name === name);
+        for (let y = 0.8; y > -0.8; y -= 0.05) for (let x = -0.8; x < 0.8; x += 0.05) {
+          const hits = [scene.at(x, y), scene.at(x + 0.03, y + 0.03)];
+          if (hits.every((hit) => hit?.structure === one)) return [x + 0.015, y + 0.015];
+        } return null; }""",
+        structure,
+    )
+    assert place, f"{structure} is not seen"
+    stage = box(page)
+    page.mouse.click(
+        stage["x"] + stage["width"] * (1 + place[0]) / 2, stage["y"] + stage["height"] * (1 - place[1]) / 2
+    )
+
+
+def test_hiding_a_structure_takes_its_pixels_away(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    page.get_by_role("button", name="Hide all").click()
+    page.get_by_role("checkbox", name="Show Left lung").check()
+    page.get_by_role("checkbox", name="Show Right lung").check()
+    both = pixels(page, "#stage")
+    page.get_by_role("checkbox", name="Show Left lung").uncheck()
+    one = pixels(page, "#stage")
+    gone = np.abs(both - one).sum(axis=2) > 60
+    columns = np.nonzero(gone)[1]
+    # Seen from the front the patient's left is on the right.
+    assert gone.sum() > 1000 and np.median(columns) > gone.shape[1] / 2
+    assert page.evaluate(
+        "autosegViewer.scene.structures.filter(one => one.visible).map(one => one.name)"
+    ) == ["lung_right"]
+    page.get_by_role("button", name="Show only Bones").click()
+    assert page.evaluate(
+        "autosegViewer.scene.structures.filter(one => one.visible).map(one => one.name)"
+    ) == ["bones"]
+    page.get_by_role("button", name="Show all").first.click()
+    assert page.locator("#tree input:checked").count() >= 9
+
+
+def test_volume_and_code_of_a_structure_are_those_of_the_statistics(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    page.get_by_role("button", name="Left lung", exact=True).click()
+    stated = json.loads((site.home / "results" / "torso.statistics.json").read_text(encoding="utf-8"))
+    lung = next(one for one in stated["structures"] if one["name"] == "lung_left")
+    assert page.locator("#chosen-volume").inner_text() == f"{lung['volume_ml']:,.0f} ml"
+    assert page.locator("#chosen-code").inner_text().startswith("SNOMED CT 39607008")
+
+
+def test_a_click_on_a_structure_chooses_it_and_moves_the_slices_there(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    page.get_by_role("button", name="Show only Left lung").click()
+    click_on(page, "lung_left")
+    page.locator("#slices-said").filter(has_text="mm").wait_for()
+    assert page.get_by_role("button", name="Left lung", exact=True).get_attribute("aria-pressed") == "true"
+    said = page.locator("#slices-said").inner_text()
+    crosshair = page.evaluate(CROSSHAIR)
+    mark = page.evaluate(MARK)
+    assert np.allclose(crosshair, mark, atol=0.1), "RAS millimetres of both"
+    assert said.startswith("L "), "the left lung lies on the patient's left"
+
+
+def test_a_click_in_the_slices_marks_the_place_in_3d_and_chooses_what_is_there(
+    site: Site, browser: Browser
+) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    middle = page.evaluate(
+        "autosegViewer.scene.middle(autosegViewer.scene.structures.find(one => one.name === 'lung_right'))"
+    )
+    page.evaluate("(ras) => autosegViewer.slices.go(ras)", middle)
+    page.locator("#slices canvas").press("ArrowRight")
+    page.locator("#slices-said").filter(has_text="Right lung").wait_for()
+    assert page.get_by_role("button", name="Right lung", exact=True).get_attribute("aria-pressed") == "true"
+    mark = page.evaluate(MARK)
+    assert np.abs(np.subtract(mark, middle)).max() < 15
+    canvas = page.locator("#slices canvas").bounding_box()
+    page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 6)
+    page.wait_for_timeout(300)
+    moved = page.evaluate(MARK)
+    assert np.abs(np.subtract(moved, mark)).max() > 5
+
+
+def test_scan_and_label_map_lie_on_one_another_also_after_dicom(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "CT_"))
+    assert page.evaluate("autosegViewer.slices.nv.volumes.length") == 2
+    value = page.evaluate(
+        """() => { const { scene, slices } = autosegViewer; const found = {};
+        for (const name of ["lung_left", "lung_right"]) {
+          slices.go(scene.middle(scene.structures.find((one) => one.name === name)));
+          found[name] = document.getElementById("slices-said").textContent; } return found; }"""
+    )
+    assert "Left lung" in value["lung_left"] and "value -8" in value["lung_left"]
+    assert "Right lung" in value["lung_right"] and "value -8" in value["lung_right"]
+
+
+def test_a_cut_letters_and_scale_tell_the_truth(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    edges = page.evaluate(EDGES)
+    assert edges == {"left": "R", "right": "L", "top": "S", "bottom": "I"}, "seen from the front"
+    page.locator("#stage").press("l")
+    assert page.evaluate(EDGES) == {
+        "left": "A",
+        "right": "P",
+        "top": "S",
+        "bottom": "I",
+    }
+    page.locator("#stage").press("s")
+    assert page.evaluate(EDGES) == {
+        "left": "L",
+        "right": "R",
+        "top": "A",
+        "bottom": "P",
+    }
+    page.locator("#stage").press("a")
+    # The phantom is 366 mm wide: so long must it be by the scale.
+    wide = page.evaluate(
+        """() => { const { scene } = autosegViewer; return (scene.box.max.x - scene.box.min.x) * 1000; }"""
+    )
+    pixel = page.evaluate("autosegViewer.scene.millimetresPerPixel")
+    page.get_by_role("button", name="Show only Body").click()
+    page.evaluate(
+        "autosegViewer.scene.opacity(autosegViewer.scene.structures.find(one => one.name === 'body'), 1)"
+    )
+    seen = pixels(page, "#stage")
+    row = seen[seen.shape[0] // 2, 40:-40].sum(axis=1) > 150
+    assert abs(row.sum() * pixel - wide) < 8
+    whole = pixels(page, "#stage")
+    page.get_by_label("Cut away").select_option("L")
+    cut = pixels(page, "#stage")
+    gone = np.nonzero(np.abs(whole - cut).sum(axis=2) > 60)[1]
+    assert gone.min() > whole.shape[1] * 0.45, "cut from the left: the right of the picture goes"
+
+
+def test_the_picture_that_is_saved_shows_the_scene(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Picture").click()
+    assert download.value.suggested_filename == "torso-view.png"
+    picture = png(Path(download.value.path()).read_bytes())
+    assert picture.shape[1] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+
+
+def test_structures_are_found_by_name_and_code_and_looks_are_changed(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    search = page.get_by_label("Search the structures")
+    search.fill("39607008")
+    assert page.locator(".member:visible").count() == 2
+    search.fill("nothing like it")
+    page.get_by_text("No structure is called like that.").wait_for()
+    search.fill("")
+    page.get_by_role("button", name="Bones", exact=True).click()
+    page.get_by_label("Opacity").fill("30")
+    page.get_by_role("textbox", name="Colour").fill("#ff0000")
+    bones = "autosegViewer.scene.structures.find(one => one.name === 'bones')"
+    assert page.evaluate(f"[{bones}.mesh.material.opacity, {bones}.mesh.material.color.getHexString()]") == [
+        0.3,
+        "ff0000",
+    ]
+    page.get_by_role("button", name="Reset looks").click()
+    assert page.evaluate(f"{bones}.mesh.material.opacity") == 1
+
+
+def test_the_plain_gltf_is_shown_where_there_is_no_glb(site: Site, browser: Browser, tmp_path: Path) -> None:
+    job = site.put(write_scan(tmp_path / "plain.nii.gz", 7.0), formats="gltf,labels")
+    assert site.until_ended(job["id"])["state"] == "done"
+    page = viewer(browser, job["id"])
+    assert "lung_left" in page.evaluate("autosegViewer.scene.structures.map(one => one.name)")
+
+
+def test_a_scan_that_was_not_kept_is_told_and_the_structures_are_shown_alone(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    job = site.put(write_scan(tmp_path / "gone.nii.gz", 7.0))
+    assert site.until_ended(job["id"])["state"] == "done"
+    for _ in range(50):
+        if (site.home / "state" / "spent" / job["id"]).exists():
+            break
+        browser.page(None).wait_for_timeout(100)
+    shutil.rmtree(site.home / "state" / "spent" / job["id"])
+    page = viewer(browser, job["id"])
+    page.get_by_text("The scan was not kept.").wait_for()
+    assert page.evaluate("autosegViewer.slices.nv.volumes.length") == 1
+    with browser.expecting("404"):
+        assert page.request.get(f"{site.url}/api/v1/results/{job['id']}/scan").status == 404
+
+
+def test_without_its_libraries_the_viewer_says_what_is_missing(site: Site, browser: Browser) -> None:
+    modules = site.home / "state" / "assets" / "node_modules"
+    modules.rename(modules.with_name("away"))
+    try:
+        page = viewer(browser, job_of(site, "torso"))
+        page.get_by_text("The viewer's libraries are not installed: three, @niivue/niivue").wait_for()
+        page.get_by_role("button", name="Files").click()
+        page.get_by_role("dialog").get_by_role("link", name="torso.glb").wait_for()
+    finally:
+        modules.with_name("away").rename(modules)
+
+
+def test_a_result_that_is_not_there_is_a_page_that_says_so(site: Site, browser: Browser) -> None:
+    with browser.expecting("404"):
+        page = browser.page("/view/00000000000000000000000000000000")
+        page.get_by_role("heading", name="There is no such result").wait_for()
+
+
+def test_the_libraries_come_from_here_with_the_versions_that_are_pinned() -> None:
+    module = MODULE
+    served, tested = (
+        json.loads((module / place / "package.json").read_text(encoding="utf-8"))["dependencies"]
+        for place in ("Resources/Web", "Testing")
+    )
+    for name in ("three", "@niivue/niivue"):
+        found = json.loads((node_modules() / name / "package.json").read_text(encoding="utf-8"))
+        assert found["version"] == served[name] == tested[name]
+
+
+def test_a_name_full_of_markup_is_only_text_in_the_viewer(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    scan = write_scan(tmp_path / "m.nii.gz", 8.0)
+    job = site.put(scan, name="%3Cb%20onload%3Dalert(1)%3E%27%22%26.nii.gz")
+    assert site.until_ended(job["id"])["state"] == "done"
+    page = viewer(browser, job["id"])
+    assert page.locator("#main b[onload]").count() == 0
+    assert "onload=alert(1)" in page.locator("#facts").inner_text()

@@ -1,0 +1,310 @@
+"""The page as people use it: a real browser, a real pipeline, scans that are really segmented."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
+from support.headless import autoseg, write_scan
+from support.web_page import Browser, Site, choose
+
+pytestmark = pytest.mark.slow
+
+# What a browser would hand over for a dropped folder, which no script can drop.
+WALK = """async (url) => {
+  const { dropped } = await import(url);
+  const file = (name) => ({ isFile: true, isDirectory: false, name, fullPath: `/study/${name}`,
+    file: (done) => done(new File(["1"], name)) });
+  const batches = [[file("1.dcm"), file("2.dcm")], [file("3.dcm"), file(".DS_Store")], []];
+  const reader = () => {
+    const left = [...batches];
+    return { readEntries: (done) => done(left.shift()) };
+  };
+  const folder = { isDirectory: true, name: "study", fullPath: "/study", createReader: reader };
+  const found = await dropped({ items: [{ kind: "file", webkitGetAsEntry: () => folder }], files: [] });
+  return found.map((one) => [one.label, one.folder, one.files.map((item) => item.path)]);
+}"""
+FOCUSED = "document.activeElement.ariaLabel || document.activeElement.textContent.trim()"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("page")
+    with Site(root / "home") as served:
+        # The worker is warm before the first test, so that none leaves a process behind.
+        first = served.put(write_scan(root / "first.nii.gz", 8.0))
+        assert served.until_ended(first["id"])["state"] == "done"
+        yield served
+
+
+def row(page: Any, label: str) -> Any:
+    return page.locator("#jobs-body tr").filter(has=page.get_by_text(label, exact=True))
+
+
+def wait_for_state(page: Any, label: str, state: str) -> None:
+    row(page, label).and_(page.locator(f"[data-state={state}]")).wait_for(timeout=120000)
+
+
+def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eyes(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    one, two = write_scan(tmp_path / "one.nii.gz", 7.0), write_scan(tmp_path / "two.nii.gz", 7.5)
+    write_dicom_series(torso((46, 38, 23), (8.0,) * 3, seed=5).volume, tmp_path / "study")
+    page = browser.page()
+    choose(page, [one, two])
+    choose(page, tmp_path / "study", "#folder")
+    page.locator(".upload.sent").nth(2).wait_for()
+    assert page.locator(".upload .name").all_inner_texts() == ["one.nii.gz", "two.nii.gz", "study 23 files"]
+    page.locator("#jobs-body").get_by_text("CT series 1").wait_for()
+    dicom = next(label for label in site.jobs() if label.startswith("CT series 1"))
+    for label in ("one.nii.gz", "two.nii.gz", dicom):
+        wait_for_state(page, label, "done")
+    page.locator("#results-list .result").nth(3).wait_for()
+    card = page.locator("#results-list .result").filter(has_text="one.nii.gz")
+    card.scroll_into_view_if_needed()
+    card.get_by_text("touch the border").wait_for()
+    assert card.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
+    assert page.evaluate("autoseg.live.mode") == "events"
+
+
+def test_downloads_of_the_page_are_the_files_on_the_disk_byte_by_byte(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.page()
+    card = page.locator("#results-list .result").filter(has_text="first.nii.gz")
+    card.get_by_text("9 files").click()
+    results = site.home / "results"
+    for name in ("first.glb", "first.statistics.csv", "first.report.html", "first.manifest.json"):
+        with page.expect_download() as download:
+            card.get_by_role("link", name=name).click()
+        assert download.value.suggested_filename == name
+        assert Path(download.value.path()).read_bytes() == (results / name).read_bytes()
+    with page.expect_download() as download:
+        card.get_by_role("link", name="as zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        inside = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    assert {Path(name).name: digest for name, digest in inside.items()} == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in results.glob("first.*")
+    }
+
+
+def test_a_refused_file_says_why_and_what_to_do_and_is_deleted(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.page()
+    choose(page, {"name": "no.nii.gz", "mimeType": "", "buffer": b"no scan at all"})
+    refused = page.locator("#jobs-body tr[data-state=refused]").filter(has_text="no.nii.gz")
+    refused.wait_for()
+    said = refused.inner_text()
+    assert "input.unknown_format" in said and "What to do:" in said
+    refused.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    refused.wait_for(state="detached")
+    assert "no.nii.gz" not in site.jobs()
+
+
+def test_waiting_jobs_have_numbers_are_reordered_cancelled_and_tried_again(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    assert autoseg("pause", "--home", site.home).returncode == 0
+    try:
+        page = browser.page()
+        page.get_by_text("The pipeline is paused.").wait_for()
+        names = [f"wait{number}.nii.gz" for number in range(3)]
+        for number, name in enumerate(names):
+            choose(page, write_scan(tmp_path / name, 8.0 + number / 4))
+            row(page, name).get_by_text("queue").wait_for()
+        assert [row(page, name).locator(".state-line").inner_text().split("\n")[-1] for name in names] == [
+            "next in the queue", "number 2 in the queue", "number 3 in the queue",
+        ]  # fmt: skip
+        row(page, names[2]).get_by_role("button", name="Do next").click()
+        row(page, names[2]).get_by_text("next in the queue").wait_for()
+        assert site.jobs()[names[2]]["priority"] == 100
+        row(page, names[1]).get_by_role("button", name="Move up").click()
+        row(page, names[1]).get_by_text("number 2 in the queue").wait_for()
+        row(page, names[0]).get_by_role("button", name="Cancel").click()
+        wait_for_state(page, names[0], "cancelled")
+        row(page, names[0]).get_by_role("button", name="Try again").click()
+        wait_for_state(page, names[0], "queued")
+        for name in names:
+            row(page, name).get_by_role("button", name="Cancel").click()
+            wait_for_state(page, name, "cancelled")
+        row(page, names[0]).get_by_role("button", name="Show the log").click()
+        page.get_by_role("dialog").get_by_label("Log").wait_for()
+    finally:
+        assert autoseg("resume", "--home", site.home).returncode == 0
+
+
+def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    import random
+
+    data = random.Random(1).randbytes(9_000_000)
+    (tmp_path / "slow.bin").write_bytes(data)
+    page = browser.page()
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    choose(page, tmp_path / "slow.bin")
+    page.locator(".upload .say").filter(has_text="left").wait_for()
+    page.get_by_role("button", name="Pause slow.bin").click()
+    page.locator(".upload.paused").wait_for()
+    page.wait_for_timeout(300)
+    waiting = site.get("/api/v1/uploads")["uploads"]
+    assert [one["label"] for one in waiting] == ["slow.bin"] and waiting[0]["offset"] < len(data)
+    page.get_by_role("button", name="Resume slow.bin").click()
+    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    page.locator(".upload.sent").wait_for()
+    wait_for_state(page, "slow.bin", "refused")
+    (kept,) = files(site.home / "refused", "slow.bin")
+    assert kept.read_bytes() == data
+
+    network.send("Network.emulateNetworkConditions", slow)
+    (tmp_path / "unwanted.bin").write_bytes(data)
+    choose(page, tmp_path / "unwanted.bin")
+    page.get_by_role("button", name="Pause unwanted.bin").click()
+    page.get_by_role("button", name="Cancel the upload of unwanted.bin").click()
+    page.locator(".upload").filter(has_text="unwanted").wait_for(state="detached")
+    until_empty(page, site)
+    assert "unwanted.bin" not in site.jobs()
+
+
+def files(folder: Path, name: str) -> list[Path]:
+    return [path for path in folder.rglob(name) if path.is_file()]
+
+
+def until_empty(page: Any, site: Site) -> None:
+    for _ in range(50):
+        if not site.get("/api/v1/uploads")["uploads"]:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(site.get("/api/v1/uploads"))
+
+
+def test_an_upload_that_a_closed_page_left_goes_on_where_it_stopped(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 36_000
+    (tmp_path / "again.bin").write_bytes(data)
+    page = browser.page()
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3_000_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    choose(page, tmp_path / "again.bin")
+    page.locator(".upload .say").filter(has_text="left").wait_for()
+    page.get_by_role("button", name="Pause again.bin").click()
+    page.wait_for_timeout(300)
+    page.context.close()
+    (left,) = site.get("/api/v1/uploads")["uploads"]
+    assert 0 < left["offset"] < len(data)
+    page = browser.page()
+    sent: list[int] = []
+    page.on(
+        "request",
+        lambda one: sent.append(int(one.headers["upload-offset"])) if one.method == "PATCH" else None,
+    )
+    choose(page, tmp_path / "again.bin")
+    page.locator(".upload.sent").wait_for()
+    assert sent[0] == left["offset"]
+    wait_for_state(page, "again.bin", "refused")
+    (kept,) = files(site.home / "refused", "again.bin")
+    assert kept.read_bytes() == data
+
+
+def test_what_is_dropped_is_taken_files_and_folders_alike(site: Site, browser: Browser) -> None:
+    page = browser.page()
+    drop = page.evaluate_handle(
+        """() => { const transfer = new DataTransfer();
+        transfer.items.add(new File(["x"], "dropped.nii.gz")); return transfer; }"""
+    )
+    page.dispatch_event("#drop", "dragenter", {"dataTransfer": drop})
+    assert "over" in page.locator("#drop").get_attribute("class")
+    page.dispatch_event("#drop", "drop", {"dataTransfer": drop})
+    wait_for_state(page, "dropped.nii.gz", "refused")
+    # A folder cannot be dropped by a script; what the browser would hand over is walked here.
+    things = page.evaluate(
+        WALK,
+        f"{site.url}/static/js/uploads/drop.js",
+    )
+    assert things == [["study", True, ["study/1.dcm", "study/2.dcm", "study/3.dcm"]]]
+
+
+def test_options_come_from_the_engines_and_go_along_with_the_upload(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.page()
+    page.get_by_text("Options", exact=False).first.click()
+    page.get_by_label("Engine").select_option("tissue")
+    page.get_by_label("Quality").select_option("fastest")
+    page.get_by_role("searchbox", name="Structures").fill("lung")
+    page.get_by_role("checkbox", name="lung left").check()
+    page.get_by_role("checkbox", name="STL").check()
+    page.get_by_text("fastest quality, 1 structure").wait_for()
+    choose(page, write_scan(tmp_path / "chosen.nii.gz", 8.0))
+    wait_for_state(page, "chosen.nii.gz", "done")
+    job = site.jobs()["chosen.nii.gz"]
+    wanted = {"engine": "tissue", "quality": "fastest", "structures": ["lung_left"]}
+    assert {name: job["options"][name] for name in wanted} == wanted
+    assert "stl" in {output["kind"] for output in job["outputs"]}
+
+
+def test_without_javascript_the_form_uploads(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.page(java_script_enabled=False)
+    page.get_by_label("Files", exact=True).set_input_files(write_scan(tmp_path / "plain.nii.gz", 8.5))
+    page.get_by_label("Quality").select_option("fast")
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_load_state()
+    job = site.jobs()["plain.nii.gz"]
+    assert job["options"]["quality"] == "fast"
+    assert site.until_ended(job["id"])["state"] == "done"
+
+
+def test_a_button_opens_the_list_of_files_as_json(site: Site, browser: Browser) -> None:
+    page = browser.page()
+    page.get_by_role("link", name="Files as JSON").click()
+    page.wait_for_url("**/files")
+    assert "first.gltf" in site.get("/files")
+
+
+def test_the_keyboard_alone_reaches_everything_and_the_theme_is_kept(site: Site, browser: Browser) -> None:
+    page = browser.page()
+    page.locator("#results-list .result").first.wait_for()
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(FOCUSED))
+    wanted = {"Skip to the content", "Files as JSON", "Dark colours", "Choose files", "Choose a folder"}
+    assert wanted <= reached
+    page.get_by_role("button", name="Dark colours").press("Enter")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_whatever_a_scan_is_called_stays_text(site: Site, browser: Browser) -> None:
+    evil = "<img src=/nothing onerror=alert(1)>\"'&amp;"
+
+    def poison(route: Any) -> None:
+        answer = route.fetch()
+        jobs = answer.json()
+        for job in jobs["jobs"]:
+            job.update(label=evil, name=evil, message=evil, submitted_by=evil, engine=evil, modality=evil)
+            job["warnings"] = [{"code": f"area.{evil}", "message": evil}]
+            if job["error"]:
+                job["error"] = {"code": evil, "message": evil, "hint": evil}
+        route.fulfill(response=answer, json=jobs)
+
+    page = browser.page(None)
+    page.route("**/api/v1/jobs?*", poison)
+    page.goto(site.url + "/")
+    page.locator("#jobs-body").get_by_text(evil).first.wait_for()
+    page.locator("#results-list").get_by_text(evil).first.wait_for()
+    page.locator("#jobs-body [data-tool=log]").first.click()
+    page.get_by_role("dialog").get_by_role("heading", name=f"Log of {evil}").wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    assert page.locator("[onerror]").count() == 0
