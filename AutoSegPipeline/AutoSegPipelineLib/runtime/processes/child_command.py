@@ -22,7 +22,7 @@ _LAUNCHER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "QT_PLUGIN_PATH")
 
 def library_parent() -> Path:
     """The folder that holds ``AutoSegPipelineLib``; no child finds it by itself."""
-    return Path(__file__).resolve().parents[2]
+    return Path(__file__).resolve().parents[3]
 
 
 def interpreter() -> str:

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 
 from ...core.errors import PipelineError
 
-FOLDER = Path(__file__).with_name("static")
+FOLDER = Path(__file__).resolve().parent.parent / "static"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

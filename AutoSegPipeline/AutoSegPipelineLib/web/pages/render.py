@@ -15,7 +15,7 @@ from ..context import WebContext, context_of
 from ..gate.exposure_rule import warning
 from ..gate.principal import KEY, Principal
 
-_FOLDER = Path(__file__).with_name("templates")
+_FOLDER = Path(__file__).resolve().parent.parent / "templates"
 
 
 class Html(str):
