@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..core import states
+from ..core.hints import PAGE, error_at
 from ..core.job import Job
 from .context import WebContext
 
@@ -24,8 +25,9 @@ def links(base: str, job: Job) -> dict[str, str | None]:
 
 
 def job_document(context: WebContext, job: Job) -> dict[str, Any]:
-    """:meth:`Job.to_dict` and ``links``."""
-    return {**job.to_dict(), "links": links(context.config.base_path, job)}
+    """:meth:`Job.to_dict` and ``links``; the hint of its error is the one for the page."""
+    document = job.to_dict()
+    return {**document, "error": error_at(PAGE, job.error), "links": links(context.config.base_path, job)}
 
 
 def file_document(base: str, job: Job, output: dict[str, Any]) -> dict[str, Any]:

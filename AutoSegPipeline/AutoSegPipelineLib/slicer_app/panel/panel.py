@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import states
+from ...core.hints import PANEL, hint_at
 from ...runtime import qt
 from ..session import STOPPED, Session
 from . import ui
@@ -117,7 +118,8 @@ class Panel:
             what, pid = holder.get("what", "?"), holder.get("pid", "?")
             told.append(text.format(home=self.session.home.root, what=what, pid=pid))
         if self.session.fault is not None:
-            told.append(f"{self.session.fault.message} {self.session.fault.hint}".strip())
+            fault = self.session.fault
+            told.append(f"{fault.message} {hint_at(PANEL, fault.code, fault.hint)}".strip())
         if self.feed.problem is not None:
             told.append(self.feed.problem.message)
         told += [self._said] if self._said and self._said not in told else []

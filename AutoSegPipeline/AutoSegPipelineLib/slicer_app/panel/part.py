@@ -6,6 +6,7 @@ import logging
 from typing import Any, Callable
 
 from ...core.errors import PipelineError
+from ...core.hints import PANEL, hint_at
 from ..session import Session
 from . import ui
 
@@ -32,7 +33,7 @@ class Part:
                 action()
             except PipelineError as error:
                 log.warning("the panel: %s", error.code)
-                self.say(f"{error.message} {error.hint}".strip())
+                self.say(f"{error.message} {hint_at(PANEL, error.code, error.hint)}".strip())
                 self.refresh()
 
         return run

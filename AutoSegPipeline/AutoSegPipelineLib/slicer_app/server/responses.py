@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import PipelineError
+from ...core.hints import PANEL, hint_at
 
 # Nothing of an answer is kept by the browser, guessed at, framed or told to other sites.
 _ALWAYS = {
@@ -67,8 +68,7 @@ class HttpError(Exception):
     @classmethod
     def of(cls, error: PipelineError, status: int = 422) -> HttpError:
         """The same fault as HTTP says it."""
-        told = error.to_dict()
-        return cls(status, told["message"], told["code"], told.get("hint", ""))
+        return cls(status, error.message, error.code, hint_at(PANEL, error.code, error.hint))
 
     def answer(self) -> Answer:
         """Problem details (RFC 9457)."""

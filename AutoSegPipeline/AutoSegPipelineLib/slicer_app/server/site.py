@@ -9,6 +9,7 @@ from typing import Any, Callable, Protocol
 from urllib.parse import quote
 
 from ...core.errors import PipelineError
+from ...core.hints import PANEL, error_at
 from ...core.job import Job
 from . import page
 from .connection import Exchange, Reply
@@ -100,7 +101,7 @@ class Site:
         )
 
     def _status(self, head: Head, reply: Reply) -> None:
-        newest = [job.to_dict() for job in self._pipeline.newest(50)]
+        newest = [{**job.to_dict(), "error": error_at(PANEL, job.error)} for job in self._pipeline.newest(50)]
         reply(json_answer({**self._pipeline.status(), "jobs": newest}))
 
     def _files(self, head: Head, reply: Reply) -> None:

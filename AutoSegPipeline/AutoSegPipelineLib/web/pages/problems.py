@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ...core.errors import CODES, PipelineError
+from ...core.hints import PAGE, hint_at
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def problem(
         "status": number,
         "detail": detail,
         "code": code,
-        "hint": CODES.get(code, "") if hint is None else hint,
+        "hint": hint_at(PAGE, code, CODES.get(code, "") if hint is None else hint),
         **more,
     }
     return JSONResponse(body, number, headers=dict(headers or {}), media_type=MEDIA_TYPE)
@@ -124,7 +125,8 @@ def for_whom(request: Request, error: PipelineError, headers: Mapping[str, str] 
         return of_error(error, headers)
     from .error_pages import error_page
 
-    return error_page(request, status, error.code, error.message, error.hint)
+    hint = hint_at(PAGE, error.code, error.hint)
+    return error_page(request, status, error.code, error.message, hint)
 
 
 async def _pipeline_error(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+sys.path[:1] = [str(HERE), str(HERE.parents[1])]
 
 from AutoSegPipelineLib.core import crash_points  # noqa: E402
 

@@ -16,7 +16,9 @@ HERE = Path(__file__).resolve().parent
 LIBRARY_PARENT = HERE.parents[2]
 ROOT = LIBRARY_PARENT.parent
 DOCS = ROOT / "docs"
-if str(LIBRARY_PARENT) not in sys.path:
+if __name__ == "__main__":
+    sys.path[0] = str(LIBRARY_PARENT)  # this folder's names would hide others (qt)
+elif str(LIBRARY_PARENT) not in sys.path:
     sys.path.insert(0, str(LIBRARY_PARENT))
 
 from AutoSegPipelineLib.core import specs, states  # noqa: E402

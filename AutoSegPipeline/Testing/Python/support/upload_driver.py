@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+sys.path[:1] = [str(HERE), str(HERE.parents[1])]
 
 KILL = "AUTOSEG_TEST_KILL_AT"
 
