@@ -49,7 +49,7 @@ CODES: dict[str, str] = {
     "dicom.conflicting_instances": "Two different files share one SOP instance UID; send the series again.",
     "dicom.late_slices": "The earlier slices were purged or came in an archive; send all slices again.",
     "dicom.missing_slices": "Slices are missing from the series; send the complete series again.",
-    "dicom.uneven_slices": "The slices were resampled to even distances; compare fine detail with the source.",
+    "dicom.uneven_slices": "The slices were resampled to even distances; compare detail with the source.",
     "dicom.gantry_tilt": "The volume was straightened; check fine detail against the source.",
     "dicom.several_stacks": "One series contained several volumes; each became a separate case.",
     "dicom.conversion_failed": "The series could not be converted; see the converter's messages in the log.",
