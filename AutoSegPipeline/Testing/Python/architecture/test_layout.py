@@ -1,0 +1,92 @@
+"""How long files may be, and where tests lie."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import support.skeleton as support
+
+TESTS = support.MODULE / "Testing" / "Python"
+LONGEST = 350
+# Folders of tests that mirror no folder of the library.
+OTHERS = {"architecture", "docs", "support"}
+# Tests that are still too long. This list only gets shorter and then goes away.
+KNOWN_LONG = {
+    "launcher/test_launcher.py",
+    "processing/engines/test_tissue.py",
+    "processing/surfaces/test_surfaces.py",
+    "runtime/inbox/test_watcher.py",
+    "slicer_app/test_embedded_server.py",
+    "web/uploads/test_http.py",
+}
+
+
+def python_files(folder: Path) -> list[Path]:
+    """Every Python file below ``folder``."""
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def too_long(folder: Path) -> dict[str, int]:
+    """Files of more than `LONGEST` lines, and their number of lines."""
+    lengths = {
+        path.relative_to(folder).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in python_files(folder)
+    }
+    return {name: lines for name, lines in lengths.items() if lines > LONGEST}
+
+
+def imported_tests(source: str) -> list[str]:
+    """Names of test files that ``source`` imports."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module or ''}.{alias.name}" for alias in node.names]
+    return [name for name in names if any(part.startswith("test_") for part in name.split("."))]
+
+
+def strangers(folders: set[str], library: set[str]) -> set[str]:
+    """Folders of tests that neither mirror a folder of the library nor stand on the list of others."""
+    return {folder for folder in folders if folder.split("/")[0] not in OTHERS and folder not in library}
+
+
+def test_no_file_of_the_library_is_too_long() -> None:
+    assert too_long(support.LIBRARY) == {}
+    assert too_long(support.ROOT / "launcher") == {}
+
+
+def test_no_test_is_too_long() -> None:
+    assert set(too_long(TESTS)) == KNOWN_LONG
+
+
+def test_a_long_file_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "fits.py").write_text("x = 1\n" * LONGEST)
+    (tmp_path / "room" / "long.py").write_text("x = 1\n" * (LONGEST + 1))
+    assert too_long(tmp_path) == {"room/long.py": LONGEST + 1}
+
+
+def test_no_test_and_no_support_file_imports_a_test() -> None:
+    found = {
+        path.name: names
+        for path in python_files(TESTS)
+        if (names := imported_tests(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+    assert imported_tests("from web.test_jobs import site") == ["web.test_jobs.site"]
+    assert imported_tests("def f():\n    import test_cases as t") == ["test_cases"]
+    assert imported_tests("from support.web import contest_of") == []
+
+
+def test_folders_of_tests_mirror_the_library() -> None:
+    library = {path.parent.relative_to(support.LIBRARY).as_posix() for path in python_files(support.LIBRARY)}
+    folders = {
+        path.parent.relative_to(TESTS).as_posix()
+        for path in python_files(TESTS)
+        if path.name.startswith("test_")
+    }
+    assert len(folders) > 20
+    assert strangers(folders, library | {"launcher"}) == set()
+    assert strangers({"docs", "core", "core/odd"}, {"core"}) == {"core/odd"}
