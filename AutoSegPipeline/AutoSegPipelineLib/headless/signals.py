@@ -69,8 +69,7 @@ class _PosixWake:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._old = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._notifier = qt.QSocketNotifier(self._reader.fileno(), qt.QSocketNotifier.Type.Read)
-        self._notifier.activated.connect(qt.guarded(self._woken))
+        self._notifier = qt.make_notifier(self._reader.fileno(), False, self._woken)
 
     def _woken(self, *unused: Any) -> None:
         try:

@@ -106,8 +106,8 @@ def make_notifier(descriptor: int, writing: bool, callback: Callable[[], Any]) -
 
     Switch it off and :func:`release` it before the socket is closed.
     """
-    kinds = QSocketNotifier if IN_SLICER else QSocketNotifier.Type
-    notifier = QSocketNotifier(descriptor, kinds.Write if writing else kinds.Read)
+    kind = enumerator(QSocketNotifier, "Type", "Write" if writing else "Read")
+    notifier = QSocketNotifier(descriptor, kind)
     slot = guarded(lambda *_: callback())
     if IN_SLICER:
         # The signal is overloaded; PythonQt takes it by its full name only.
@@ -143,6 +143,31 @@ def to_bytes(data: Any) -> bytes:
     if isinstance(data, str):  # older PythonQt
         return data.encode("latin-1")
     return bytes(data)
+
+
+def enumerator(owner: Any, kind: str, name: str) -> Any:
+    """``QComboBox.InsertPolicy.NoInsert`` wherever this Qt keeps it; nothing else looks for enumerators.
+
+    PySide6 has it on the enumeration type, and as a rule on the class; PythonQt has it on the class, where it
+    may be a plain int, 0 among them, and its enumeration types may be ints without members. So what is there
+    is asked for by name and never judged by its truth. Raises AttributeError naming all three words.
+    """
+    if hasattr(owner, name):
+        return getattr(owner, name)
+    members = getattr(owner, kind, None)
+    if hasattr(members, name):
+        return getattr(members, name)
+    raise AttributeError(f"this Qt has no {getattr(owner, '__name__', owner)}.{kind}.{name}")
+
+
+def same_enumerator(value: Any, owner: Any, kind: str, name: str) -> bool:
+    """Whether ``value``, as a getter returned it, is that enumerator; either may be an int or an Enum."""
+    return number(value) == number(enumerator(owner, kind, name))
+
+
+def crashed(process: Any) -> bool:
+    """Whether a QProcess that has finished was ended by a crash or a signal."""
+    return same_enumerator(process.exitStatus(), QProcess, "ExitStatus", "CrashExit")
 
 
 def number(value: Any) -> int:

@@ -101,8 +101,9 @@ class Installation:
             return
         self._read()
         self._say(self._rest)
-        crashed = self._process.exitStatus() == qt.QProcess.CrashExit
-        self._end(not crashed and int(self._process.exitCode()) == 0 and not self._cancelled)
+        self._end(
+            not qt.crashed(self._process) and int(self._process.exitCode()) == 0 and not self._cancelled
+        )
 
     def _end(self, worked: bool) -> None:
         if self._process is None:
@@ -118,4 +119,4 @@ class Installation:
 
 
 def _merged() -> Any:
-    return getattr(qt.QProcess, "MergedChannels", None) or qt.QProcess.ProcessChannelMode.MergedChannels
+    return qt.enumerator(qt.QProcess, "ProcessChannelMode", "MergedChannels")

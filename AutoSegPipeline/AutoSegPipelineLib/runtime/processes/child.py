@@ -287,7 +287,7 @@ class Child:
         self._take(qt.to_bytes(self._process.readAllStandardOutput()))
         self._read_stderr()
         self._stderr.close()
-        crashed = self._process.exitStatus() == qt.QProcess.CrashExit
+        crashed = qt.crashed(self._process)
         code = int(self._process.exitCode())
         self._end(Exit(code, crashed, False, self._stderr.tail, self._pid, self._asked, self._note))
 

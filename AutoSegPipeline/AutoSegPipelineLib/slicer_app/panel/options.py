@@ -143,5 +143,4 @@ class OptionsPart(Part):
 def _never(combo: Any) -> Any:
     from ...runtime import qt
 
-    kinds = qt.everything().QComboBox
-    return getattr(kinds, "NoInsert", None) or kinds.InsertPolicy.NoInsert
+    return qt.enumerator(qt.everything().QComboBox, "InsertPolicy", "NoInsert")
