@@ -191,7 +191,7 @@ def test_what_the_command_line_asks_of_the_web_needs_none_of_its_packages() -> N
         "import sys\n"
         "for name in ('fastapi', 'starlette', 'uvicorn', 'pydantic', 'prometheus_client', 'argon2'):\n"
         "    sys.modules[name] = None\n"
-        "from AutoSegPipelineLib.web import config, listening, child\n"
+        "from AutoSegPipelineLib.web import config, child\nfrom AutoSegPipelineLib.web.http import sockets\n"
         "from AutoSegPipelineLib.web.accounts import accounts, passwords\n"
         "import AutoSegPipelineLib.headless.cli, AutoSegPipelineLib.headless.doctor_web\n"
     )

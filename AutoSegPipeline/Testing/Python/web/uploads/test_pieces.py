@@ -15,7 +15,7 @@ from AutoSegPipelineLib.core.specs import OPTION_NAMES
 from AutoSegPipelineLib.intake.received import client_names, grouping
 from AutoSegPipelineLib.intake.received.request import UploadRequest
 from AutoSegPipelineLib.web.uploads import digests, multipart, tus
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 from support.intake import nifti_bytes
 from support.uploads import form
@@ -119,6 +119,7 @@ def taken_apart(body: bytes, content_type: str, size: int) -> list[Any]:
 @settings(max_examples=100, deadline=None)
 def test_a_form_is_the_same_in_whatever_pieces_it_comes(size: int, data: bytes) -> None:
     data = data + b"\r\n------test-boundar" + data + b"\r\n--"
+    assume(b"\r\n------test-boundary" not in data)  # no client chooses a boundary that its file contains
     body, content_type = form(("any", 'a"b.nii', data), ("f", "", b""), quality="fast")
     found = taken_apart(body.replace(b'a"b', b"a%22b"), content_type, size)
     assert found[0] == multipart.Field("quality", "fast")
