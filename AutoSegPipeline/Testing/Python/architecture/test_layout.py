@@ -12,14 +12,7 @@ LONGEST = 350
 # Folders of tests that mirror no folder of the library.
 OTHERS = {"architecture", "docs", "support"}
 # Tests that are still too long. This list only gets shorter and then goes away.
-KNOWN_LONG = {
-    "launcher/test_launcher.py",
-    "processing/engines/test_tissue.py",
-    "processing/surfaces/test_surfaces.py",
-    "runtime/inbox/test_watcher.py",
-    "slicer_app/test_embedded_server.py",
-    "web/uploads/test_http.py",
-}
+KNOWN_LONG = {"slicer_app/test_embedded_server.py"}
 
 
 def python_files(folder: Path) -> list[Path]:

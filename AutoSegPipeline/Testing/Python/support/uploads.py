@@ -208,3 +208,8 @@ def half_sent(site: Site, path: str, offset: int, data: bytes, length: int) -> s
     connection = socket.create_connection(("127.0.0.1", site.port), timeout=30)
     connection.sendall(head.encode() + data)
     return connection
+
+
+def ids(answer: Any) -> list[str]:
+    """The jobs that an answer names."""
+    return [job["id"] for job in answer.json["jobs"]]

@@ -1,124 +1,33 @@
-"""The tissue engine, its registry and the check of sides, on phantoms whose truth is known."""
+"""The tissue engine on phantoms whose truth is known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, EngineFailed
-from AutoSegPipelineLib.core.progress import SilentReport
-from AutoSegPipelineLib.core.segmentation import Grid, Segmentation
-from AutoSegPipelineLib.processing import engines as registry
 from AutoSegPipelineLib.processing import phantom
-from AutoSegPipelineLib.processing.engines import Check, Task, choose, engines
-from AutoSegPipelineLib.processing.engines.structures import SCHEME, STRUCTURES, structure_segment
 from AutoSegPipelineLib.processing.sides import check_sides
-from AutoSegPipelineLib.processing.volume import Volume, to_affine
-
-SHAPE = (122, 101, 60)
-ANGLE = np.deg2rad(20)
-TILT = np.array([[1, 0, 0], [0, np.cos(ANGLE), np.sin(ANGLE)], [0, -np.sin(ANGLE), np.cos(ANGLE)]])
-OBLIQUE = np.array([[np.cos(ANGLE), np.sin(ANGLE), 0], [-np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1]]) @ TILT
-
-
-class Listening(SilentReport):
-    """Keeps what is said; stops the case at the check whose number is ``stop_at``."""
-
-    def __init__(self, stop_at: int = -1) -> None:
-        self.fractions: list[float] = []
-        self.lines: list[str] = []
-        self.checks = 0
-        self.stop_at = stop_at
-
-    def progress(self, fraction, message=""):
-        self.fractions.append(fraction)
-
-    def log(self, text, level="info"):
-        self.lines.append(text)
-
-    def check(self):
-        self.checks += 1
-        if self.checks == self.stop_at:
-            raise Cancelled
-
-
-@pytest.fixture(scope="module")
-def torso():
-    return phantom.torso(SHAPE)
+from support.tissue import (
+    OBLIQUE,
+    SHAPE,
+    Listening,
+    agreement,
+    coordinates,
+    crop,
+    dice,
+    drawn,
+    head,
+    leg,
+    masks,
+    mirrored,
+    segment,
+    with_array,
+)
 
 
 @pytest.fixture(scope="module")
 def result(torso):
     return segment(torso.volume)
-
-
-def segment(volume, report=None, **options) -> Segmentation:
-    return choose("tissue").segment(volume, options, report or SilentReport())
-
-
-def masks(segmentation: Segmentation) -> dict[str, np.ndarray]:
-    return {s.name: segmentation.layers[s.layer] == s.value for s in segmentation.segments}
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    return 2.0 * float((one & other).sum()) / max(1, int(one.sum() + other.sum()))
-
-
-def agreement(made: phantom.Phantom, found: Segmentation) -> dict[str, float]:
-    truth, got = masks(made.truth), masks(found)
-    return {name: dice(truth[name], got[name]) for name in got if name in truth}
-
-
-def with_array(volume: Volume, array: np.ndarray, modality: str = "CT") -> Volume:
-    return Volume(array, volume.grid, modality)
-
-
-def crop(made: phantom.Phantom, *window: slice) -> phantom.Phantom:
-    """The part (k, j, i) of a phantom, in its place."""
-    affine = np.asarray(made.volume.grid.affine).copy()
-    starts = [s.indices(n)[0] for s, n in zip(window, made.volume.array.shape)][::-1]
-    affine[:3, 3] += affine[:3, :3] @ starts
-    array = np.ascontiguousarray(made.volume.array[window])
-    grid = Grid(array.shape[::-1], to_affine(affine))
-    layers = [np.ascontiguousarray(layer[window]) for layer in made.truth.layers]
-    return phantom.Phantom(Volume(array, grid, "CT"), Segmentation(grid, layers, made.truth.segments), {}, {})
-
-
-def mirrored(volume: Volume) -> Volume:
-    """The same voxels with a header that calls the left side right."""
-    affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ np.asarray(volume.grid.affine)
-    return Volume(volume.array, Grid(volume.grid.shape, to_affine(affine)), volume.modality)
-
-
-def coordinates(volume: Volume) -> list[np.ndarray]:
-    k, j, i = np.meshgrid(*[np.arange(n) for n in volume.array.shape], indexing="ij")
-    return [a * i + b * j + c * k + d for a, b, c, d in np.asarray(volume.grid.affine)[:3]]
-
-
-def drawn(function) -> Volume:
-    """A scan of 240 x 240 x 180 mm from a function of x, y, z in mm, with a little noise."""
-    volume = phantom.spheres((80, 80, 60), (3, 3, 3)).volume
-    hu = function(*coordinates(volume)) + np.random.default_rng(0).normal(0, 12, volume.array.shape)
-    return with_array(volume, hu.astype(np.int16))
-
-
-def leg(x, y, z):
-    hu = np.full(x.shape, -1000.0)
-    for radius, value in ((85, -100), (70, 55)):
-        hu[np.hypot(x, y) < radius] = value
-    for radius, value in ((15, 900), (9, -40)):
-        hu[np.hypot(x + 5, y) < radius] = value
-    return hu
-
-
-def head(x, y, z):
-    hu = np.full(x.shape, -1000.0)
-    r = np.sqrt((x / 75) ** 2 + (y / 95) ** 2 + (z / 110) ** 2)
-    for radius, value in ((1, 40), (0.95, 900), (0.88, 35)):
-        hu[r < radius] = value
-    for side in (-25, 25):
-        hu[np.sqrt(((x - side) / 16) ** 2 + ((y + 60) / 16) ** 2 + ((z + 50) / 18) ** 2) < 1] = -1000
-    hu[np.sqrt((x / 10) ** 2 + ((y + 65) / 12) ** 2 + ((z + 70) / 22) ** 2) < 1] = -1000
-    return hu
 
 
 def test_a_torso_falls_into_its_tissues(torso, result):
@@ -323,102 +232,3 @@ def test_a_cancelled_case_stops_at_the_next_check(torso, step):
     with pytest.raises(Cancelled):
         segment(torso.volume, report, quality="fastest")
     assert report.checks == step
-
-
-def test_sides_are_read_off_named_organs_without_looking_at_intensities(torso):
-    blank = with_array(torso.volume, np.zeros_like(torso.volume.array), "MR")
-    assert check_sides(torso.truth, blank).verdict == "ok"
-    flipped = Segmentation(mirrored(torso.volume).grid, torso.truth.layers, torso.truth.segments)
-    assert check_sides(flipped, blank).verdict == "swapped"
-
-
-def test_paired_structures_in_the_right_order_alone_prove_nothing(torso):
-    pair = tuple(s for s in torso.truth.segments if s.name.startswith(("kidney", "lung")))
-    blank = with_array(torso.volume, np.zeros_like(torso.volume.array), "MR")
-    assert (
-        check_sides(Segmentation(torso.volume.grid, torso.truth.layers, pair), blank).verdict == "unverified"
-    )
-    flipped = Segmentation(mirrored(torso.volume).grid, torso.truth.layers, pair)
-    assert check_sides(flipped, blank).verdict == "swapped"
-
-
-def test_sides_of_a_trunk_without_organs_are_not_verified(torso):
-    array = torso.volume.array.copy()
-    truth = masks(torso.truth)
-    for name in ("heart", "aorta", "liver", "spleen", "stomach", "kidney_left", "kidney_right"):
-        array[truth[name]] = -100
-    volume = with_array(torso.volume, array)
-    assert check_sides(segment(volume, quality="fastest"), volume).verdict == "unverified"
-
-
-def test_every_snomed_code_stands_in_the_dictionary_of_dicom_with_its_meaning():
-    # The public `codes.SCT` raises for a keyword with two codes in pydicom 2.4.
-    from pydicom.sr._concepts_dict import concepts
-
-    known: dict[str, set[str]] = {}
-    for entry in concepts["SCT"].values():
-        for value, (meaning, *_) in entry.items():
-            known.setdefault(value, set()).add(meaning)
-    for structure in STRUCTURES.values():
-        for code in (structure.category, structure.code, structure.modifier):
-            assert code is None or code.scheme == SCHEME or code.meaning in known.get(code.value, ()), code
-
-
-def test_every_structure_has_a_name_title_colour_and_group_of_its_own():
-    assert len({s.title for s in STRUCTURES.values()}) == len(STRUCTURES)
-    assert len({s.colour for s in STRUCTURES.values()}) == len(STRUCTURES)
-    assert all(0 <= part <= 1 for s in STRUCTURES.values() for part in s.colour)
-    assert all(
-        s.group in {"organs", "bones", "airways", "tissue", "muscles", "vessels"} for s in STRUCTURES.values()
-    )
-    left, right = STRUCTURES["lung_left"], STRUCTURES["lung_right"]
-    assert (left.modifier.meaning, right.modifier.meaning) == ("Left", "Right")
-    assert structure_segment("gall_stone", 0, 3).code.scheme == SCHEME
-
-
-class Fake:
-    """An engine that only says what it is."""
-
-    def __init__(self, name, rank, modality, ok=True):
-        self.name, self.title, self.rank, self.modality, self.ok = name, name, rank, modality, ok
-
-    def tasks(self):
-        return [Task("all", "All", self.modality, ("body",))]
-
-    def check(self):
-        return Check(self.ok, () if self.ok else ("weights",))
-
-
-def test_auto_takes_the_best_engine_that_works_for_the_modality(monkeypatch):
-    fakes = [
-        Fake("best", 90, "CT"),
-        Fake("broken", 95, "CT", ok=False),
-        Fake("magnet", 50, "MR"),
-        Fake("low", 10, "CT"),
-    ]
-    monkeypatch.setattr(
-        registry, "engines", lambda: {e.name: e for e in sorted(fakes, key=lambda e: -e.rank)}
-    )
-    assert choose("auto", "CT").name == "best"
-    assert choose("", "MR").name == "magnet"
-    assert choose("Low", "CT").name == "low"
-    with pytest.raises(EngineFailed) as caught:
-        choose("broken", "CT")
-    assert caught.value.code == "engine.not_available" and "weights" in caught.value.message
-    with pytest.raises(EngineFailed) as caught:
-        choose("auto", "PT")
-    assert caught.value.code == "engine.wrong_modality" and "magnet takes MR only" in caught.value.message
-
-
-def test_an_unknown_engine_is_answered_with_the_nearest():
-    assert "tissue" in engines()
-    with pytest.raises(EngineFailed) as caught:
-        choose("tisue")
-    assert caught.value.code == "engine.unknown" and "did you mean 'tissue'?" in caught.value.message
-
-
-def test_a_task_tells_itself_as_json():
-    import json
-
-    task = json.loads(json.dumps(engines()["tissue"].tasks()[0].to_dict()))
-    assert task["name"] == "tissue" and task["modality"] == "CT" and "lung_left" in task["classes"]

@@ -11,7 +11,7 @@ import subprocess
 import urllib.parse
 import zipfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import pytest
 from AutoSegPipelineLib.core import states
@@ -19,7 +19,7 @@ from support.engines import BOTH, tell
 from support.headless import write_scan as phantom
 from support.intake import field_slices
 from support.pipeline import write_scan
-from support.uploads import Site, form
+from support.uploads import Site, form, ids
 
 CURL = shutil.which("curl")
 
@@ -39,15 +39,6 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(home).start()
     yield made.warm()
     made.stop()
-
-
-@pytest.fixture(scope="module")
-def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scan(tmp_path_factory.mktemp("scans") / "scan.nii.gz", compress=True)
-
-
-def ids(answer: Any) -> list[str]:
-    return [job["id"] for job in answer.json["jobs"]]
 
 
 def is_clean(site: Site) -> bool:
@@ -303,45 +294,6 @@ def test_a_sender_that_goes_away_leaves_nothing(site: Site, scan: Path, cut: int
     site.until(lambda: is_clean(site))
     assert len(site.jobs()) == before
     assert site.ask("GET", "/healthz").status == 200
-
-
-# --- settings of their own --------------------------------------------------------------------------------
-
-
-def test_a_full_disk_closes_the_door_with_507(tmp_path: Path, scan: Path) -> None:
-    far = 10**6  # MB that are to stay free
-    site = Site(tmp_path / "home", disk_min_free_mb=far).start()
-    try:
-        for answer in (
-            site.ask("PUT", "/api/v1/uploads/a.nii.gz", scan.read_bytes()),
-            site.create(100, filename="a.nii.gz"),
-        ):
-            assert (answer.status, answer.json["code"]) == (507, "environment.disk_full")
-        body, kind = form(("f", "a.nii", b"x"))
-        answer = site.ask("POST", "/upload", body, Content_Type=kind)
-        assert (answer.status, answer.json["code"]) == (507, "environment.disk_full")
-        assert site.jobs() == []
-    finally:
-        site.stop()
-
-
-def test_the_quota_counts_what_is_coming_and_what_waits_and_lets_go_again(tmp_path: Path, scan: Path) -> None:
-    site = Site(tmp_path / "home", upload_quota_mb=1, do="slow2500").start()
-    try:
-        data = scan.read_bytes()
-        first = site.create(600 << 10, filename="half.nii")
-        second = site.create(600 << 10, filename="too much.nii")
-        assert (second.status, second.json["code"]) == (429, "web.upload_quota")
-        assert site.ask("DELETE", site.place(first), **{"Tus-Resumable": "1.0.0"}).status == 204
-        big = write_scan(tmp_path / "big.nii", shape=(80, 80, 60)).read_bytes()  # 750 KB
-        running = ids(site.ask("PUT", "/api/v1/uploads/big.nii", big))
-        answer = site.ask("PUT", "/api/v1/uploads/again.nii", big)
-        assert answer.status == 429, "the case that has not ended counts"
-        assert site.ask("PUT", "/api/v1/uploads/small.nii.gz", data).status == 201
-        site.ended(*running)
-        site.until(lambda: site.ask("PUT", "/api/v1/uploads/again.nii", big).status == 201)
-    finally:
-        site.stop()
 
 
 # --- the cache ------------------------------------------------------------------------

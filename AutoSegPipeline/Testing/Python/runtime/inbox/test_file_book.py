@@ -1,0 +1,76 @@
+"""What is remembered of the files in the inbox from one listing to the next."""
+
+from __future__ import annotations
+
+import os
+
+from AutoSegPipelineLib.runtime.inbox.file_book import InboxBook
+from AutoSegPipelineLib.runtime.inbox.folder_walk import WalkedFile
+
+
+def found(path, size=10, mtime_ns=5, inode=1):
+    return WalkedFile(path, os.path.basename(path), size, mtime_ns, inode, False)
+
+
+def list_once(book, paths, now, problems=()):
+    book.begin_listing()
+    for path in paths:
+        book.see(found(path), now)
+    book.end_listing(problems, now)
+
+
+def row(path, **more):
+    told = {"path": path, "size": 10, "mtime_ns": 5, "state": "complete", "format": "nifti", "error": None}
+    return {**told, "companions": [], "missing": [], "dicom": None, **more}
+
+
+def test_a_share_that_is_away_for_a_while_makes_nothing_forgotten():
+    book = InboxBook(5, 900, lambda path: None)
+    path, other = os.path.join("/in", "far", "a.nii"), os.path.join("/in", "b.nii")
+    list_once(book, [path, other], 0)
+    list_once(book, [other], 3, problems=[os.path.join("/in", "far")])
+    assert book.waiting == 2
+    list_once(book, [path, other], 5)
+    assert set(book.to_ask) == {path, other}
+    list_once(book, [path], 6)
+    assert book.waiting == 1
+
+
+def test_a_locked_file_is_asked_for_again_and_not_at_once():
+    book = InboxBook(5, 900, lambda path: None)
+    list_once(book, ["/in/a.nii"], 0)
+    list_once(book, ["/in/a.nii"], 5)
+    book.to_ask.clear()
+    book.answered(row("/in/a.nii", state="locked"), 5)
+    assert book.next_look(5) == 10
+    list_once(book, ["/in/a.nii"], 7)
+    assert not book.to_ask
+    list_once(book, ["/in/a.nii"], 10)
+    assert list(book.to_ask) == ["/in/a.nii"]
+    book.answered(row("/in/a.nii"), 10)
+    assert len(book.arrivals) == 1
+
+
+def test_a_header_at_rest_is_not_truncated_while_its_data_still_grow():
+    book = InboxBook(5, 60, lambda path: None)
+    header, data = "/in/a.mhd", "/in/a.raw"
+    short = {"code": "input.truncated", "message": "a.mhd: half", "hint": ""}
+    incomplete = row(header, state="incomplete", format="metaimage", companions=[data], error=short)
+    now = 0.0
+    while now < 300:
+        book.begin_listing()
+        book.see(found(header), now)
+        book.see(found(data, size=int(now)), now)
+        book.end_listing((), now)
+        if header in book.to_ask:
+            book.to_ask.clear()
+            book.answered(incomplete, now)
+        now += 4
+    assert not book.refusals
+    for _ in range(40):
+        now += 4
+        list_once(book, [header], now, problems=[data])
+        if header in book.to_ask:
+            book.to_ask.clear()
+            book.answered(incomplete, now)
+    assert [error.code for _, error in book.refusals] == ["input.truncated"]
