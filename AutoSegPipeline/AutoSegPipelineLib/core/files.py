@@ -90,6 +90,13 @@ def write_json(path: Path, value: Any, durable: bool = True) -> None:
         fsync_folder(path.parent)
 
 
+def replace_file(part: Path, path: Path) -> None:
+    """Let the written ``part`` take the name ``path`` in one step, durably."""
+    fsync_file(part)
+    retried(lambda: os.replace(part, path))
+    fsync_folder(path.parent)
+
+
 def read_json(path: Path) -> Any:
     """The JSON value in ``path``; raises ``ValueError`` when it is none."""
     with open(path, encoding="utf-8-sig") as stream:

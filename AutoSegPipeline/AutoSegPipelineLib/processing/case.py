@@ -1,20 +1,17 @@
-"""From one staged case to its verified result files."""
+"""What a worker is asked to do with one staged case."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
+from ..core import formats
 from ..core.errors import PipelineError
-from ..core.progress import Report
-from ..core.segmentation import Affine, Segmentation
-from ..core.specs import ALWAYS, FORMATS, OPTIONS, parse_options
-from .output_files import seal, sync_folder
-from .result import CaseResult
-from .stage_progress import Portion
+from ..core.segmentation import Affine
+from ..core.specs import OPTIONS, parse_options
+
+__all__ = ["Case", "complete_options"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def complete_options(given: dict[str, Any]) -> dict[str, Any]:
     """Every case option with its value; formats always hold those that are never left out."""
     options = {spec.name: spec.default for spec in OPTIONS}
     options.update(parse_options(given, "case"))
-    options["formats"] = [f for f in FORMATS if f in options["formats"] or f in ALWAYS]
+    options["formats"] = formats.complete(options["formats"])
     options["structures"] = list(options["structures"])
     return options
 
@@ -116,67 +113,3 @@ def _affine(rows: Any) -> Affine | None:
         raise PipelineError("request.invalid", "the affine is not four rows of four numbers")
     first, second, third, fourth = (tuple(float(x) for x in row) for row in rows)
     return (first, second, third, fourth)  # type: ignore[return-value]
-
-
-class Stopwatch:
-    """Seconds by what was done, for the manifest."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, what: str) -> Iterator[None]:
-        """Add the time spent in the block to ``what``."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - begin, 4)
-
-
-def process_case(case: Case, report: Report) -> CaseResult:
-    """Read, segment (or take what is there), make surfaces, write, verify.
-
-    The files named in ``case.options["formats"]`` are in ``case.out`` afterwards,
-    synced and verified, the manifest written last. Raises :class:`PipelineError`
-    (``Cancelled`` among them); what was written until then is left to the caller.
-    """
-    from .export import Exporter
-    from .segmentation_source import obtain
-
-    watch = Stopwatch()
-    case.out.mkdir(parents=True, exist_ok=True)
-    case.work.mkdir(parents=True, exist_ok=True)
-    if case.only:
-        return _only_segmentation(case, report, watch)
-    with watch.time("total"):
-        found = obtain(case, report, watch)
-        report.stage("exporting", "making surfaces")
-        exporter = Exporter(case, found, watch)
-        exporter.write(Portion(report, 0.0, 0.9))
-        report.progress(0.9, "checking the files")
-        with watch.time("verify"):
-            exporter.verify(Portion(report, 0.9, 0.98))
-    exporter.write_manifest()
-    sync_folder(case.out)
-    report.progress(1.0, "done")
-    return exporter.result
-
-
-def _only_segmentation(case: Case, report: Report, watch: Stopwatch) -> CaseResult:
-    """As far as the ``.seg.nrrd`` that the next step, another program's, works on."""
-    from .saved_segmentation import hand_over
-    from .segmentation_source import obtain
-
-    if case.only != "segmentation" or case.made is None:
-        raise PipelineError("request.invalid", f"a case cannot be done as far as {case.only!r}")
-    found = obtain(case, report, watch)
-    hand_over(case, found, report, watch)
-    grid = found.segmentation.grid
-    return CaseResult(
-        engine=found.engine, modality=found.modality, shape=grid.shape, spacing=grid.spacing,
-        warnings=[], timings=watch.seconds, manifest_name="", cached=found.cached,
-    )  # fmt: skip
-
-
-__all__ = ["Case", "CaseResult", "Segmentation", "Stopwatch", "complete_options", "process_case", "seal"]

@@ -15,8 +15,8 @@ from ..core.segmentation import Affine, Grid, Segment, Segmentation
 from ..core.structure_names import machine_name
 from .anatomy import distinct_colour, guess_group
 from .nrrd import Nrrd, read_data, read_header
+from .seg_nrrd_fields import FACTS, TAG
 from .terminology import parse_entry
-from .writers.seg_nrrd import FACTS, TAG
 
 # What makes each space left-posterior-superior; NRRD's definition of "space".
 _TO_LPS = {

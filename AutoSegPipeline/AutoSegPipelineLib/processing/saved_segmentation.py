@@ -1,25 +1,27 @@
-"""A segmentation that another step of the same case has made: handed over, and taken up again."""
+"""A segmentation that another step of the same case wrote: handed over, and taken up again."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.errors import PipelineError
+from ..core.files import replace_file
 from ..core.progress import Report
 from ..core.segmentation import Grid, Segmentation
-from .segmentation_source import SourceSegmentation, keep_copy
+from .case import Case
+from .source_segmentation import SourceSegmentation
+from .stopwatch import Stopwatch
+from .writers.seg_nrrd import write_seg_nrrd
 
 if TYPE_CHECKING:
-    from .case import Case, Stopwatch
     from .volume import Volume
 
 
 def hand_over(case: Case, found: SourceSegmentation, report: Report, watch: Stopwatch) -> None:
     """Write ``case.made`` with everything that the last step needs to know. Raises OSError."""
-    from .writers.seg_nrrd import write_seg_nrrd
-
     assert case.made is not None
     facts = {
         **found.facts,
@@ -131,3 +133,16 @@ def _resampled(layer: np.ndarray, own: Grid, grid: Grid) -> np.ndarray:
             inside &= (axis >= 0) & (axis < size)
         answer[k][inside] = layer[index[2][inside], index[1][inside], index[0][inside]]
     return answer
+
+
+def keep_copy(place: Path, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
+    """Write the copy for the result cache: complete under its name, or nothing at all."""
+    part = place.with_name(place.name + ".part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_seg_nrrd(part, segmentation, facts, report)
+        replace_file(part, place)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        # The case itself does not need the cache.
+        report.log(f"the segmentation could not be copied into the result cache: {error}", "warning")

@@ -21,7 +21,8 @@ def read() -> dict[str, Any]:
     not tell them before it runs, and the list is empty.
     """
     from .engines.totalsegmentator import weights
-    from .engines.totalsegmentator.catalogue import Catalogue, catalogue, installed
+    from .engines.totalsegmentator.catalogue import catalogue
+    from .engines.totalsegmentator.known_tasks import Catalogue, installed
 
     known = catalogue() if installed() else Catalogue("", {}, {}, "")
     tasks: list[dict[str, Any]] = [

@@ -117,7 +117,8 @@ def _is_full(folder: str) -> bool:
 def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
     folder = ""
     try:
-        from .case import Case, process_case
+        from .case import Case
+        from .process import process_case
 
         payload = unpack("case", message)
         folder = str(payload.get("out", ""))

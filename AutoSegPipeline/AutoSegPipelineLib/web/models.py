@@ -215,12 +215,24 @@ class EngineDocument(BaseModel):
     tasks: list[Any] = Field(default_factory=list)
 
 
+class FormatDocument(BaseModel):
+    """One result format: the word of the option ``formats``, and what people read."""
+
+    kind: str
+    title: str
+    help: str
+    endings: list[str]
+    default: bool
+    always: bool
+
+
 class Engines(BaseModel):
-    """What scans can be segmented with; ``known`` is false until a worker has told."""
+    """What scans can be segmented with; ``known`` is false until a worker has answered."""
 
     known: bool
     engines: list[EngineDocument]
     options: dict[str, OptionSchema]
+    formats: list[FormatDocument]
 
 
 class Paused(BaseModel):

@@ -49,8 +49,9 @@ def make_scans(folder: Path, cases: int, shape: tuple[int, int, int]) -> list[Pa
 def directly(scans: list[Path], folder: Path) -> dict[str, Any]:
     """In this process: warm up with the first scan, then all; seconds of wall and CPU."""
     from AutoSegPipelineLib.core.progress import SilentReport
-    from AutoSegPipelineLib.processing.case import Case, complete_options, process_case
+    from AutoSegPipelineLib.processing.case import Case, complete_options
     from AutoSegPipelineLib.processing.child_processes import end_children
+    from AutoSegPipelineLib.processing.process import process_case
 
     def one(path: Path, name: str) -> None:
         out, work = folder / name / "out", folder / name / "work"

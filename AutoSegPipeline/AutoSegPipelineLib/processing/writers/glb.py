@@ -15,12 +15,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .gltf_document import build
+from ...core.progress import Report
+from .gltf_check import verify_gltf
+from .gltf_document import BINARY_CHUNK, JSON_CHUNK, MAGIC, build, case_extras, structure_extras
 
 if TYPE_CHECKING:
+    from ..export_data import ExportData
     from ..surfaces import Surface
 
-MAGIC, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
+
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """The scene of the case. Raises OSError."""
+    write_glb(path, data.surfaces, data.case.label, structure_extras(data), case_extras(data))
+
+
+def verify(path: Path, data: ExportData) -> None:
+    """A sound mesh for each structure."""
+    verify_gltf(path, [surface.segment.name for surface in data.surfaces])
 
 
 def write_glb(
@@ -28,12 +39,12 @@ def write_glb(
     surfaces: Sequence[Surface],
     title: str,
     extras: Mapping[str, Mapping[str, Any]] | None = None,
-    case_extras: Mapping[str, Any] | None = None,
+    root_extras: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``surfaces`` as binary glTF; the arguments are those of ``write_gltf``. Raises OSError."""
-    document = build(surfaces, title, extras, case_extras, quantised=True)
-    whole = {**document.json, "buffers": [{"byteLength": len(document.blob)}]}
-    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    document = build(surfaces, title, extras, root_extras, quantised=True)
+    complete = {**document.json, "buffers": [{"byteLength": len(document.blob)}]}
+    text = json.dumps(complete, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 4)
     blob = bytes(document.blob)
     length = 12 + 8 + len(text) + 8 + len(blob)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import PipelineError
-from .glb import BINARY_CHUNK, JSON_CHUNK, MAGIC
+from .gltf_document import BINARY_CHUNK, JSON_CHUNK, MAGIC
 
 DTYPES = {5120: "<i1", 5121: "<u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC3": 3}

@@ -15,12 +15,15 @@ import numpy as np
 from ... import __version__
 from ...core.errors import PipelineError
 from ..anatomy import readable_title
+from . import DISCLAIMER
 
 if TYPE_CHECKING:
     from ...core.segmentation import Segment
+    from ..export_data import ExportData
     from ..surfaces import Surface
 
-NOTICE = "For research, not a medical device."
+# The parts of a binary glTF (glTF 2.0, 4.4).
+MAGIC, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
 
 #: LPS mm to metres with +Y up, column by column: x = left, y = superior, z = anterior.
 LPS_MM_TO_GLTF = (0.001, 0.0, 0.0, 0.0, 0.0, 0.0, -0.001, 0.0, 0.0, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -44,7 +47,7 @@ class Document:
             "asset": {
                 "version": "2.0",
                 "generator": f"AutoSegPipeline {__version__}",
-                "extras": {"notice": NOTICE},
+                "extras": {"notice": DISCLAIMER},
             },
             "scene": 0,
             "scenes": [{"name": title, "nodes": [0]}],
@@ -149,7 +152,7 @@ def build(
     surfaces: Sequence[Surface],
     title: str,
     extras: Mapping[str, Mapping[str, Any]] | None = None,
-    case_extras: Mapping[str, Any] | None = None,
+    root_extras: Mapping[str, Any] | None = None,
     quantised: bool = False,
 ) -> Document:
     """The document of ``surfaces``, grouped by ``segment.group``; the same input gives the same bytes.
@@ -158,7 +161,7 @@ def build(
     """
     if not surfaces:
         raise PipelineError("export.empty", f"{title}: there is no structure to write")
-    document = Document(title, {"units": "mm", "frame": "LPS", **(case_extras or {})}, quantised)
+    document = Document(title, {"units": "mm", "frame": "LPS", **(root_extras or {})}, quantised)
     taken = {surface.segment.name.casefold() for surface in surfaces}
     for group in groups(surfaces):
         parent = document.add_group(group_name(group, taken), readable_title(group or "other"))
@@ -186,6 +189,24 @@ def group_name(group: str, taken: set[str]) -> str:
         name += "_"
     taken.add(name.casefold())
     return name
+
+
+def structure_extras(data: ExportData) -> dict[str, dict[str, Any]]:
+    """What was measured of each structure, by its name."""
+    return {
+        one.name: {"label": one.label, "volume_ml": round(one.volume_ml, 4), "voxels": one.voxels}
+        for one in data.measured
+    }
+
+
+def case_extras(data: ExportData) -> dict[str, Any]:
+    """What the root node says about the case."""
+    return {
+        "generator": f"AutoSegPipeline {__version__}",
+        "engine": data.found.engine,
+        "modality": data.found.modality,
+        "note": DISCLAIMER,
+    }
 
 
 def segment_extras(segment: Segment) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,31 @@ from ...core.progress import Report
 from ...core.segmentation import Grid, Segmentation
 from ..layers import Flat
 from ..nifti_labels import label_table_extension
+from ..nifti_voxels import read_nifti
+from .unsound import unsound
+
+if TYPE_CHECKING:
+    from ..export_data import ExportData
 
 _KINDS = {1: 2, 2: 512, 4: 768}  # bytes of an unsigned integer -> NIfTI datatype
 _SLAB_BYTES = 8 << 20
 _LEVEL = 4
 _SCANNER, _LABEL_INTENT, _MILLIMETRES = 1, 1002, 2
+
+
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """The flattened label map of the case. Raises as :func:`write_labels`."""
+    write_labels(path, data.found.segmentation, data.flat, report)
+
+
+def verify(path: Path, data: ExportData) -> None:
+    """The same voxels in the same place."""
+    array, affine = read_nifti(path)
+    if not np.array_equal(array, data.flat.labels):
+        raise unsound(path, "holds other voxels than were written")
+    # NIfTI keeps 32-bit numbers: at 1000 mm the last digit is 0.00006 mm.
+    if not np.allclose(affine, data.found.segmentation.grid.affine, rtol=1e-6, atol=1e-3):
+        raise unsound(path, "lies elsewhere than the scan")
 
 
 def write_labels(path: Path, segmentation: Segmentation, flat: Flat, report: Report | None = None) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import __version__
+from ...core.progress import Report
 from ...core.segmentation import Code
 from ..layers import label_values
 from . import DISCLAIMER
+from .unsound import unsound
 
 if TYPE_CHECKING:
-    from ..export import Exporter
+    from ..export_data import ExportData
 
 SCHEMA = 1
 COORDINATES = {
@@ -28,15 +30,22 @@ COORDINATES = {
 }
 
 
-def write_manifest(path: Path, exporter: Exporter) -> None:
-    """Write the manifest of everything in ``exporter.result``. Raises OSError."""
-    text = json.dumps(make_manifest(exporter), indent=1, ensure_ascii=False, allow_nan=False)
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """Write the manifest of everything in ``data.result``. Raises OSError."""
+    text = json.dumps(manifest_of(data), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def make_manifest(exporter: Exporter) -> dict[str, Any]:
+def verify(path: Path, data: ExportData) -> None:
+    """The document names the files of the case."""
+    read = json.loads(path.read_text(encoding="utf-8"))
+    if read["outputs"] != [asdict(output) for output in data.result.outputs if output.name != path.name]:
+        raise unsound(path, "lists other files than were written")
+
+
+def manifest_of(data: ExportData) -> dict[str, Any]:
     """The manifest as JSON values."""
-    case, found, result = exporter.case, exporter.found, exporter.result
+    case, found, result = data.case, data.found, data.result
     grid = found.segmentation.grid
     source = case.source
     return {
@@ -66,19 +75,19 @@ def make_manifest(exporter: Exporter) -> dict[str, Any]:
         "cached_from": (source.get("cached_from") or True) if found.cached else None,
         "options": case.options,
         "versions": versions(),
-        "segments": _segments(exporter),
-        "overlaps": [asdict(overlap) for overlap in exporter.flat.overlaps],
+        "segments": _segments(data),
+        "overlaps": [asdict(overlap) for overlap in data.flat.overlaps],
         "absent": [segment.name for segment in found.absent],
-        "warnings": all_warnings(exporter),
+        "warnings": all_warnings(data),
         "timings_s": dict(result.timings),
         "outputs": [asdict(output) for output in result.outputs],
     }
 
 
-def all_warnings(exporter: Exporter) -> list[dict[str, str]]:
+def all_warnings(data: ExportData) -> list[dict[str, str]]:
     """What the intake noticed, then what processing did; each once."""
     kept: list[dict[str, str]] = []
-    for warning in [*exporter.case.source.get("warnings", []), *exporter.result.warnings]:
+    for warning in [*data.case.source.get("warnings", []), *data.result.warnings]:
         if warning not in kept:
             kept.append(warning)
     return kept
@@ -100,12 +109,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _segments(exporter: Exporter) -> list[dict[str, Any]]:
-    volumes = {one.name: one for one in exporter.measured}
-    triangles = {surface.segment.name: len(surface.triangles) for surface in exporter.surfaces}
-    labels = label_values(exporter.found.segmentation.segments)
+def _segments(data: ExportData) -> list[dict[str, Any]]:
+    volumes = {one.name: one for one in data.measured}
+    triangles = {surface.segment.name: len(surface.triangles) for surface in data.surfaces}
+    labels = label_values(data.found.segmentation.segments)
     rows = []
-    for segment in exporter.found.segmentation.segments:
+    for segment in data.found.segmentation.segments:
         codes = {
             "category": segment.category,
             "code": segment.code,

@@ -14,12 +14,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .zips import add_entry, file_names
+from ...core.progress import Report
+from .zips import add_entry, file_names, verify_archive
 
 if TYPE_CHECKING:
+    from ..export_data import ExportData
     from ..surfaces import Surface
 
 MATERIALS = "materials.mtl"
+
+
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """One file for each surface of the case. Raises OSError."""
+    write_obj_zip(path, data.surfaces)
+
+
+def verify(path: Path, data: ExportData) -> None:
+    """Each surface has its file in the archive."""
+    verify_archive(path, ".obj", data)
 
 
 def write_obj_zip(path: Path, surfaces: Sequence[Surface]) -> None:

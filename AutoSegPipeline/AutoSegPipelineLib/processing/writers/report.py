@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import __version__
+from ...core.progress import Report
 from . import DISCLAIMER
 from .manifest import all_warnings, versions
 from .report_page import PAGE, POLICY, STYLE
+from .unsound import unsound
 
 if TYPE_CHECKING:
     from ...core.segmentation import Segment
-    from ..export import Exporter
-    from .statistics import Measured
+    from ..export_data import ExportData
+    from ..measure import Measured
 
 _SIDES = {
     "ok": "agree with the anatomy that was found",
@@ -32,33 +34,43 @@ _GROUPS = {
 }  # fmt: skip
 
 
-def write_report(path: Path, exporter: Exporter) -> None:
+def write(path: Path, data: ExportData, report: Report) -> None:
     """Write the page. Raises OSError."""
-    path.write_bytes(make_report(exporter).encode("utf-8"))
+    path.write_bytes(page_of(data).encode("utf-8"))
 
 
-def make_report(exporter: Exporter) -> str:
-    """The whole page."""
-    case, found = exporter.case, exporter.found
+def verify(path: Path, data: ExportData) -> None:
+    """The page is complete and names each structure that was measured."""
+    text = path.read_text(encoding="utf-8")
+    if not text.rstrip().endswith("</html>"):
+        raise unsound(path, "ends early")
+    for one in data.measured:
+        if escape(one.title) not in text:
+            raise unsound(path, f"does not name {one.title}")
+
+
+def page_of(data: ExportData) -> str:
+    """The complete page."""
+    case, found = data.case, data.found
     return PAGE.substitute(
         policy=POLICY,
         style=STYLE,
         title=escape(case.label),
-        subtitle=_subtitle(exporter),
+        subtitle=_subtitle(data),
         disclaimer=escape(DISCLAIMER),
-        warnings=_warnings(exporter),
-        picture=_picture(exporter),
-        table=_table(exporter),
-        table_note=_table_note(exporter),
-        facts=_facts(exporter),
-        files=_files(exporter),
+        warnings=_warnings(data),
+        picture=_picture(data),
+        table=_table(data),
+        table_note=_table_note(data),
+        facts=_facts(data),
+        files=_files(data),
         made_by=escape(f"AutoSegPipeline {__version__}, {found.engine or 'existing segmentation'}"),
     )
 
 
-def _subtitle(exporter: Exporter) -> str:
-    found = exporter.found
-    count = len(exporter.measured)
+def _subtitle(data: ExportData) -> str:
+    found = data.found
+    count = len(data.measured)
     parts = [f"{count} structure{'s' if count != 1 else ''}"]
     if found.modality:
         parts.insert(0, f"{found.modality} scan")
@@ -66,8 +78,8 @@ def _subtitle(exporter: Exporter) -> str:
     return escape(", ".join(parts))
 
 
-def _warnings(exporter: Exporter) -> str:
-    rows = [f"<li>{escape(str(w.get('message', w.get('code', ''))))}</li>" for w in all_warnings(exporter)]
+def _warnings(data: ExportData) -> str:
+    rows = [f"<li>{escape(str(w.get('message', w.get('code', ''))))}</li>" for w in all_warnings(data)]
     if not rows:
         return ""
     return (
@@ -76,36 +88,36 @@ def _warnings(exporter: Exporter) -> str:
     )
 
 
-def _picture(exporter: Exporter) -> str:
-    if exporter.picture is None:
+def _picture(data: ExportData) -> str:
+    if data.picture is None:
         return '<p class="soft">This machine could not draw a picture.</p>'
-    data = base64.b64encode(exporter.picture.read_bytes()).decode("ascii")
-    titles = [one.title for one in exporter.measured]
+    png = base64.b64encode(data.picture.read_bytes()).decode("ascii")
+    titles = [one.title for one in data.measured]
     named = ", ".join(titles[:12]) + (f" and {len(titles) - 12} more" if len(titles) > 12 else "")
     alt = f"3D surfaces from the front and from the patient's left side: {named}"
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+        f'<figure><img src="data:image/png;base64,{png}" alt="{escape(alt)}">'
         "<figcaption>From the front (the patient's right is on the left of the picture) and from the "
         "patient's left side. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
     )
 
 
-def _table(exporter: Exporter) -> str:
-    scan = exporter.found.volume is not None
-    unit = exporter.found.unit or "intensity"
+def _table(data: ExportData) -> str:
+    scan = data.found.volume is not None
+    unit = data.found.unit or "intensity"
     head = '<th scope="col">Structure</th><th scope="col" class="number">Volume (ml)</th>'
     if scan:
         head += f'<th scope="col" class="number">Mean ± SD ({unit})</th>'
         head += f'<th scope="col" class="number">Median ({unit})</th>'
     head += '<th scope="col">At the scan\'s edge</th>'
-    segments = {segment.name: segment for segment in exporter.found.segmentation.segments}
-    groups = list(dict.fromkeys(one.group for one in exporter.measured))
+    segments = {segment.name: segment for segment in data.found.segmentation.segments}
+    groups = list(dict.fromkeys(one.group for one in data.measured))
     groups.sort(key=lambda group: list(_GROUPS).index(group) if group in _GROUPS else len(_GROUPS))
     body = ""
     columns = 5 if scan else 3
     for group in groups:
         title = escape(_GROUPS.get(group, group.capitalize()))
-        rows = "".join(_row(one, segments[one.name], scan) for one in exporter.measured if one.group == group)
+        rows = "".join(_row(one, segments[one.name], scan) for one in data.measured if one.group == group)
         above = f'<tr class="group"><th colspan="{columns}" scope="rowgroup">{title}</th></tr>'
         body += f"<tbody>{above}{rows}</tbody>"
     caption = "Volume and intensity of each structure"
@@ -135,25 +147,25 @@ def _plain(number: float) -> str:
     return f"{number:.0f}".replace("-", "\u2212")
 
 
-def _table_note(exporter: Exporter) -> str:
+def _table_note(data: ExportData) -> str:
     notes = []
-    if any(one.touches_border for one in exporter.measured):
+    if any(one.touches_border for one in data.measured):
         notes.append(
             "“Cut off” means that the structure reaches the edge of the scan, so its volume is a part."
         )
-    if exporter.flat.overlaps:
+    if data.flat.overlaps:
         notes.append(
             "Structures may lie inside one another (lungs within the body); their volumes do not add up."
         )
     return escape(" ".join(notes))
 
 
-def _facts(exporter: Exporter) -> str:
-    case, found, source = exporter.case, exporter.found, exporter.case.source
+def _facts(data: ExportData) -> str:
+    case, found, source = data.case, data.found, data.case.source
     grid = found.segmentation.grid
     shape = " × ".join(str(n) for n in grid.shape)
     spacing = " × ".join(f"{n:.3g}" for n in grid.spacing)
-    options, timings = case.options.items(), exporter.result.timings.items()
+    options, timings = case.options.items(), data.result.timings.items()
     rows: list[tuple[str, str]] = [("Engine", found.engine or "none (existing segmentation)")]
     if found.cached:
         rows.append(("Reused", "the label map of an earlier, identical case"))
@@ -192,11 +204,11 @@ def orientation(affine: tuple[tuple[float, ...], ...]) -> str:
     return letters
 
 
-def _files(exporter: Exporter) -> str:
+def _files(data: ExportData) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(o.name)}</th><td class="number">{_size(o.size)}</td>'
         f"<td><code>{o.sha256}</code></td></tr>"
-        for o in exporter.result.outputs
+        for o in data.result.outputs
     )
     return (
         '<div class="scroll" role="region" aria-label="Files" tabindex="0">'

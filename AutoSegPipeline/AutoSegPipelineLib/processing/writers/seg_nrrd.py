@@ -17,16 +17,39 @@ import numpy as np
 from ...core.progress import Report
 from ...core.segmentation import Grid, Segment, Segmentation
 from ..layers import Boxes, layer_boxes
+from ..read_seg_nrrd import read_seg_nrrd
+from ..seg_nrrd_fields import FACTS, TAG
 from ..terminology import terminology_entry
+from .unsound import unsound
 
 if TYPE_CHECKING:
+    from ..export_data import ExportData
+
     Layers = list[np.ndarray]
 
-TAG = "AutoSegPipeline."  # our own tags beside Slicer's; Slicer keeps tags that it does not know
-FACTS = "AutoSegPipeline_Facts"
 TYPES = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int"}
 _SLAB_BYTES = 8 << 20
 _LEVEL = 4  # zlib: label maps shrink to nearly the same size as with 9 in a third of the time
+
+
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """Every layer of the case with the facts about it. Raises OSError."""
+    facts = {**data.found.facts, "warnings": data.result.warnings}
+    write_seg_nrrd(path, data.found.segmentation, facts, report)
+
+
+def verify(path: Path, data: ExportData) -> None:
+    """The same segments and voxels in the same place."""
+    wanted = data.found.segmentation
+    read = read_seg_nrrd(path)
+    if [(s.name, s.title, s.layer, s.value) for s in read.segments] != [
+        (s.name, s.title, s.layer, s.value) for s in wanted.segments
+    ]:
+        raise unsound(path, "names other segments than were written")
+    if not np.allclose(read.grid.affine, wanted.grid.affine, rtol=0, atol=1e-6):
+        raise unsound(path, "lies elsewhere than the scan")
+    if not all(np.array_equal(a, b) for a, b in zip(read.layers, wanted.layers)):
+        raise unsound(path, "holds other voxels than were written")
 
 
 def write_seg_nrrd(

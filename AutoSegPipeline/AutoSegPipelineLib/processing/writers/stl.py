@@ -14,14 +14,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...core.progress import Report
 from ..surfaces.surface import cross
-from .zips import add_entry, file_names
+from .zips import add_entry, file_names, verify_archive
 
 if TYPE_CHECKING:
+    from ..export_data import ExportData
     from ..surfaces import Surface
 
 HEADER = b"AutoSegPipeline SPACE=LPS;UNIT=mm; for research, not a medical device"
 RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+
+
+def write(path: Path, data: ExportData, report: Report) -> None:
+    """One file for each surface of the case. Raises OSError."""
+    write_stl_zip(path, data.surfaces)
+
+
+def verify(path: Path, data: ExportData) -> None:
+    """Each surface has its file in the archive."""
+    verify_archive(path, ".stl", data)
 
 
 def write_stl_zip(path: Path, surfaces: Sequence[Surface]) -> None:

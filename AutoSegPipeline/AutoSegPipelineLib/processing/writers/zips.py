@@ -6,6 +6,13 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .unsound import unsound
+
+if TYPE_CHECKING:
+    from ..export_data import ExportData
 
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -25,6 +32,18 @@ def file_names(names: Sequence[str]) -> list[str]:
         taken.add(candidate.casefold())
         found.append(candidate)
     return found
+
+
+def verify_archive(path: Path, ending: str, data: ExportData) -> None:
+    """Raise ``export.verification`` unless the archive is sound and holds a file for each surface."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        names = archive.namelist()
+    if damaged is not None:
+        raise unsound(path, f"{damaged} inside it is damaged")
+    for name in file_names([surface.segment.name for surface in data.surfaces]):
+        if name + ending not in names:
+            raise unsound(path, f"lacks {name}{ending}")
 
 
 def add_entry(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

@@ -8,14 +8,9 @@ from pathlib import Path
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
 from ...core.files import fsync_folder, is_sharing_violation, remove_tree
+from ...core.formats import ENDINGS, MANIFEST
 from ...core.job import Job
 from ..context import Context
-
-ENDINGS = (
-    ".gltf", ".glb", ".seg.nrrd", ".labels.nii.gz", ".statistics.csv", ".statistics.json", ".png",
-    ".report.html", ".stl.zip", ".obj.zip", ".manifest.json",
-)  # fmt: skip
-MANIFEST = ".manifest.json"
 
 
 class WaitForResults(Exception):

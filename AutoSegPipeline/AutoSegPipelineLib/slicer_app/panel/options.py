@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable
 
-from ...core import specs
+from ...core import formats, specs
 from ...core.settings import Settings
 from ..session import Session
 from . import ui
@@ -15,6 +15,7 @@ _COMBOS = ("engine", "task", "quality", "device", "exporter", "inputs")
 _EDITABLE = ("engine", "task", "device")
 _CHECKS = {"smoothing": "smoothingCheck", "download_weights": "downloadWeightsCheck"}
 _DEVICES = ("auto", "cpu", "gpu", "mps")
+_FORMAT_COLUMNS = 3
 
 
 class OptionsPart(Part):
@@ -38,10 +39,9 @@ class OptionsPart(Part):
         self._fill("device", _DEVICES)
         ui.on(widgets.structuresEdit, "editingFinished", "", self.doing(self._structures))
         ui.on(widgets.detailSpin, "valueChanged", "double", self.doing(self._detail))
-        for name in specs.FORMATS:
-            check = getattr(widgets, f"{name}Check")
-            check.setEnabled(name not in specs.ALWAYS)
-            self.on_click(check, self._formats)
+        self._formats = _format_checks(widgets)
+        for check in self._formats.values():
+            self.on_click(check, self._choose_formats)
         for name, widget in _CHECKS.items():
             self.on_click(getattr(widgets, widget), partial(self._check, name))
 
@@ -66,8 +66,9 @@ class OptionsPart(Part):
     def _detail(self) -> None:
         self._change("detail", round(float(ui.value(self.ui.detailSpin, "value")) / 100, 6))
 
-    def _formats(self) -> None:
-        self._change("formats", [name for name in specs.FORMATS if self._checked(f"{name}Check")])
+    def _choose_formats(self) -> None:
+        chosen = [kind for kind, check in self._formats.items() if ui.value(check, ui.CHECKED)]
+        self._change("formats", chosen)
 
     # --- showing ------------------------------------------------------------------------------
 
@@ -93,8 +94,8 @@ class OptionsPart(Part):
             *_CHECKS.values(),
         ):
             ui.set_enabled(getattr(self.ui, name), not self.read_only)
-        for name in specs.FORMATS:
-            ui.set_enabled(getattr(self.ui, f"{name}Check"), not self.read_only and name not in specs.ALWAYS)
+        for kind, check in self._formats.items():
+            ui.set_enabled(check, not self.read_only and not formats.BY_KIND[kind].always)
 
     def _tasks(self, engine: str) -> tuple[str, ...]:
         names = ["", *(
@@ -132,12 +133,29 @@ class OptionsPart(Part):
         if not ui.has_focus(widgets.detailSpin):
             with ui.Quietly(widgets.detailSpin):
                 widgets.detailSpin.setValue(settings["detail"] * 100)
-        for name in specs.FORMATS:
-            with ui.Quietly(getattr(widgets, f"{name}Check")):
-                getattr(widgets, f"{name}Check").setChecked(name in settings["formats"])
+        for kind, check in self._formats.items():
+            with ui.Quietly(check):
+                check.setChecked(kind in settings["formats"])
         for name, widget in _CHECKS.items():
             with ui.Quietly(getattr(widgets, widget)):
                 getattr(widgets, widget).setChecked(bool(settings[name]))
+
+
+def _format_checks(widgets: Any) -> dict[str, Any]:
+    """A check box for each result format, by its kind; ``widgets`` gets them as ``glbCheck``."""
+    from ...runtime import qt
+
+    layout = widgets.formatsBox.layout()
+    checks = {}
+    for number, row in enumerate(formats.FORMATS):
+        check = qt.everything().QCheckBox(row.title)
+        check.setObjectName(f"{row.kind}Check")
+        names = ", ".join(f"NAME{ending}" for ending in row.endings)
+        check.setToolTip(f"{names}: {row.help}{'; always written' if row.always else ''}.")
+        layout.addWidget(check, *divmod(number, _FORMAT_COLUMNS))
+        setattr(widgets, f"{row.kind}Check", check)
+        checks[row.kind] = check
+    return checks
 
 
 def _never(combo: Any) -> Any:

@@ -15,27 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import PipelineError
+from ...core.formats import media_type
 from .streams import Streamed
 
 PIECE = 1 << 20
 _SMALL = 64 << 10  # sent at once: a thread and a stream would cost more than the reading
 _RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*\Z")
-_TYPES = {
-    ".gltf": "model/gltf+json",
-    ".glb": "model/gltf-binary",
-    ".nrrd": "application/octet-stream",
-    ".gz": "application/gzip",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".html": "text/html; charset=utf-8",
-    ".zip": "application/zip",
-}
-
-
-def media_type(name: str) -> str:
-    """By the ending; what is unknown is bytes."""
-    return _TYPES.get(os.path.splitext(name)[1].lower(), "application/octet-stream")
 
 
 def disposition(name: str, inline: bool = False) -> str:

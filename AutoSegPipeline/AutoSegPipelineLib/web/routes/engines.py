@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from ...core import specs
+from ...core.formats import FORMATS
 from ...core.spec import Spec
 from ..context import context_of
 from ..gate.principal import VIEWER, Principal, needs
-from ..models import PROBLEMS, Engines
+from ..models import PROBLEMS, Engines, FormatDocument
 
 router = APIRouter(prefix="/api/v1/engines", tags=["engines"], responses=PROBLEMS)
 _TYPES = {"bool": "boolean", "int": "integer", "float": "number", "choice": "string", "text": "string"}
@@ -18,14 +19,18 @@ _TYPES = {"bool": "boolean", "int": "integer", "float": "number", "choice": "str
 
 @router.get("", response_model=Engines)
 async def engines(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Any:
-    """Engines, their tasks and what they lack, as the first worker told; options with their defaults."""
+    """Engines, their tasks and what they lack, as the first worker reported; options with their defaults."""
     context = context_of(request)
-    described = context.store.meta.get("describe")
-    defaults = context.config.options
+    return document_of(context.store.meta.get("describe"), context.config.options)
+
+
+def document_of(described: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
+    """The answer: what a worker reported (None: nothing yet) and what the tables of this program say."""
     return {
         "known": described is not None,
         "engines": (described or {}).get("engines", []),
         "options": {spec.name: schema_of(spec, defaults.get(spec.name)) for spec in specs.OPTIONS},
+        "formats": [{name: getattr(row, name) for name in FormatDocument.model_fields} for row in FORMATS],
     }
 
 

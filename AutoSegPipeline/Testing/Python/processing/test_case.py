@@ -10,15 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
-from AutoSegPipelineLib.core.specs import FORMATS
+from AutoSegPipelineLib.core.formats import BY_KIND, FORMATS, KINDS
 from AutoSegPipelineLib.processing import export, verify
-from AutoSegPipelineLib.processing.case import Case, process_case
+from AutoSegPipelineLib.processing.case import Case
 from AutoSegPipelineLib.processing.nifti_voxels import read_nifti
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
+from AutoSegPipelineLib.processing.picture import close_painter
+from AutoSegPipelineLib.processing.process import process_case
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_facts, read_seg_nrrd
-from AutoSegPipelineLib.processing.writers import ENDINGS
 from AutoSegPipelineLib.processing.writers.labels import write_labels
-from AutoSegPipelineLib.processing.writers.picture import close_painter
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import Recorder, case_message, grid, two_layers
 
@@ -60,7 +60,7 @@ def whole(scan, tmp_path_factory):
     """A scan with every format: the folder, the result, the report, the manifest."""
     folder = tmp_path_factory.mktemp("whole")
     report = Recorder()
-    result = run(case_message(scan, folder, options={"formats": list(FORMATS)}, source=SOURCE), report)
+    result = run(case_message(scan, folder, options={"formats": list(KINDS)}, source=SOURCE), report)
     close_painter()
     manifest = json.loads((folder / "out" / "case.manifest.json").read_text(encoding="utf-8"))
     return folder / "out", result, report, manifest
@@ -69,7 +69,8 @@ def whole(scan, tmp_path_factory):
 def test_a_scan_becomes_every_file_with_the_hashes_that_were_told(whole):
     out, result, report, _ = whole
     drawn = not any(w["code"] == "picture.not_drawn" for w in result.warnings)
-    expected = {f"case{end}" for kind, ends in ENDINGS.items() for end in ends if drawn or kind != "picture"}
+    rows = [row for row in FORMATS if drawn or row.kind != "picture"]
+    expected = {f"case{ending}" for row in rows for ending in row.endings}
     assert {path.name for path in out.iterdir()} == expected
     assert {output.name for output in result.outputs} == expected
     for output in result.outputs:
@@ -214,7 +215,7 @@ def test_a_file_that_was_damaged_after_writing_does_not_pass(segmentation, tmp_p
     with pytest.raises(PipelineError) as caught:
         run(case_message(segmentation, tmp_path, kind="segmentation", options=options))
     assert caught.value.code == "export.verification"
-    assert any(f"case{ending}" in caught.value.message for ending in ENDINGS[kind])
+    assert any(f"case{ending}" in caught.value.message for ending in BY_KIND[kind].endings)
     assert not (tmp_path / "out" / "case.manifest.json").exists()
 
 
@@ -235,11 +236,13 @@ def test_a_sound_file_of_other_voxels_does_not_pass(segmentation, tmp_path, monk
     with pytest.raises(PipelineError) as caught:
         run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK))
     assert caught.value.code == "export.verification"
-    assert f"case{ENDINGS[kind][0]}" in caught.value.message and "other voxels" in caught.value.message
+    assert (
+        f"case{BY_KIND[kind].endings[0]}" in caught.value.message and "other voxels" in caught.value.message
+    )
 
 
 def test_bytes_that_changed_on_the_disk_do_not_pass(segmentation, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify, "hash_file", lambda path: "0" * 64)
+    monkeypatch.setattr(verify, "sha256", lambda path: "0" * 64)
     with pytest.raises(PipelineError) as caught:
         run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK))
     assert caught.value.code == "export.verification" and "other bytes" in caught.value.message

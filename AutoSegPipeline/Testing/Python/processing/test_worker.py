@@ -112,7 +112,7 @@ def test_it_quits_when_asked_and_prints_of_libraries_never_reach_the_protocol(tm
     (tmp_path / "sitecustomize.py").write_text("print('a library greets')\n", encoding="ascii")
     worker = Worker(
         sys.executable, "-c",
-        "import AutoSegPipelineLib.processing.worker as w, AutoSegPipelineLib.processing.case as c, os\n"
+        "import AutoSegPipelineLib.processing.worker as w, AutoSegPipelineLib.processing.process as c, os\n"
         "def loud(case, report):\n"
         "    print('chatter'); os.write(1, b'more chatter\\n'); raise ValueError('odd')\n"
         "c.process_case = loud\n"
@@ -131,7 +131,7 @@ def test_it_quits_when_asked_and_prints_of_libraries_never_reach_the_protocol(tm
 def test_a_result_too_long_for_a_line_travels_in_a_file(tmp_path):
     worker = Worker(
         sys.executable, "-c",
-        "import AutoSegPipelineLib.processing.worker as w, AutoSegPipelineLib.processing.case as c\n"
+        "import AutoSegPipelineLib.processing.worker as w, AutoSegPipelineLib.processing.process as c\n"
         "from AutoSegPipelineLib.processing.result import CaseResult\n"
         "c.process_case = lambda case, report: CaseResult('e', 'CT', (1, 1, 1), (1.0, 1.0, 1.0),\n"
         "    warnings=[{'code': 'x', 'message': 'm' * 200000}])\n"

@@ -21,7 +21,7 @@ if __name__ == "__main__":
 elif str(LIBRARY_PARENT) not in sys.path:
     sys.path.insert(0, str(LIBRARY_PARENT))
 
-from AutoSegPipelineLib.core import specs, states  # noqa: E402
+from AutoSegPipelineLib.core import formats, specs, states  # noqa: E402
 from AutoSegPipelineLib.core.errors import CODES  # noqa: E402
 
 
@@ -87,6 +87,19 @@ def options_table() -> str:
 def settings_table() -> str:
     """Every setting of the pipeline."""
     return _specs(specs.SETTINGS)
+
+
+# --- formats ------------------------------------------------------------------------------
+
+
+def formats_table() -> str:
+    """Every result format with its files."""
+    rows = []
+    for one in formats.FORMATS:
+        files = ", ".join(f"`NAME{ending}`" for ending in one.endings)
+        default = "always" if one.always else "yes" if one.default else "on request"
+        rows.append([f"`{one.kind}`", files, default, one.help])
+    return table(["kind (word of `--formats`)", "file", "default", "in short"], rows)
 
 
 # --- states -------------------------------------------------------------------------------
@@ -225,6 +238,7 @@ def _codes_of(node: ast.AST) -> Iterator[str]:
 GENERATED: dict[str, Callable[[], str]] = {
     "options": options_table,
     "settings": settings_table,
+    "formats": formats_table,
     "states": states_table,
     "routes": routes_table,
     **{f"autoseg {n}": lambda n=n, c=c, x=x: command_part(n, c, x) for n, c, x in commands()},

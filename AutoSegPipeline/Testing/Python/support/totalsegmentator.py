@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.protocol import unpack
-from AutoSegPipelineLib.processing.engines.totalsegmentator.catalogue import Catalogue, Known, Mode
+from AutoSegPipelineLib.processing.engines.totalsegmentator.known_tasks import Catalogue, Known, Mode
 from AutoSegPipelineLib.processing.phantom import write_nifti
 from AutoSegPipelineLib.processing.volume import Volume
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import written
-from .catalogue import Catalogue, Known, Mode, default_first, package_version
+from .known_tasks import Catalogue, Known, Mode, default_first, package_version
 from .registry import millimetres, numbers, parts
 
 # Helpers in the table of classes that are no tasks of their own, and models never published.

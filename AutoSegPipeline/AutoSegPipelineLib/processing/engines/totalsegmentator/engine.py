@@ -13,7 +13,8 @@ from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task
 from . import devices, weights
-from .catalogue import Catalogue, catalogue, installed, package_version
+from .catalogue import catalogue
+from .known_tasks import Catalogue, installed, package_version
 from .modality import guess
 from .progress import Course
 from .request import Request, Run, understand

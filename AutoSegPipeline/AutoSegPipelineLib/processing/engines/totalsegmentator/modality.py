@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .catalogue import PACKAGE
+from .known_tasks import PACKAGE
 from .trouble import FAILURES
 
 _AIR_HU = -500.0  # no MR scanner writes that; air around a patient in CT is below it

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...volume import Volume
 from . import weights
-from .catalogue import Catalogue
+from .known_tasks import Catalogue
 from .progress import Course
 from .request import Run
 from .seams import is_warm, seams

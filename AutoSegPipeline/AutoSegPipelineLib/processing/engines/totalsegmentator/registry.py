@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .catalogue import Catalogue, Known, Mode, default_first, package_version
+from .known_tasks import Catalogue, Known, Mode, default_first, package_version
 
 _MODES = {"normal": "default", "fast": "fast", "fastest": "fastest"}
 

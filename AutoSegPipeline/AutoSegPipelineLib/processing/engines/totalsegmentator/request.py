@@ -9,7 +9,7 @@ from ....core.errors import EngineFailed, PipelineError
 from ....core.specs import QUALITIES, did_you_mean
 from ....core.structure_names import machine_name
 from . import weights
-from .catalogue import DEFAULT, Catalogue, Known
+from .known_tasks import DEFAULT, Catalogue, Known
 from .terminology import title_of
 
 

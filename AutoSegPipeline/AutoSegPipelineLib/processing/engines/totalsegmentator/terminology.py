@@ -20,7 +20,7 @@ from typing import Any
 from ....core.segmentation import Code, Colour, Segment
 from ...anatomy import guess_group, likely_colour, readable_title
 from ..structures import ANATOMICAL, LEFT, RIGHT, SCHEME
-from .catalogue import PACKAGE
+from .known_tasks import PACKAGE
 
 _SIDES = {"left": LEFT, "right": RIGHT}
 # Context groups of DICOM PS3.16: anatomic regions, muscles, types of a segmented property, structures.

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ....core.errors import EngineFailed
-from .catalogue import DEFAULT, Catalogue, Known
+from .known_tasks import DEFAULT, Catalogue, Known
 
 _ROUGH_CT, _FINER_CT, _FINER_MR, _ROUGH_BODY = 298, 297, 852, 300
 _LICENCE_LETTERS = 18

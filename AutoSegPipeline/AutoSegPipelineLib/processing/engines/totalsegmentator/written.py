@@ -12,7 +12,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Iterator
 
-from .catalogue import PACKAGE
+from .known_tasks import PACKAGE
 
 FLAGS = {"normal": (), "fast": ("fast",), "fastest": ("fastest",)}
 Values = dict  # name of a local variable -> its constant value

@@ -4,11 +4,6 @@ import { byId, el, setText } from "./dom.js";
 import { many } from "./words.js";
 
 const QUALITIES = { normal: "Normal", fast: "Fast", fastest: "Fastest" };
-const FORMATS = {
-  gltf: "glTF", glb: "glb", seg: "3D Slicer segmentation", labels: "Label map", statistics: "Statistics", picture: "Picture",
-  report: "Report", stl: "STL", obj: "OBJ", manifest: "Manifest",
-};
-const ALWAYS = new Set(["gltf", "manifest"]);
 
 export class Options {
   constructor() {
@@ -19,6 +14,7 @@ export class Options {
   async start() {
     const told = await getJson("api/v1/engines");
     this.engines = told.engines ?? [];
+    this.formatsKnown = told.formats;
     this.defaults = Object.fromEntries(Object.entries(told.options ?? {}).map(([name, schema]) => [name, schema.default]));
     this.make();
   }
@@ -37,11 +33,11 @@ export class Options {
     this.list = el("div", { class: "checks scroll", role: "group", "aria-label": "Structures", tabindex: 0 });
     this.chips = el("div", { class: "chips" });
     this.said = el("p", { class: "hint", id: "structures-said" });
-    const wanted = new Set(this.defaults.formats ?? ["gltf", "glb", "seg", "labels", "statistics", "picture", "report", "manifest"]);
+    const wanted = new Set(this.defaults.formats);
     this.usual = [...wanted].sort().join();
-    this.formats = Object.entries(FORMATS).map(([name, title]) => {
-      const box = el("input", { type: "checkbox", value: name, checked: wanted.has(name) || ALWAYS.has(name), disabled: ALWAYS.has(name) });
-      return [box, el("label", { class: "check" }, box, title)];
+    this.formats = this.formatsKnown.map(({ kind, title, help, always }) => {
+      const box = el("input", { type: "checkbox", value: kind, checked: wanted.has(kind) || always, disabled: always });
+      return [box, el("label", { class: "check", title: help }, box, title)];
     });
     this.body.replaceChildren(
       el("div", { class: "option-grid" }, field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),

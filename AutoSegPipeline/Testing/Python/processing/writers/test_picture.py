@@ -11,11 +11,11 @@ import SimpleITK
 from AutoSegPipelineLib.core.errors import Cancelled
 from AutoSegPipelineLib.core.progress import SilentReport
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
-from AutoSegPipelineLib.processing import scene
-from AutoSegPipelineLib.processing.case import Case, process_case
+from AutoSegPipelineLib.processing import picture, scene
+from AutoSegPipelineLib.processing.case import Case
+from AutoSegPipelineLib.processing.picture import Painter, begin_picture
+from AutoSegPipelineLib.processing.process import process_case
 from AutoSegPipelineLib.processing.surfaces import make_surfaces
-from AutoSegPipelineLib.processing.writers import picture
-from AutoSegPipelineLib.processing.writers.picture import Painter, begin_picture
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import DIRECTIONS, case_message, grid, two_layers
 

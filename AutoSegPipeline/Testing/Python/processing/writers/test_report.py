@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
-from AutoSegPipelineLib.processing.case import Case, process_case
-from AutoSegPipelineLib.processing.writers.picture import close_painter
+from AutoSegPipelineLib.processing.case import Case
+from AutoSegPipelineLib.processing.picture import close_painter
+from AutoSegPipelineLib.processing.process import process_case
 from AutoSegPipelineLib.processing.writers.report import orientation
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import DIRECTIONS, Recorder, case_message, grid, two_layers

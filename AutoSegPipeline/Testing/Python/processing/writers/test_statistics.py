@@ -11,9 +11,10 @@ import pytest
 import SimpleITK
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
 from AutoSegPipelineLib.processing.layers import drop_empty, flatten
+from AutoSegPipelineLib.processing.measure import measure
 from AutoSegPipelineLib.processing.volume import Volume
 from AutoSegPipelineLib.processing.writers.labels import write_labels
-from AutoSegPipelineLib.processing.writers.statistics import COLUMNS, measure, write_csv, write_json
+from AutoSegPipelineLib.processing.writers.statistics import COLUMNS, write_csv, write_json
 from support.processing import DIRECTIONS, centroid_ras, grid, two_layers
 
 

@@ -16,8 +16,8 @@ import pytest
 import support.totalsegmentator as support
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.events import Event, JobChanged, JobEnded
+from AutoSegPipelineLib.core.files import sha256
 from AutoSegPipelineLib.core.job import Job
-from AutoSegPipelineLib.processing.output_files import hash_file
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.runtime.api import AutoSeg
 from support.intake import ct_array, nifti_bytes
@@ -192,7 +192,7 @@ def test_a_case_whose_worker_is_killed_in_a_tile_comes_back_and_ends_once(
         assert names == {output["name"] for output in ended.outputs}
         assert sum(name.endswith(".manifest.json") for name in names) == 1
         for output in ended.outputs:
-            assert hash_file(autoseg.home.results / output["name"]) == output["sha256"]
+            assert sha256(autoseg.home.results / output["name"]) == output["sha256"]
         labels = read_seg_nrrd(autoseg.results(ended)["seg.nrrd"]).layers[0]
         assert np.mean(labels[truth > 0] == truth[truth > 0]) > 0.5
         assert list(autoseg.home.incoming.iterdir()) == []

@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import PipelineError
 from ..core.incoming import table_names
 from ..core.progress import Report
-from ..core.segmentation import Grid, Segment, Segmentation
+from ..core.segmentation import Grid, Segmentation
 from ..core.specs import did_you_mean
+from .case import Case
 from .layers import drop_empty
-from .output_files import replace_file
-
-if TYPE_CHECKING:
-    from .case import Case, Stopwatch
-    from .volume import Volume
+from .saved_segmentation import keep_copy, take_made
+from .source_segmentation import SourceSegmentation
+from .stopwatch import Stopwatch
 
 
-@dataclass
-class SourceSegmentation:
-    """A segmentation with voxels in every segment, the scan if there is one, and how it came about.
-
-    ``engine`` is empty for an existing segmentation; ``absent`` are segments
-    that the engine or the table names and no voxel has.
-    """
-
-    segmentation: Segmentation
-    volume: Volume | None
-    engine: str
-    modality: str
-    cached: bool = False
-    absent: list[Segment] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def sides(self) -> str:
-        """The verdict of the check of left and right: ok, swapped or unverified; empty when not asked."""
-        return str(self.facts.get("sides", ""))
-
-    @property
-    def unit(self) -> str:
-        """The unit of the scan's intensities; MR has none."""
-        return "HU" if self.modality == "CT" and self.volume is not None else ""
-
-
-def obtain(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
+def segment_case(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
     """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
     report.stage("preparing", f"reading {case.path.name}")
     if case.made is not None and not case.only:
-        from .saved_segmentation import take_made
-
         found = take_made(case, report, watch)
     else:
         found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
@@ -159,18 +127,3 @@ def _reuse(
         return None
     segmentation.grid = grid
     return segmentation, facts
-
-
-def keep_copy(place: Path, segmentation: Segmentation, facts: dict[str, Any], report: Report) -> None:
-    """Hand the cache its copy: whole under its name, or not there at all."""
-    from .writers.seg_nrrd import write_seg_nrrd
-
-    part = place.with_name(place.name + ".part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_seg_nrrd(part, segmentation, facts, report)
-        replace_file(part, place)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        # The case itself does not need the cache.
-        report.log(f"the cache did not take the segmentation: {error}", "warning")

@@ -1,0 +1,38 @@
+"""The segmentation of one case, and how it came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..core.segmentation import Segment, Segmentation
+
+if TYPE_CHECKING:
+    from .volume import Volume
+
+
+@dataclass
+class SourceSegmentation:
+    """A segmentation with voxels in every segment, the scan if there is one, and how it came about.
+
+    ``engine`` is empty for an existing segmentation; ``absent`` are segments
+    that the engine or the table names and no voxel has.
+    """
+
+    segmentation: Segmentation
+    volume: Volume | None
+    engine: str
+    modality: str
+    cached: bool = False
+    absent: list[Segment] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sides(self) -> str:
+        """The verdict of the check of left and right: ok, swapped or unverified; empty when not asked."""
+        return str(self.facts.get("sides", ""))
+
+    @property
+    def unit(self) -> str:
+        """The unit of the scan's intensities; MR has none."""
+        return "HU" if self.modality == "CT" and self.volume is not None else ""
