@@ -95,7 +95,7 @@ class Batch:
         expect = "segmentation" if self.door == "export" else "scan"
         try:
             check_name(path)
-            job = self._host.pipeline.submit(
+            job = self._host.pipeline.commands.submit(
                 path, options=self.options, door=self.door, by=user_name(), expect=expect, labels=labels,
             )  # fmt: skip
             self._ids.append(job.id)
@@ -186,7 +186,7 @@ class Batch:
         for job in self._host.pipeline.store.jobs.list():
             if not job.ended:
                 try:
-                    self._host.pipeline.cancel(job.id)
+                    self._host.pipeline.commands.cancel(job.id)
                 except PipelineError as error:  # already being published: it ends by itself
                     log.info("%s", error)
 

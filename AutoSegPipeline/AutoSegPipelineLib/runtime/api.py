@@ -121,7 +121,7 @@ class AutoSeg:
 
         Raises :class:`~..core.errors.PipelineError` for a missing path or a wrong option.
         """
-        return self.pipeline.submit(path, options, door=self._door, name=name, by=by)
+        return self.pipeline.commands.submit(path, options, door=self._door, name=name, by=by)
 
     def export(
         self, path: str | Path, *, labels: str | Path | None = None, name: str = "", **options: Any
@@ -129,7 +129,7 @@ class AutoSeg:
         """An existing segmentation to the result formats; ``labels`` is a table ``value,name[,color]``."""
         table = None if labels is None else str(Path(labels).expanduser().absolute())
         about = {"door": self._door, "name": name, "expect": "segmentation", "labels": table}
-        return self.pipeline.submit(path, options, **about)
+        return self.pipeline.commands.submit(path, options, **about)
 
     def job(self, job: Job | str) -> Job:
         """What the store says now; an id may be cut to a unique beginning."""
@@ -186,13 +186,13 @@ class AutoSeg:
 
     def cancel(self, job: Job | str) -> Job:
         """Stop a job that has not ended."""
-        return self.pipeline.cancel(self.job(job).id)
+        return self.pipeline.commands.cancel(self.job(job).id)
 
     def retry(self, job: Job | str) -> Job:
         """Run an ended job again; raises ``input.missing`` when its input was purged."""
         found = self.job(job)
         heard: list[PipelineError | None] = []
-        self.pipeline.retry(found.id, heard.append)
+        self.pipeline.commands.retry(found.id, heard.append)
         self._run_until(lambda: bool(heard))
         if heard[0] is not None:
             raise heard[0]
@@ -200,7 +200,7 @@ class AutoSeg:
 
     def purge(self, job: Job | str) -> None:
         """Remove every trace of one ended case."""
-        self.pipeline.purge(self.job(job).id)
+        self.pipeline.commands.purge(self.job(job).id)
 
     def _run_until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Serve events until ``done()``; False when ``timeout`` seconds passed before."""

@@ -1,19 +1,15 @@
-"""The way of a case through the parts of one pipeline, and what people may ask of it."""
+"""The way of a case through the parts of one pipeline."""
 
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from ..core import incoming, specs, states
+from ..core import states
 from ..core.errors import PipelineError
-from ..core.events import JobAdded, JobChanged
 from ..core.job import Job
-from ..intake.options_files import read_options, scan_options_path
 from .checkpoint import Checkpoint
-from .context import REQUEST, Conditions, Context
+from .context import Conditions, Context
 from .ending.finisher import Finisher
 from .ending.input_disposal import InputDisposal
 from .ending.publisher import Publisher
@@ -22,10 +18,8 @@ from .inbox.batches import InboxBatches
 from .inbox.intents import InboxIntents
 from .inbox.watcher import InboxWatcher
 from .job_logs import JobLogs
-from .processes.host_steps import refusal
 from .processes.intake_client import IntakeClient, Spawn
 from .queue.case_message import CaseMessages
-from .queue.reorder import place
 from .queue.scheduler import Scheduler
 from .recovery import Recovery
 from .staging.inspection import Inspection
@@ -165,7 +159,7 @@ class Flow:
         self.checkpoint.look()
         self.disposal.sync()
         if before is not None and self.conditions.paused is None:
-            self._resumed()
+            self.go_on()
 
     @property
     def has_work(self) -> bool:
@@ -189,7 +183,8 @@ class Flow:
         elif self.inbox.has_work and self.conditions.may_take:
             self.inbox.take_some(until)
 
-    def _resumed(self) -> None:
+    def go_on(self) -> None:
+        """After a pause: what waited for the disk, then the queue."""
         self.doors.resume()
         for job in self.store.jobs.list([states.INSPECTING]):
             if not self.inspection.has(job.id):
@@ -209,118 +204,9 @@ class Flow:
 
     def _accepted(self, job: Job) -> None:
         if job.cancel:
-            self._cancel_now(job)
+            self.finishing.cancel(job)
         else:
             self.inspection.inspect(job)
-
-    # --- what people and doors ask -----------------------------------------------------------
-
-    def submit(self, path: str | Path, options: dict[str, Any] | None = None, **about: Any) -> Job:
-        """Take a copy of the scan or folder at ``path``; the job goes on by itself.
-
-        ``about`` may hold ``door``, ``by``, ``name``, ``out``, ``expect`` and
-        ``labels`` of :class:`~..core.incoming.Intent`. Raises ``input.missing``,
-        ``input.link`` and ``options.*``, and ``engine.*`` where the engines are known and
-        none could do this; everything else ends in the job.
-        """
-        checked = specs.parse_options(options or {}, "options")
-        if refused := refusal(self.context.inside, checked):
-            raise refused
-        place = Path(os.path.abspath(path))
-        beside = scan_options_path(str(place)) if place.is_file() else None
-        if beside:
-            about["file_options"] = read_options(beside)
-        if about.get("expect", "scan") == "scan":
-            self.gate.check_at_the_door({**about.get("file_options", {}), **checked})
-        intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
-        job = self.doors.submit(intent)
-        self.context.bus.publish(JobAdded(job.id))
-        return job
-
-    def adopt(self, job_id: str) -> Job:
-        """Take what another process has staged under ``state/incoming/<job_id>``."""
-        return self.doors.adopt(job_id)
-
-    def cancel(self, job_id: str) -> Job:
-        """Stop a job that has not ended; its input goes to ``failed/``."""
-        job = self.store.jobs.get(job_id)
-        if job.ended or job.state == states.PUBLISHING:
-            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state} already")
-        if self.scheduler.cancel(job):
-            return self.store.jobs.get(job.id)
-        if job.state == states.RECEIVING or self.inspection.splitting.has(job.id):
-            job.cancel = 1  # its bytes are on the way; it ends, with its parts, when they are here
-            self.store.jobs.save(job)
-            return job
-        self.intake.cancel(job.id)
-        self._cancel_now(job)
-        return job
-
-    def _cancel_now(self, job: Job) -> None:
-        job.error = PipelineError("job.cancelled", "It was cancelled.").to_dict()
-        self.context.enter(job, states.CANCELLED, "It was cancelled.")
-        self.finishing.ended(job)
-
-    def retry(self, job_id: str, then: Callable[[PipelineError | None], None] | None = None) -> None:
-        """Run an ended job again with its own input; ``then`` hears how that began."""
-        job = self.store.jobs.get(job_id)
-        if not job.ended:
-            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; it has not ended")
-
-        def fetched(error: PipelineError | None) -> None:
-            if error is None:
-                self._again(job.id)
-            if then is not None:
-                then(error)
-
-        self.disposal.fetch_back(job, fetched)
-
-    def _again(self, job_id: str) -> None:
-        job = self.store.jobs.get(job_id)
-        job.error, job.progress, job.eta_s, job.cancel = None, 0.0, None, 0
-        job.vanished, job.deaths, job.not_before = 0, 0, 0.0
-        kept = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
-        job.staged = {"earlier": job.outputs, **kept}
-        self.context.enter(job, states.INSPECTING)
-        self.inspection.inspect(job)
-
-    def set_priority(self, job_id: str, priority: int) -> Job:
-        """0 (whenever) to 100 (next)."""
-        value = specs.BY_NAME["priority"].parse(priority, "priority")
-        job = self.store.jobs.get(job_id)
-        if job.ended:
-            raise PipelineError("request.wrong_state", f"job {job.id} has ended")
-        if not self.scheduler.reprioritise(job.id, value):
-            job.priority = value
-            job.options["priority"] = value
-            job.staged["priority"] = value  # also for a retry, which resolves the options anew
-            self.store.jobs.save(job)
-        self.context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
-        return self.store.jobs.get(job.id)
-
-    def place(self, job_id: str, before: str | None) -> Job:
-        """Give a queued job the turn before ``before``, or the last one; see :func:`.turns.place`."""
-        return place(self.context, job_id, before)
-
-    def purge(self, job_id: str) -> None:
-        """Remove every trace of one ended case; see :meth:`.retention.Retention.purge`."""
-        job = self.store.jobs.get(job_id)
-        if not job.ended:
-            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; cancel it first")
-        self.retention.purge(job)
-        self.store.scrub()
-
-    def pause(self) -> None:
-        """Begin no new case; what runs goes on to its end."""
-        self.conditions.pause(REQUEST, "somebody asked for it")
-
-    def resume(self) -> None:
-        """Go on after :meth:`pause`, or look at once whether the surroundings are well again."""
-        self.scheduler.gpu_watch.give_up()
-        self.conditions.resume()
-        self.conditions.check()
-        if self.conditions.paused is None:
-            self._resumed()
 
 
 def _intake_broken(error: PipelineError) -> None:

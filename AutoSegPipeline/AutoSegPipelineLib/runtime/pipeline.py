@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from ..core.clock import Clock, SystemClock, rfc3339
+from ..core.errors import PipelineError
 from ..core.events import EventBus, PipelinePaused, PipelineResumed
 from ..core.files import free_bytes
 from ..core.home import Home
@@ -17,13 +18,13 @@ from ..core.rules import read_rules
 from ..core.settings import Settings
 from ..core.store import Store
 from . import qt
+from .commands import Commands
 from .context import Context, disk_is_full
 from .flow import Flow
 from .processes.host_steps import HostSteps
 from .processes.intake_client import Spawn
 from .processes.web_host import WebHost
 from .request_answerer import RequestAnswerer
-from .steering import Steering
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Spawns:
     web: Spawn | None = None
 
 
-class Pipeline(Steering):
+class Pipeline:
     """Watches, stages, schedules, publishes, cleans up. The only writer of jobs' states.
 
     Raises ``environment.*`` from :meth:`start` when the home cannot be used,
@@ -61,7 +62,7 @@ class Pipeline(Steering):
         web: bool = False,
         inside: HostSteps | None = None,
     ) -> None:
-        """``web``: serve the page from the start; else :meth:`start_web` does."""
+        """``web``: serve the page from the start; else :attr:`web` is asked to."""
         self.home = home
         self.settings = settings
         self.inside = inside
@@ -85,7 +86,8 @@ class Pipeline(Steering):
         self.web = WebHost(home, self._safe_web(), self._clock, self._note_web, self.bus.publish)
         self.store: Store
         self.flow: Flow
-        self.asking: RequestAnswerer
+        self.commands: Commands
+        self._request_answerer: RequestAnswerer
 
     # --- start ----------------------------------------------------------------------------
 
@@ -124,7 +126,8 @@ class Pipeline(Steering):
         self.store = Store(self.home.store, self._clock)
         context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.inside)
         self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)
-        self.asking = RequestAnswerer(context, self)
+        self.commands = Commands(self.flow, self)
+        self._request_answerer = RequestAnswerer(self.store, self.commands)
 
     def _spawn_worker(self, on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Any:
         return self._spawns.worker(
@@ -158,6 +161,27 @@ class Pipeline(Steering):
         yield from self.flow.recovery(counted)
         self.ready = True
         self.flow.scheduler.dispatch()
+
+    # --- while it runs --------------------------------------------------------------------------
+
+    def watch(self, on: bool) -> None:
+        """Begin or stop to take what lies in the inbox; the queue goes on either way."""
+        self.use(self.settings.changed(watch=on))
+        if self.ready:  # else the start that is under way heeds the setting
+            self.flow.watch(on)
+        self.store.meta.set("pipeline", self.about())
+
+    def use(self, settings: Settings) -> None:
+        """New defaults of cases and what is looked up each time (inputs, workers, retention).
+
+        What processes and the watcher were started with holds until the next start.
+        """
+        self.settings = settings
+        self.flow.context.settings = settings
+
+    def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
+        """Have files and folders synced by the intake child; ``then`` hears whether it could."""
+        self.flow.intake.ask("sync", {"paths": paths}, lambda _result, error: then(error))
 
     # --- a disk too full even for states ------------------------------------------------------
 
@@ -213,7 +237,7 @@ class Pipeline(Steering):
         version = self.store.data_version()
         if version != self._data_version or every_two_seconds:
             self._data_version = version
-            self.asking.look()
+            self._request_answerer.look()
             if self._stopping is not None:
                 return
         if every_two_seconds:

@@ -69,7 +69,7 @@ class Servers:
         autoseg = self._open_autoseg()
         if kind == FULL:
             given = {"port": PORT if port is None else port, **settings}
-            autoseg.pipeline.start_web(autoseg.settings.changed(**given))
+            autoseg.pipeline.web.start(autoseg.settings.changed(**given))
             return self.url
         if settings:
             raise PipelineError("request.invalid", f"the embedded web server has no {', '.join(settings)}")
@@ -87,7 +87,7 @@ class Servers:
             embedded.stop()
         autoseg = self._running()
         if autoseg is not None and autoseg.pipeline.web.wanted:
-            autoseg.pipeline.stop_web()
+            autoseg.pipeline.web.stop()
 
     # --- the user's own stock web server ---------------------------------------------------------
 

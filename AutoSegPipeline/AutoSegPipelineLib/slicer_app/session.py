@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from ..core.commands import Watch
 from ..core.errors import PipelineError
 from ..core.files import remove_tree
 from ..core.home import Home
@@ -234,7 +235,7 @@ class Session(SessionWork):
         elsewhere = any(place is not None for place in (inbox, results, home))
         if self.state in (STARTING, RUNNING) and not (elsewhere or settings):
             if not self.watching and self._autoseg is not None:
-                self._autoseg.pipeline.watch(True)
+                self._autoseg.pipeline.commands.perform(Watch(True), self._answered)
                 self.changed()
             return
         if self.state != STOPPED:
@@ -246,7 +247,7 @@ class Session(SessionWork):
     def stop_watching(self) -> None:
         """Take no new files; what is queued goes on."""
         if self._autoseg is not None and self.watching:
-            self._autoseg.pipeline.watch(False)
+            self._autoseg.pipeline.commands.perform(Watch(False), self._answered)
             self.changed()
 
     def check_may_stop(self) -> None:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.commands import Command, Retry
 from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged
 from ..core.files import remove_tree
 from ..core.job import Job
 from ..core.states import RECEIVING
 from ..runtime.api import AutoSeg, Progress
+from ..runtime.commands import Outcome
 from .host import Host
 
 if TYPE_CHECKING:
@@ -124,27 +126,29 @@ class SessionWork:
             if folder is not None:
                 remove_tree(folder)
 
+    def ask(self, command: Command) -> None:
+        """Have the pipeline do a command of the table; what it answers later stands in ``fault``.
+
+        Raises what the pipeline refuses at once.
+        """
+        self.autoseg.pipeline.commands.perform(command, self._answered)
+
+    def _answered(self, outcome: Outcome) -> None:
+        if isinstance(outcome, PipelineError):
+            self.fault = outcome
+            self.changed()
+
     def cancel(self, job: Job | str) -> Job:
         """Stop a job that has not ended."""
         return self.autoseg.cancel(job)
 
     def retry(self, job: Job | str) -> None:
         """Run an ended job again; returns at once, what it meets stands in ``fault``."""
-
-        def heard(error: PipelineError | None) -> None:
-            if error is not None:
-                self.fault = error
-                self.changed()
-
-        self.autoseg.pipeline.retry(self.autoseg.job(job).id, heard)
+        self.ask(Retry(self.autoseg.job(job).id))
 
     def purge(self, job: Job | str) -> None:
         """Remove every trace of one ended case."""
         self.autoseg.purge(job)
-
-    def place(self, job_id: str, before: str | None) -> Job:
-        """Give a queued job the turn before another, or the last one (None)."""
-        return self.autoseg.pipeline.place(job_id, before)
 
     def wait(self, job: Job | str, timeout: float | None = None, progress: Progress | None = None) -> Job:
         """Serve the application's events until the job has ended."""

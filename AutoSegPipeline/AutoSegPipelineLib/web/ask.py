@@ -3,53 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from ..core.errors import PipelineError, from_dict
-from ..core.lock import HomeLock
+from ..core.commands import Command
+from ..core.errors import PipelineError
+from ..core.store import ask as requests
 from .context import WebContext
-
-PATIENCE_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
 
 
 async def ask(
-    context: WebContext,
-    kind: str,
-    job: str | None,
-    args: dict[str, Any] | None = None,
-    *,
-    by: str,
-    keep: bool = False,
-    patience: float = PATIENCE_SECONDS,
-) -> dict[str, Any]:
-    """The pipeline's answer to the request ``kind``.
+    context: WebContext, command: Command, by: str, seconds: float = requests.ANSWER_SECONDS
+) -> requests.Answer:
+    """The pipeline's answer to ``command``.
 
     Raises what the pipeline answers as an error, ``request.no_pipeline`` where none runs and
-    ``web.unavailable`` where it does not answer in time; the wish is then withdrawn, unless
-    ``keep`` says that it stays for later.
+    ``web.unavailable`` where it does not answer in time; the request is then withdrawn.
     """
-    if not keep and not is_running(context):
+    if not is_running(context):
         raise PipelineError("request.no_pipeline", "the pipeline is not running")
-    requests = context.store.requests
-    number = requests.ask(kind, job, args, by)
-    until = context.clock.monotonic() + patience
-    while context.clock.monotonic() < until:
-        await asyncio.sleep(_LOOK_SECONDS)
-        answer = requests.answer_of(number)
+    question = requests.Question(context.store, context.home, command, by, seconds)
+    while True:
+        try:
+            answer = question.look()
+        except requests.Waiting as waiting:
+            if question.withdraw():
+                raise PipelineError("web.unavailable", "the pipeline does not answer") from waiting
+            continue  # answered meanwhile
         if answer is not None:
-            return _checked(answer)
-    if keep or requests.withdraw(number):
-        raise PipelineError("web.unavailable", "the pipeline does not answer")
-    return _checked(requests.answer_of(number) or {})
+            return answer
+        await asyncio.sleep(requests.LOOK_SECONDS)
 
 
 def is_running(context: WebContext) -> bool:
     """Whether a pipeline holds this home."""
-    return HomeLock(context.home.lock).is_held()
-
-
-def _checked(answer: dict[str, Any]) -> dict[str, Any]:
-    if "error" in answer:
-        raise from_dict(answer["error"])
-    return answer
+    return requests.is_running(context.home)

@@ -85,7 +85,7 @@ class Drop:
         pipeline = self.pipeline
         pipeline.start()
         run_until(lambda: pipeline.ready, 60)
-        pipeline.pause()
+        pipeline.commands.pause()
         pipeline.bus.subscribe(self._heard)
         run_for(3.0)  # children are up, the worker has described its engines
         gaps, memory, cpu = LoopGaps(), Memory(), Cpu()

@@ -103,14 +103,14 @@ def through(scans: list[Path], folder: Path, idle: float) -> dict[str, Any]:
     run_until(lambda: pipeline.store.jobs.counts()["done"] == 1, 300)
     run_for(1.0)
     passed.clear()
-    pipeline.pause()
+    pipeline.commands.pause()
     # The warm one's label map must not serve the first again.
     for kept in pipeline.store.cache.oldest_first():
         pipeline.store.cache.forget(kept)
     drop(scans)
     run_until(lambda: pipeline.store.jobs.counts()["queued"] == len(scans), 120)
     cpu = Cpu()
-    pipeline.resume()
+    pipeline.commands.resume()
     run_until(lambda: pipeline.store.jobs.counts()["done"] == len(scans) + 1, 900)
     spent = cpu.spent()
     states = list(passed.values())

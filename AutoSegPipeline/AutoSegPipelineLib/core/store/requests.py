@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..clock import Clock, rfc3339
+from ..commands import Command, parse
 from .database import Database
 
 
 @dataclass(frozen=True)
 class Request:
-    """One row: ``kind`` is cancel, retry, pause, resume, stop, adopt, priority, purge ..."""
+    """One row as it was written; ``kind`` is the name of a command."""
 
     id: int
     kind: str
     job: str | None
     args: dict[str, Any]
     by: str
+
+    def command(self) -> Command:
+        """What is asked for; raises as :func:`..commands.parse` does."""
+        return parse(self.kind, self.job, self.args)
 
 
 class Requests:
@@ -28,8 +33,12 @@ class Requests:
         self._database = database
         self._clock = clock
 
-    def ask(self, kind: str, job: str | None = None, args: dict[str, Any] | None = None, by: str = "") -> int:
-        """Write the wish down; the answer is the row to look at for the pipeline's answer."""
+    def ask(self, command: Command, by: str = "") -> int:
+        """Write a request; its number, for :meth:`answer_of`."""
+        return self.add(command.name, command.about, command.arguments(), by)
+
+    def add(self, kind: str, job: str | None = None, args: dict[str, Any] | None = None, by: str = "") -> int:
+        """Write a row that nobody has checked."""
         with self._database.transaction():
             cursor = self._database.execute(
                 'INSERT INTO requests (kind, job, args, "by", at) VALUES (?, ?, ?, ?, ?)',
@@ -58,7 +67,7 @@ class Requests:
         return None if row is None or row["answer"] is None else dict(json.loads(row["answer"]))
 
     def withdraw(self, request_id: int) -> bool:
-        """Take back a wish that nobody has answered; whether it could be."""
+        """Take back a request that nobody has answered; whether it could be."""
         with self._database.transaction():
             cursor = self._database.execute(
                 "DELETE FROM requests WHERE id = ? AND answer IS NULL", (request_id,)

@@ -11,14 +11,16 @@ from typing import Any, Callable
 import click
 
 from ...core import states
+from ...core.commands import Cancel, Command, Priority, Purge, Retry
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import did_you_mean
 from ...core.store import Store
-from ..ask import Waiting, ask, existing_store
+from ...core.store.ask import Waiting, ask
+from ..ask import existing_store, text_of
 from ..flags import common
 from ..output import safe
-from ..session import Session
+from ..session import Session, user_name
 from ..tables import facts_table, job_facts, job_table
 
 _FOLLOW_SECONDS = 0.3
@@ -119,18 +121,23 @@ def show(session: Session, job_id: str, as_json: bool) -> int:
     return 0
 
 
-def _each(
-    session: Session, ids: tuple[str, ...], kind: str, said: str, args: dict[str, Any] | None = None
-) -> int:
-    """Ask ``kind`` for every id; 1 when the pipeline refused one."""
+def help_of(row: type[Command], *examples: str) -> str:
+    """The help of a command of the table; each example is what follows its name."""
+    lines = [f"  autoseg {row.name} {example}".rstrip() for example in examples]
+    return "\n".join([row.help, "", "\b", "Examples:", *lines])
+
+
+def _each(session: Session, ids: tuple[str, ...], command_for: Callable[[str], Command], done: str) -> int:
+    """Ask for ``command_for(id)`` for every id; 1 when the pipeline refused one."""
     store, output, code = existing_store(session), session.output, 0
     for wanted in ids:
         try:
             job = store.jobs.get(wanted)
-            ask(session, store, kind, job.id, args)
-            output.say(f"{job.id[:8]} {safe(job.label)}: {said}")
+            command = command_for(job.id)
+            ask(store, session.home, command, user_name())
+            output.say(f"{job.id[:8]} {safe(job.label)}: {done}")
         except Waiting as waiting:
-            output.say(f"{job.id[:8]} {safe(job.label)}: {kind} noted. {waiting.text}")
+            output.say(f"{job.id[:8]} {safe(job.label)}: {command.name} noted. {text_of(waiting)}")
         except PipelineError as error:
             if len(ids) == 1:
                 raise
@@ -139,51 +146,37 @@ def _each(
     return code
 
 
-def _command(name: str, said: str, text: str) -> click.Command:
-    @click.command(name, help=f"{text}\n\n\b\nExamples:\n  autoseg {name} 3f0c\n  autoseg {name} 3f0c 81ab")
-    @job_ids
-    @common()
-    @click.pass_obj
-    def command(session: Session, job_ids: tuple[str, ...]) -> int:
-        return _each(session, job_ids, name, said)
-
-    return command
+@click.command(Cancel.name, help=help_of(Cancel, "3f0c", "3f0c 81ab"))
+@job_ids
+@common()
+@click.pass_obj
+def cancel(session: Session, job_ids: tuple[str, ...]) -> int:
+    return _each(session, job_ids, Cancel, "cancelled")
 
 
-cancel = _command("cancel", "cancelled", "Cancel jobs that wait or run; their inputs go to failed/.")
-retry = _command("retry", "queued again", "Queue jobs again that failed, were refused or were cancelled.")
+@click.command(Retry.name, help=help_of(Retry, "3f0c", "3f0c 81ab"))
+@job_ids
+@common()
+@click.pass_obj
+def retry(session: Session, job_ids: tuple[str, ...]) -> int:
+    return _each(session, job_ids, Retry, "queued again")
 
 
-@click.command("priority")
+@click.command(Priority.name, help=help_of(Priority, "3f0c 100"))
 @job_id
 @click.argument("number", metavar="N", type=click.IntRange(0, 100))
 @common()
 @click.pass_obj
 def priority(session: Session, job_id: str, number: int) -> int:
-    """Let a waiting job go earlier (100: next) or later (0: whenever).
-
-    \b
-    Examples:
-      autoseg priority 3f0c 100
-    """
-    return _each(session, (job_id,), "priority", f"priority {number}", {"priority": number})
+    return _each(session, (job_id,), lambda job: Priority(job, number), f"priority {number}")
 
 
-@click.command("purge")
+@click.command(Purge.name, help=help_of(Purge, "3f0c", "3f0c 81ab --yes"))
 @job_ids
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common()
 @click.pass_obj
 def purge(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
-    """Remove every trace of cases: results, inputs, logs and the job itself.
-
-    Only the name stays reserved, so that no later case gets it.
-
-    \b
-    Examples:
-      autoseg purge 3f0c
-      autoseg purge 3f0c 81ab --yes
-    """
     store = existing_store(session)
     jobs = [store.jobs.get(wanted) for wanted in job_ids]
     if not yes:
@@ -191,7 +184,7 @@ def purge(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
             raise click.UsageError("purge asks before it removes; without a terminal say --yes")
         names = ", ".join(f"{job.id[:8]} {safe(job.label)}" for job in jobs)
         click.confirm(f"Remove {names} with all results for ever?", abort=True, err=True)
-    return _each(session, tuple(job.id for job in jobs), "purge", "removed")
+    return _each(session, tuple(job.id for job in jobs), Purge, "removed")
 
 
 @click.command("log")

@@ -1,4 +1,4 @@
-"""Asking and steering the pipeline as a whole."""
+"""The state of a pipeline; pause, resume and stop it."""
 
 from __future__ import annotations
 
@@ -8,75 +8,58 @@ from typing import Any
 import click
 
 from ...core import states
+from ...core.commands import Command, Pause, Resume, Stop
 from ...core.errors import PipelineError
 from ...core.lock import HomeLock
-from ..ask import Waiting, ask
+from ...core.store.ask import Waiting, ask
+from ..ask import text_of
 from ..flags import common
 from ..output import safe
-from ..session import Session
+from ..session import Session, user_name
 from ..tables import facts_table, job_table
-from .jobs import as_json
+from .jobs import as_json, help_of
 
 _STOP_SECONDS = 60.0
 
 
-@click.command("pause")
+@click.command(Pause.name, help=help_of(Pause, ""))
 @common()
 @click.pass_obj
 def pause(session: Session) -> int:
-    """Begin no new case until `autoseg resume`; the running one is finished.
-
-    \b
-    Examples:
-      autoseg pause
-    """
-    return _tell(session, "pause", "paused")
+    return _ask(session, Pause(), "paused")
 
 
-@click.command("resume")
+@click.command(Resume.name, help=help_of(Resume, ""))
 @common()
 @click.pass_obj
 def resume(session: Session) -> int:
-    """Go on after `autoseg pause`.
-
-    \b
-    Examples:
-      autoseg resume
-    """
-    return _tell(session, "resume", "resumed")
+    return _ask(session, Resume(), "resumed")
 
 
-def _tell(session: Session, kind: str, said: str) -> int:
+def _ask(session: Session, command: Command, done: str) -> int:
     try:
-        ask(session, session.made_store(), kind)
-        session.output.say(f"{said}: {safe(str(session.home.root))}")
+        ask(session.made_store(), session.home, command, user_name())
+        session.output.say(f"{done}: {safe(str(session.home.root))}")
     except Waiting as waiting:
-        session.output.say(f"{kind} noted. {waiting.text}")
+        session.output.say(f"{command.name} noted. {text_of(waiting)}")
     return 0
 
 
-@click.command("stop")
+@click.command(Stop.name, help=help_of(Stop, "", "--home /data/autoseg"))
 @common()
 @click.pass_obj
 def stop(session: Session) -> int:
-    """Stop the running pipeline; its case goes back to the queue.
-
-    \b
-    Examples:
-      autoseg stop
-      autoseg stop --home /data/autoseg
-    """
     store = session.store()
     if store is None or not session.is_running:
         raise PipelineError("request.no_pipeline", f"no pipeline is running in {session.home.root}")
-    number = store.requests.ask("stop")
+    number = store.requests.ask(Stop(), user_name())
     until = time.monotonic() + _STOP_SECONDS
     while session.is_running:
         if time.monotonic() > until:
             session.output.say("The pipeline was asked to stop and is still busy with it.")
             return 1
         time.sleep(0.1)
-    # A pipeline that died unasked must not leave a wish that ends the next one.
+    # A pipeline that died unasked must not leave a request that ends the next one.
     store.requests.withdraw(number)
     session.output.say(f"stopped: {safe(str(session.home.root))}")
     return 0

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from ...core import specs
+from ...core.commands import Adopt
 from ...core.errors import PipelineError
 from ...core.incoming import stage
 from ...core.options_check import check_at_the_door
+from ...core.store.ask import Waiting, ask
 from ...intake.options_files import read_options, scan_options_path
-from ..ask import Waiting, ask
+from ..ask import text_of
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session, check_name, user_name
@@ -86,11 +88,11 @@ def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str
         output.error(unreadable)
         return {"input": str(path), "error": unreadable.to_dict()}
     try:
-        ask(session, store, "adopt", job_id, {"id": job_id})
+        ask(store, session.home, Adopt(job_id), user_name())
         output.note(f"{job_id[:8]} {safe(path.name)}: taken")
         state = "taken"
     except Waiting as waiting:
-        output.note(f"{job_id[:8]} {safe(path.name)}: waits. {waiting.text}")
+        output.note(f"{job_id[:8]} {safe(path.name)}: waits. {text_of(waiting)}")
         state = "waiting"
     finally:
         store.close()

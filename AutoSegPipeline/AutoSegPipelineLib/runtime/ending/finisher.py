@@ -71,6 +71,12 @@ class Finisher:
         self._steps.append(step)
         self._wake()
 
+    def cancel(self, job: Job) -> None:
+        """The end of a job that no worker has."""
+        job.error = PipelineError("job.cancelled", "It was cancelled.").to_dict()
+        self._context.enter(job, states.CANCELLED, "It was cancelled.")
+        self.ended(job)
+
     def ended(self, job: Job) -> None:
         """Put its input away, begin the next case."""
         remove_tree(self._publisher.staging(job))

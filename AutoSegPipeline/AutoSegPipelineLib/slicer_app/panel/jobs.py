@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ...core import states
+from ...core.commands import Cancel, Command, Place, Purge, Retry
 from ...core.store.jobs import Brief
 from ..session import Session
 from . import ui
@@ -25,13 +26,13 @@ class JobsPart(Part):
     def __init__(self, session: Session, widgets: Any, say: Callable[[str], None], feed: Feed) -> None:
         super().__init__(session, widgets, say)
         self._feed = feed
-        self._waiting: list[Callable[[], Any]] = []  # changes of many jobs, a few at a time
+        self._waiting: list[Command] = []  # changes of many jobs, a few at a time
         self._log = LogWindow(widgets.jobsTable)
         self.table = JobsTable(widgets.jobsTable, self._enable, self.doing(self._load))
         self.on_click(widgets.addFilesButton, self._add_files)
         self.on_click(widgets.addFolderButton, self._add_folder)
-        self.on_click(widgets.cancelButton, lambda: self._each(session.cancel, self._unended))
-        self.on_click(widgets.retryButton, lambda: self._each(session.retry, self._ended))
+        self.on_click(widgets.cancelButton, lambda: self._each(Cancel, self._unended))
+        self.on_click(widgets.retryButton, lambda: self._each(Retry, self._ended))
         self.on_click(widgets.removeButton, self._remove)
         self.on_click(widgets.upButton, lambda: self._move(-1))
         self.on_click(widgets.downButton, lambda: self._move(1))
@@ -89,8 +90,8 @@ class JobsPart(Part):
         if chosen:
             self.session.add([chosen])
 
-    def _each(self, action: Callable[[str], Any], fits: Callable[[Brief], bool]) -> None:
-        self._waiting += [partial(action, job.id) for job in self.table.selected if fits(job)]
+    def _each(self, row: type[Cancel | Retry], fits: Callable[[Brief], bool]) -> None:
+        self._waiting += [row(job.id) for job in self.table.selected if fits(job)]
         self.work()
 
     @property
@@ -105,14 +106,14 @@ class JobsPart(Part):
         if self.session.state != "running":
             return
         now, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-        for action in now:
-            self.doing(action)()
+        for command in now:
+            self.doing(partial(self.session.ask, command))()
 
     def _remove(self) -> None:
         gone = [job for job in self.table.selected if self._ended(job)]
         text = _("Remove {number} jobs with their inputs, logs and result files? This cannot be taken back.")
         if gone and self.session.host.confirm(text.format(number=len(gone))):
-            self._waiting += [partial(self.session.purge, job.id) for job in gone]
+            self._waiting += [Purge(job.id) for job in gone]
             self.work()
 
     def _move(self, by: int) -> None:
@@ -136,7 +137,7 @@ class JobsPart(Part):
             self._place(job_id, rest[0] if rest else None)
 
     def _place(self, job_id: str, before: str | None) -> None:
-        self._waiting.append(lambda: self.session.place(job_id, before))
+        self._waiting.append(Place(job_id, before))
         self.work()
 
     def _load(self) -> None:

@@ -49,7 +49,7 @@ class PipelineHost:
         self._autoseg.pipeline.make_durable(paths, then)
 
     def adopt(self, job_id: str) -> dict[str, Any]:
-        return self._autoseg.pipeline.adopt(job_id).to_dict()
+        return self._autoseg.pipeline.commands.adopt(job_id).to_dict()
 
     def results(self) -> Results:
         return self._results

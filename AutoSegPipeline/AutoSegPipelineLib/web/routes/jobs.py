@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from dataclasses import replace
+from typing import Any, Callable, Optional, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from ...core import states
+from ...core.commands import Cancel, Command, JobCommand, Priority, Purge, Retry
 from ...core.errors import PipelineError
 from ...core.specs import did_you_mean
 from ..ask import ask
 from ..context import context_of
 from ..documents import job_document
-from ..gate.principal import OPERATOR, VIEWER, Principal, may_change, needs
+from ..gate.principal import VIEWER, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import send
 from ..models import PROBLEMS, Change, Done, JobDocument, JobPage
@@ -95,39 +98,51 @@ async def job_log(request: Request, job_id: str, principal: Principal = Depends(
     return send(request, path, f"{job.id}.log", "text/plain; charset=utf-8", inline=True)
 
 
-@router.post("/{job_id}/cancel", response_model=Done)
-async def cancel_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
-    """Stop a job that has not ended."""
-    return await _asked(request, principal, "cancel", job_id)
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-@router.post("/{job_id}/retry", response_model=Done)
-async def retry_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
-    """Run an ended job again with its own input."""
-    return await _asked(request, principal, "retry", job_id)
+def _command(row: type[Command], response: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:
+    """A route for a command of the table: its method, path, least role and help are those of its row."""
+    assert row.http is not None
+    return router.api_route(
+        row.http.path, methods=[row.http.method], response_model=response, description=row.help
+    )
 
 
-@router.patch("/{job_id}", response_model=JobDocument)
+def _may(row: type[Command]) -> Any:
+    """The dependency that lets through whoever may ask for ``row``."""
+    assert row.http is not None
+    return Depends(needs(row.http.role))
+
+
+@_command(Cancel, Done)
+async def cancel_job(request: Request, job_id: str, principal: Principal = _may(Cancel)) -> Any:
+    return await _asked(request, principal, Cancel(job_id))
+
+
+@_command(Retry, Done)
+async def retry_job(request: Request, job_id: str, principal: Principal = _may(Retry)) -> Any:
+    return await _asked(request, principal, Retry(job_id))
+
+
+@_command(Priority, JobDocument)
 async def change_job(
-    request: Request, job_id: str, change: Change, principal: Principal = Depends(needs(OPERATOR))
+    request: Request, job_id: str, change: Change, principal: Principal = _may(Priority)
 ) -> Any:
-    """Move a job forward or back in the queue."""
+    await _asked(request, principal, Priority(job_id, change.priority))
     context = context_of(request)
-    await _asked(request, principal, "priority", job_id, {"priority": change.priority})
     return job_document(context, VisibleJobs(context, principal).get(job_id))
 
 
-@router.delete("/{job_id}", response_model=Done)
-async def delete_job(request: Request, job_id: str, principal: Principal = Depends(needs(OPERATOR))) -> Any:
-    """Remove every trace of an ended job, its results too."""
-    return await _asked(request, principal, "purge", job_id)
+@_command(Purge, Done)
+async def delete_job(request: Request, job_id: str, principal: Principal = _may(Purge)) -> Any:
+    return await _asked(request, principal, Purge(job_id))
 
 
-async def _asked(
-    request: Request, principal: Principal, kind: str, job_id: str, args: Optional[dict[str, Any]] = None
-) -> dict[str, Any]:
+async def _asked(request: Request, principal: Principal, command: JobCommand) -> dict[str, Any]:
+    """Have the pipeline do it to a job that ``principal`` may see and change."""
     context = context_of(request)
-    job = VisibleJobs(context, principal).get(job_id)
+    job = VisibleJobs(context, principal).get(command.job)
     may_change(principal, job)
-    answer = await ask(context, kind, job.id, args, by=principal.name)
-    return {"ok": True, "job": job.id, "state": answer.get("state")}
+    answer = await ask(context, replace(command, job=job.id), principal.name)
+    return {"ok": True, "job": job.id, "state": answer.state}

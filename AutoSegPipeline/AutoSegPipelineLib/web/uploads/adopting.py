@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ...core.commands import Adopt
 from ...core.errors import from_dict
 from ...core.incoming import Intent
 from ...core.job import Job
@@ -27,7 +28,7 @@ async def adopted(
     requests = context.store.requests
     with context.store.transaction():
         wanted = intents if ask else []
-        asked = {one.id: requests.ask("adopt", one.id, {"id": one.id}, one.by) for one in wanted}
+        asked = {one.id: requests.ask(Adopt(one.id), one.by) for one in wanted}
     loop = asyncio.get_running_loop()
     until = loop.time() + (ANSWER_SECONDS if seconds is None else seconds)
     waiting, answers, pause = list(reversed(asked)), dict[str, Any](), _FIRST_LOOK

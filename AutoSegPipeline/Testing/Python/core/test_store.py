@@ -117,7 +117,7 @@ def test_stems_are_unique_without_regard_to_case_and_form_and_are_never_given_ag
 
 
 def test_a_request_is_answered_in_its_row(store: Store) -> None:
-    number = store.requests.ask("cancel", "abcd", {"why": 1}, "me")
+    number = store.requests.add("cancel", "abcd", {"why": 1}, "me")
     (request,) = store.requests.open()
     assert (request.kind, request.job, request.args, request.by) == ("cancel", "abcd", {"why": 1}, "me")
     assert store.requests.answer_of(number) is None
@@ -142,7 +142,7 @@ def test_the_cache_keeps_scopes_apart(store: Store) -> None:
 def test_another_process_sees_changes_by_data_version(tmp_path: Path, store: Store) -> None:
     before = store.data_version()
     other = Store(tmp_path / "store.sqlite")
-    other.requests.ask("pause")
+    other.requests.add("pause")
     other.close()
     assert store.data_version() != before
 

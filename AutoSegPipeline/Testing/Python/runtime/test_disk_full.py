@@ -146,7 +146,7 @@ def test_the_reserve_is_given_up_and_made_again(tmp_path: Path) -> None:
 
 def test_a_low_disk_stops_new_cases_before_it_is_full(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False, disk_min_free_mb=10**7) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
         assert bench.pipeline.flow.conditions.paused["code"] == "environment.disk_full"
         assert "10000000 MB are needed" in bench.pipeline.flow.conditions.paused["reason"]

@@ -33,7 +33,7 @@ def test_the_pipelines_log_tells_of_cases_by_id_and_never_by_label(tmp_path: Pat
         try:
             bench.pipeline.bus.subscribe(EventLog().hear)
             bench.pipeline.bus.subscribe(broken)
-            bench.pipeline.submit(folder)
+            bench.pipeline.commands.submit(folder)
             jobs = bench.until_ended(2)
         finally:
             stop_logging(handler)

@@ -33,7 +33,7 @@ def test_the_callers_file_is_only_read(tmp_path: Path) -> None:
     source = write_scan(tmp_path / "scan.nii")
     before = (source.read_bytes(), source.stat().st_mtime_ns)
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.submit(source)
+        bench.pipeline.commands.submit(source)
         bench.until_ended(1)
     assert (source.read_bytes(), source.stat().st_mtime_ns) == before
 
@@ -41,7 +41,7 @@ def test_the_callers_file_is_only_read(tmp_path: Path) -> None:
 def test_two_scans_of_one_name_get_two_stems(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
         for seed in (1, 2):
-            bench.pipeline.submit(write_scan(tmp_path / str(seed) / "Scan.nii", seed))
+            bench.pipeline.commands.submit(write_scan(tmp_path / str(seed) / "Scan.nii", seed))
         jobs = bench.until_ended(2)
         assert sorted(job.name for job in jobs) == ["Scan", "Scan-2"]
         assert "Scan-2.gltf" in bench.results()
@@ -50,7 +50,7 @@ def test_two_scans_of_one_name_get_two_stems(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_in_the_results_is_not_overwritten(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
         (bench.home.results / "scan.gltf").write_text("mine")
-        bench.pipeline.submit(write_scan(tmp_path / "scan.nii"))
+        bench.pipeline.commands.submit(write_scan(tmp_path / "scan.nii"))
         (job,) = bench.until_ended(1)
         assert job.name == "scan-2"
         assert (bench.home.results / "scan.gltf").read_text() == "mine"
@@ -80,7 +80,7 @@ def test_a_zip_of_several_scans_becomes_several_jobs(tmp_path: Path) -> None:
         archive.write(write_scan(tmp_path / "two.nii", 2), "sub/two.nii")
         archive.writestr("broken.nii.gz", b"\x1f\x8bnothing")
     with Bench(tmp_path / "home", watch=False) as bench:
-        first = bench.pipeline.submit(packed)
+        first = bench.pipeline.commands.submit(packed)
         jobs = bench.until_ended(3)
         assert sorted(job.state for job in jobs) == ["done", "done", "refused"]
         assert {job.parent for job in jobs} == {None, first.id}
@@ -95,7 +95,9 @@ def test_every_end_is_told_once(tmp_path: Path) -> None:
         bench.pipeline.bus.subscribe(
             lambda event: heard.append(event) if isinstance(event, JobEnded) else None
         )
-        ids = [bench.pipeline.submit(write_scan(tmp_path / f"{name}.nii")).id for name in ("a", "fail")]
+        ids = [
+            bench.pipeline.commands.submit(write_scan(tmp_path / f"{name}.nii")).id for name in ("a", "fail")
+        ]
         bench.until_ended(2)
         assert sorted((event.job_id, event.state) for event in heard) == sorted(zip(ids, ("done", "failed")))
 
@@ -106,12 +108,12 @@ def test_requests_of_another_process_are_answered_in_their_rows(tmp_path: Path) 
     with Bench(tmp_path / "home", watch=False) as bench:
         other = Store(bench.home.store)
         job_id = stage(bench.home, write_scan(tmp_path / "slow60000.nii"), by="me")
-        adopt = other.requests.ask("adopt", args={"id": job_id}, by="me")
+        adopt = other.requests.add("adopt", args={"id": job_id}, by="me")
         bench.until(lambda: other.requests.answer_of(adopt))
         assert other.requests.answer_of(adopt)["job"] == job_id
         bench.until(lambda: bench.job(job_id).state == states.SEGMENTING)
         asked = {
-            kind: other.requests.ask(kind, job, args)
+            kind: other.requests.add(kind, job, args)
             for kind, job, args in (
                 ("priority", job_id, {"priority": 99}),
                 ("priority_", job_id, {}),
@@ -128,7 +130,7 @@ def test_requests_of_another_process_are_answered_in_their_rows(tmp_path: Path) 
         assert answers["purge"]["error"]["code"] == "request.wrong_state"
         bench.until(lambda: bench.job(job_id).state == states.CANCELLED, 8)
         assert bench.job(job_id).priority == 99
-        other.requests.ask("stop")
+        other.requests.add("stop")
         bench.until(lambda: bench.pipeline.stopped)
         other.close()
 
@@ -148,14 +150,14 @@ def test_options_beside_a_submitted_file_hold_unless_the_caller_says_otherwise(t
     source = write_scan(tmp_path / "scan.nii")
     (tmp_path / "scan.options.json").write_text('{"priority": 77, "detail": 0.5}')
     with Bench(tmp_path / "home", watch=False) as bench:
-        job = bench.pipeline.submit(source, {"detail": 0.7})
+        job = bench.pipeline.commands.submit(source, {"detail": 0.7})
         bench.until(lambda: bench.job(job.id).ended)
         options = bench.job(job.id).options
         assert (options["priority"], options["detail"]) == (77, 0.7)
         assert (tmp_path / "scan.options.json").exists()
         (tmp_path / "scan.options.json").write_text('{"prority": 77}')
         with pytest.raises(PipelineError, match="did you mean 'priority'"):
-            bench.pipeline.submit(source)
+            bench.pipeline.commands.submit(source)
 
 
 def test_a_misspelt_option_refuses_the_scan_with_the_nearest_name(tmp_path: Path) -> None:

@@ -128,17 +128,17 @@ def test_the_page_can_be_started_and_stopped_alone(tmp_path: Path) -> None:
     bench.pipeline.bus.subscribe(told.append)
     with bench:
         assert bench.pipeline.web.ended and bench.pipeline.store.meta.get("web") is None
-        bench.pipeline.start_web()
+        bench.pipeline.web.start(bench.pipeline.settings)
         bench.until(lambda: bench.pipeline.web.url)
         port = bench.port
         assert [event.url for event in told if isinstance(event, WebServing)] == [bench.pipeline.web.url]
-        bench.pipeline.stop_web()
+        bench.pipeline.web.stop()
         bench.until(lambda: bench.pipeline.web.ended)
         assert not listening(port) and bench.pipeline.store.meta.get("web") is None
-        bench.pipeline.start_web()
+        bench.pipeline.web.start(bench.pipeline.settings)
         bench.until(lambda: bench.pipeline.web.url)
-        bench.pipeline.stop_web()
-        bench.pipeline.start_web()  # before the first one has gone
+        bench.pipeline.web.stop()
+        bench.pipeline.web.start(bench.pipeline.settings)  # before the first one has gone
         bench.until(lambda: bench.pipeline.web.url and listening(bench.port))
 
 

@@ -96,7 +96,7 @@ def test_what_happens_after_a_full_disk_is_told_too(tmp_path: Path) -> None:
 
         def look(self, host: Host) -> None:
             if host.pipeline.ready and not host.narrator.counts["added"]:
-                host.pipeline.submit(scan)
+                host.pipeline.commands.submit(scan)
             elif host.narrator.counts["refused"]:
                 host.stop(0)
 

@@ -17,7 +17,7 @@ def test_a_failed_case_keeps_its_input_and_can_be_retried_from_there(tmp_path: P
         assert job.state == states.FAILED and job.error["code"] == "engine.failed"
         kept = bench.home.failed / "fail_until1"
         bench.until(lambda: (kept / "fail_until1.nii").exists() and bench.job(job.id).staged.get("kept_at"))
-        bench.pipeline.retry(job.id)
+        bench.pipeline.commands.retry(job.id)
         bench.until(lambda: bench.job(job.id).state == states.DONE)
         assert not kept.exists()
         assert bench.job(job.id).error is None
@@ -27,12 +27,12 @@ def test_a_failed_case_keeps_its_input_and_can_be_retried_from_there(tmp_path: P
 @pytest.mark.parametrize("number", range(3))
 def test_a_retry_straight_after_a_cancel_finds_its_input(tmp_path: Path, number: int) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "slow60000_until1.nii", number))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "slow60000_until1.nii", number))
         bench.until(lambda: bench.job(job.id).state == states.SEGMENTING)
-        bench.pipeline.cancel(job.id)
+        bench.pipeline.commands.cancel(job.id)
         bench.until(lambda: bench.job(job.id).ended)
         heard: list = []
-        bench.pipeline.retry(job.id, heard.append)
+        bench.pipeline.commands.retry(job.id, heard.append)
         bench.until(lambda: heard and bench.job(job.id).ended)
         assert heard == [None]
         assert bench.job(job.id).state == states.DONE, bench.job(job.id).error
@@ -46,7 +46,7 @@ def test_a_retry_whose_input_was_taken_away_says_so(tmp_path: Path) -> None:
         bench.until(lambda: kept.exists() and bench.job(job.id).staged.get("kept_at"))
         kept.unlink()
         heard: list = []
-        bench.pipeline.retry(job.id, heard.append)
+        bench.pipeline.commands.retry(job.id, heard.append)
         bench.until(lambda: heard)
         assert heard[0].code == "input.missing"
         assert bench.job(job.id).state == states.FAILED
@@ -58,7 +58,7 @@ def test_a_done_case_can_run_again_and_replaces_only_its_own_files(tmp_path: Pat
         (job,) = bench.until_ended(1)
         bench.until(lambda: not leftovers(bench))
         (bench.home.results / "other.gltf").write_text("other")
-        bench.pipeline.retry(job.id)
+        bench.pipeline.commands.retry(job.id)
         bench.until(lambda: bench.job(job.id).attempt == 2 and bench.job(job.id).state == states.DONE)
         assert bench.results() == ["other.gltf", "scan.gltf", "scan.manifest.json"]
 
@@ -69,12 +69,12 @@ def test_a_part_of_an_archive_can_be_retried_alone(tmp_path: Path) -> None:
         for name in ("fail_until1", "two", "fail_until1_b"):
             archive.write(write_scan(tmp_path / f"{name}.nii", len(name)), f"{name}.nii")
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.submit(packed)
+        bench.pipeline.commands.submit(packed)
         failed = [job for job in bench.until_ended(3) if job.state == states.FAILED]
         assert len(failed) == 2
         for job in failed:
             bench.until(lambda job=job: bench.job(job.id).staged.get("kept_at"))
-            bench.pipeline.retry(job.id)
+            bench.pipeline.commands.retry(job.id)
             bench.until(lambda job=job: bench.job(job.id).state == states.DONE)
         assert len(bench.jobs()) == 3, "nothing was split a second time"
         assert len({job.name for job in bench.jobs()}) == 3
@@ -85,7 +85,7 @@ def test_a_purge_leaves_no_trace_but_the_stem(tmp_path: Path) -> None:
         bench.drop("Doe.nii")
         (job,) = bench.until_ended(1)
         bench.until(lambda: not leftovers(bench))
-        bench.pipeline.purge(job.id)
+        bench.pipeline.commands.purge(job.id)
         left = [path for path in bench.home.root.rglob("*") if "Doe" in path.name or job.id in str(path)]
         assert left == []
         bench.until(lambda: bench.pipeline.flow.intake.load == 0)
@@ -172,7 +172,7 @@ def test_options_that_were_mended_where_the_input_lies_hold_for_the_retry(
         mended = bench.home.root / place / "fail_until1" / "fail_until1.options.json"
         mended.write_text('{"priority": 7}')
         heard: list = []
-        bench.pipeline.retry(job.id, heard.append)
+        bench.pipeline.commands.retry(job.id, heard.append)
         bench.until(lambda: heard and bench.job(job.id).ended)
         options = bench.job(job.id).options
         assert (options["priority"], options["engine"], options["detail"]) == (7, "auto", 0.5)
@@ -180,11 +180,11 @@ def test_options_that_were_mended_where_the_input_lies_hold_for_the_retry(
 
 def test_a_priority_that_a_person_set_holds_for_the_retry(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.pause()
-        job = bench.pipeline.submit(write_scan(tmp_path / "scan.nii"))
+        bench.pipeline.commands.pause()
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "scan.nii"))
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
-        bench.pipeline.set_priority(job.id, 90)
-        bench.pipeline.cancel(job.id)
-        bench.pipeline.retry(job.id)
+        bench.pipeline.commands.set_priority(job.id, 90)
+        bench.pipeline.commands.cancel(job.id)
+        bench.pipeline.commands.retry(job.id)
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
         assert bench.job(job.id).priority == 90

@@ -18,7 +18,7 @@ def test_a_hundred_scans_dropped_at_once_all_get_queued_and_the_loop_syncs_nothi
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Bench(tmp_path / "home") as bench:
-        bench.pipeline.pause()
+        bench.pipeline.commands.pause()
         synced: list[int] = []
         real = os.fsync
         monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor))[1])
@@ -97,7 +97,7 @@ def test_a_job_cancelled_while_its_batch_is_under_way_is_cancelled(
 
 def test_the_log_of_a_case_begins_with_the_states_in_which_it_waited(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until_ended(1)
         lines = bench.home.job_log(job.id).read_text().splitlines()
         said = [json.loads(line)["text"] for line in lines]

@@ -50,12 +50,12 @@ def test_slices_that_arrive_within_the_grace_make_a_version_from_all_of_them(tmp
 
 def test_slices_that_come_while_the_series_waits_replace_the_waiting_version(tmp_path, slices) -> None:
     with Bench(tmp_path / "home") as bench:
-        bench.pipeline.pause()
+        bench.pipeline.commands.pause()
         drop(bench, slices[:16])
         bench.until(lambda: [job.state for job in bench.jobs()] == [states.QUEUED])
         drop(bench, slices[16:], "later")
         bench.until(lambda: sorted(job.state for job in bench.jobs()) == [states.CANCELLED, states.QUEUED])
-        bench.pipeline.resume()
+        bench.pipeline.commands.resume()
         first, second = bench.until_ended(2)
         assert first.state == states.CANCELLED
         assert (second.state, second.shape[2], second.version) == (states.DONE, 24, 2)
@@ -122,14 +122,14 @@ def test_later_slices_of_a_series_from_an_archive_bring_back_nothing_else_of_it(
     tmp_path, slices, packed, first
 ) -> None:
     with Bench(tmp_path / "home") as bench:
-        bench.pipeline.pause()
+        bench.pipeline.commands.pause()
         packed.rename(bench.home.inbox / packed.name)
         bench.until(lambda: [job.state for job in bench.jobs()] == [states.QUEUED] * 2)
         drop(bench, slices[first:], "later")
         bench.until(
             lambda: len(bench.jobs()) == 3 and bench.jobs()[2].state in (states.QUEUED, states.REFUSED)
         )
-        bench.pipeline.resume()
+        bench.pipeline.commands.resume()
         found = sorted((job.state, job.shape and job.shape[2], job.version) for job in bench.until_ended(3))
         if first:  # half a series is no version of its own
             assert found == [("done", 16, 1), ("done", 20, 1), ("refused", None, 2)]

@@ -35,7 +35,9 @@ def test_the_hosts_segmentation_becomes_all_files_and_is_kept_for_the_next_same_
     made, path = phantom
     with House(tmp_path, FakeHost(made.truth)) as house:
         job = house.ended(
-            house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf,seg,labels,statistics"})
+            house.pipeline.commands.submit(
+                path, {"engine": "slicer", "formats": "gltf,seg,labels,statistics"}
+            )
         )
         assert (job.state, job.error, job.engine) == ("done", None, "slicer")
         manifest = house.manifest(job)
@@ -49,7 +51,7 @@ def test_the_hosts_segmentation_becomes_all_files_and_is_kept_for_the_next_same_
         assert forecast.predict(job) is not None, "the next such case knows how long it takes"
         job.options["quality"] = "fast"
         assert forecast.predict(job) is None, "another quality is another matter"
-        again = house.ended(house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}))
+        again = house.ended(house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"}))
         assert (again.state, again.cached_from) == ("done", job.id)
         assert house.host.calls == ["segment"]
         described = house.pipeline.store.meta.get("describe")
@@ -61,7 +63,7 @@ def test_another_programs_gltf_stands_under_our_name_with_hints_as_warnings(tmp_
     _made, path = phantom
     options = {"engine": "tissue", "exporter": "openanatomy", "formats": "gltf,glb,seg"}
     with House(tmp_path, FakeHost()) as house:
-        job = house.ended(house.pipeline.submit(path, options))
+        job = house.ended(house.pipeline.commands.submit(path, options))
         assert (job.state, job.error, job.engine) == ("done", None, "tissue")
         assert house.host.calls == ["export"]
         document = json.loads((house.home.results / f"{job.name}.gltf").read_text(encoding="utf-8"))
@@ -78,7 +80,9 @@ def test_a_segmentation_that_is_only_exported_goes_through_the_other_exporter_to
     write_seg_nrrd(labels, made.truth)
     options = {"exporter": "openanatomy", "formats": "gltf,seg", "structures": "lung_left,bones"}
     with House(tmp_path, FakeHost()) as house:
-        job = house.ended(house.pipeline.submit(labels, options, door="export", expect="segmentation"))
+        job = house.ended(
+            house.pipeline.commands.submit(labels, options, door="export", expect="segmentation")
+        )
         assert (job.state, job.error) == ("done", None)
         assert house.host.calls == ["export"]
         assert {s["name"] for s in house.manifest(job)["segments"]} == {"lung_left", "bones"}
@@ -87,9 +91,9 @@ def test_a_segmentation_that_is_only_exported_goes_through_the_other_exporter_to
 def test_a_kept_label_map_serves_the_other_exporter(tmp_path, phantom) -> None:
     _made, path = phantom
     with House(tmp_path, FakeHost()) as house:
-        first = house.ended(house.pipeline.submit(path, {"engine": "tissue", "formats": "gltf"}))
+        first = house.ended(house.pipeline.commands.submit(path, {"engine": "tissue", "formats": "gltf"}))
         options = {"engine": "tissue", "formats": "gltf", "exporter": "openanatomy"}
-        second = house.ended(house.pipeline.submit(path, options))
+        second = house.ended(house.pipeline.commands.submit(path, options))
         assert (second.state, second.error, second.cached_from) == ("done", None, first.id)
         assert house.manifest(second)["cached_from"] == first.id
         assert house.manifest(second)["engine"]["name"] == "tissue"
@@ -103,7 +107,7 @@ def test_engine_and_exporter_of_the_host_follow_each_other(tmp_path, phantom) ->
         house.pipeline.bus.subscribe(
             lambda e: seen.append((e.state, e.progress)) if hasattr(e, "progress") else 0
         )
-        job = house.ended(house.pipeline.submit(path, options))
+        job = house.ended(house.pipeline.commands.submit(path, options))
         assert (job.state, job.error) == ("done", None)
         assert house.host.calls == ["segment", "export"]
         running = [fraction for state, fraction in seen if state in ("segmenting", "exporting")]
@@ -118,7 +122,7 @@ def test_outside_slicer_its_engine_and_exporter_are_refused_before_anything_is_q
     _made, path = phantom
     with House(tmp_path, None) as house:
         with pytest.raises(PipelineError) as told:
-            house.pipeline.submit(path, options)
+            house.pipeline.commands.submit(path, options)
         assert told.value.code == "engine.needs_slicer"
         assert next(iter(options.values())) in told.value.message
         assert house.pipeline.store.jobs.list() == []
@@ -127,25 +131,25 @@ def test_outside_slicer_its_engine_and_exporter_are_refused_before_anything_is_q
 def test_a_setting_that_asks_for_slicer_outside_of_it_refuses_the_job(tmp_path, phantom) -> None:
     _made, path = phantom
     with House(tmp_path, None, exporter="openanatomy") as house:
-        job = house.ended(house.pipeline.submit(path))
+        job = house.ended(house.pipeline.commands.submit(path))
         assert (job.state, job.error["code"]) == ("refused", "engine.needs_slicer")
 
 
 def test_a_missing_extension_is_told_before_queueing(tmp_path, phantom) -> None:
     _made, path = phantom
     with House(tmp_path, FakeHost()) as house, pytest.raises(PipelineError, match="extension is missing"):
-        house.pipeline.submit(path, {"engine": "slicer", "task": "gone"})
+        house.pipeline.commands.submit(path, {"engine": "slicer", "task": "gone"})
 
 
 def test_cancelling_ends_the_hosts_part_at_once_and_the_worker_stays(tmp_path, phantom) -> None:
     made, path = phantom
     with House(tmp_path, FakeHost(made.truth, hold=True)) as house:
-        job = house.pipeline.submit(path, {"engine": "slicer"})
+        job = house.pipeline.commands.submit(path, {"engine": "slicer"})
         seen: list[str] = []
 
         def cancel() -> None:
             seen.append(house.job(job).state)
-            house.pipeline.cancel(job.id)
+            house.pipeline.commands.cancel(job.id)
 
         timer = meanwhile(house.host, cancel)
         assert house.ended(job).state == "cancelled"
@@ -153,14 +157,16 @@ def test_cancelling_ends_the_hosts_part_at_once_and_the_worker_stays(tmp_path, p
         assert seen == ["segmenting"]
         assert not house.host.running
         house.host.hold = False
-        after = house.ended(house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}))
+        after = house.ended(house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"}))
         assert after.state == "done"
 
 
 def test_two_cases_never_work_in_the_host_at_the_same_time(tmp_path, phantom) -> None:
     made, path = phantom
     with House(tmp_path, FakeHost(made.truth), workers=2, cache_mb=0) as house:
-        jobs = [house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"}) for _ in range(2)]
+        jobs = [
+            house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"}) for _ in range(2)
+        ]
         assert [house.ended(job).state for job in jobs] == ["done", "done"]
         assert house.host.most == 1
 
@@ -169,7 +175,7 @@ def test_stopping_the_pipeline_puts_the_case_back_and_ends_what_the_host_began(t
     made, path = phantom
     host = FakeHost(made.truth, hold=True)
     with House(tmp_path, host) as house:
-        job = house.pipeline.submit(path, {"engine": "slicer"})
+        job = house.pipeline.commands.submit(path, {"engine": "slicer"})
         timer = meanwhile(host, house.pipeline.stop)
         run_until(lambda: house.pipeline.stopped, 30)
         timer.stop()
@@ -183,7 +189,7 @@ def test_stopping_the_pipeline_puts_the_case_back_and_ends_what_the_host_began(t
 def test_an_extension_that_breaks_fails_the_case_with_its_words(tmp_path, phantom) -> None:
     _made, path = phantom
     with House(tmp_path, FakeHost(fault=RuntimeError("no such colour table"))) as house:
-        job = house.ended(house.pipeline.submit(path, {"engine": "slicer"}))
+        job = house.ended(house.pipeline.commands.submit(path, {"engine": "slicer"}))
         assert (job.state, job.error["code"]) == ("failed", "engine.failed")
         assert "no such colour table" in job.error["message"]
 
@@ -195,7 +201,7 @@ def test_a_loop_that_ends_because_slicer_quits_cancels_nothing(tmp_path, phantom
     with House(tmp_path, host) as house:
         back = house.pipeline.flow.scheduler._back
         monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
-        job = house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"})
+        job = house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"})
         run_until(lambda: house.job(job).vanished == 1, 30)
         host.fault = None
         assert house.ended(job).state == "done"
@@ -206,7 +212,7 @@ def test_a_host_without_a_file_has_not_done_its_part(tmp_path, phantom, monkeypa
     host = FakeHost(made.truth)
     monkeypatch.setattr(host, "segment", lambda *_: {})
     with House(tmp_path, host) as house:
-        job = house.ended(house.pipeline.submit(path, {"engine": "slicer"}))
+        job = house.ended(house.pipeline.commands.submit(path, {"engine": "slicer"}))
         assert (job.state, job.error["code"]) == ("failed", "engine.failed")
 
 
@@ -216,7 +222,7 @@ def test_silence_of_the_host_counts_as_hung(tmp_path, phantom, monkeypatch) -> N
     with House(tmp_path, host, hung_minutes=0.05) as house:
         back = house.pipeline.flow.scheduler._back
         monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
-        job = house.pipeline.submit(path, {"engine": "slicer", "formats": "gltf"})
+        job = house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"})
         run_until(lambda: house.job(job).vanished == 1, 40)
         host.hold = False
         ended = house.ended(job)
@@ -227,7 +233,7 @@ def test_the_third_death_of_slicer_over_its_own_engine_is_the_last(tmp_path, pha
     made, path = phantom
     with House(tmp_path, FakeHost(made.truth, hold=True)) as house:
         flow = house.pipeline.flow
-        job = house.pipeline.submit(path, {"engine": "slicer"})
+        job = house.pipeline.commands.submit(path, {"engine": "slicer"})
 
         def die() -> None:
             row = house.job(job)

@@ -21,7 +21,7 @@ def workers_of(bench: Bench) -> set[str]:
 def test_with_device_auto_the_ladder_ends_on_the_cpu_and_every_step_is_told(tmp_path: Path) -> None:
     tell(tmp_path / "home", with_gpus(1))
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "cramped.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "cramped.nii"))
         bench.until(lambda: bench.job(job.id).ended)
         found = bench.job(job.id)
         assert found.state == states.DONE, found.error
@@ -42,7 +42,7 @@ def test_a_gpu_that_is_gone_pauses_counts_nothing_and_its_return_goes_on(
         flow = bench.pipeline.flow
         bench.until(lambda: flow.gate.is_open)
         tell(home, with_gpus(0))
-        job = bench.pipeline.submit(write_scan(tmp_path / "gone_until1.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: flow.conditions.paused)
         assert flow.conditions.paused["code"] == "environment.gpu_gone"
         first = flow.scheduler.description.answered_at
@@ -64,9 +64,9 @@ def test_a_person_may_go_on_without_the_gpu(tmp_path: Path) -> None:
         bench.until(lambda: flow.gate.is_open)
         assert flow.scheduler.description.had_gpus == 1
         tell(home, with_gpus(0))
-        job = bench.pipeline.submit(write_scan(tmp_path / "gone_until1.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: flow.conditions.paused)
-        bench.pipeline.resume()
+        bench.pipeline.commands.resume()
         bench.until(lambda: bench.job(job.id).state == states.DONE)
         assert flow.scheduler.description.had_gpus == 0, "or auto would wait for it again"
         assert len(workers_of(bench)) == 2, "CUDA does not recover within a process"
@@ -80,7 +80,7 @@ def test_a_case_that_loses_the_gpu_each_time_it_is_back_fails_in_the_end(
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
         flow = bench.pipeline.flow
         look = flow.look_around  # every two seconds would be long here
-        job = bench.pipeline.submit(write_scan(tmp_path / "gone.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone.nii"))
         bench.until(lambda: (look(), bench.job(job.id).ended)[1], 30)
         found = bench.job(job.id)
         assert (found.state, found.error["code"]) == (states.FAILED, "engine.no_gpu")
@@ -94,7 +94,7 @@ def test_the_next_start_looks_for_itself_and_is_not_paused_for_ever(tmp_path: Pa
     with Bench(home, watch=False, engine="totalsegmentator") as bench:
         bench.until(lambda: bench.pipeline.flow.gate.is_open)
         tell(home, with_gpus(0))
-        job = bench.pipeline.submit(write_scan(tmp_path / "gone_until1.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: bench.pipeline.flow.conditions.paused)
         bench.restart()
         bench.until(lambda: bench.job(job.id).state == states.DONE)
@@ -108,18 +108,20 @@ def test_the_time_that_a_case_takes_is_learned_for_what_it_used_and_found_for_wh
     fake["tasks"] = [{**fake["tasks"][0], "name": "deep"}]
     tell(home, {"engines": [fake]})
     with Bench(home, watch=False) as bench:
-        first = bench.pipeline.submit(write_scan(tmp_path / "used_slow300.nii"), {"quality": "fast"})
+        first = bench.pipeline.commands.submit(write_scan(tmp_path / "used_slow300.nii"), {"quality": "fast"})
         bench.until(lambda: bench.job(first.id).state == states.DONE)
         timings = bench.pipeline.store.timings
         assert len(timings.of("fake/deep:fast/gpu")) == 1
         eta: list[float | None] = []
         watch = bench.pipeline.bus.subscribe(lambda event: eta.append(bench.job(event.job_id).eta_s))
         typed = {"engine": "fake", "task": "deep:fast", "device": "auto"}
-        second = bench.pipeline.submit(write_scan(tmp_path / "slow301.nii", 1), typed)
+        second = bench.pipeline.commands.submit(write_scan(tmp_path / "slow301.nii", 1), typed)
         bench.until(lambda: bench.job(second.id).state == states.DONE)
         watch()
         assert any(eta), "the same task, quality and device under other words"
-        third = bench.pipeline.submit(write_scan(tmp_path / "slow302.nii", 2), {"quality": "fastest"})
+        third = bench.pipeline.commands.submit(
+            write_scan(tmp_path / "slow302.nii", 2), {"quality": "fastest"}
+        )
         bench.until(lambda: bench.job(third.id).state == states.DONE)
         assert len(timings.of("fake/deep:fastest/gpu")) == 1
 
@@ -128,7 +130,7 @@ def test_a_worker_that_holds_more_models_is_kept_and_one_that_leaks_is_replaced(
     with Bench(tmp_path / "home", watch=False, recycle_growth_mb=64, cache_mb=0) as bench:
 
         def pid_of(name: str, seed: int) -> str:
-            job = bench.pipeline.submit(write_scan(tmp_path / f"{name}.nii", seed))
+            job = bench.pipeline.commands.submit(write_scan(tmp_path / f"{name}.nii", seed))
             bench.until(lambda: bench.job(job.id).state == states.DONE)
             return (bench.home.logs / "fake-worker.log").read_text().split()[-1]
 
@@ -146,7 +148,7 @@ def test_what_the_manifest_says_of_the_ladder_is_sent_with_the_case(tmp_path: Pa
         sent: list[dict[str, Any]] = []
         message = bench.pipeline.flow.cases.message
         bench.pipeline.flow.cases.message = lambda *one: (sent.append(message(*one)), sent[-1])[1]
-        job = bench.pipeline.submit(write_scan(tmp_path / "cramped.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "cramped.nii"))
         bench.until(lambda: bench.job(job.id).ended)
         assert len(sent[-1]["source"]["ladder"]) == 3
         assert json.dumps(sent[-1])

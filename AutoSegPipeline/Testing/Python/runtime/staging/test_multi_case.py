@@ -53,7 +53,7 @@ def test_a_folder_of_broken_slices_is_divided_without_the_loop_waiting_for_the_d
 ) -> None:
     folder = broken_slices(tmp_path / "scans", COUNT)
     with Bench(tmp_path / "home", watch=False) as bench:
-        job = bench.pipeline.submit(folder)
+        job = bench.pipeline.commands.submit(folder)
         bench.until(lambda: bench.job(job.id).state == states.INSPECTING)
         waits = Waits(monkeypatch)
         bench.until(lambda: bench.job(job.id).ended, 60)
@@ -84,7 +84,7 @@ def test_stopped_among_the_rows_of_the_parts_the_next_start_goes_on_and_doubles_
             return number
 
         monkeypatch.setattr(multi_case.MultiCase, "_write_some", some)
-        job = bench.pipeline.submit(folder)
+        job = bench.pipeline.commands.submit(folder)
         bench.until(lambda: bench.pipeline.stopped)
         monkeypatch.setattr(multi_case.MultiCase, "_write_some", write)
         bench.restart()
@@ -103,10 +103,10 @@ def test_who_cancels_an_input_that_is_being_split_cancels_all_of_it(tmp_path: Pa
 
         def cancelled(own: Any, job: Any, intent: Any, parts: Any) -> None:
             begin(own, job, intent, parts)
-            bench.pipeline.cancel(job.id)
+            bench.pipeline.commands.cancel(job.id)
 
         monkeypatch.setattr(multi_case.MultiCase, "begin", cancelled)
-        bench.pipeline.submit(folder)
+        bench.pipeline.commands.submit(folder)
         assert {one.state for one in bench.until_ended(4)} == {states.CANCELLED}
         bench.until(lambda: len(list(bench.home.failed.rglob("*.nii"))) == 4 and leftovers(bench) == [])
 
@@ -118,7 +118,7 @@ def test_options_files_hold_for_the_parts_beside_them(tmp_path: Path) -> None:
     (folder / "b" / "options.json").write_text('{"quality": "fast"}')
     (folder / "b" / "scan2.options.json").write_text('{"detail": 0.3}')
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.submit(folder)
+        bench.pipeline.commands.submit(folder)
         jobs = {Path(job.label).name: job for job in bench.until_ended(3)}
         assert [job.error for job in jobs.values()] == [None] * 3
         found = [

@@ -60,10 +60,10 @@ def test_a_caller_hears_of_it_at_once_and_nothing_is_staged(tmp_path: Path) -> N
             ({"device": "gqu"}, "options.invalid"),
         ):
             with pytest.raises(PipelineError) as caught:
-                bench.pipeline.submit(scan, wrong)
+                bench.pipeline.commands.submit(scan, wrong)
             assert caught.value.code == code and "did you mean" in caught.value.message
         assert bench.jobs() == [] and not list(bench.home.incoming.iterdir())
-        done = bench.pipeline.submit(scan, {"engine": "tissue"})
+        done = bench.pipeline.commands.submit(scan, {"engine": "tissue"})
         bench.until(lambda: bench.job(done.id).state == states.DONE)
 
 
@@ -71,8 +71,8 @@ def test_a_mismatch_of_modality_that_may_not_be_switched_is_refused_not_failed(t
     tell(tmp_path / "home", BOTH)
     with Bench(tmp_path / "home", watch=False, modality="MR", engine="totalsegmentator") as bench:
         wanted = {"task": "total", "modality_mismatch": "refuse"}
-        refused = bench.pipeline.submit(write_scan(tmp_path / "a.nii"), wanted)
-        switched = bench.pipeline.submit(write_scan(tmp_path / "b.nii", 1), {"task": "total"})
+        refused = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), wanted)
+        switched = bench.pipeline.commands.submit(write_scan(tmp_path / "b.nii", 1), {"task": "total"})
         bench.until_ended(2)
         job = bench.job(refused.id)
         assert (job.state, job.error["code"]) == (states.REFUSED, "engine.wrong_modality")
@@ -88,12 +88,12 @@ def test_cases_wait_for_the_description_and_are_then_checked(tmp_path: Path, mon
     )
     tell(tmp_path / "home", BOTH)
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
-        wrong = bench.pipeline.submit(write_scan(tmp_path / "a.nii"), {"task": "totall"})
-        right = bench.pipeline.submit(write_scan(tmp_path / "b.nii", 1), {"task": "total"})
+        wrong = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), {"task": "totall"})
+        right = bench.pipeline.commands.submit(write_scan(tmp_path / "b.nii", 1), {"task": "total"})
         with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
             for number in (2, 3):
                 archive.write(write_scan(tmp_path / f"c{number}.nii", number), f"c{number}.nii")
-        two = bench.pipeline.submit(tmp_path / "two.zip", {"task": "totall"})
+        two = bench.pipeline.commands.submit(tmp_path / "two.zip", {"task": "totall"})
         flow = bench.pipeline.flow
         splitting = flow.inspection.splitting
         bench.until(lambda: held and flow.inspection.answers.has_work and splitting.has_work)
@@ -119,7 +119,7 @@ def test_a_description_that_fails_or_never_comes_holds_no_case_back(
     monkeypatch.setattr(engine_catalogue.EngineCatalogue, "take", spoilt)
     monkeypatch.setattr(engine_catalogue, "PATIENCE_SECONDS", 0.5)
     with Bench(tmp_path / "home", watch=False) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"), {"engine": "whatever"})
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), {"engine": "whatever"})
         bench.until(lambda: bench.job(job.id).state == states.DONE)
 
 
@@ -129,7 +129,7 @@ def test_a_licence_that_was_stored_meanwhile_counts_at_the_next_try(tmp_path: Pa
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator", task="face") as bench:
         flow = bench.pipeline.flow
         bench.until(lambda: flow.gate.is_open)
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).ended)
         assert bench.job(job.id).error["code"] == "engine.licence_needed"
         assert bench.job(job.id).state == states.REFUSED
@@ -137,7 +137,7 @@ def test_a_licence_that_was_stored_meanwhile_counts_at_the_next_try(tmp_path: Pa
         monkeypatch.setattr(engine_catalogue, "OLD_SECONDS", 0.0)
         heard: list = []
         bench.until(lambda: bench.job(job.id).staged.get("kept_at"))
-        bench.pipeline.retry(job.id, heard.append)
+        bench.pipeline.commands.retry(job.id, heard.append)
         bench.until(lambda: heard and bench.job(job.id).ended)
         assert bench.job(job.id).state == states.DONE, bench.job(job.id).error
         # The engines were asked again, so the next mistake is known at the door, too.

@@ -36,7 +36,7 @@ def test_a_rule_wins_over_the_settings_and_loses_to_files_and_callers(tmp_path: 
         assert shown == {"quality": "fastest", "priority": 30, "detail": 0.2, "smoothing": True}
         assert job.staged["facts"]["rule"] == "all"
         assert other.options["quality"] == "fast" and "rule" not in other.staged["facts"]
-        called = bench.pipeline.submit(
+        called = bench.pipeline.commands.submit(
             write_scan(tmp_path / "scan2.nii", 3), {"quality": "normal"}, door="inbox"
         )
         bench.until_ended(3)
@@ -48,16 +48,16 @@ def test_rules_that_go_wrong_meanwhile_leave_the_last_right_ones_and_the_case_sa
     bench = Bench(tmp_path / "home", watch=False)
     write_rules(bench, {"name": "all", "when": {}, "then": {"quality": "fastest"}})
     with bench:
-        bench.pipeline.submit(write_scan(tmp_path / "a.nii", 1))
+        bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii", 1))
         bench.until_ended(1)
         bench.home.rules_file.write_text("[{")
-        second = bench.pipeline.submit(write_scan(tmp_path / "b.nii", 2))
+        second = bench.pipeline.commands.submit(write_scan(tmp_path / "b.nii", 2))
         bench.until_ended(2)
         job = bench.job(second.id)
         assert job.options["quality"] == "fastest"
         assert "options.old_rules" in [warning["code"] for warning in job.warnings]
         write_rules(bench, {"name": "all", "when": {}, "then": {"quality": "fast"}})
-        third = bench.pipeline.submit(write_scan(tmp_path / "c.nii", 3))
+        third = bench.pipeline.commands.submit(write_scan(tmp_path / "c.nii", 3))
         bench.until_ended(3)
         assert bench.job(third.id).options["quality"] == "fast" and not bench.job(third.id).warnings
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
+from AutoSegPipelineLib.core.commands import TABLE, Command
+from AutoSegPipelineLib.runtime.commands import Commands, Outcome
 from AutoSegPipelineLib.slicer_app.session import Session
 from support.panel import Host, Place, places, text
 from support.qt import run_for
@@ -74,7 +76,7 @@ def test_added_files_and_folders_queue_up_can_be_reordered_and_cancelled(place: 
     ui, host = place.ui, place.host
     place.session.start()
     place.until(lambda: place.session.state == "running")
-    place.session.autoseg.pipeline.pause()
+    place.session.autoseg.pipeline.commands.pause()
     host.files = [str(place.scan(f"{name}.nii.gz", seed)) for seed, name in enumerate("abc")]
     ui.addFilesButton.click()
     folder = place.folder / "study"
@@ -106,6 +108,42 @@ def test_added_files_and_folders_queue_up_can_be_reordered_and_cancelled(place: 
     ui.cancelButton.click()
     place.until(lambda: order() == [b], 10)
     assert {state for label, state in place.rows() if label != b} == {"cancelled"}
+
+
+def test_the_buttons_ask_for_every_command_that_the_table_gives_to_the_panel(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[type] = set()
+    perform = Commands.perform
+
+    def noted(commands: Commands, command: Command, answer: Callable[[Outcome], None]) -> None:
+        asked.add(type(command))
+        perform(commands, command, answer)
+
+    monkeypatch.setattr(Commands, "perform", noted)
+    ui = place.ui
+    place.session.start()
+    place.until(lambda: place.session.state == "running")
+    place.session.autoseg.pipeline.commands.pause()
+    place.host.files = [str(place.scan(f"{name}.nii.gz", seed)) for seed, name in enumerate("ab")]
+    ui.addFilesButton.click()
+    place.until(lambda: sum(state == "queued" for _, state in place.rows()) == 2)
+    second = place.rows()[1][0]
+    for button, state in (
+        ("up", "queued"),
+        ("cancel", "cancelled"),
+        ("retry", "queued"),
+        ("cancel", "cancelled"),
+    ):
+        place.select(second)
+        getattr(ui, f"{button}Button").click()
+        place.until_state(second, state)
+    place.until(lambda: not place.session.autoseg.pipeline.flow.intake.load)
+    place.select(second)
+    ui.removeButton.click()
+    ui.watchButton.click()
+    place.until(lambda: len(place.rows()) == 1 and place.session.watching)
+    assert asked == {row for row in TABLE if row.panel}
 
 
 def test_a_case_at_work_can_be_cancelled_in_the_middle(place: Place) -> None:

@@ -132,12 +132,12 @@ def test_half_a_form_is_swept_when_its_server_died(site: Site, scans: list[bytes
 
 def test_what_is_uploaded_while_the_pipeline_pauses_waits_for_it(site: Site, scans: list[bytes]) -> None:
     with site.store() as store:
-        store.requests.ask("pause", by="test")
+        store.requests.add("pause", by="test")
         site.until(lambda: store.meta.get("paused"))
     answer = site.ask("PUT", f"{UPLOADS}/a.nii.gz", scans[0])
     assert answer.status == 201
     with site.store() as store:
-        store.requests.ask("resume", by="test")
+        store.requests.add("resume", by="test")
     assert site.ended(answer.json["jobs"][0]["id"])[0].state == states.DONE
 
 

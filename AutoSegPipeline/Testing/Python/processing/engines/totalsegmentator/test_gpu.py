@@ -57,7 +57,7 @@ def ran(bench: Bench, job_id: str) -> list[str]:
 def test_the_ladder_goes_from_the_gpu_over_parts_and_qualities_to_the_cpu(tmp_path: Path) -> None:
     with bench_at(tmp_path / "home", 1, "memory") as bench:
         # 400 slices of 1 mm are more than 200 of the network's in quality normal.
-        job = bench.pipeline.submit(write_scan(tmp_path / "tall.nii", shape=(12, 11, 400)))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "tall.nii", shape=(12, 11, 400)))
         bench.until(lambda: bench.job(job.id).ended, 60)
         found = bench.job(job.id)
         assert found.state == states.DONE, found.error
@@ -79,7 +79,7 @@ def test_the_ladder_goes_from_the_gpu_over_parts_and_qualities_to_the_cpu(tmp_pa
 
 def test_parts_that_suffice_are_told_in_the_manifest(tmp_path: Path) -> None:
     with bench_at(tmp_path / "home", 0) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"), {"task": "total:fast"})
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), {"task": "total:fast"})
         bench.until(lambda: bench.job(job.id).ended, 60)
         assert bench.job(job.id).state == states.DONE, bench.job(job.id).error
         assert manifest_of(bench, "a")["engine"]["used"] == {
@@ -97,7 +97,7 @@ def test_a_gpu_that_is_lost_makes_the_case_wait_and_it_is_done_when_it_is_back(
         bench.until(lambda: flow.gate.is_open, 30)
         if how == "unplugged":
             bench.machine(0)  # device=auto took the GPU before; it must not take hours on the CPU now
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"))
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: flow.conditions.paused, 30)
         assert flow.conditions.paused["code"] == "environment.gpu_gone"
         bench.machine(0)
@@ -110,11 +110,11 @@ def test_a_gpu_that_is_lost_makes_the_case_wait_and_it_is_done_when_it_is_back(
 
 def test_a_gpu_that_never_was_there_is_an_error_at_once_and_pauses_nothing(tmp_path: Path) -> None:
     with bench_at(tmp_path / "home", 0) as bench:
-        job = bench.pipeline.submit(write_scan(tmp_path / "a.nii"), {"device": "gpu"})
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), {"device": "gpu"})
         bench.until(lambda: bench.job(job.id).ended, 30)
         assert bench.job(job.id).error["code"] == "engine.no_gpu"
         assert bench.pipeline.flow.conditions.paused is None
-        other = bench.pipeline.submit(write_scan(tmp_path / "b.nii", 1))
+        other = bench.pipeline.commands.submit(write_scan(tmp_path / "b.nii", 1))
         bench.until(lambda: bench.job(other.id).state == states.DONE, 30)
 
 
