@@ -143,8 +143,8 @@ class Batch:
         self.documents = self._collect()
         if self.interrupted_by_user:
             return 130
-        whole = not any(isinstance(one, dict) for one in self._ids)
-        return 0 if whole and all(job.state == states.DONE for job in jobs.list()) else 1
+        complete = not any(isinstance(one, dict) for one in self._ids)
+        return 0 if complete and all(job.state == states.DONE for job in jobs.list()) else 1
 
     def _collect(self) -> list[dict[str, Any]]:
         """One document for every input in their order, siblings behind the first of them."""

@@ -101,7 +101,7 @@ _add_commands()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the answer is the exit code. Errors are told here and nowhere else.
+    """Run one command; the answer is the exit code. Errors are shown here and nowhere else.
 
     A reader that has enough (``| head``) is click's to handle: exit code 1 without a word.
     """
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PipelineError as error:
         _tell(error, as_json)
         return 2 if error.code.startswith(("request.", "options.")) else 1
-    except Exception as error:  # the program's boundary: tell it shortly, keep the traceback
+    except Exception as error:  # the program's boundary: show one line, keep the traceback
         if os.environ.get("AUTOSEG_DEBUG"):
             raise
         _tell(_internal(error), as_json)

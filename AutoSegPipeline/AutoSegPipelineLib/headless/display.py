@@ -66,7 +66,7 @@ class LivePicture:
         self.refresh()
 
     def refresh(self) -> None:
-        """Lines above, the picture anew."""
+        """Lines above, the display again."""
         for text in stamped(self._narrator.take()):
             self._live.console.print(text, soft_wrap=True)
         self._live.update(self._picture(), refresh=True)

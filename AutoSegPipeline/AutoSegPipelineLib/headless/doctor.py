@@ -61,9 +61,9 @@ def examine(
     yield _niceness()
     yield picture()
     yield from slicers()
-    python, told = workers(settings)
-    yield from told
-    if all(finding.status != FAIL for finding in told):
+    python, found = workers(settings)
+    yield from found
+    if all(finding.status != FAIL for finding in found):
         yield from engines(python)
         yield device(python, gpu.status == OK and shutil.which("nvidia-smi") is not None)
         yield from weights(settings)
@@ -111,12 +111,10 @@ def _folders(session: Session, settings: Settings) -> Iterator[Finding]:
             )
         elif is_network(folder) and name != "state":  # home.check() has spoken of state
             seconds = settings["settle_network_seconds"]
-            text = (
-                f"{folder} lies on a network file system; new files rest {seconds:g} s before they are taken"
-            )
+            text = f"{folder} is on a network file system; new files must be unchanged for {seconds:g} s"
             yield Finding("folders", OK, text)
         else:
-            yield Finding("folders", OK, f"{folder}{'' if folder.exists() else ' (will be made)'}")
+            yield Finding("folders", OK, f"{folder}{'' if folder.exists() else ' (will be created)'}")
     if HomeLock(home.lock).is_held():
         holder = HomeLock(home.lock).holder()
         yield Finding("pipeline", OK, f"running: {holder.get('what', '?')}, process {holder.get('pid', '?')}")

@@ -1,4 +1,4 @@
-"""The parts of ``doctor`` that start processes: engines, the picture, a case through the whole pipeline."""
+"""The parts of ``doctor`` that start processes: engines, the picture, a case from end to end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
 _DESCRIBE_SECONDS = 120.0
 _PICTURE_SECONDS = 60.0
 _TEST_SECONDS = 300.0
-_TOLERANCE = 0.05  # of the lungs' volume: the noise and the coarse grid of the made scan
+_TOLERANCE = 0.05  # of the lungs' volume: the noise and the coarse grid of the phantom
 
 
 def child_environment(foreign: bool = False) -> dict[str, str]:
@@ -69,7 +69,9 @@ def _answer(worker: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
             break
     else:
         tail = worker.stderr.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise PipelineError("worker.not_started", f"the worker ended: {' '.join(tail) or 'without a word'}")
+        raise PipelineError(
+            "worker.not_started", f"the worker ended: {' '.join(tail) or 'without a message'}"
+        )
     raise PipelineError("worker.hung", "the worker did not describe its engines")
 
 
@@ -122,7 +124,7 @@ def picture() -> Finding:
 
 
 def self_test() -> Finding:
-    """A made CT through `autoseg run` in a process and a home of its own; the lungs must come out right."""
+    """A phantom CT through `autoseg run` in a separate process and home; the lungs must be right."""
     began = time.monotonic()
     fix = "Look at the lines above; `autoseg demo` shows more."
     with tempfile.TemporaryDirectory(prefix="autoseg-doctor-") as folder:
@@ -162,7 +164,7 @@ def _self_test(folder: Path) -> str:
     error = answer.get("error") or answer["jobs"][0].get("error")
     if error or done.returncode:
         raise PipelineError(
-            "engine.failed", f"the made case did not end well: {(error or {}).get('message')}"
+            "engine.failed", f"the phantom case did not succeed: {(error or {}).get('message')}"
         )
     return _judged(answer["jobs"][0], phantom.volumes_ml)
 
@@ -176,7 +178,7 @@ def _judged(job: dict[str, Any], truth_ml: dict[str, float]) -> str:
         if abs(measured[name] - truth_ml[name]) > _TOLERANCE * truth_ml[name]:
             text = f"{name}: {measured[name]:.0f} ml measured, {truth_ml[name]:.0f} ml drawn"
             raise PipelineError("export.verification", text)
-    return f"a made CT became {len(paths)} files with {len(measured)} structures, both lungs right"
+    return f"a phantom CT became {len(paths)} files with {len(measured)} structures, both lungs right"
 
 
 def _structures(path: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def slicers() -> Iterator[Finding]:
     for python in found:
         yield Finding("slicer", OK, f"{python} (autoseg serve --slicer {python.parent})")
     if not found:
-        yield Finding("slicer", OK, "none found; --slicer DIR names one that lies elsewhere")
+        yield Finding("slicer", OK, "none found; --slicer DIR names one in another place")
 
 
 def workers(settings: Settings) -> tuple[str | None, list[Finding]]:
@@ -51,7 +51,7 @@ def device(python: str | None, gpu_here: bool) -> Finding:
     except PipelineError as error:
         if "No module named 'torch'" in error.message:
             return Finding("device", OK, "torch is not installed; engines compute on the CPU")
-        return Finding("device", WARN, f"torch does not work: {error.message}", "Install it anew.")
+        return Finding("device", WARN, f"torch does not work: {error.message}", "Install it again.")
     return judged(found, gpu_here)
 
 
@@ -89,7 +89,9 @@ def weights(settings: Settings) -> Iterator[Finding]:
         return
     broken = [model["name"] for model in found["models"] if model["state"] == "broken"]
     for name in broken:
-        yield Finding("weights", WARN, f"{name} is not whole", "Import it anew: autoseg weights import FILE")
+        yield Finding(
+            "weights", WARN, f"{name} is incomplete", "Import it again: autoseg weights import FILE"
+        )
     there = {model["number"] for model in found["models"] if model["state"] == "there"}
     ready = [
         f"{task['name']} {quality}"

@@ -1,4 +1,4 @@
-"""Findings about the web page: is it there, and if not, could it be."""
+"""Findings about the web page: is it served, and if not, could it be."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def _free(config: WebConfig) -> Finding:
     port = sockets[0].getsockname()[1]
     for one in sockets:
         one.close()
-    return Finding("web", OK, f"{config.url(port)} can be had")
+    return Finding("web", OK, f"{config.url(port)} is available")

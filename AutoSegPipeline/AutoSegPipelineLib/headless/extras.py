@@ -37,7 +37,8 @@ def workers_python(settings: Settings) -> str | None:
 def check_engine(engine: str, settings: Settings) -> None:
     """Raise ``engine.not_available`` where ``engine`` was asked for by name and its package is not there.
 
-    Told once before the start, not by each case. A wrong ``worker_python`` or ``slicer`` is told here too.
+    Reported once before the start, not by each case. So is a wrong ``worker_python`` or
+    ``slicer``.
     """
     python = workers_python(settings)
     module = MODULES.get(engine.strip().casefold())

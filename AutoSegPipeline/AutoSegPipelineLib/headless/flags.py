@@ -16,8 +16,8 @@ Decorated = Callable[..., Any]
 
 PLACES = {
     "home": "Folder of this pipeline: inbox, results, state, logs, settings.json.",
-    "inbox": "Watched folder, when it lies elsewhere.",
-    "results": "Folder of the results, when it lies elsewhere.",
+    "inbox": "Watched folder, if it is not in the home.",
+    "results": "Folder of the results, if it is not in the home.",
     "state": "Folder of the pipeline's books; on a local disk.",
 }
 # A label map has its structures already: an engine's options mean nothing to it.

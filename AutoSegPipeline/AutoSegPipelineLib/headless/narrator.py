@@ -1,4 +1,4 @@
-"""Events of the pipeline told as lines, and counted."""
+"""Events of the pipeline as lines of text, and counted."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ..core.store import Store
 from .output import safe
 from .tables import STYLES, duration, news, took
 
-_MANY = 10  # files added at once; more are told as a number
-_LONG_SECONDS = 30.0  # how often a long case is told of without a display
+_MANY = 10  # files added at once; more are shown as a number
+_LONG_SECONDS = 30.0  # how often a long case is reported without a display
 _ADDED = "added"
 ERROR = "error"
 
@@ -44,7 +44,7 @@ class Line:
 class Narrator:
     """Turns events into lines; the store says what the events leave out.
 
-    After a full disk the pipeline opens its store anew, so ``open_store`` is asked each time.
+    After a full disk the pipeline opens its store again, so ``open_store`` is asked each time.
     """
 
     open_store: Callable[[], Store]
@@ -85,25 +85,25 @@ class Narrator:
             self.say(f"no web page: {event.message} ({event.code}) {event.hint}", "bold red", error=True)
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
-        """Add a line of one's own; an ``error`` is told with --quiet too."""
+        """Add a line of one's own; an ``error`` is shown with --quiet too."""
         self._lines.append(Line(ERROR if error else "other", safe(text), style))
 
     def take(self) -> list[Line]:
         """The lines since the last time; many additions in a row became one."""
         lines, self._lines = self._lines, []
-        told: list[Line] = []
+        shown: list[Line] = []
         start = 0
         while start < len(lines):
             end = start
             while end < len(lines) and lines[end].kind == _ADDED:
                 end += 1
             if end - start > _MANY:
-                told.append(Line(_ADDED, f"{end - start} new files added"))
+                shown.append(Line(_ADDED, f"{end - start} new files added"))
                 start = end
             else:
-                told.append(lines[start])
+                shown.append(lines[start])
                 start += 1
-        return told
+        return shown
 
     def waiting(self) -> int:
         """Jobs that wait for their turn."""
@@ -152,7 +152,7 @@ class Narrator:
             return
         job = self.store.jobs.find(event.job_id)
         if job is None or job.state != event.state:
-            return  # it has moved on already; that is told by the event that follows or went before
+            return  # it has moved on already; the event before or after reports it
         self._states[event.job_id] = event.state
         if event.state == states.QUEUED and before in states.RUNNING:
             reason = f": {job.message}" if job.message else ""

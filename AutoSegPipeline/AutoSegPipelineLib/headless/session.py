@@ -48,7 +48,7 @@ class Session:
         return Store(path) if path.exists() else None
 
     def made_store(self) -> Store:
-        """The store, its home made where it was missing."""
+        """The store, creating its home if it is missing."""
         home = self.home
         os.umask(0o077)
         home.create()

@@ -29,7 +29,7 @@ def state_text(state: str) -> Text:
 
 
 def duration(seconds: float) -> str:
-    """``8 s``, ``3:07``, ``2:05:00``, ``4 d``: the shortest that tells."""
+    """``8 s``, ``3:07``, ``2:05:00``, ``4 d``: the shortest clear form."""
     seconds = max(0, round(seconds))
     if seconds < 60:
         return f"{seconds} s"

@@ -2,7 +2,7 @@
 
 A model is a folder ``DatasetNNN_NAME`` with ``<trainer>__<plans>__<configuration>/`` in it, which holds
 ``plans.json``, ``dataset.json`` and ``fold_N/checkpoint_*.pth`` (nnU-Net's layout of results). It is
-put together in a folder beside its place, checked, and renamed: it is there whole or not at all.
+put together in a folder beside its place, checked, and renamed: it is there completely or not at all.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class WeightsFile:
 def import_weights(source: Path, target: Path, say: Say, replace: bool = False) -> list[Imported]:
     """Every model in ``source`` (an archive, a model's folder, a folder of either) into ``target``.
 
-    Raises ``weights.invalid`` for what is no model or not whole, ``input.missing``,
+    Raises ``weights.invalid`` for something that is not a complete model, ``input.missing``,
     ``input.unreadable``, ``environment.*``; models before the wrong one stay imported.
     """
     if not source.exists():

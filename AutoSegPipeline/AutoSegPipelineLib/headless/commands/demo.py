@@ -1,4 +1,4 @@
-"""Trying it out with a made scan."""
+"""Trying it out with a phantom scan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = "demo_ct"
 @click.option("--quiet", is_flag=True, help="Tell errors only.")
 @click.pass_obj
 def demo(session: Session, folder: Path | None, once: bool, verbose: bool, quiet: bool, **flags: Any) -> int:
-    """Drop a made CT of a torso into an inbox and serve it.
+    """Drop a phantom CT of a torso into an inbox and serve it.
 
     FOLDER becomes the home of the demo; without one it lies in the temporary
     folder. No patient's data, nothing is downloaded.
@@ -49,7 +49,7 @@ def demo(session: Session, folder: Path | None, once: bool, verbose: bool, quiet
 
 
 def write_phantom(folder: Path) -> Path:
-    """A torso CT as ``demo_ct.nii.gz`` in ``folder``, there at once and whole."""
+    """A torso CT as ``demo_ct.nii.gz`` in ``folder``, complete as soon as it is there."""
     from ...processing.phantom import torso, write_nifti
 
     phantom = torso()

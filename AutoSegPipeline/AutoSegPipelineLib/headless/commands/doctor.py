@@ -19,14 +19,14 @@ _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 
 @click.command("doctor")
 @click.option(
-    "--no-self-test", is_flag=True, help="Leave out the made case that goes through the whole pipeline."
+    "--no-self-test", is_flag=True, help="Skip the phantom case that runs through the complete pipeline."
 )
 @spec_flags(("worker_python", "slicer"), "Settings")
 @as_json
 @common()
 @click.pass_obj
 def doctor(session: Session, no_self_test: bool, as_json: bool, **flags: Any) -> int:
-    """Check this machine, and the pipeline with a made case (about a minute).
+    """Check this machine, and the pipeline with a phantom case (about a minute).
 
     Exit code 0: all well, maybe with warnings. 1: something does not work; the
     line says how to mend it.

@@ -13,7 +13,7 @@ from .users import day, noted, opened, table_of
 
 @click.group("links")
 def links() -> None:
-    """List and revoke share links; they are made on the web page.
+    """List and revoke share links; they are created on the web page.
 
     Whoever has a link sees and downloads one result, until it ends.
 
@@ -73,7 +73,7 @@ def revoke_link(session: Session, link_id: str) -> int:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100000), help="The newest N.")
 @click.option("--who", default="", help="Only of this account.")
 @click.option("--what", default="", help="Only what begins so: login, result., job., token. ...")
-@click.option("--job", default="", help="Only about the job of this whole id.")
+@click.option("--job", default="", help="Only entries about the job with this complete id.")
 @as_json
 @common()
 @click.pass_obj

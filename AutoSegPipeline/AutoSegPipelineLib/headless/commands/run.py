@@ -20,7 +20,7 @@ RUN_SETTINGS = ("worker_python", "slicer")
 RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
 out_folder = click.option(
     "-o", "--out", required=True, metavar="OUT", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the results; made where it is missing, nothing in it is overwritten.",
+    help="Folder of the results; created if missing; nothing in it is overwritten.",
 )  # fmt: skip
 _path = click.Path(path_type=Path)
 
@@ -99,7 +99,7 @@ def process(
         raise click.UsageError(f"--labels: {labels} is no file")
     for path in paths:
         if path.is_dir() and contained(path, out) and out.is_dir() and any(out.iterdir()):
-            raise click.UsageError(f"{out} lies inside {path}: its files would be taken for scans")
+            raise click.UsageError(f"{out} is inside {path}: its files would be taken for scans")
     folder = usable_folder(out)
     output = session.output
     batch = Batch(

@@ -71,7 +71,7 @@ def submit(
 
 
 def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Stage ``path`` and ask for its adoption; what to tell of it as JSON."""
+    """Stage ``path`` and ask for its adoption; what to report about it as JSON."""
     store, output = session.made_store(), session.output
     try:
         check_name(path)

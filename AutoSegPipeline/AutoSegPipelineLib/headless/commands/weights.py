@@ -26,7 +26,7 @@ _WHERE = ("worker_python", "slicer")
 def weights() -> None:
     """Show and import the trained models of TotalSegmentator.
 
-    They lie where the package looks for them: TOTALSEG_WEIGHTS_PATH, or
+    They are where the package looks for them: TOTALSEG_WEIGHTS_PATH, or
     nnunet/results in TOTALSEG_HOME_DIR, or in .totalsegmentator of the user.
 
     \b
@@ -73,7 +73,7 @@ def list_weights(session: Session, task: str | None, as_json: bool, **flags: Any
     if task is None and found["tasks"]:
         session.output.table(_tasks(found))
         if found["generation"] == "class_map":
-            session.output.say("?: this version tells the weights of a task only while it fetches them.")
+            session.output.say("?: this version states the weights of a task only while it downloads them.")
     detailed = task is not None or not found["tasks"] or found["generation"] == "class_map"
     if detailed and found["models"]:
         session.output.table(_models(found))
@@ -140,7 +140,7 @@ def _tell_the_way(session: Session, found: dict[str, Any], task: str | None) -> 
     session.output.say(f"{there} models are there, {size / 1e6:.1f} MB.")
     broken = [model["name"] for model in found["models"] if model["state"] == "broken"]
     if broken:
-        session.output.say(f"Not whole: {safe(', '.join(broken))}. Import them anew.", "yellow")
+        session.output.say(f"Incomplete: {safe(', '.join(broken))}. Import them again.", "yellow")
     missing = any(model["state"] == "missing" for model in found["models"])
     if missing or not found["models"]:
         session.output.note(
@@ -153,7 +153,7 @@ def _tell_the_way(session: Session, found: dict[str, Any], task: str | None) -> 
 
 @weights.command("import")
 @click.argument("source", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Replace a model that is there and whole.")
+@click.option("--replace", is_flag=True, help="Replace a complete model.")
 @as_json
 @common()
 @click.pass_obj

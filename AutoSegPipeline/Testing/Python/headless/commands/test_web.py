@@ -49,7 +49,7 @@ def findings(home: Path, **settings: Any) -> list[Finding]:
 
 def test_doctor_says_whether_there_could_be_a_page(tmp_path: Path) -> None:
     (found,) = findings(tmp_path)
-    assert found.status == "ok" and "can be had" in found.text
+    assert found.status == "ok" and "is available" in found.text
     (found,) = findings(tmp_path, web=False)
     assert found.status == "ok" and "off" in found.text
     wrong, _ = findings(tmp_path, tls_cert=str(tmp_path / "no.pem"))

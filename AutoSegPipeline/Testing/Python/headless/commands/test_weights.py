@@ -189,7 +189,7 @@ def test_the_list_names_the_folder_and_what_is_there_even_without_the_package(tm
     states = {model["name"]: model["state"] for model in told["models"]}
     assert states[FAST] == "there" and states[OTHER] == "broken"
     shown = autoseg("weights", "list", env={"TOTALSEG_HOME_DIR": str(tmp_path)})
-    assert str(place) in shown.stdout and f"Not whole: {OTHER}" in shown.stdout
+    assert str(place) in shown.stdout and f"Incomplete: {OTHER}" in shown.stdout
 
 
 def test_the_list_asks_the_workers_own_package(tmp_path: Path) -> None:
