@@ -13,6 +13,10 @@ from typing import Any, Iterator
 
 from ..core import protocol
 from ..core.errors import PipelineError
+from ..core.messages.child_messages import Describe, Done, Failed, Quit
+from ..core.messages.reader import read
+from ..core.messages.worker_messages import Described, EngineRow
+from ..core.protocol import Envelope
 from ..runtime.processes.child_command import child_environment as foreign_environment
 from .extras import MODULES, hint_for
 from .findings import FAIL, OK, WARN, Finding
@@ -32,9 +36,9 @@ def child_environment(foreign: bool = False) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def describe(python: str | None = None) -> list[dict[str, Any]]:
+def describe(python: str | None = None) -> list[EngineRow]:
     """What a worker, under ``python`` if not this one, says of its engines; raises ``worker.not_started``."""
-    lines = b"".join(protocol.encode(message) for message in ({"type": "describe"}, {"type": "quit"}))
+    lines = protocol.encode(Envelope(Describe())) + protocol.encode(Envelope(Quit()))
     command = [python or sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
     try:
         # The worker ends when its input closes, so the pipe stays open until it has answered.
@@ -56,15 +60,15 @@ def describe(python: str | None = None) -> list[dict[str, Any]]:
         raise PipelineError("worker.not_started", f"{command[0]}: {error.strerror}") from error
 
 
-def _answer(worker: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
+def _answer(worker: subprocess.Popen[bytes]) -> list[EngineRow]:
     assert worker.stdout is not None and worker.stderr is not None
     until = time.monotonic() + _DESCRIBE_SECONDS
     for line in worker.stdout:
-        message = protocol.decode(line.rstrip(b"\r\n"))
-        if message["type"] == "done":
-            return list(protocol.unpack("result", message)["engines"])
-        if message["type"] == "failed":
-            raise PipelineError("worker.not_started", str(message["error"].get("message")))
+        message = protocol.decode(line.rstrip(b"\r\n")).message
+        if isinstance(message, Done):
+            return read(Described, message.result, "result")["engines"]
+        if isinstance(message, Failed):
+            raise PipelineError("worker.not_started", message.error.get("message", ""))
         if time.monotonic() > until:  # heartbeats come every few seconds, so this is looked at
             break
     else:

@@ -16,9 +16,11 @@ import warnings
 from pathlib import Path
 from typing import Any, Callable
 
+from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
 from ..core.files import is_disk_full
-from ..core.protocol import ChildChannel, pack, unpack
+from ..core.messages.child_messages import Describe, Done, Failed, Heartbeat, Hello, Log
+from ..core.messages.intake_messages import RunTask
 
 HEARTBEAT_SECONDS = 5.0
 Check = Callable[[], None]
@@ -124,29 +126,28 @@ def _of_the_system(error: OSError) -> PipelineError:
     return PipelineError("input.unreadable", f"{where}: {error.strerror or error}.")
 
 
-def _answer(channel: ChildChannel, message: dict[str, Any]) -> None:
+def _answer(channel: ChildChannel, command: RunTask) -> None:
     """The job boundary: whatever happens in a task becomes one ``done`` or ``failed``."""
     folder = tempfile.gettempdir()
     try:
-        args = unpack("args", message)
-        result = run_task(str(message.get("task", "")), args, channel.check)
-        channel.send({"type": "done", **pack("result", result, folder)})
+        result = run_task(command.task, command.args, channel.check)
+        channel.send(Done(result), folder)
     except PipelineError as error:
-        channel.send({"type": "failed", "error": error.to_dict()})
+        channel.send(Failed(error.to_dict()))
     except Exception as error:  # a defect of ours: told with its traceback, never swallowed
         name = type(error).__name__
         # Where, not the error's words: they may quote a header, and the pipeline's log names no patient.
         text = "".join(traceback.format_tb(error.__traceback__)) + name
-        channel.send({"type": "log", "level": "error", "text": text[-8000:]})
+        channel.send(Log(text[-8000:], "error"))
         failure = PipelineError(
-            "pipeline.internal", f"The task {message.get('task')} failed: {name}: {error}"[:2000]
+            "pipeline.internal", f"The task {command.task} failed: {name}: {error}"[:2000]
         )
-        channel.send({"type": "failed", "error": failure.to_dict()})
+        channel.send(Failed(failure.to_dict()))
 
 
 def _beat(channel: ChildChannel, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_SECONDS):
-        channel.send({"type": "heartbeat"})
+        channel.send(Heartbeat())
 
 
 def main() -> int:
@@ -157,14 +158,14 @@ def main() -> int:
     # pydicom's warnings quote values of the header, and standard error goes to the pipeline's log.
     warnings.simplefilter("ignore")
     channel.start()
-    channel.send({"type": "hello", "pid": os.getpid(), "python": platform.python_version(), "what": "intake"})
+    channel.send(Hello(os.getpid(), "intake", platform.python_version()))
     ended = threading.Event()
     threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
-    for message in channel.commands():
-        if message["type"] == "task":
-            _answer(channel, message)
-        elif message["type"] == "describe":
-            channel.send({"type": "done", "result": {"tasks": sorted(TASKS)}})
+    for envelope in channel.commands():
+        if isinstance(envelope.message, RunTask):
+            _answer(channel, envelope.message)
+        elif isinstance(envelope.message, Describe):
+            channel.send(Done({"tasks": sorted(TASKS)}))
     ended.set()
     return 0
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from ..core import formats
 from ..core.errors import PipelineError
 from ..core.files import fsync_file, sha256
+from ..core.messages.worker_messages import Output
 from ..core.progress import Report
 from .export_data import ExportData
 from .measure import measure
 from .picture import Shot, begin_picture
-from .result import Output
 from .stage_progress import Portion
 from .surfaces import make_surfaces
 from .writers.load import NotWritten, load

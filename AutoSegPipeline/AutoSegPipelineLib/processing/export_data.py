@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core import formats
+from ..core.messages.worker_messages import CaseResult
 from .case import Case
 from .layers import Flat, flatten
 from .measure import Measured
-from .result import CaseResult
 from .source_segmentation import SourceSegmentation
 from .stopwatch import Stopwatch
 from .surfaces import Surface

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..core.errors import PipelineError
 from ..core.files import fsync_folder
+from ..core.messages.worker_messages import CaseResult
 from ..core.progress import Report
 from .case import Case
-from .result import CaseResult
 from .stage_progress import Portion
 from .stopwatch import Stopwatch
 

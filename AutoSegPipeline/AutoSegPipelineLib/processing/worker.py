@@ -18,8 +18,22 @@ import traceback
 from typing import Any
 
 from .. import __version__
+from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
-from ..core.protocol import ChildChannel, ProtocolError, pack, unpack
+from ..core.messages.child_messages import (
+    Describe,
+    Done,
+    Failed,
+    Heartbeat,
+    Hello,
+    Log,
+    Progress,
+    Stage,
+    Unknown,
+)  # fmt: skip
+from ..core.messages.reader import plain
+from ..core.messages.worker_messages import Guard, RunCase
+from ..core.protocol import ProtocolError
 from . import heap
 from .child_processes import end_children, guard
 
@@ -48,7 +62,7 @@ class ChannelReport:
 
         self._channel.check()
         self._share = stage_share(state, self._engine_runs)
-        self._channel.send({"type": "stage", "state": state, "message": message})
+        self._channel.send(Stage(state, message))
         self._sent_at = 0.0
         self.progress(0.0, message)
 
@@ -61,7 +75,7 @@ class ChannelReport:
         if now - self._sent_at < PROGRESS_SECONDS and self._last < 1.0:
             return
         self._sent_at = now
-        self._channel.send({"type": "progress", "fraction": round(self._last, 4), "message": message[:500]})
+        self._channel.send(Progress(round(self._last, 4), message[:500]))
 
     def log(self, text: str, level: str = "info") -> None:
         """Lines for the case's log."""
@@ -75,7 +89,7 @@ class ChannelReport:
 def send_log(channel: ChildChannel, text: str, level: str) -> None:
     """``text`` in pieces that fit a line of the protocol (a character may take 12 bytes there)."""
     for start in range(0, max(len(text), 1), 4000):
-        channel.send({"type": "log", "level": level, "text": text[start : start + 4000]})
+        channel.send(Log(text[start : start + 4000], level))
 
 
 def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
@@ -84,7 +98,7 @@ def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
 
     while not stop.wait(HEARTBEAT_SECONDS):
         give_back_when_idle()
-        channel.send({"type": "heartbeat", "rss_mb": round(used_mb(), 1)})
+        channel.send(Heartbeat(round(used_mb(), 1)))
 
 
 def as_pipeline_error(error: BaseException, folder: str) -> PipelineError:
@@ -114,19 +128,16 @@ def _is_full(folder: str) -> bool:
         return False
 
 
-def _run_case(channel: ChildChannel, message: dict[str, Any]) -> None:
-    folder = ""
+def _run_case(channel: ChildChannel, command: RunCase) -> None:
+    folder = str(command.case.get("out", ""))
     try:
         from .case import Case
         from .process import process_case
 
-        payload = unpack("case", message)
-        folder = str(payload.get("out", ""))
-        case = Case.from_dict(payload)
+        case = Case.from_dict(command.case)
         report = ChannelReport(channel, engine_runs=case.runs_engine)
         result = process_case(case, report)
-        packed = pack("result", result.to_dict(), str(case.work))
-        channel.send({"type": "done", **_memory(), **packed})
+        channel.send(Done(plain(result), *_memory()), str(case.work))
     except Exception as error:  # the job boundary: whatever happened, the pipeline is told
         _fail(channel, error, folder)
 
@@ -138,14 +149,14 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
             channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error"
         )
     told = {key: text[:4000] for key, text in known.to_dict().items()}
-    channel.send({"type": "failed", "error": told, "used": known.data.get("used") or {}, **_memory()})
+    channel.send(Failed(told, known.data.get("used") or {}, *_memory()))
 
 
-def _memory() -> dict[str, Any]:
+def _memory() -> tuple[float, int]:
     """What this process holds, told when a case is over: heartbeats are too far apart for that."""
     from .memory import models_seen, used_mb
 
-    return {"rss_mb": round(used_mb(), 1), "models": models_seen()}
+    return round(used_mb(), 1), models_seen()
 
 
 def describe_engines() -> dict[str, Any]:
@@ -176,11 +187,11 @@ def _task(task: Any) -> dict[str, Any]:
     return asdict(task)
 
 
-def _describe(channel: ChildChannel, message: dict[str, Any]) -> None:
+def _describe(channel: ChildChannel) -> None:
     try:
         import tempfile
 
-        channel.send({"type": "done", **pack("result", describe_engines(), tempfile.gettempdir())})
+        channel.send(Done(describe_engines()), tempfile.gettempdir())
     except Exception as error:  # the same boundary for a question
         _fail(channel, error, "")
 
@@ -190,28 +201,22 @@ def main() -> int:
     channel = ChildChannel.take()
     stop = threading.Event()
     channel.start(on_closed=end_children)
-    channel.send(
-        {
-            "type": "hello",
-            "pid": os.getpid(),
-            "what": "worker",
-            "version": __version__,
-            "python": platform.python_version(),
-        }
-    )
+    channel.send(Hello(os.getpid(), "worker", platform.python_version(), __version__))
     threading.Thread(target=_heartbeats, args=(channel, stop), name="heartbeat", daemon=True).start()
-    for message in channel.commands():
-        if message["type"] == "case":
+    for envelope in channel.commands():
+        message = envelope.message
+        if isinstance(message, RunCase):
             heap.case_begins()
             _run_case(channel, message)
             heap.case_ends()
-        elif message["type"] == "guard":
-            guard(int(message["pid"]))
-        elif message["type"] == "describe":
-            _describe(channel, message)
+        elif isinstance(message, Guard):
+            guard(message.pid)
+        elif isinstance(message, Describe):
+            _describe(channel)
         else:
-            error = ProtocolError(f"the worker does not know {message['type']!r}")
-            channel.send({"type": "failed", "error": error.to_dict()})
+            kind = message.type if isinstance(message, Unknown) else message.TYPE
+            error = ProtocolError(f"the worker does not know {kind!r}")
+            channel.send(Failed(error.to_dict()))
     stop.set()
     end_children()
     return 0

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable
 import slicer
 
 from ..core.errors import Cancelled, EngineFailed, PipelineError
+from ..core.messages.worker_messages import CaseOrder, EngineRow, TaskRow
 from ..core.progress import Report
 from . import extension_calls as calls
 from . import extensions
@@ -52,10 +53,10 @@ class SlicerSteps:
 
     # --- what there is -----------------------------------------------------------------------
 
-    def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def describe(self, others: list[EngineRow]) -> list[EngineRow]:
         """The engine ``slicer`` with the extension's tasks; structures' names come from the package."""
         lack = extensions.missing_for(engine=True, exporter=False)
-        tasks: list[dict[str, Any]] = []
+        tasks: list[TaskRow] = []
         if extensions.has_module("TotalSegmentator"):
             classes = {
                 task["name"]: task["classes"]
@@ -95,11 +96,11 @@ class SlicerSteps:
     # --- the engine ----------------------------------------------------------------------------
 
     def segment(
-        self, case: dict[str, Any], made: Path, report: Report, started: Callable[[int], None]
-    ) -> dict[str, Any]:
+        self, case: CaseOrder, made: Path, report: Report, started: Callable[[int], None]
+    ) -> dict[str, object]:
         """See :class:`~..runtime.inside.HostSteps`."""
-        options = case["options"]
-        modality = str(options.get("modality") or case.get("modality") or "")
+        options = case.options
+        modality = str(options.get("modality") or case.modality or "")
         logic = self._make_segmenter()
         task, told = calls.choose_task(logic.tasks, options, modality)
         wish: dict[str, Any] = {
@@ -110,7 +111,7 @@ class SlicerSteps:
         }
         folders: set[Path] = set()
         report.stage("preparing", "Slicer reads the scan")
-        self._begin(f"TotalSegmentator's extension segments {case['label']}")
+        self._begin(f"TotalSegmentator's extension segments {case.label}")
         try:
             with SceneGuard(self._close, "the TotalSegmentator extension works in it") as guard:
                 volume = _read_scan(guard, case)
@@ -189,17 +190,19 @@ class SlicerSteps:
 
     # --- the exporter --------------------------------------------------------------------------
 
-    def export(self, case: dict[str, Any], made: Path, folder: Path, report: Report) -> Path:
+    def export(self, case: CaseOrder, made: Path, folder: Path, report: Report) -> Path:
         """See :class:`~..runtime.inside.HostSteps`."""
         logic = self._make_exporter()
-        reduction = min(max(1.0 - float(case["options"].get("detail") or 0.1), 0.0), 0.99)
+        detail = case.options.get("detail")
+        share = detail if isinstance(detail, (int, float)) and detail else 0.1
+        reduction = min(max(1.0 - share, 0.0), 0.99)
         report.stage("exporting", "OpenAnatomy Export in Slicer")
-        self._begin(f"OpenAnatomy Export writes {case['label']}")
+        self._begin(f"OpenAnatomy Export writes {case.label}")
         try:
             with SceneGuard(self._close, "OpenAnatomy Export works in it") as guard:
                 slicer.app.pauseRender()
                 try:
-                    node = guard.add("vtkMRMLSegmentationNode", str(case["stem"]))
+                    node = guard.add("vtkMRMLSegmentationNode", case.stem)
                     item = guard.item_of(node)
                     _read_segmentation(node, made)
                     count = _name_apart(node)
@@ -281,7 +284,7 @@ def _folder_of(arguments: Any) -> Path | None:
     return Path(listed[place]).parent if place < len(listed) else None
 
 
-def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) -> dict[str, Any]:
+def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) -> TaskRow:
     return {
         "name": name,
         "title": str(task.get("title") or task.get("label") or name),
@@ -293,22 +296,22 @@ def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) ->
     }
 
 
-def _read_scan(guard: SceneGuard, case: dict[str, Any]) -> Any:
+def _read_scan(guard: SceneGuard, case: CaseOrder) -> Any:
     """The case's scan as a hidden node, where the case says that it lies (its affine is LPS)."""
     import vtk
 
     node = guard.add("vtkMRMLScalarVolumeNode", "AutoSeg Pipeline scan")
     storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.UnRegister(None)
-    storage.SetFileName(str(case["path"]))
+    storage.SetFileName(case.path)
     storage.SetSingleFile(1)
     if not storage.ReadData(node) or node.GetImageData() is None:
-        raise EngineFailed("engine.failed", f"Slicer could not read {Path(case['path']).name}")
-    if case.get("affine"):
+        raise EngineFailed("engine.failed", f"Slicer could not read {Path(case.path).name}")
+    if case.affine:
         matrix = vtk.vtkMatrix4x4()
         for row in range(4):
             for column in range(4):
-                value = float(case["affine"][row][column])
+                value = float(case.affine[row][column])
                 matrix.SetElement(row, column, -value if row < 2 else value)  # LPS to Slicer's RAS
         node.SetIJKToRASMatrix(matrix)
     return node

@@ -14,11 +14,12 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
+from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
 from ..core.home import Home
-from ..core.protocol import ChildChannel
+from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log
+from ..core.messages.web_messages import Serve, Serving
 from ..core.settings import Settings
 from .config import WebConfig
 
@@ -35,7 +36,7 @@ class _ToPipeline(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)[-8000:]
-        self._channel.send({"type": "log", "level": record.levelname.lower(), "text": text})
+        self._channel.send(Log(text, record.levelname.lower()))
 
 
 class _Child:
@@ -64,7 +65,7 @@ class _Child:
 
     def _serving(self, config: WebConfig, sockets: list[socket.socket]) -> None:
         port = int(sockets[0].getsockname()[1])
-        self._channel.send({"type": "serving", "url": config.url(port), "port": port})
+        self._channel.send(Serving(config.url(port), port))
 
     def _obey(self) -> None:
         for _ in self._channel.commands():
@@ -75,15 +76,17 @@ class _Child:
 
 def _beat(channel: ChildChannel, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_SECONDS):
-        channel.send({"type": "heartbeat"})
+        channel.send(Heartbeat())
 
 
 def _configuration(channel: ChildChannel) -> WebConfig | None:
     """The configuration of the first ``serve`` message; None when told to end before."""
-    for message in channel.commands():
-        if message["type"] == "serve":
-            places = {name: Path(str(place)) for name, place in message["home"].items()}
-            return WebConfig.of(Home(**places), Settings(message["settings"], {}))
+    for envelope in channel.commands():
+        message = envelope.message
+        if isinstance(message, Serve):
+            root, inbox = Path(message.home.root), Path(message.home.inbox)
+            home = Home(root, inbox, Path(message.home.results), Path(message.home.state))
+            return WebConfig.of(home, Settings(message.settings, {}))
     return None
 
 
@@ -95,8 +98,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start and end, as we do
     channel.start()
-    hello: dict[str, Any] = {"type": "hello", "pid": os.getpid(), "what": "web"}
-    channel.send({**hello, "python": platform.python_version()})
+    channel.send(Hello(os.getpid(), "web", platform.python_version()))
     ended = threading.Event()
     threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
     config = _configuration(channel)
@@ -105,7 +107,7 @@ def main() -> int:
     try:
         asyncio.run(_Child(channel).serve(config))
     except PipelineError as error:
-        channel.send({"type": "failed", "error": error.to_dict()})
+        channel.send(Failed(error.to_dict()))
         return 1
     finally:
         ended.set()

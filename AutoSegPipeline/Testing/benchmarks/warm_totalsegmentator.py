@@ -35,7 +35,7 @@ sys.path[:0] = [str(HERE.parent / "Python"), str(LIBRARY)]
 
 import psutil  # noqa: E402
 import support.synthetic_weights as synthetic  # noqa: E402
-from AutoSegPipelineLib.core.protocol import decode, encode, unpack  # noqa: E402
+from AutoSegPipelineLib.core.protocol import from_line, to_line, unpack  # noqa: E402
 from AutoSegPipelineLib.core.segmentation import Grid  # noqa: E402
 from AutoSegPipelineLib.processing.nifti_voxels import read_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.phantom import write_nifti  # noqa: E402
@@ -163,10 +163,10 @@ def warm(scans: list[Path], folder: Path, quality: str, device: str, env: dict[s
                 "engine": "totalsegmentator", "quality": quality, "device": device, "formats": ["seg"],
             },
         }  # fmt: skip
-        child.stdin.write(encode({"type": "case", "job": str(number), "attempt": 1, "case": case}))
+        child.stdin.write(to_line({"type": "case", "job": str(number), "attempt": 1, "case": case}))
         child.stdin.flush()
         while True:
-            message = decode(child.stdout.readline())
+            message = from_line(child.stdout.readline())
             if message["type"] in ("done", "failed"):
                 break
         if message["type"] == "failed":

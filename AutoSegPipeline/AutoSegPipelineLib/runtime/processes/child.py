@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ...core.clock import Clock, SystemClock
-from ...core.protocol import LineBuffer, ProtocolError, decode, encode
+from ...core.messages.child_messages import Cancel, Describe, Done, Failed, Hello, Progress, Quit, Stage
+from ...core.messages.intake_messages import RunTask
+from ...core.messages.worker_messages import RunCase
+from ...core.protocol import Envelope, Key, LineBuffer, ProtocolError, decode, encode
 from .. import qt
 from .child_command import child_environment, intake_command, library_parent, web_command, worker_command
 from .hang_watch import HungWatch
@@ -30,11 +33,11 @@ __all__ = [
 ]
 
 CANCEL_SECONDS = 5.0
-_COMMANDS = ("case", "task", "describe")
-_SIGNS_OF_PROGRESS = ("hello", "stage", "progress", "done", "failed")
+_COMMANDS = (RunCase, RunTask, Describe)
+_SIGNS_OF_PROGRESS = (Hello, Stage, Progress, Done, Failed)
 _FAILED_TO_START = 0
 
-OnMessage = Callable[[dict], None]
+OnMessage = Callable[[Envelope], None]
 OnLog = Callable[[str], None]
 
 
@@ -69,7 +72,7 @@ class ChildLike(Protocol):
 
     def start(self) -> None: ...
 
-    def send(self, message: dict[str, Any]) -> None: ...
+    def send(self, envelope: Envelope) -> None: ...
 
     def cancel(self, job: str, attempt: int) -> bool: ...
 
@@ -117,8 +120,8 @@ class Child:
         self._tree = tree
         self._lines = LineBuffer()
         self._stderr = StderrLines(on_log)
-        self._outstanding: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._cancelling: dict[tuple[str, int], Any] = {}  # key -> alarm, or None before its turn
+        self._outstanding: OrderedDict[Key, None] = OrderedDict()
+        self._cancelling: dict[Key, Any] = {}  # key -> alarm, or None before its turn
         self._quit_alarm: Any = None
         self._process: Any = None
         self._pid = 0
@@ -161,16 +164,16 @@ class Child:
             self._tree = make_tree()
         process.start(self._command[0], self._command[1:])
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, envelope: Envelope) -> None:
         """Queue one command; a child that has ended swallows it (its ``on_end`` tells).
 
-        Raises :class:`~..core.protocol.ProtocolError` when the line would be too long.
+        Raises what :func:`~..core.protocol.encode` does.
         """
-        line = encode(message)
+        line = encode(envelope)
         if self._ended or self._asked or self._process is None:
             return
-        if message["type"] in _COMMANDS:
-            self._outstanding[_key(message)] = None
+        if isinstance(envelope.message, _COMMANDS):
+            self._outstanding[envelope.key] = None
             if len(self._outstanding) == 1:
                 self._hung.begin()
         self._process.write(line)
@@ -185,7 +188,7 @@ class Child:
         if key not in self._outstanding or key in self._cancelling:
             return key in self._cancelling
         self._cancelling[key] = None
-        self.send({"type": "cancel", "job": key[0], "attempt": key[1]})
+        self.send(Envelope(Cancel(), *key))
         self._start_cancel_alarm()
         return True
 
@@ -194,7 +197,7 @@ class Child:
         if self._ended or self._process is None:
             return
         if not self._asked:
-            self.send({"type": "quit"})
+            self.send(Envelope(Quit()))
             self._asked = True
             self._process.closeWriteChannel()
         if self._quit_alarm is None:
@@ -233,19 +236,19 @@ class Child:
             self._on_log(f"the child does not speak the protocol: {error.message}")
             self._end_tree()
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind in _SIGNS_OF_PROGRESS:
+    def _heard(self, envelope: Envelope) -> None:
+        message = envelope.message
+        if isinstance(message, _SIGNS_OF_PROGRESS):
             self._hung.progress()
-        if kind == "hello":
-            self._pid = int(message.get("pid") or self._pid)
+        if isinstance(message, Hello):
+            self._pid = message.pid or self._pid
             if self._tree is not None and self._pid:
                 self._tree.add(self._pid)
-        elif kind in ("done", "failed"):
-            self._answered(_key(message))
-        qt.guarded(self._on_message)(message)
+        elif isinstance(message, (Done, Failed)):
+            self._answered(envelope.key)
+        qt.guarded(self._on_message)(envelope)
 
-    def _answered(self, key: tuple[str, int]) -> None:
+    def _answered(self, key: Key) -> None:
         self._outstanding.pop(key, None)
         alarm = self._cancelling.pop(key, None)
         if alarm is not None:
@@ -307,10 +310,3 @@ class Child:
         qt.release(self._process)
         self._process = None
         self._on_end(exit_)
-
-
-def _key(message: Mapping[str, Any]) -> tuple[str, int]:
-    try:
-        return (str(message.get("job", "")), int(message.get("attempt", 0)))
-    except (TypeError, ValueError):
-        return ("", 0)

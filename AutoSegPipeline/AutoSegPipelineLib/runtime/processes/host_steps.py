@@ -7,9 +7,10 @@ outside Slicer there is none, and an option that asks for one is refused before 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Callable, Mapping, Protocol
 
 from ...core.errors import PipelineError
+from ...core.messages.worker_messages import CaseOrder, EngineRow
 from ...core.progress import Report
 
 ENGINES = ("slicer",)
@@ -31,26 +32,26 @@ class HostSteps(Protocol):
     def running(self) -> bool:
         """Whether one of the two is under way."""
 
-    def describe(self, others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def describe(self, others: list[EngineRow]) -> list[EngineRow]:
         """Its engines as a worker describes its own (``others``, which may lend names of structures)."""
 
-    def refusal(self, options: dict[str, Any]) -> PipelineError | None:
+    def refusal(self, options: Mapping[str, object]) -> PipelineError | None:
         """Why these resolved options cannot be done here, or None."""
 
-    def segment(self, case: dict[str, Any], made: Path, report: Report, started: Started) -> dict[str, Any]:
-        """Write the ``.seg.nrrd`` ``made`` of a ``case`` message; facts for the manifest.
+    def segment(self, case: CaseOrder, made: Path, report: Report, started: Started) -> dict[str, object]:
+        """Write the ``.seg.nrrd`` ``made`` of a case; facts for the manifest.
 
         ``started(pid)`` is called for a process that must not outlive this one.
         """
 
-    def export(self, case: dict[str, Any], made: Path, folder: Path, report: Report) -> Path:
+    def export(self, case: CaseOrder, made: Path, folder: Path, report: Report) -> Path:
         """Write the segmentation ``made`` as one ``.gltf`` somewhere below ``folder``; its path."""
 
     def stop(self) -> None:
         """End what runs at once; its call raises ``Cancelled`` when the loop comes back to it."""
 
 
-def refusal(inside: HostSteps | None, options: dict[str, Any]) -> PipelineError | None:
+def refusal(inside: HostSteps | None, options: Mapping[str, object]) -> PipelineError | None:
     """Why this pipeline cannot do what ``options`` ask of its host; None when it can or nothing is asked."""
     if not wants_inside(options):
         return None
@@ -60,24 +61,24 @@ def refusal(inside: HostSteps | None, options: dict[str, Any]) -> PipelineError 
     return PipelineError("engine.needs_slicer", f"{' and '.join(asked)}: only a pipeline in 3D Slicer has it")
 
 
-def wants_inside(options: dict[str, Any]) -> bool:
+def wants_inside(options: Mapping[str, object]) -> bool:
     """Whether a case with these options does a part in the pipeline's process."""
     return bool(_asked(options))
 
 
-def _asked(options: dict[str, Any]) -> list[tuple[str, str]]:
+def _asked(options: Mapping[str, object]) -> list[tuple[str, str]]:
     known = {"engine": ENGINES, "exporter": EXPORTERS}
     found = [(name, str(options.get(name) or "").strip().casefold()) for name in known]
     return [(name, word) for name, word in found if word in known[name]]
 
 
-def steps_of(case: dict[str, Any]) -> list[str]:
-    """The steps of a ``case`` message in their order: ``segment`` and ``export`` in this process,
+def steps_of(case: CaseOrder) -> list[str]:
+    """The steps of a case in their order: ``segment`` and ``export`` in this process,
     ``first`` (only as far as the segmentation) and ``last`` in a worker.
     """
-    asked = dict(_asked(case.get("options") or {}))
+    asked = dict(_asked(case.options))
     steps = []
-    if "engine" in asked and case.get("kind") == "scan" and not case.get("reuse"):
+    if "engine" in asked and case.kind == "scan" and not case.reuse:
         steps.append("segment")
     if "exporter" in asked:
         steps += [] if steps else ["first"]

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
-from ...core import protocol
 from ...core.clock import SystemClock
 from ...core.errors import Cancelled, PipelineError
+from ...core.messages.child_messages import Done, Failed, Log, Message, Progress, Stage
+from ...core.messages.reader import plain, read
+from ...core.messages.worker_messages import CaseOrder, Described, Guard, RunCase
+from ...core.protocol import Envelope
 from .. import qt
-from .child import CANCEL_SECONDS, ChildLike, OnEnd, OnLog, OnMessage
+from .child import CANCEL_SECONDS, ChildLike, Exit, OnEnd, OnLog, OnMessage
 from .hang_watch import HungWatch
 from .host_steps import HostSteps, steps_of
 
@@ -38,41 +41,43 @@ class _Course:
 
     job: str
     attempt: int
-    case: dict[str, Any]
+    case: CaseOrder
     steps: list[str]
     step: str = ""
     begin: float = 0.0
     end: float = 0.0
     cancelled: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
 
     @property
     def made(self) -> Path:
-        return Path(self.case["work"]) / MADE
+        return Path(self.case.work) / MADE
 
 
 class _Report:
     """What the host tells, as messages of the protocol."""
 
-    def __init__(self, course: _Course, say: Callable[..., None], moved: Callable[[], None]) -> None:
+    def __init__(
+        self, course: _Course, say: Callable[[_Course, Message], None], moved: Callable[[], None]
+    ) -> None:
         self._course = course
         self._say = say
         self._moved = moved
 
     def stage(self, state: str, message: str = "") -> None:
         self.check()
-        self._say(self._course, "stage", state=state, message=message)
+        self._say(self._course, Stage(state, message))
 
     def progress(self, fraction: float, message: str = "") -> None:
         self.check()
         self._moved()
         width = self._course.end - self._course.begin
         done = self._course.begin + width * min(max(fraction, 0.0), 1.0)
-        self._say(self._course, "progress", fraction=round(done, 4), message=message[:500])
+        self._say(self._course, Progress(round(done, 4), message[:500]))
 
     def log(self, text: str, level: str = "info") -> None:
         self._moved()
-        self._say(self._course, "log", level=level, text=text)
+        self._say(self._course, Log(text, level))
 
     def check(self) -> None:
         if self._course.cancelled:
@@ -116,15 +121,16 @@ class HostStepsChild:
         """Seconds without progress."""
         return self._hung.silent_for() if self._here else self._worker.silent_for()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, envelope: Envelope) -> None:
         """A case with steps in this process begins from the event loop; everything else is passed on."""
-        if message["type"] != "case":
-            self._worker.send(message)
+        message = envelope.message
+        if not isinstance(message, RunCase):
+            self._worker.send(envelope)
             return
-        case = protocol.unpack("case", message)
-        course = _Course(str(message["job"]), int(message["attempt"]), case, steps_of(case))
+        case = read(CaseOrder, message.case, "case")
+        course = _Course(envelope.job, envelope.attempt, case, steps_of(case))
         if course.steps == ["last"]:
-            self._give(course, case)
+            self._worker.send(envelope)
             return
         self._course = course
         # Never from the slot that called: its timer or process would be silent until the host is done.
@@ -170,7 +176,7 @@ class HostStepsChild:
             return
         if course.steps[0] in _HERE and self._inside.running:
             if not course.step:
-                self._say(course, "stage", state="preparing", message="waits for another case inside Slicer")
+                self._say(course, Stage("preparing", "waits for another case inside Slicer"))
             qt.single_shot(_AGAIN_MS, lambda: self._next(course))
             return
         course.step = course.steps.pop(0)
@@ -179,13 +185,12 @@ class HostStepsChild:
         if course.step in _HERE:
             self._work_here(course)
         elif course.step == "first":
-            self._give(course, {**course.case, "only": "segmentation", "made": str(course.made)})
+            self._give(course, replace(course.case, only="segmentation", made=str(course.made)))
         else:
-            self._give(course, {**course.case, "made": str(course.made), "made_facts": course.facts})
+            self._give(course, replace(course.case, made=str(course.made), made_facts=course.facts))
 
-    def _give(self, course: _Course, case: dict[str, Any]) -> None:
-        packed = protocol.pack("case", case, str(case["work"]))
-        self._worker.send({"type": "case", "job": course.job, "attempt": course.attempt, **packed})
+    def _give(self, course: _Course, case: CaseOrder) -> None:
+        self._worker.send(Envelope(RunCase(plain(case)), course.job, course.attempt, case.work))
 
     def _work_here(self, course: _Course) -> None:
         report = _Report(course, self._say, self._hung.progress)
@@ -201,7 +206,7 @@ class HostStepsChild:
         except PipelineError as error:
             self._failed(course, error)
         except Exception as error:  # the job boundary: an extension may raise anything
-            self._say(course, "log", level="error", text=traceback.format_exc())
+            self._say(course, Log(traceback.format_exc(), "error"))
             self._failed(course, PipelineError("engine.failed", f"{type(error).__name__}: {error}"[:2000]))
         else:
             qt.single_shot(0, lambda: self._next(course))
@@ -219,7 +224,7 @@ class HostStepsChild:
             self.kill()
 
     def _do(self, course: _Course, report: _Report) -> None:
-        work = Path(course.case["work"])
+        work = Path(course.case.work)
         work.mkdir(mode=0o700, parents=True, exist_ok=True)
         if course.step == "segment":
             course.facts = self._inside.segment(course.case, course.made, report, self._guard)
@@ -228,7 +233,7 @@ class HostStepsChild:
             folder = work / "exported"
             folder.mkdir(mode=0o700, exist_ok=True)
             made, kind = self._inside.export(course.case, course.made, folder, report), "glTF"
-            course.case["given"] = {"gltf": str(made)}
+            course.case = replace(course.case, given={"gltf": str(made)})
         report.check()
         # Exit first, output second: a host that is content without a file has not done its part.
         if not made.is_file() or made.stat().st_size == 0:
@@ -237,45 +242,39 @@ class HostStepsChild:
     def _guard(self, pid: int) -> None:
         """A process of the host's: the worker ends it where this process is killed and cannot."""
         if not self._ended:
-            self._worker.send({"type": "guard", "job": "guard", "attempt": 0, "pid": pid})
+            self._worker.send(Envelope(Guard(pid), "guard"))
 
     # --- hearing --------------------------------------------------------------------------------
 
-    def _say(self, course: _Course, kind: str, **what: Any) -> None:
+    def _say(self, course: _Course, message: Message) -> None:
         if self._course is course and not self._ended:
-            self._on_message({"type": kind, "job": course.job, "attempt": course.attempt, **what})
+            self._on_message(Envelope(message, course.job, course.attempt))
 
     def _failed(self, course: _Course, error: PipelineError) -> None:
         if self._course is course:
-            self._say(course, "failed", error=error.to_dict())
+            self._say(course, Failed(error.to_dict()))
             self._course = None
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        """What the real worker says, put in its place in the whole case."""
-        kind, course = message["type"], self._course
-        if message.get("job") == "describe" and kind == "done":
-            described = protocol.unpack("result", message)
+    def _heard(self, envelope: Envelope) -> None:
+        """What the real worker says, put in its place in the complete case."""
+        message, course = envelope.message, self._course
+        if envelope.job == "describe" and isinstance(message, Done):
+            described = read(Described, message.result, "result")
             described["engines"] += self._inside.describe(described["engines"])
-            self._on_message({"type": "done", "job": "describe", "attempt": 0, "result": described})
-            return
-        own = course is not None and (message.get("job"), message.get("attempt")) == (
-            course.job,
-            course.attempt,
-        )
-        if course is None or not own:
-            self._on_message(message)
-        elif kind == "progress":
-            done = course.begin + (course.end - course.begin) * float(message.get("fraction", 0.0))
-            self._on_message({**message, "fraction": round(done, 4)})
-        elif kind == "stage" and message.get("state") == "preparing" and course.step == "last":
+            self._on_message(replace(envelope, message=Done(dict(described))))
+        elif course is None or envelope.key != (course.job, course.attempt):
+            self._on_message(envelope)
+        elif isinstance(message, Progress):
+            done = course.begin + (course.end - course.begin) * message.fraction
+            self._on_message(replace(envelope, message=Progress(round(done, 4), message.message)))
+        elif isinstance(message, Stage) and message.state == "preparing" and course.step == "last":
             return  # a later step does not begin from the front
-        elif kind == "done" and course.step == "first":
-            protocol.unpack("result", message)
+        elif isinstance(message, Done) and course.step == "first":
             qt.single_shot(0, lambda: self._next(course))
         else:
-            if kind in ("done", "failed"):
+            if isinstance(message, (Done, Failed)):
                 self._course = None
-            self._on_message(message)
+            self._on_message(envelope)
 
     def _silent(self, seconds: float) -> None:
         if self._on_hung is not None:
@@ -283,7 +282,7 @@ class HostStepsChild:
         else:
             self.kill()
 
-    def _worker_ended(self, end: Any) -> None:
+    def _worker_ended(self, end: Exit) -> None:
         self._leave()
         self._ended = True
         self._on_end(end)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from ...core import protocol
 from ...core.errors import PipelineError, from_dict
+from ...core.messages.child_messages import Done, Failed, Log
+from ...core.messages.intake_messages import RunTask
+from ...core.protocol import Envelope
 from .child import ChildLike
 
 log = logging.getLogger(__name__)
@@ -104,34 +106,29 @@ class IntakeClient:
         while self._waiting and len(self._running) < _IN_FLIGHT and self._child is not None:
             task = self._waiting.popleft()
             self._running[task.number] = task
-            packed = protocol.pack("args", task.args, str(self.spill))
-            self._child.send(
-                {"type": "task", "job": str(task.number), "attempt": 1, "task": task.name, **packed}
-            )
+            command = RunTask(task.name, task.args)
+            self._child.send(Envelope(command, str(task.number), 1, str(self.spill)))
 
     def _on_log(self, text: str) -> None:
         log.info("intake: %s", text)
 
-    def _on_message(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "log":
-            log.info("intake: %s", message.get("text"))
-        if kind not in ("done", "failed"):
+    def _on_message(self, envelope: Envelope) -> None:
+        message = envelope.message
+        if isinstance(message, Log):
+            log.info("intake: %s", message.text)
+        if not isinstance(message, (Done, Failed)):
             return
         self._failed_starts = 0
-        try:
-            task = self._running.pop(int(message.get("job") or 0), None)
-        except ValueError:
-            task = None
+        task = self._running.pop(int(envelope.job), None) if envelope.job.isdigit() else None
         if task is None:
             return
         self._pump()
         if task.cancelled or self._stopped:
             return
-        if kind == "done":
-            task.answer(protocol.unpack("result", message), None)
+        if isinstance(message, Done):
+            task.answer(message.result or {}, None)
         else:
-            task.answer(None, from_dict(message.get("error") or {}))
+            task.answer(None, from_dict(message.error))
 
     def _on_end(self, end: Any) -> None:
         self._child = None

@@ -9,6 +9,9 @@ from ...core.clock import Clock
 from ...core.errors import PipelineError, from_dict
 from ...core.events import Event, WebFailed, WebServing
 from ...core.home import Home
+from ...core.messages.child_messages import Failed, Hello, Log
+from ...core.messages.web_messages import HomeFolders, Serve, Serving
+from ...core.protocol import Envelope
 from ...core.settings import Settings
 from .. import qt
 from .child import ChildLike, Exit
@@ -108,33 +111,27 @@ class WebHost:
         values = dict(self._settings.values)
         if not values["port"] and self._kept_port:
             values["port"] = self._kept_port
-        places = {"root": home.root, "inbox": home.inbox, "results": home.results, "state": home.state}
         self._child = self._spawn(self._heard, self._logged, self._ended)
         self._child.start()
-        self._child.send(
-            {
-                "type": "serve",
-                "home": {name: str(place) for name, place in places.items()},
-                "settings": values,
-            }
-        )
+        folders = HomeFolders(str(home.root), str(home.inbox), str(home.results), str(home.state))
+        self._child.send(Envelope(Serve(folders, values)))
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "hello":
-            self.pid = int(message.get("pid") or 0)
-        elif kind == "serving":
-            self.url, self.port = str(message["url"]), int(message["port"])
+    def _heard(self, envelope: Envelope) -> None:
+        message = envelope.message
+        if isinstance(message, Hello):
+            self.pid = message.pid
+        elif isinstance(message, Serving):
+            self.url, self.port = message.url, message.port
             self._kept_port = self.port
             self._served_at = self._clock.monotonic()
             self._note({"url": self.url, "port": self.port, "pid": self.pid, "error": None})
             log.info("the web page is at %s", self.url)
             self._tell(WebServing(self.url))
-        elif kind == "failed":
-            self._said = from_dict(message.get("error") or {})
-        elif kind == "log":
-            level = logging.getLevelName(str(message.get("level", "info")).upper())
-            log.log(level if isinstance(level, int) else logging.INFO, "web: %s", message.get("text", ""))
+        elif isinstance(message, Failed):
+            self._said = from_dict(message.error)
+        elif isinstance(message, Log):
+            level = logging.getLevelName(message.level.upper())
+            log.log(level if isinstance(level, int) else logging.INFO, "web: %s", message.text)
 
     def _logged(self, line: str) -> None:
         log.warning("web: %s", line)

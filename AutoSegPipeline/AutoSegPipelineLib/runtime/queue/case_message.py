@@ -7,12 +7,12 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 from ... import __version__
 from ...core.files import fsync_folder
 from ...core.incoming import folder_of
 from ...core.job import Job
+from ...core.messages.worker_messages import CaseOrder, CaseSource
 from ...core.store.small_tables import Kept
 from ..context import Context
 
@@ -34,38 +34,39 @@ class CaseMessages:
         """Temporary folder of this attempt."""
         return self._context.home.work / job.id / str(job.attempt)
 
-    def message(self, job: Job, out: Path) -> dict[str, Any]:
+    def order(self, job: Job, out: Path, had_gpus: int) -> CaseOrder:
         """What the worker needs; ``job.cached_from`` is set where a kept label map serves."""
         folder, staged = folder_of(self._context.home, job.id), job.staged
         kept = self._find(job)
         job.cached_from = kept.job if kept else None
         work = self.work(job)
-        return {
-            "kind": staged["kind"],
-            "path": str(folder / staged["path"]),
-            "affine": staged["affine"],
-            "modality": job.modality,
-            "label": job.label,
-            "stem": job.name,
-            "options": job.options,
-            "out": str(out),
-            "work": str(work),
-            "labels": staged.get("labels"),
-            "reuse": str(self._context.home.cache / kept.file) if kept else None,
-            "keep": str(work / KEEP) if self._keeps(job) and not kept else None,
-            "source": {
-                "job": job.id,
-                "attempt": job.attempt,
-                "format": staged["format"],
-                "sha256": job.content,
-                "facts": staged["facts"],
-                "warnings": job.warnings,
-                "cached_from": job.cached_from,
-                "ladder": staged.get("ladder", []),
-                "version": job.version,
-                "supersedes": job.supersedes,
-            },
-        }
+        return CaseOrder(
+            kind=staged["kind"],
+            path=str(folder / staged["path"]),
+            affine=staged["affine"],
+            modality=job.modality,
+            label=job.label,
+            stem=job.name,
+            options=job.options,
+            out=str(out),
+            work=str(work),
+            labels=staged.get("labels"),
+            reuse=str(self._context.home.cache / kept.file) if kept else None,
+            keep=str(work / KEEP) if self._keeps(job) and not kept else None,
+            source=CaseSource(
+                job=job.id,
+                attempt=job.attempt,
+                format=staged["format"],
+                sha256=job.content,
+                facts=staged["facts"],
+                warnings=job.warnings,
+                cached_from=job.cached_from,
+                ladder=staged.get("ladder", []),
+                version=job.version,
+                supersedes=job.supersedes,
+            ),
+            had_gpus=had_gpus,
+        )
 
     def _keeps(self, job: Job) -> bool:
         return job.staged["kind"] == "scan" and self._context.settings["cache_mb"] > 0

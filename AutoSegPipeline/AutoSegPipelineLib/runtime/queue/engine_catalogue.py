@@ -6,7 +6,7 @@ import logging
 import os
 from typing import Any
 
-from ...core import protocol
+from ...core.messages.child_messages import Done, Failed, Message
 from ...core.options_check import gpus
 from ..context import Context
 
@@ -70,17 +70,17 @@ class EngineCatalogue:
         """The worker that was asked has ended without a word."""
         self._asked_at, self._given_up = None, True
 
-    def take(self, message: dict[str, Any]) -> None:
+    def take(self, message: Message) -> None:
         """The answer, or that there is none."""
-        if message["type"] == "done":
+        if isinstance(message, Done):
             # The number tells a reader elsewhere that the answer is not of an earlier pipeline.
-            self.known = {**protocol.unpack("result", message), "pipeline": os.getpid()}
+            self.known = {**(message.result or {}), "pipeline": os.getpid()}
             self.had_gpus = max(self.had_gpus, gpus(self.known))
             self.answered_at = self._context.clock.monotonic()
             if self.known != self._context.store.meta.get(META):
                 self._context.store.meta.set(META, self.known)
-        elif message["type"] == "failed":
-            log.error("the worker cannot describe its engines: %s", message.get("error"))
+        elif isinstance(message, Failed):
+            log.error("the worker cannot describe its engines: %s", message.error)
             self._given_up = True
         else:
             return

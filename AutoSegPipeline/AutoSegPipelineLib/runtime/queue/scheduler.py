@@ -7,15 +7,20 @@ attempt says is ignored.
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable
+from typing import Callable, Mapping
 
-from ...core import eta, protocol, states
+from ...core import eta, states
 from ...core.errors import PipelineError, from_dict
 from ...core.job import Job
 from ...core.ladder import next_rung
+from ...core.messages.child_messages import Describe, Done, Failed, Heartbeat, Log, Progress, Stage
+from ...core.messages.reader import ProtocolError, plain, read
+from ...core.messages.worker_messages import CaseResult, RunCase
 from ...core.options_check import qualities
+from ...core.protocol import Envelope
 from ..context import GPU_GONE, Conditions, Context, disk_is_full
 from ..ending.publisher import Publisher
+from ..processes.child import Exit
 from ..processes.intake_client import Spawn
 from .case_message import CaseMessages
 from .engine_catalogue import EngineCatalogue
@@ -103,7 +108,7 @@ class Scheduler:
     def _ask(self, slot: WorkerSlot) -> None:
         slot.describing = True
         self.description.asked()
-        slot.child.send({"type": "describe", "job": "describe", "attempt": 0})
+        slot.child.send(Envelope(Describe(), "describe"))
 
     def _ask_fresh(self) -> None:
         """Ask a worker that is new; those that rest end."""
@@ -138,56 +143,51 @@ class Scheduler:
         job.progress, job.eta_s, job.message = 0.0, None, ""
         self._cases.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
         out = self._publisher.prepare(job)
-        message = {**self._cases.message(job, out), "had_gpus": self.description.had_gpus}
+        order = self._cases.order(job, out, self.description.had_gpus)
         slot.predicted = self._forecast.predict(job)
         slot.job, slot.started, slot.hung = job, self._context.clock.monotonic(), False
         job.eta_s = slot.predicted
         self._conditions.durably(lambda: self._context.enter(job, states.PREPARING))
-        packed = protocol.pack("case", message, str(self._cases.work(job)))
-        slot.child.send({"type": "case", "job": job.id, "attempt": job.attempt, **packed})
+        slot.child.send(Envelope(RunCase(plain(order)), job.id, job.attempt, order.work))
 
     # --- hearing --------------------------------------------------------------------------
 
     def _on_log(self, slot: WorkerSlot, text: str) -> None:
         self._job_log(slot.job.id if slot.job else "", "worker", text)
 
-    def _on_message(self, slot: WorkerSlot, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        slot.measured(message)
-        if kind == "heartbeat":
-            return
-        if kind == "hello":
-            return
-        if message.get("job") == "describe":
+    def _on_message(self, slot: WorkerSlot, envelope: Envelope) -> None:
+        message = envelope.message
+        if isinstance(message, (Done, Failed, Heartbeat)):
+            slot.measured(message)
+        if envelope.job == "describe":
             self.description.take(message)
             slot.describing = slot.describing and self.description.pending
             return
         job = slot.job
-        if job is None or (message.get("job"), message.get("attempt")) != (job.id, job.attempt):
-            if kind == "log":
-                self._on_log(slot, str(message.get("text", "")))
-            return
-        handler = {
-            "stage": self._on_stage,
-            "progress": self._on_progress,
-            "log": self._on_job_log,
-            "done": self._on_done,
-            "failed": self._on_failed,
-        }.get(kind)
-        if handler is not None:
-            handler(slot, job, message)
+        if job is None or envelope.key != (job.id, job.attempt):
+            if isinstance(message, Log):
+                self._on_log(slot, message.text)
+        elif isinstance(message, Stage):
+            self._on_stage(job, message)
+        elif isinstance(message, Progress):
+            self._on_progress(slot, job, message)
+        elif isinstance(message, Log):
+            self._job_log(job.id, message.level, message.text)
+        elif isinstance(message, Done):
+            self._on_done(slot, job, message)
+        elif isinstance(message, Failed):
+            self._on_failed(slot, job, message)
 
-    def _on_stage(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
-        state = message.get("state", "")
-        job.message = str(message.get("message", ""))
-        if state in _STAGES and state != job.state:
-            self._conditions.durably(lambda: self._context.enter(job, state, job.message))
+    def _on_stage(self, job: Job, stage: Stage) -> None:
+        job.message = stage.message
+        if stage.state in _STAGES and stage.state != job.state:
+            self._conditions.durably(lambda: self._context.enter(job, stage.state, job.message))
         else:
             self._context.tell(job)
 
-    def _on_progress(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
-        job.progress = min(max(float(message.get("fraction", 0.0)), job.progress), 1.0)
-        job.message = str(message.get("message") or job.message)
+    def _on_progress(self, slot: WorkerSlot, job: Job, message: Progress) -> None:
+        job.progress = min(max(message.fraction, job.progress), 1.0)
+        job.message = message.message or job.message
         now = self._context.clock.monotonic()
         job.eta_s = eta.remaining(slot.predicted, now - slot.started, job.progress)
         if now - slot.saved >= _SAVE_EVERY:
@@ -195,26 +195,26 @@ class Scheduler:
             self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
         self._context.tell(job)
 
-    def _on_job_log(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
-        self._job_log(job.id, str(message.get("level", "info")), str(message.get("text", "")))
-
-    def _on_done(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
-        result = protocol.unpack("result", message)
+    def _on_done(self, slot: WorkerSlot, job: Job, message: Done) -> None:
+        try:
+            result = read(CaseResult, message.result, "result")
+        except ProtocolError as error:
+            return self._on_failed(slot, job, Failed(error.to_dict()))
         job.staged["earlier"] = job.outputs or job.staged.get("earlier", [])
-        job.outputs = list(result["outputs"])
-        job.warnings = _merged(job.warnings, result.get("warnings", []))
-        job.engine = str(result.get("engine") or job.engine)
-        job.modality = str(result.get("modality") or job.modality)
+        job.outputs = [plain(output) for output in result.outputs]
+        job.warnings = _merged(job.warnings, result.warnings)
+        job.engine = result.engine or job.engine
+        job.modality = result.modality or job.modality
         job.progress, job.eta_s = 1.0, None
         if not job.cached_from and job.staged["kind"] == "scan":
             seconds = self._context.clock.monotonic() - slot.started
-            self._forecast.learn(job, dict(result.get("used") or {}), seconds)
+            self._forecast.learn(job, result.used, seconds)
         self._conditions.durably(lambda: self._context.enter(job, states.PUBLISHING))
         self._free(slot)
         self._finished(job)
 
-    def _on_failed(self, slot: WorkerSlot, job: Job, message: dict[str, Any]) -> None:
-        error = from_dict(message.get("error") or {})
+    def _on_failed(self, slot: WorkerSlot, job: Job, message: Failed) -> None:
+        error = from_dict(message.error)
         self._job_log(job.id, "error", str(error))
         self._free(slot)
         if job.cancel or error.code == "job.cancelled":
@@ -229,7 +229,7 @@ class Scheduler:
         elif error.is_environment:
             self._conditions.pause(error.code, error.message)
             self._back(job, f"Waits: {error.message}")
-        elif error.code == "engine.no_memory" and self._step_down(job, message.get("used") or {}):
+        elif error.code == "engine.no_memory" and self._step_down(job, message.used or {}):
             self._back(job, "Tried again with less memory.")
         elif job.cached_from:
             self._cases.drop(job)
@@ -238,9 +238,9 @@ class Scheduler:
         else:
             self._end(job, states.FAILED, error)
 
-    def _step_down(self, job: Job, used: dict[str, Any]) -> bool:
+    def _step_down(self, job: Job, used: Mapping[str, str]) -> bool:
         have = qualities(self.description.for_now, job.options, job.modality)
-        rung = next_rung(job.options, have, str(used.get("device") or ""))
+        rung = next_rung(job.options, have, used.get("device", ""))
         if rung is None:
             return False
         job.options, sentence = rung
@@ -255,7 +255,7 @@ class Scheduler:
         slot.hung = True
         slot.child.kill()
 
-    def _on_end(self, slot: WorkerSlot, end: Any) -> None:
+    def _on_end(self, slot: WorkerSlot, end: Exit) -> None:
         if slot in self.slots:
             self.slots.remove(slot)
         job, slot.job = slot.job, None
@@ -264,15 +264,15 @@ class Scheduler:
         if job is None or self._stopped:
             return
         if job.cancel:
-            self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
-            return
+            return self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
         job.vanished += 1
         code = "worker.hung" if slot.hung else "worker.vanished"
-        if getattr(end, "failed_to_start", False):
+        if end.failed_to_start:
             code = "worker.not_started"
-        said = str(getattr(end, "stderr_tail", "") or "")
-        error = PipelineError(code, f"the worker ended {job.vanished} times over this case", log_tail=said)
-        self._job_log(job.id, "error", f"{error.code}: exit code {getattr(end, 'code', '?')}: {said}")
+        error = PipelineError(
+            code, f"the worker ended {job.vanished} times over this case", log_tail=end.stderr_tail
+        )
+        self._job_log(job.id, "error", f"{error.code}: exit code {end.code}: {end.stderr_tail}")
         if job.vanished >= VANISHED_LIMIT:
             self._end(job, states.FAILED, error)
         else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
 
 from ...core.job import Job
+from ...core.messages.child_messages import Done, Failed, Heartbeat
 from ..processes.child import ChildLike
 
 
@@ -27,11 +27,11 @@ class WorkerSlot:
     _base: float | None = None
     _base_models: int = 0
 
-    def measured(self, message: Mapping[str, Any]) -> None:
+    def measured(self, message: Done | Failed | Heartbeat) -> None:
         """Take what the worker says of its memory."""
-        if message.get("rss_mb"):
-            self.rss = float(message["rss_mb"])
-        self.models = max(self.models, int(message.get("models") or 0))
+        self.rss = message.rss_mb or self.rss
+        if not isinstance(message, Heartbeat):
+            self.models = max(self.models, message.models or 0)
 
     def case_is_over(self) -> float:
         """Count it; by how many MB the worker has grown since it last loaded a model that it never had.

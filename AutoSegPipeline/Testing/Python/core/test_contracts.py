@@ -15,12 +15,16 @@ from AutoSegPipelineLib.core.events import EventBus, JobAdded
 from AutoSegPipelineLib.core.files import contained, is_link, remove_tree, write_json
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
+from AutoSegPipelineLib.core.messages.child_messages import Log, Progress, Quit
+from AutoSegPipelineLib.core.messages.worker_messages import RunCase
 from AutoSegPipelineLib.core.protocol import (
     MAX_LINE,
+    Envelope,
     LineBuffer,
     ProtocolError,
     decode,
     encode,
+    from_line,
     pack,
     unpack,
 )
@@ -91,12 +95,12 @@ def test_every_state_but_the_ends_leads_somewhere_and_the_ends_only_back() -> No
 
 
 def test_the_protocol_cuts_lines_wherever_the_pipe_cut_them() -> None:
-    stream = b"".join(encode({"type": "progress", "fraction": i / 9}) for i in range(10))
+    stream = b"".join(encode(Envelope(Progress(i / 9))) for i in range(10))
     for size in (1, 7, 1000):
         buffer = LineBuffer()
         chunks = [stream[i : i + size] for i in range(0, len(stream), size)]
         lines = [line for chunk in chunks for line in buffer.feed(chunk)]
-        assert [decode(line)["fraction"] for line in lines] == [i / 9 for i in range(10)]
+        assert [decode(line).message for line in lines] == [Progress(i / 9) for i in range(10)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_a_line_without_an_end_is_a_protocol_error_and_not_a_growing_buffer() ->
     with pytest.raises(ProtocolError):
         list(LineBuffer().feed(b"x" * (MAX_LINE + 1)))
     with pytest.raises(ProtocolError):
-        encode({"type": "log", "text": "x" * MAX_LINE})
+        encode(Envelope(Log("x" * MAX_LINE)))
 
 
 def test_a_long_payload_goes_through_a_file_that_is_gone_afterwards(tmp_path: Path) -> None:
@@ -125,18 +129,19 @@ def test_a_long_payload_goes_through_a_file_that_is_gone_afterwards(tmp_path: Pa
 
 def test_library_prints_cannot_reach_the_protocol() -> None:
     code = (
-        "from AutoSegPipelineLib.core.protocol import ChildChannel\n"
+        "from AutoSegPipelineLib.core.child_channel import ChildChannel\n"
         "channel = ChildChannel.take()\n"
         "import os; print('a print'); os.write(1, b'a C library\\n')\n"
-        "channel.start(); channel.send({'type': 'hello', 'pid': 1})\n"
-        "for command in channel.commands(): channel.send({'type': 'log', 'text': command['type']})\n"
+        "from AutoSegPipelineLib.core.messages.child_messages import Hello, Log\n"
+        "channel.start(); channel.send(Hello(1))\n"
+        "for command in channel.commands(): channel.send(Log(command.message.TYPE))\n"
     )
     env = {**os.environ, "PYTHONPATH": str(LIBRARY)}
-    say = encode({"type": "case", "job": "j", "attempt": 1}) + encode({"type": "quit"})
+    say = encode(Envelope(RunCase({}), "j", 1)) + encode(Envelope(Quit()))
     done = subprocess.run(
         [sys.executable, "-c", code], input=say, env=env, capture_output=True, timeout=30, check=True
     )
-    messages = [decode(line) for line in done.stdout.splitlines()]
+    messages = [from_line(line) for line in done.stdout.splitlines()]
     assert [message["type"] for message in messages] == ["hello", "log"]
     assert messages[1]["job"] == "j"
     assert b"a print" in done.stderr and b"a C library" in done.stderr

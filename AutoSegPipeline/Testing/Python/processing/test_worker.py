@@ -10,6 +10,7 @@ import time
 import pytest
 from AutoSegPipelineLib import __version__
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.messages.child_messages import Progress
 from AutoSegPipelineLib.core.protocol import unpack
 from AutoSegPipelineLib.processing.engines.tissue import TissueEngine
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
@@ -132,7 +133,7 @@ def test_a_result_too_long_for_a_line_travels_in_a_file(tmp_path):
     worker = Worker(
         sys.executable, "-c",
         "import AutoSegPipelineLib.processing.worker as w, AutoSegPipelineLib.processing.process as c\n"
-        "from AutoSegPipelineLib.processing.result import CaseResult\n"
+        "from AutoSegPipelineLib.core.messages.worker_messages import CaseResult\n"
         "c.process_case = lambda case, report: CaseResult('e', 'CT', (1, 1, 1), (1.0, 1.0, 1.0),\n"
         "    warnings=[{'code': 'x', 'message': 'm' * 200000}])\n"
         "raise SystemExit(w.main())",
@@ -203,6 +204,6 @@ def test_progress_that_an_engine_takes_back_is_not_passed_on(monkeypatch):
         report.stage(state)
         for fraction in (0.5, 0.2, 7.0, -1.0):
             report.progress(fraction)
-    told = [m["fraction"] for m in Channel.sent if m["type"] == "progress"]
+    told = [m.fraction for m in Channel.sent if isinstance(m, Progress)]
     assert told == sorted(told) and told[0] == 0.0 and told[-1] == 1.0
     assert len(set(told)) >= 6

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.messages.child_messages import Message
+from AutoSegPipelineLib.core.messages.intake_messages import RunTask
+from AutoSegPipelineLib.core.messages.reader import plain
 from AutoSegPipelineLib.intake import child
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from AutoSegPipelineLib.runtime.logs import NAME, EventLog, log_to, stop_logging
@@ -52,13 +55,13 @@ def test_a_fault_of_the_intake_tells_where_and_not_what_it_read(monkeypatch) -> 
 
     class Channel:
         check = None
-        sent: list[dict] = []
+        sent: list[Message] = []
 
-        def send(self, message: dict) -> None:
+        def send(self, message: Message, folder: str = "") -> None:
             self.sent.append(message)
 
     monkeypatch.setitem(child.TASKS, "examine", task)
-    child._answer(Channel(), {"type": "task", "task": "examine", "args": {}})
+    child._answer(Channel(), RunTask("examine"))
     log, failed = Channel.sent
-    assert "ValueError" in log["text"] and "in task" in log["text"] and PATIENT not in json.dumps(log)
-    assert failed["error"]["code"] == "pipeline.internal" and PATIENT in failed["error"]["message"]
+    assert "ValueError" in log.text and "in task" in log.text and PATIENT not in json.dumps(plain(log))
+    assert failed.error["code"] == "pipeline.internal" and PATIENT in failed.error["message"]

@@ -52,8 +52,19 @@ import threading
 import time
 from pathlib import Path
 
+from AutoSegPipelineLib.core.child_channel import ChildChannel
 from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.protocol import ChildChannel, pack, unpack
+from AutoSegPipelineLib.core.messages.child_messages import (
+    Describe,
+    Done,
+    Failed,
+    Heartbeat,
+    Hello,
+    Progress,
+    Stage,
+)  # fmt: skip
+from AutoSegPipelineLib.core.messages.worker_messages import RunCase
+from AutoSegPipelineLib.core.protocol import Envelope
 
 HELD = []  # memory that `grow` keeps
 MODELS = []
@@ -71,11 +82,11 @@ def wanted(text, attempt):
 class Case:
     """One case on its way."""
 
-    def __init__(self, channel, message, always):
+    def __init__(self, channel, envelope, always):
         self.channel = channel
-        self.message = message
-        self.case = unpack("case", message)
-        self.attempt = int(message.get("attempt", 0))
+        self.job = envelope.job
+        self.case = envelope.message.case
+        self.attempt = envelope.attempt
         self.stem = self.case["stem"]
         self.do = wanted(f"{always} {self.stem}", self.attempt)
         self.out = Path(self.case["out"])
@@ -86,7 +97,7 @@ class Case:
         for step in range(steps):
             if not deaf:
                 self.channel.check()
-            self.channel.send({"type": "progress", "fraction": step / steps, "message": "pretending"})
+            self.channel.send(Progress(step / steps, "pretending"))
             time.sleep(milliseconds / steps / 1000)
 
     def write(self, kind, name, data):
@@ -97,9 +108,9 @@ class Case:
     def run(self, stop_heart):
         self.out.mkdir(parents=True, exist_ok=True)
         self.work.mkdir(parents=True, exist_ok=True)
-        self.channel.send({"type": "stage", "state": "preparing", "message": "pretending"})
+        self.channel.send(Stage("preparing", "pretending"))
         self.misbehave_early()
-        self.channel.send({"type": "stage", "state": "segmenting", "message": "pretending"})
+        self.channel.send(Stage("segmenting", "pretending"))
         if "hang" in self.do:
             if "mute" in self.do:
                 stop_heart.set()
@@ -116,25 +127,18 @@ class Case:
                 raise PipelineError(code, f"the fake worker was told to: {word}")
         if "cramped" in self.do and self.case["options"]["device"] != "cpu":
             raise PipelineError("engine.no_memory", "CUDA out of memory", used={"device": "gpu"})
-        self.channel.send({"type": "stage", "state": "exporting", "message": "pretending"})
+        self.channel.send(Stage("exporting", "pretending"))
         result = self.write_all()
         if "models" in self.do:
             MODELS[:] = range(self.do["models"] or len(MODELS) + 1)
         if "used" in self.do:
             result["used"] = {"engine": "fake", "task": "deep:fast", "device": "gpu"}
-        self.channel.send({"type": "done", **memory(), **pack("result", result, str(self.work))})
+        self.channel.send(Done(result, *memory()), str(self.work))
 
     def misbehave_early(self):
         raw = self.channel._out
         if "late" in self.do:
-            self.channel.send(
-                {
-                    "type": "done",
-                    "job": self.message["job"],
-                    "attempt": self.attempt - 1,
-                    "result": {"outputs": []},
-                }
-            )
+            self.channel.post(Envelope(Done({"outputs": []}), self.job, self.attempt - 1))
         if "babble" in self.do:
             raw.write(b"Segmentation fault (not really)\n")
         if "long" in self.do:
@@ -161,7 +165,7 @@ class Case:
             outputs.append({"kind": "glb", "name": f"{self.stem}.glb", "size": 1, "sha256": "0" * 64})
         manifest = {
             "stem": self.stem,
-            "job": self.message["job"],
+            "job": self.job,
             "attempt": self.attempt,
             "outputs": outputs,
         }
@@ -179,12 +183,12 @@ class Case:
 
 
 def memory():
-    return {"rss_mb": 10.0 + sum(len(block) for block in HELD) / 1e6, "models": len(MODELS)}
+    return 10.0 + sum(len(block) for block in HELD) / 1e6, len(MODELS)
 
 
 def beat(channel, stop, seconds):
     while not stop.wait(seconds):
-        channel.send({"type": "heartbeat", "rss_mb": memory()["rss_mb"]})
+        channel.send(Heartbeat(memory()[0]))
 
 
 def description():
@@ -198,11 +202,11 @@ def description():
     return {"engines": [engine]}
 
 
-def note(message, stem):
+def note(envelope, stem):
     log = os.environ.get("FAKE_WORKER_LOG")
     if log:
         with open(log, "a", encoding="utf-8") as stream:
-            stream.write(f"{message.get('job')} {message.get('attempt')} {stem} {os.getpid()}\n")
+            stream.write(f"{envelope.job} {envelope.attempt} {stem} {os.getpid()}\n")
 
 
 def main():
@@ -213,22 +217,20 @@ def main():
     arguments, _ = parser.parse_known_args()
     channel.start()
     if "silent" not in wanted(arguments.do, 0):
-        channel.send(
-            {"type": "hello", "pid": os.getpid(), "what": "worker", "python": sys.version.split()[0]}
-        )
+        channel.send(Hello(os.getpid(), "worker", sys.version.split()[0]))
     stop = threading.Event()
     threading.Thread(target=beat, args=(channel, stop, arguments.heartbeat), daemon=True).start()
-    for message in channel.commands():
+    for envelope in channel.commands():
         try:
-            if message["type"] == "describe":
-                channel.send({"type": "done", **pack("result", description(), tempfile.gettempdir())})
-            elif message["type"] == "case":
-                case = Case(channel, message, arguments.do)
-                note(message, case.stem)
+            if isinstance(envelope.message, Describe):
+                channel.send(Done(description()), tempfile.gettempdir())
+            elif isinstance(envelope.message, RunCase):
+                case = Case(channel, envelope, arguments.do)
+                note(envelope, case.stem)
                 case.run(stop)
         except PipelineError as error:
             used = error.data.get("used") or {}
-            channel.send({"type": "failed", "error": error.to_dict(), "used": used, **memory()})
+            channel.send(Failed(error.to_dict(), used, *memory()))
 
 
 if __name__ == "__main__":

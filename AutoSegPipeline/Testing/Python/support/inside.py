@@ -11,6 +11,7 @@ from typing import Any
 
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.messages.worker_messages import CaseOrder
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.processing.surfaces import make_surfaces
@@ -50,7 +51,7 @@ class FakeHost:
             return PipelineError("engine.extension_missing", "the extension is missing")
         return None
 
-    def segment(self, case: dict, made: Path, report: Any, started: Any) -> dict[str, Any]:
+    def segment(self, case: CaseOrder, made: Path, report: Any, started: Any) -> dict[str, Any]:
         self.calls.append("segment")
         report.stage("preparing", "reading")
         report.stage("segmenting", "Slicer")
@@ -58,7 +59,7 @@ class FakeHost:
         write_seg_nrrd(made, self.truth)
         return {"engine": "slicer", "engine_version": "7", "modality": "CT", "used": USED}
 
-    def export(self, case: dict, made: Path, folder: Path, report: Any) -> Path:
+    def export(self, case: CaseOrder, made: Path, folder: Path, report: Any) -> Path:
         self.calls.append("export")
         report.stage("exporting", "OpenAnatomy")
         self._wait(report, None)

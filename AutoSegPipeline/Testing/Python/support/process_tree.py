@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
+from AutoSegPipelineLib.core.messages.child_messages import Progress
+from AutoSegPipelineLib.core.messages.worker_messages import RunCase
+from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
 from AutoSegPipelineLib.runtime.processes.process_tree import process_table
 
@@ -41,11 +44,12 @@ class Tree:
         self.child = Child(command, env, self.messages.append, lambda line: None, self.ends.append)
         self.child.start()
         case = {"out": str(folder / "out"), "work": str(folder / "work"), "stem": stem}
-        self.child.send({"type": "case", "job": "j", "attempt": 1, "case": case})
+        self.child.send(Envelope(RunCase(case), "j", 1))
         note = folder / "work" / f"{stem}.child.pid"
         run_until(lambda: note.exists() and note.read_text(), 15)
-        run_until(
-            lambda: (self.child.busy and any(m["type"] == "progress" for m in self.messages)) or self.ends, 15
-        )
-        self.worker = self.messages[0]["pid"]
+        run_until(lambda: (self.child.busy and self.has_progressed()) or self.ends, 15)
+        self.worker = self.messages[0].message.pid
         self.pids = [self.worker, int(note.read_text())]
+
+    def has_progressed(self):
+        return any(isinstance(one.message, Progress) for one in self.messages)

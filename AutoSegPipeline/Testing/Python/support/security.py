@@ -22,7 +22,7 @@ from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.lock import HomeLock
-from AutoSegPipelineLib.core.protocol import decode, encode
+from AutoSegPipelineLib.core.protocol import from_line, to_line
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.web import app
@@ -95,10 +95,10 @@ class Served:
         home = {name: str(getattr(self.home, name)) for name in ("root", "inbox", "results", "state")}
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        stdin.write(encode({"type": "serve", "home": home, "settings": dict(self.settings.values)}))
+        stdin.write(to_line({"type": "serve", "home": home, "settings": dict(self.settings.values)}))
         stdin.flush()
         for line in stdout:
-            message = decode(line)
+            message = from_line(line)
             if message["type"] == "serving":
                 self.port, self.url = message["port"], message["url"].rstrip("/")
                 break
@@ -128,7 +128,7 @@ class Served:
 
     def _listen(self, stdout: Any) -> None:
         for line in stdout:
-            message = decode(line)
+            message = from_line(line)
             if message["type"] == "log":
                 self.said.append(message["text"])
 

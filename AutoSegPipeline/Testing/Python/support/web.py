@@ -146,13 +146,13 @@ class Served:
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None and self.process.stdin is not None
-        self.process.stdin.write(protocol.encode(message))
+        self.process.stdin.write(protocol.to_line(message))
         self.process.stdin.flush()
 
     def _listen(self) -> None:
         assert self.process is not None and self.process.stdout is not None
         for line in self.process.stdout:
-            message = protocol.decode(line)
+            message = protocol.from_line(line)
             self.told.append(message)
             if message["type"] == "serving":
                 self.port, self.url = message["port"], message["url"]

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from AutoSegPipelineLib.core.protocol import decode, encode
+from AutoSegPipelineLib.core.protocol import from_line, to_line
 
 from support import MODULE
 
@@ -30,11 +30,11 @@ class Worker:
 
     def _read(self) -> None:
         for line in self.process.stdout:
-            self.messages.put(decode(line))
+            self.messages.put(from_line(line))
         self.messages.put(None)
 
     def send(self, **message) -> None:
-        self.process.stdin.write(encode(message))
+        self.process.stdin.write(to_line(message))
         self.process.stdin.flush()
 
     def until(self, *types: str, seconds: float = 60):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib.core.clock import SystemClock
+from AutoSegPipelineLib.core.messages.worker_messages import RunCase
+from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime import qt
 from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
 from AutoSegPipelineLib.runtime.processes.hang_watch import HungWatch
@@ -30,10 +32,10 @@ class Heard:
 
     def case(self, stem, attempt=1):
         places = {"out": str(self.folder / "out"), "work": str(self.folder / "work"), "stem": stem}
-        self.child.send({"type": "case", "job": "job1", "attempt": attempt, "case": places})
+        self.child.send(Envelope(RunCase(places), "job1", attempt))
 
     def types(self):
-        return [message["type"] for message in self.messages]
+        return [envelope.message.TYPE for envelope in self.messages]
 
     def until(self, kind, timeout=15):
         run_until(lambda: kind in self.types() or self.ends, timeout)
@@ -88,7 +90,7 @@ def test_a_case_is_answered_and_quit_ends_the_child_with_code_0(start):
     heard.case("plain")
     heard.until("done")
     assert heard.types()[0] == "hello"
-    assert heard.child.pid == heard.messages[0]["pid"]
+    assert heard.child.pid == heard.messages[0].message.pid
     assert not heard.child.busy
     heard.child.quit()
     end = heard.until_end()
@@ -147,7 +149,7 @@ def test_cancelling_keeps_a_child_that_listens_warm(start):
     heard.until("progress")
     assert heard.child.cancel("job1", 1)
     heard.until("failed")
-    assert heard.messages[-1]["error"]["code"] == "job.cancelled"
+    assert heard.messages[-1].message.error["code"] == "job.cancelled"
     heard.case("next", attempt=2)
     heard.until("done")
     assert not heard.ends
@@ -177,7 +179,7 @@ def test_a_cancelled_command_in_the_queue_does_not_kill_the_one_before_it(start)
     heard.child.cancel("job1", 2)
     heard.until("done")
     heard.until("failed")
-    assert heard.messages[-1]["attempt"] == 2 and not heard.ends
+    assert heard.messages[-1].attempt == 2 and not heard.ends
 
 
 def test_a_child_that_only_beats_its_heart_is_hung(start):

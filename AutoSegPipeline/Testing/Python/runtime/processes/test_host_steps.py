@@ -280,7 +280,7 @@ def test_a_killed_pipeline_leaves_no_process_of_the_host(tmp_path) -> None:
         worker_command(), env=child_environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
-        from AutoSegPipelineLib.core.protocol import encode
+        from AutoSegPipelineLib.core.protocol import to_line
 
         assert worker.stdin is not None and worker.stdout is not None
         worker.stdout.readline()
@@ -288,7 +288,7 @@ def test_a_killed_pipeline_leaves_no_process_of_the_host(tmp_path) -> None:
             {"type": "guard", "job": "guard", "attempt": 0, "pid": child.pid},
             {"type": "describe", "job": "describe", "attempt": 0},
         ):
-            worker.stdin.write(encode(message))
+            worker.stdin.write(to_line(message))
         worker.stdin.flush()
         while b'"done"' not in worker.stdout.readline():
             continue

@@ -31,7 +31,7 @@ class Shelf:
     def done(self, by: str, door: str = "web") -> Job:
         """A case of somebody that was computed, or answered from the cache."""
         job = Job(name="scan", content="c" * 64, door=door, submitted_by=by, staged=dict(SAME_SCAN))
-        self.cases.message(job, self.home.results)
+        self.cases.order(job, self.home.results, 0)
         if job.cached_from is None:
             made = self.cases.work(job) / KEEP
             made.parent.mkdir(parents=True)
@@ -42,7 +42,7 @@ class Shelf:
     def reused(self, by: str) -> str | None:
         """What a next case of somebody would be given."""
         job = Job(name="scan", content="c" * 64, door="web", submitted_by=by, staged=dict(SAME_SCAN))
-        found = self.cases.message(job, self.home.results)["reuse"]
+        found = self.cases.order(job, self.home.results, 0).reuse
         return Path(found).read_text() if found else None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.messages.reader import plain
+from AutoSegPipelineLib.core.messages.worker_messages import CaseOrder
 from AutoSegPipelineLib.runtime.queue import gpu_watch
 from support.engines import tell, with_gpus
 from support.pipeline import Bench, write_scan
@@ -145,10 +147,10 @@ def test_a_worker_that_holds_more_models_is_kept_and_one_that_leaks_is_replaced(
 def test_what_the_manifest_says_of_the_ladder_is_sent_with_the_case(tmp_path: Path) -> None:
     tell(tmp_path / "home", with_gpus(1))
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
-        sent: list[dict[str, Any]] = []
-        message = bench.pipeline.flow.cases.message
-        bench.pipeline.flow.cases.message = lambda *one: (sent.append(message(*one)), sent[-1])[1]
+        sent: list[CaseOrder] = []
+        order = bench.pipeline.flow.cases.order
+        bench.pipeline.flow.cases.order = lambda *one: (sent.append(order(*one)), sent[-1])[1]
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "cramped.nii"))
         bench.until(lambda: bench.job(job.id).ended)
-        assert len(sent[-1]["source"]["ladder"]) == 3
-        assert json.dumps(sent[-1])
+        assert len(sent[-1].source.ladder) == 3
+        assert json.dumps(plain(sent[-1]))

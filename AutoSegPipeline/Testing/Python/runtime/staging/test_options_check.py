@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.messages.child_messages import Failed, Message
 from AutoSegPipelineLib.runtime.queue import engine_catalogue
 from support.engines import BOTH, TISSUE, TOTAL, tell
 from support.pipeline import Bench, write_scan
@@ -110,9 +111,9 @@ def test_a_description_that_fails_or_never_comes_holds_no_case_back(
     tmp_path: Path, monkeypatch: Any, trouble: str
 ) -> None:
     take = engine_catalogue.EngineCatalogue.take
-    error = {"type": "failed", "error": {"code": "pipeline.internal", "message": "no"}}
+    error = Failed({"code": "pipeline.internal", "message": "no"})
 
-    def spoilt(self: Any, message: dict[str, Any]) -> None:
+    def spoilt(self: Any, message: Message) -> None:
         if trouble == "failed":
             take(self, error)
 

@@ -1,0 +1,1 @@
+"""What the pipeline and its child processes say to each other, one file for each conversation."""
