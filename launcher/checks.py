@@ -1,4 +1,8 @@
-"""``python3 autoseg.py test``: lint, format, types and tests, one closing line and one exit code."""
+"""``python3 autoseg.py test``: lint, format, types and tests, one closing line and one exit code.
+
+Most tests wait for a process, a timer or a disk, so twice as many run side by side as there are cores.
+The tests of a file stay together and in order: they share what the file's fixtures made.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,8 @@ from .torch_build import parse_torch, usual
 from .trouble import Trouble
 
 _NO, _YES = "no", "yes"
+FAST = "--fast"
+_MOST_WORKERS = 8  # each holds up to a gigabyte
 _NEW_GB, _OLD_GB = 14, 11  # while pip unpacks
 
 
@@ -41,25 +47,31 @@ class Outcome:
     seconds: float
 
 
-def run_all(environment: Environment, folder: Path, pytest_arguments: list[str]) -> int:
-    """Make ready what the tests need, run every check to its end; 0 when all are clean."""
+def run_all(environment: Environment, folder: Path, arguments: list[str]) -> int:
+    """Make ready what the tests need, run every check to its end; 0 when all are clean.
+
+    With `FAST` among the arguments the tests that start processes or compute for long are left out, and with
+    them the environments that only they need.
+    """
+    fast = FAST in arguments
     environment.ensure(TEST)
     held = environment.hold()
     variables = environment_for(environment)
-    node = _node(environment)
-    if node:
-        # Behind the environment's own programs, in front of whatever else is called node.
-        own, _, others = variables["PATH"].partition(os.pathsep)
-        variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
-    variables.update(_slicer_environments(folder))
-    variables.update(_totalsegmentator(folder))
+    if not fast:
+        node = _node(environment)
+        if node:
+            # Behind the environment's own programs, in front of whatever else is called node.
+            own, _, others = variables["PATH"].partition(os.pathsep)
+            variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
+        variables.update(_slicer_environments(folder))
+        variables.update(_totalsegmentator(folder))
     python = str(environment.python)
     outcomes = []
     for check in (
         Check("ruff check", [python, "-m", "ruff", "check", "."]),
         Check("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
         Check("mypy", [python, "-m", "mypy"]),
-        Check("pytest", [python, "-m", "pytest", *pytest_arguments]),
+        Check("pytest", [python, "-m", "pytest", *pytest_arguments(arguments, os.cpu_count() or 1)]),
     ):
         say(f"\n== {check.name}")
         began = time.monotonic()
@@ -69,6 +81,17 @@ def run_all(environment: Environment, folder: Path, pytest_arguments: list[str])
         os.close(held)
     say("\n" + summary(outcomes))
     return 0 if all(outcome.code == 0 for outcome in outcomes) else 1
+
+
+def pytest_arguments(arguments: list[str], cores: int) -> list[str]:
+    """What pytest is given: side by side for everything, one after the other where arguments choose tests."""
+    chosen = [argument for argument in arguments if argument != FAST]
+    marks = ["-m", "not slow and not processes"] if FAST in arguments else []
+    if chosen:
+        return [*marks, *chosen]
+    # The pure tests compute and do not wait: more workers than cores would only load the library more often.
+    workers = cores if FAST in arguments else 2 * cores
+    return [*marks, "-n", str(max(2, min(workers, _MOST_WORKERS))), "--dist", "loadfile"]
 
 
 def summary(outcomes: list[Outcome]) -> str:

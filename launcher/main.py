@@ -24,7 +24,8 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   doctor     say what works here and what is missing
   install    install what is needed and stop there; `install totalsegmentator` adds that engine,
              `install viewer` the libraries of the page's 3D viewer where set-up could not have them
-  test       run every check of the project (arguments go to pytest)
+  test       run every check of the project (arguments go to pytest); `test --fast` leaves out
+             the tests that start processes or compute for long
   ...        `python3 autoseg.py --help` lists the rest once it is installed
 
 Nothing is installed yet for this Python. The first command downloads about

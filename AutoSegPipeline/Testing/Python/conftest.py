@@ -26,6 +26,25 @@ try:
 except ImportError:  # a machine without OpenGL's libraries; the tests of the panel say so
     WIDGETS = None
 
+# A test file that uses one of these starts processes, servers, browsers or pipelines.
+_SUPPORT = (
+    "certificate headless inbox inside launcher panel pipeline process_tree security slicer_core"
+    " totalsegmentator uploads web web_events web_page web_server wheels worker_process"
+)
+STARTING = {f"support.{name}" for name in _SUPPORT.split()} | {
+    "AutoSegPipelineLib.runtime.api",
+    "AutoSegPipelineLib.runtime.processes.child",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of every file that takes something from a module of `STARTING`."""
+    for item in items:
+        module = getattr(item, "module", None)
+        taken = {getattr(value, "__module__", None) for value in vars(module).values()} if module else set()
+        if taken & STARTING:
+            item.add_marker("processes")
+
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:

@@ -90,6 +90,23 @@ def test_one_failed_check_makes_the_closing_line_fail() -> None:
     assert "FAILED (exit code 3)" in checks.summary([good, bad])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "cores", "expected"),
+    [
+        ([], 2, ["-n", "4", "--dist", "loadfile"]),
+        ([], 1, ["-n", "2", "--dist", "loadfile"]),
+        ([], 64, ["-n", "8", "--dist", "loadfile"]),
+        (["--fast"], 2, ["-m", "not slow and not processes", "-n", "2", "--dist", "loadfile"]),
+        (["-k", "gltf"], 2, ["-k", "gltf"]),
+        (["--fast", "-x"], 2, ["-m", "not slow and not processes", "-x"]),
+    ],
+)
+def test_everything_runs_side_by_side_and_a_choice_one_after_the_other(
+    arguments: list[str], cores: int, expected: list[str]
+) -> None:
+    assert checks.pytest_arguments(arguments, cores) == expected
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_signal_reaches_the_program_itself(checkout: Path, tmp_path: Path) -> None:
     program = checkout / "AutoSegPipeline" / "AutoSegPipelineLib" / "headless" / "__main__.py"

@@ -22,6 +22,8 @@ from AutoSegPipelineLib.processing.writers.labels import write_labels
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import Recorder, case_message, grid, two_layers
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"formats": ["seg", "labels", "statistics"]}
 
 

@@ -9,6 +9,8 @@ import sys
 import pytest
 from support.worker_process import LIBRARY
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys
 import numpy

@@ -24,6 +24,8 @@ from support.tissue import (
     with_array,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result(torso):

@@ -12,6 +12,8 @@ from AutoSegPipelineLib.processing.surfaces.split import unpinch
 from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
 from support.surfaces import ball, edges_with_two_faces, segmentation, voxel_ml
 
+pytestmark = pytest.mark.slow
+
 
 def without_fast_simplification(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__

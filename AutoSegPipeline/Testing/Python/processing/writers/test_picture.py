@@ -19,6 +19,8 @@ from AutoSegPipelineLib.processing.surfaces import make_surfaces
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import DIRECTIONS, case_message, grid, two_layers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def painter():

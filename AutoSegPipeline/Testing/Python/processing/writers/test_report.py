@@ -14,6 +14,8 @@ from AutoSegPipelineLib.processing.writers.report import orientation
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import DIRECTIONS, Recorder, case_message, grid, two_layers
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(1)</script>\"'&"
 
 
