@@ -124,7 +124,7 @@ class DependenciesPart(Part):
         text = _("Install these from the internet?\n\n{names}\n\nSlicer's own packages are not changed.")
         text = text.format(names=names)
         if any(row.install == "extension" for row in missing):
-            text += "\n\n" + _("The extension installs its own part; Slicer does not answer meanwhile.")
+            text += "\n\n" + _("The extension installs its own part; Slicer does not respond meanwhile.")
         if not missing or not self.session.host.confirm(text):
             return
         self.ui.installLog.clear()
@@ -143,7 +143,7 @@ class DependenciesPart(Part):
         self._installation = None
         self.ui.installProgress.hide()
         if not worked:
-            self.say(_("The installation did not work; its log is under Dependencies."))
+            self.say(_("The installation failed; see its log under Dependencies."))
         elif any(row.install == "extension" for row in self._rows):
             self._extension()
         self.refresh()
@@ -151,7 +151,7 @@ class DependenciesPart(Part):
     def _extension(self) -> None:
         self.ui.installLog.appendPlainText(_("The extension TotalSegmentator installs what it needs."))
         self.session.host.set_up_extension("TotalSegmentator")
-        self.ui.installLog.appendPlainText(_("Start the pipeline anew to use it."))
+        self.ui.installLog.appendPlainText(_("Restart the pipeline to use it."))
         self.refresh()
 
     def _cancel(self) -> None:

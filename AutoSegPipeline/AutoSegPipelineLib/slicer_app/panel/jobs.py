@@ -111,7 +111,7 @@ class JobsPart(Part):
 
     def _remove(self) -> None:
         gone = [job for job in self.table.selected if self._ended(job)]
-        text = _("Remove {number} jobs with their inputs, logs and result files? This cannot be taken back.")
+        text = _("Remove {number} jobs with their inputs, logs and result files? This cannot be undone.")
         if gone and self.session.host.confirm(text.format(number=len(gone))):
             self._waiting += [Purge(job.id) for job in gone]
             self.work()

@@ -94,7 +94,7 @@ export function share(job) {
   const days = el("select", { id: "share-days" }, ...[[1, "1 day"], [7, "7 days"], [30, "30 days"]].map(([value, text]) =>
     el("option", { value, text, selected: value === 7 })));
   const told = el("div", { class: "stack", "aria-live": "polite" });
-  const make = button("Make the link", async () => {
+  const make = button("Create the link", async () => {
     make.disabled = true;
     try {
       const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: Number(days.value) * 24 })).json();
@@ -110,7 +110,7 @@ export function share(job) {
       });
       told.replaceChildren(el("label", { for: "share-link", text: "Link (shown only now)" }),
         el("div", { class: "row" }, el("div", { class: "grow" }, field), copy),
-        el("p", { class: "hint", text: `Works until ${clockTime(answer.expires)}. It can be taken back with the list below.` }));
+        el("p", { class: "hint", text: `Works until ${clockTime(answer.expires)}. You can revoke it in the list below.` }));
       field.select();
       await list();
     } catch (error) {
@@ -132,7 +132,7 @@ export function share(job) {
         }, "small danger"))));
   };
   const dialog = open(`Share ${job.name}`, [
-    el("p", { text: "Whoever has the link sees this one result, its files and the viewer, without an account, until it expires." }),
+    el("p", { text: "Anyone with the link can see this one result, its files and the viewer, without an account, until it expires." }),
     el("div", {}, el("label", { for: "share-days", text: "Works for" }), days), told, links,
   ], [button("Close", () => dialog.close()), make]);
   list();

@@ -101,7 +101,7 @@ export class JobTable {
     }
     byId("jobs-table").hidden = shown.length === 0;
     byId("jobs-empty").hidden = shown.length > 0 || !this.ready;
-    setText(byId("jobs-empty-text"), all.length ? "No job is like that." : "No job yet. Drop a scan above, or put one into the inbox folder.");
+    setText(byId("jobs-empty-text"), all.length ? "No job matches." : "No job yet. Drop a scan above, or copy one to the inbox folder.");
     byId("jobs-more-box").hidden = found.length <= this.limit && !(this.live.cursor && this.filter === "all");
   }
 
@@ -250,7 +250,7 @@ class Row {
 export async function removeJob(job) {
   const name = job.label || job.name;
   const sure = await confirm(`Delete ${name}?`,
-    job.state === "done" ? "The result, all of its files and what is left of the input are removed from the server. This cannot be undone."
-      : "The job and its input are removed from the server. This cannot be undone.", "Delete");
+    job.state === "done" ? "This removes the result, all its files and its input from the server. It cannot be undone."
+      : "This removes the job and its input from the server. It cannot be undone.", "Delete");
   if (sure) await act(job, () => ask("DELETE", `api/v1/jobs/${part(job.id)}`), `${name}: deleted.`);
 }

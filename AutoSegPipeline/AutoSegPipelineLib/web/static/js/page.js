@@ -19,19 +19,19 @@ function banner(name, make) {
 }
 
 live.addEventListener("offline", () => banner("offline", () => el("div", { class: "notice bad", role: "alert" },
-  el("b", { text: "The server does not answer. " }), "What you see may be old. The page tries again by itself, and uploads go on where they stopped.")));
+  el("b", { text: "The server does not answer. " }), "This page may be out of date. It reconnects by itself, and uploads continue where they stopped.")));
 live.addEventListener("online", () => banner("offline", null));
 live.addEventListener("status", (event) => {
   const paused = event.detail.status.paused;
   banner("paused", null);
   if (paused) {
     banner("paused", () => el("div", { class: "notice warn" }, el("b", { text: "The pipeline is paused. " }),
-      paused.code === "request" ? "Somebody paused it; cases wait until it is resumed." : paused.reason ?? paused.message ?? ""));
+      paused.code === "request" ? "Somebody paused it; cases wait until someone resumes it." : paused.reason ?? paused.message ?? ""));
   }
   banner("gone", null);
   if (event.detail.status.running === false) {
-    banner("gone", () => el("div", { class: "notice warn" }, el("b", { text: "No pipeline runs. " }),
-      "Jobs wait until it is started again."));
+    banner("gone", () => el("div", { class: "notice warn" }, el("b", { text: "No pipeline is running. " }),
+      "Jobs wait until the administrator starts it again."));
   }
 });
 
@@ -44,7 +44,7 @@ if (mayDo("operator") && byId("upload")) {
   const options = new Options();
   new UploadList(options);
   options.start().catch((error) => {
-    byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads take the defaults.` }));
+    byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads use the defaults.` }));
   });
 }
 live.start();

@@ -62,7 +62,7 @@ async function showBorders(job, list) {
     const cut = structures.filter((one) => one.touches_border).map((one) => one.title);
     if (!cut.length) return;
     list.hidden = false;
-    list.append(el("li", { class: "badge", title: `Cut off by the edge of the scan, so their volumes are a part: ${cut.join(", ")}` },
+    list.append(el("li", { class: "badge", title: `Cut off by the edge of the scan, so their volumes are incomplete: ${cut.join(", ")}` },
       `${many(cut.length, "structure")} ${cut.length === 1 ? "touches" : "touch"} the border`));
   } catch {
     // The card is whole without it; the report tells the same.
@@ -86,7 +86,7 @@ function makeCard(job) {
       el("p", { class: "facts", text: [job.label !== job.name ? job.label : "", job.modality, job.engine, bytes(size),
         clockTime(job.times.done)].filter(Boolean).join(" · ") }),
       badges,
-      titles.length ? el("details", { class: "told small" }, el("summary", { text: "What the warnings say" }),
+      titles.length ? el("details", { class: "told small" }, el("summary", { text: "Show the warnings" }),
         el("ul", { class: "warn-list" }, ...job.warnings.map((warning) => el("li", { text: warning.message })))) : null,
       el("details", { class: "told small" }, el("summary", { text: many(job.outputs.length, "file") }), fileTable(job)),
       el("div", { class: "actions" },

@@ -92,7 +92,7 @@ def test_an_installation_that_fails_leaves_nothing_and_says_why(place: Place, br
     place.ui.installButton.click()
     place.until(lambda: finished(place))
     assert word in log(place) and left(place) == [] and state(place) == "not installed"
-    assert "did not work" in text(place.ui.noticeLabel)
+    assert "installation failed" in text(place.ui.noticeLabel)
 
 
 def test_a_folder_that_cannot_be_written_is_named(place: Place) -> None:

@@ -212,7 +212,7 @@ def test_structures_are_found_by_name_and_code_and_looks_are_changed(site: Site,
     search.fill("39607008")
     assert page.locator(".member:visible").count() == 2
     search.fill("nothing like it")
-    page.get_by_text("No structure is called like that.").wait_for()
+    page.get_by_text("No structure has that name.").wait_for()
     search.fill("")
     page.get_by_role("button", name="Bones", exact=True).click()
     page.get_by_label("Opacity").fill("30")

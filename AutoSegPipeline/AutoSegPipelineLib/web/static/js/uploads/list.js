@@ -44,14 +44,14 @@ export class UploadList {
       try {
         this.add(await dropped(event.dataTransfer));
       } catch (error) {
-        toast("What was dropped could not be read.", "bad", String(error.message ?? error));
+        toast("The dropped files could not be read.", "bad", String(error.message ?? error));
       }
     });
     addEventListener("paste", (event) => { if (event.clipboardData?.files.length) this.add(withData(event.clipboardData.files)); });
   }
 
   add(things) {
-    if (!things.length) return toast("There is no file in what was dropped.", "warn");
+    if (!things.length) return toast("The dropped items contain no file.", "warn");
     const options = this.options.values();
     for (const thing of things) {
       const line = new Line(new Transfer(thing, options), this);
@@ -124,7 +124,7 @@ class Line {
   text() {
     const one = this.transfer;
     const amount = `${bytes(one.sent)} of ${bytes(one.size)}`;
-    if (one.state === "waiting") return `Waits for its turn, ${bytes(one.size)}`;
+    if (one.state === "waiting") return `Waiting, ${bytes(one.size)}`;
     if (one.state === "paused") return `Paused, ${amount}`;
     if (one.state === "sent") return `Uploaded, ${bytes(one.size)}. ${one.said}`;
     if (one.state === "failed") return one.problem;

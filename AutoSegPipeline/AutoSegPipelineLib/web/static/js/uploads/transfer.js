@@ -97,7 +97,7 @@ export class Transfer extends EventTarget {
   /** The same answer comes again where it was asked before and got lost. */
   async finish() {
     const options = Object.keys(this.options).length ? `?options=${part(JSON.stringify(this.options))}` : "";
-    this.said = "Being handed over ...";
+    this.said = "Creating jobs ...";
     this.dispatchEvent(new Event("change"));
     for (let tries = 0; ; tries += 1) {
       try {

@@ -108,7 +108,7 @@ export class TusFile {
       for (const [name, value] of Object.entries(headers(more))) request.setRequestHeader(name, value);
       if (from !== null) request.upload.onprogress = (event) => this.progress(from + event.loaded);
       request.onabort = () => reject(new Stopped());
-      request.onerror = () => reject(new Problem(0, "The server does not answer.", "", "It goes on by itself when the server is back."));
+      request.onerror = () => reject(new Problem(0, "The server does not answer.", "", "It continues by itself when the server is back."));
       request.onload = () => {
         const answer = { url: request.responseURL || url, header: (name) => request.getResponseHeader(name) };
         if (request.status >= 200 && request.status < 300) return resolve(answer);

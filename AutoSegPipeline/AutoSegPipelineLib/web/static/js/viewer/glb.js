@@ -33,7 +33,7 @@ export function toGlb(bytes) {
   let length = 0;
   for (const buffer of document.buffers ?? []) {
     const found = /^data:[^,]*;base64,(.*)$/s.exec(buffer.uri ?? "");
-    if (!found) throw new Error("The 3D file keeps its data elsewhere.");
+    if (!found) throw new Error("The data of the 3D file is not inside the file.");
     const part = Uint8Array.from(atob(found[1]), (letter) => letter.charCodeAt(0));
     starts.push(length);
     parts.push([length, part]);

@@ -74,7 +74,7 @@ async function openSlices() {
   const told = byId("slices-said");
   if (!facts.scan) say("", "Slices:", `${facts.noScan}${facts.files.labels ? " The slices show the structures alone." : ""}`);
   if (!facts.scan && !facts.files.labels) {
-    byId("slices").replaceChildren(el("p", { class: "stage-note", text: "There is neither scan nor label map to show." }));
+    byId("slices").replaceChildren(el("p", { class: "stage-note", text: "There is no scan and no label map to show." }));
     return;
   }
   const { Slices } = await import("./slices.js");
@@ -90,7 +90,7 @@ async function openSlices() {
 }
 
 function failed(box, what, error) {
-  const text = /WebGL|context/i.test(String(error.message)) ? "This browser has no WebGL, which drawing in 3D needs." : error.message;
+  const text = /WebGL|context/i.test(String(error.message)) ? "The 3D view needs WebGL, which this browser does not have." : error.message;
   box.replaceChildren(el("p", { class: "stage-note", role: "alert", text: `${what} cannot be shown. ${text}` }));
 }
 

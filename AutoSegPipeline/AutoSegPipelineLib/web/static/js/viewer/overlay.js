@@ -38,7 +38,7 @@ export class Overlay {
     const views = el("select", { id: "look-from", "aria-label": "Look from" }, el("option", { value: "", text: "Look from ..." }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `${name} (${letter})` })));
     views.addEventListener("change", () => { if (views.value) this.scene.lookFrom(views.value); views.value = ""; });
-    const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "How deep the cut is", hidden: true });
+    const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "Depth of the cut", hidden: true });
     const cut = el("select", { id: "cut", "aria-label": "Cut away" }, el("option", { value: "", text: "No cut" }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `Cut from ${name}` })));
     const apply = () => {

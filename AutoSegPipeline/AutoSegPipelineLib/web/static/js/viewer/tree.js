@@ -16,7 +16,7 @@ export class Tree extends EventTarget {
       el("button", { type: "button", class: "button small", id: "show-all", text: "Show all", onclick: () => this.showOnly(() => true) }),
       el("button", { type: "button", class: "button small", id: "hide-all", text: "Hide all", onclick: () => this.showOnly(() => false) }),
       el("button", { type: "button", class: "button small", id: "looks", text: "Reset looks", onclick: () => this.resetLooks() }));
-    this.empty = el("p", { class: "soft small", hidden: true, text: "No structure is called like that." });
+    this.empty = el("p", { class: "soft small", hidden: true, text: "No structure has that name." });
     byId("tree").append(this.empty);
     this.tell();
   }
