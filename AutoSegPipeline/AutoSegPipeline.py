@@ -88,9 +88,9 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
     @property
     def session(self):
         """The session of this Slicer, see AutoSegPipelineLib/slicer_app/session.py."""
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
-        return session.shared()
+        return shared_session.shared()
 
     def startWatching(self, inbox=None, results=None, home=None, **settings) -> None:
         """Take every scan that is dropped into ``inbox``; ``settings`` and options hold until it stops."""
@@ -170,9 +170,9 @@ class AutoSegPipelineLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def stop() -> None:
         """End the pipeline of this Slicer; running cases go back to its queue."""
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
-        session.stop()
+        shared_session.stop()
 
 
 class AutoSegPipelineTest(ScriptedLoadableModuleTest):
@@ -183,19 +183,19 @@ class AutoSegPipelineTest(ScriptedLoadableModuleTest):
         import tempfile
         from pathlib import Path
 
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
         slicer.mrmlScene.Clear()
         self.folder = Path(tempfile.mkdtemp(prefix="autoseg-test-", dir=slicer.app.temporaryPath))
-        session.use_home(self.folder / "home")
+        shared_session.use_home(self.folder / "home")
 
     def tearDown(self) -> None:
         """Leave nothing behind."""
         from AutoSegPipelineLib.core.files import remove_tree
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
-        session.stop()
-        session.use_home(None)
+        shared_session.stop()
+        shared_session.use_home(None)
         remove_tree(self.folder)
         slicer.mrmlScene.Clear()
 

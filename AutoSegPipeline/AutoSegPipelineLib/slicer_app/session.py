@@ -1,4 +1,4 @@
-"""The one pipeline of a Slicer process; panel, console and servers are views of it."""
+"""A pipeline in a Slicer process; panel, console and servers are views of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from ..core.commands import Watch
 from ..core.errors import PipelineError
@@ -26,61 +26,27 @@ log = logging.getLogger(__name__)
 
 _LOOK_MS = 100
 
-_shared: Session | None = None
-_chosen: Path | None = None
-_disconnect: Callable[[], None] | None = None
 
+class Narrator(Protocol):
+    """What says elsewhere what happens while there is no panel."""
 
-def shared() -> Session:
-    """The session of this Slicer, made at the first call; it ends when Slicer quits."""
-    global _shared, _disconnect
-    if _shared is None:
-        from .slicer_host import SlicerHost
-
-        host = SlicerHost()
-        _shared = Session(host, _chosen)
-        # Without a main window too, and whether or not the module's panel was ever built.
-        _disconnect = host.on_quit(stop)
-    return _shared
-
-
-def stop() -> None:
-    """End the pipeline: running cases go back to its queue. Again is fine."""
-    global _shared, _disconnect
-    ended, _shared = _shared, None
-    if _disconnect is not None:
-        _disconnect()
-        _disconnect = None
-    if ended is not None:
-        ended.close()
-
-
-def use_home(home: Path | None) -> None:
-    """Where the session's home is to be, ``None`` for :func:`default_home`; before its first call.
-
-    Raises ``request.invalid`` while a session runs in another home: stop it first.
-    """
-    global _chosen
-    if _shared is not None and _shared.state != STOPPED:
-        raise PipelineError("request.invalid", "the pipeline of this Slicer is running; stop it first")
-    _chosen = home
-    if _shared is not None:
-        _shared.move_home(home)
-
-
-def chosen_home() -> Path | None:
-    """What :func:`use_home` was told last."""
-    return _chosen
+    def close(self) -> None: ...
 
 
 class Session(SessionWork):
     """Starts a pipeline on the application's event loop and hands paths and volume nodes to it.
 
     ``guards`` are asked before the pipeline is stopped: each answers with the reason why it
-    may not be now, or with nothing.
+    may not be now, or with nothing. ``narrate(session)`` begins to say what happens where no window
+    shows it.
     """
 
-    def __init__(self, host: Host, home: Path | None = None) -> None:
+    def __init__(
+        self,
+        host: Host,
+        home: Path | None = None,
+        narrate: Callable[[Session], Narrator] | None = None,
+    ) -> None:
         super().__init__()
         self.host = host
         self.guards: list[Callable[[], str]] = []
@@ -91,7 +57,8 @@ class Session(SessionWork):
         self._listeners: list[Callable[[], None]] = []
         self._logs: logging.Handler | None = None
         self._timer: Any = None
-        self._telling: Any = None
+        self._narrate = narrate
+        self._narrator: Narrator | None = None
         self._locked: dict[str, Any] = {}
         self._locked_until = 0.0
         self.places = Places(host, home)
@@ -215,10 +182,8 @@ class Session(SessionWork):
         autoseg.pipeline.bus.subscribe(self._on_event)
         log.info("begins in %s", self.host.what)
         self._timer = qt.make_timer(_LOOK_MS, self._look)
-        if not self.host.has_window and self._telling is None:
-            from .stdout_narrator import StdoutNarrator
-
-            self._telling = StdoutNarrator(self)
+        if self._narrate is not None and not self.host.has_window and self._narrator is None:
+            self._narrator = self._narrate(self)
         self.changed()
 
     def start_watching(
@@ -282,9 +247,9 @@ class Session(SessionWork):
     def _forget(self) -> None:
         self._stopping = self._autoseg = None
         self._given = {}
-        if self._telling is not None:
-            self._telling.close()
-            self._telling = None
+        if self._narrator is not None:
+            self._narrator.close()
+            self._narrator = None
         if self._timer is not None:
             self._timer.stop()
             qt.release(self._timer)

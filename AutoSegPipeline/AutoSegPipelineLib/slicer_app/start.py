@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..core.errors import PipelineError
-from . import session
+from . import shared_session
 from .panel.panel import Panel
 
 _LIBRARY = __name__.split(".")[0]
@@ -16,14 +16,14 @@ _LIBRARY = __name__.split(".")[0]
 
 def panel() -> Panel:
     """A panel over the session of this Slicer. Unfinished cases of an earlier Slicer go on."""
-    made = Panel(session.shared())
+    made = Panel(shared_session.shared())
     made.go_on()
     return made
 
 
 def with_slicer() -> None:
     """Begin to watch; a fault stands in the panel and in Slicer's log, never in a window."""
-    shared = session.shared()
+    shared = shared_session.shared()
     try:
         shared.start_watching()
     except PipelineError as error:
@@ -35,7 +35,7 @@ def make_sample(folder: str | None = None) -> Path:
     """A phantom of a torso as ``torso.nii.gz``, by default in Slicer's temporary folder."""
     from ..processing.phantom import torso, write_nifti
 
-    place = Path(folder).expanduser() if folder else session.shared().host.temporary_folder()
+    place = Path(folder).expanduser() if folder else shared_session.shared().host.temporary_folder()
     place.mkdir(parents=True, exist_ok=True)
     path = place / "torso.nii.gz"
     write_nifti(torso(shape=(183, 150, 120), spacing=(2.0,) * 3, noise_hu=12.0).volume, path)
@@ -53,18 +53,19 @@ def unload() -> Callable[[], None]:
 
     Raises ``request.wrong_state`` while a case may not be interrupted.
     """
-    shared = session.shared()
+    shared = shared_session.shared()
     shared.check_may_stop()
     before = shared.resume_later()
     kept: dict[str, Any] = vars(before)
-    chosen = session.chosen_home()
-    session.stop()
+    chosen = shared_session.chosen_home()
+    shared_session.stop()
     for name in [name for name in sys.modules if name == _LIBRARY or name.startswith(f"{_LIBRARY}.")]:
         del sys.modules[name]
 
     def resume() -> None:
-        fresh = importlib.import_module(f"{_LIBRARY}.slicer_app.session")
+        fresh = importlib.import_module(f"{_LIBRARY}.slicer_app.shared_session")
+        work = importlib.import_module(f"{_LIBRARY}.slicer_app.session_work")
         fresh.use_home(chosen)
-        fresh.shared().resume(fresh.Resume(**kept))
+        fresh.shared().resume(work.Resume(**kept))
 
     return resume

@@ -21,21 +21,21 @@ class SceneTest(unittest.TestCase):
 
     def setUp(self) -> None:
         from AutoSegPipelineLib.processing.phantom import torso
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
         slicer.mrmlScene.Clear(0)
         self.folder = Path(tempfile.mkdtemp(prefix="autoseg-scene-", dir=slicer.app.temporaryPath))
-        session.use_home(self.folder / "home")
-        self.session = session.shared()
+        shared_session.use_home(self.folder / "home")
+        self.session = shared_session.shared()
         self.addCleanup(self._leave)
         self.phantom = torso(shape=(91, 75, 60), spacing=(4.0, 4.0, 4.0))
 
     def _leave(self) -> None:
         from AutoSegPipelineLib.core.files import remove_tree
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
-        session.stop()
-        session.use_home(None)
+        shared_session.stop()
+        shared_session.use_home(None)
         remove_tree(self.folder)
         slicer.mrmlScene.Clear(0)
 

@@ -20,21 +20,21 @@ class SessionTest(unittest.TestCase):
     """Each test has a home of its own."""
 
     def setUp(self) -> None:
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
         self.folder = Path(tempfile.mkdtemp(prefix="autoseg-test-", dir=slicer.app.temporaryPath))
-        session.stop()
-        session.use_home(self.folder / "home")
+        shared_session.stop()
+        shared_session.use_home(self.folder / "home")
         if hasattr(slicer.modules, "AutoSegPipelineWidget"):
             slicer.modules.AutoSegPipelineWidget.onReload()
         self.logic = slicer.util.getModuleLogic("AutoSegPipeline")
 
     def tearDown(self) -> None:
         from AutoSegPipelineLib.core.files import remove_tree
-        from AutoSegPipelineLib.slicer_app import session
+        from AutoSegPipelineLib.slicer_app import shared_session
 
-        session.stop()
-        session.use_home(None)
+        shared_session.stop()
+        shared_session.use_home(None)
         remove_tree(self.folder)
 
     @property

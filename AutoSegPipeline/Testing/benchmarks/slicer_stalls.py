@@ -107,12 +107,12 @@ def scan_in(folder: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    from AutoSegPipelineLib.slicer_app import session
+    from AutoSegPipelineLib.slicer_app import shared_session
 
     jobs = int(arguments[arguments.index("--jobs") + 1]) if "--jobs" in arguments else 0
     given = [one for one in arguments if Path(one).is_file()]
     folder = Path(tempfile.mkdtemp(prefix="autoseg-stalls-"))
-    session.use_home(folder / "home")
+    shared_session.use_home(folder / "home")
     scan = Path(given[0]) if given else scan_in(folder)
     if jobs:
         fill(folder / "home", jobs)

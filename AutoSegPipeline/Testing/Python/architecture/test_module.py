@@ -107,11 +107,12 @@ def test_the_panel_opens_without_a_main_window_and_makes_no_folder(
     module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
-    from AutoSegPipelineLib.slicer_app import session
+    from AutoSegPipelineLib.slicer_app import shared_session
+    from AutoSegPipelineLib.slicer_app.session import Session
     from support.panel import Host
 
-    one = session.Session(Host(tmp_path), tmp_path / "home")
-    monkeypatch.setattr(session, "shared", lambda: one)
+    one = Session(Host(tmp_path), tmp_path / "home")
+    monkeypatch.setattr(shared_session, "shared", lambda: one)
     widget = module.AutoSegPipelineWidget()
     widget.setup()
     assert widget.layout.widgets == [widget.panel.widget]
