@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, Sequence
 
+from .engines import ELSEWHERE
 from .errors import PipelineError, Refused
 from .specs import QUALITIES, did_you_mean
 from .structure_names import machine_name
 
 Plain = Mapping[str, Any]
 
-# Engines that do not run in a worker, so no worker describes them.
-ELSEWHERE = ("slicer",)
 # What a person may mend while the pipeline runs: an old description proves nothing.
 VOLATILE = ("engine.licence_needed", "engine.not_available")
 

@@ -37,6 +37,10 @@ class Spec:
         """``AUTOSEG_SETTLE_SECONDS``."""
         return "AUTOSEG_" + self.name.upper()
 
+    def text(self, value: Any) -> str:
+        """``value`` as an environment variable holds it; :meth:`parse` reads it again."""
+        return _text_of(value)
+
     def parse(self, value: Any, origin: str) -> Any:
         """``value`` (text or JSON) as this spec's type; ``origin`` names it in errors."""
         try:
@@ -45,6 +49,12 @@ class Spec:
             raise PipelineError(
                 "options.invalid", f"{origin}: {self.name}: {error}", f"{self.name}: {self.help}"
             ) from None
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _bool(spec: Spec, value: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 # ruff: noqa: E501 - a table is read by its columns
 from typing import Any
 
-from . import formats
+from . import engines, formats
 from .errors import PipelineError
 from .spec import Spec, did_you_mean
 
@@ -72,7 +72,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("workers", "int", 1, "How many cases are computed at the same time.", minimum=1, maximum=16),
     Spec("worker_python", "text", "", "Python that runs the workers, with packages of its own; empty takes this one."),
     Spec("slicer", "text", "", "Folder of a 3D Slicer whose PythonSlicer runs the workers."),
-    Spec("totalsegmentator_statistics", "bool", False, "Let TotalSegmentator send its usage statistics to its makers."),
+    *engines.SETTINGS,
     Spec("hung_minutes", "float", 30.0, "A worker without progress for this long is ended.", minimum=0.05, maximum=10080, unit="min"),
     Spec("recycle_cases", "int", 100, "A worker is started anew after this many cases.", minimum=1, maximum=10**6),
     Spec("recycle_growth_mb", "int", 2048, "A worker is started anew when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),

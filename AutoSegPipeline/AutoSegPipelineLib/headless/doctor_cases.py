@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from ..core import protocol
+from ..core.engines import BY_NAME
 from ..core.errors import PipelineError
 from ..core.messages.child_messages import Describe, Done, Failed, Quit
 from ..core.messages.reader import read
 from ..core.messages.worker_messages import Described, EngineRow
 from ..core.protocol import Envelope
 from ..runtime.processes.child_command import child_environment as foreign_environment
-from .extras import MODULES, hint_for
+from .extras import hint_for
 from .findings import FAIL, OK, WARN, Finding
 
 LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
@@ -96,11 +97,14 @@ def engines(python: str | None = None) -> Iterator[Finding]:
         text = f"{engine['name']}{version}: {engine['title']}; tasks: {tasks or 'none'}"
         if engine["ok"]:
             yield Finding("engine", OK, text + (f"; {engine['note']}" if engine["note"] else ""))
-        elif engine["name"] in MODULES and not tasks:
-            yield Finding("engine", WARN, f"{engine['name']}: not installed", hint_for(python))
+            continue
+        row = BY_NAME[engine["name"]]
+        hint = hint_for(row, python) if row.package else ""
+        if row.package and not tasks:
+            yield Finding("engine", WARN, f"{row.name}: not installed", hint)
         else:
             lacks = f"lacks {', '.join(engine['missing'])}" if engine["missing"] else engine["note"]
-            yield Finding("engine", WARN, f"{text}; {lacks}", hint_for(python))
+            yield Finding("engine", WARN, f"{text}; {lacks}", hint)
     if not any(engine["ok"] for engine in found):
         yield Finding("engines", FAIL, "no engine works here", "Install what one of them lacks.")
 

@@ -10,14 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..core.engines import BY_NAME, EngineRow
 from ..core.errors import PipelineError
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python
 from ..runtime.processes.child_command import child_environment
 
-INSTALL = "python3 autoseg.py install totalsegmentator"
-# Engine -> the module that it needs in the workers' Python.
-MODULES = {"totalsegmentator": "totalsegmentator"}
 # What the rest of a case needs of another Python: package -> module. Slicer has all of it.
 WORKER_NEEDS = {
     "numpy": "numpy", "scipy": "scipy", "SimpleITK": "SimpleITK", "vtk": "vtkmodules", "pydicom": "pydicom",
@@ -41,31 +39,33 @@ def check_engine(engine: str, settings: Settings) -> None:
     ``slicer``.
     """
     python = workers_python(settings)
-    module = MODULES.get(engine.strip().casefold())
-    if module is None:
+    row = BY_NAME.get(engine.strip().casefold())
+    if row is None or not row.package:
         return
-    lacks = _lacks(module, python)
-    if module in lacks:
+    lacks = _lacks(row.package, python)
+    if row.package in lacks:
         where = f" for {python}" if python else ""
-        raise PipelineError("engine.not_available", f"{engine} is not installed{where}", hint_for(python))
+        text = f"{engine} is not installed{where}"
+        raise PipelineError("engine.not_available", text, hint_for(row, python))
     if lacks:
         names = ", ".join(name for name, needed in WORKER_NEEDS.items() if needed in lacks)
         text = f"{python} has {engine}, but a worker also needs {names}"
-        raise PipelineError("worker.not_started", text, hint_for(python))
+        raise PipelineError("worker.not_started", text, hint_for(row, python))
 
 
-def hint_for(python: str | None) -> str:
-    """How TotalSegmentator comes into the workers' Python."""
+def hint_for(row: EngineRow, python: str | None) -> str:
+    """How the package of an engine comes into the workers' Python."""
+    install = f"python3 autoseg.py install {row.name}"
     if python is None:
-        return f"Install it with: {INSTALL}"
-    if "PythonSlicer" in Path(python).name:
+        return f"Install it with: {install}"
+    if row.extension and "PythonSlicer" in Path(python).name:
         return (
-            "Install the TotalSegmentator extension in that Slicer and run it once, so that it fetches its "
-            f"packages; or leave --slicer out and install it here with: {INSTALL}"
+            f"Install the {row.extension} extension in that Slicer and run it once, so that it fetches its "
+            f"packages; or leave --slicer out and install it here with: {install}"
         )
     return (
         "Install it there, with what a worker needs besides, in one command: "
-        f"{python} -m pip install TotalSegmentator torch torchvision {' '.join(WORKER_NEEDS)}"
+        f"{python} -m pip install {' '.join((*row.pip, *WORKER_NEEDS))}"
     )
 
 

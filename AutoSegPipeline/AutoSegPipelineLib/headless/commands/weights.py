@@ -9,6 +9,7 @@ import click
 from rich import box
 from rich.table import Table
 
+from ...core.engines import BY_NAME
 from ...core.errors import PipelineError, from_dict
 from ...core.settings import Settings
 from ...core.specs import QUALITIES, did_you_mean
@@ -69,7 +70,8 @@ def list_weights(session: Session, task: str | None, as_json: bool, **flags: Any
     if found["version"]:
         session.output.say(f"TotalSegmentator {found['version']}")
     else:
-        session.output.say(f"TotalSegmentator is not installed. {hint_for(workers_python(settings))}")
+        hint = hint_for(BY_NAME["totalsegmentator"], workers_python(settings))
+        session.output.say(f"TotalSegmentator is not installed. {hint}")
     if task is None and found["tasks"]:
         session.output.table(_tasks(found))
         if found["generation"] == "class_map":

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import cast
+
+from ...core.engines import ENGINES, EngineRow
 from ...core.errors import EngineFailed
 from ...core.specs import did_you_mean
 from .base import Check, Engine, Task, modalities, version_of
-from .tissue import TissueEngine
-from .totalsegmentator import TotalSegmentatorEngine
 
 __all__ = ["Check", "Engine", "Task", "choose", "engines", "version_of"]
 
 
 def engines() -> dict[str, Engine]:
     """Every engine by name, the preferred one first, whether or not it can work here."""
-    known: list[Engine] = [TotalSegmentatorEngine(), TissueEngine()]
+    known = [_new(row) for row in ENGINES if row.engine]
     return {engine.name: engine for engine in sorted(known, key=lambda e: -e.rank)}
+
+
+def _new(row: EngineRow) -> Engine:
+    module, _, name = row.engine.rpartition(".")
+    return cast(Engine, getattr(import_module(f"{__name__}.{module}"), name)())
 
 
 def choose(name: str, modality: str = "") -> Engine:

@@ -16,7 +16,7 @@ from ...core.messages.intake_messages import RunTask
 from ...core.messages.worker_messages import RunCase
 from ...core.protocol import Envelope, Key, LineBuffer, ProtocolError, decode, encode
 from .. import qt
-from .child_command import child_environment, intake_command, library_parent, web_command, worker_command
+from .child_command import library_parent
 from .hang_watch import HungWatch
 from .process_tree import ProcessTree, make_tree
 from .stderr_lines import StderrLines
@@ -26,10 +26,6 @@ __all__ = [
     "ChildLike",
     "Exit",
     "SpawnChild",
-    "child_environment",
-    "intake_command",
-    "web_command",
-    "worker_command",
 ]
 
 CANCEL_SECONDS = 5.0

@@ -11,6 +11,7 @@ from typing import Mapping
 
 from ...core.errors import PipelineError
 from .. import qt
+from .child_kinds import ChildKind
 
 # They would change how the child starts or what its streams mean.
 _HARMFUL = ("PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONEXECUTABLE", "PYTHONIOENCODING")
@@ -35,19 +36,9 @@ def interpreter() -> str:
     return found
 
 
-def worker_command(python: str | None = None) -> list[str]:
-    """Starts a worker."""
-    return [python or interpreter(), "-m", "AutoSegPipelineLib.processing.worker"]
-
-
-def intake_command(python: str | None = None) -> list[str]:
-    """Starts the intake child."""
-    return [python or interpreter(), "-m", "AutoSegPipelineLib.intake.child"]
-
-
-def web_command(python: str | None = None) -> list[str]:
-    """Starts the web child."""
-    return [python or interpreter(), "-m", "AutoSegPipelineLib.web.child"]
+def command_of(kind: ChildKind, python: str | None = None) -> list[str]:
+    """Starts a child of this kind under ``python``, or under the children's usual one."""
+    return [python or interpreter(), "-m", f"AutoSegPipelineLib.{kind.module}"]
 
 
 def child_environment(

@@ -18,12 +18,12 @@ from ...core.messages.child_messages import Done, Failed, Log
 from ...core.messages.intake_messages import RunTask
 from ...core.protocol import Envelope
 from .child import ChildLike
+from .child_kinds import INTAKE
 
 log = logging.getLogger(__name__)
 
 Answer = Callable[["dict[str, Any] | None", "PipelineError | None"], None]
 _IN_FLIGHT = 8
-_KILLS = 3
 
 
 Spawn = Callable[..., ChildLike]
@@ -144,7 +144,7 @@ class IntakeClient:
         for task in reversed(lost):
             if task.cancelled:
                 continue
-            if task.kills >= _KILLS or self._failed_starts >= _KILLS:
+            if task.kills >= INTAKE.restart.tries or self._failed_starts >= INTAKE.restart.tries:
                 self._give_up(task, end)
             else:
                 self._waiting.appendleft(task)

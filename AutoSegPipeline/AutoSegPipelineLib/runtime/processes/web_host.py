@@ -15,6 +15,7 @@ from ...core.protocol import Envelope
 from ...core.settings import Settings
 from .. import qt
 from .child import ChildLike, Exit
+from .child_kinds import WEB
 from .intake_client import Spawn
 
 log = logging.getLogger(__name__)
@@ -22,9 +23,6 @@ log = logging.getLogger(__name__)
 META = "web"  # the note in the store: {"url", "port", "pid", "error"}
 # Starting again may help; with everything else that a child says a person has to change something.
 _PASSING = ("web.died", "web.internal", "web.unavailable", "environment.")
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 30.0
-_WELL_SECONDS = 60.0  # a child that served this long is not in trouble
 _QUIT_SECONDS = 4.0
 
 
@@ -52,7 +50,7 @@ class WebHost:
         self._child: ChildLike | None = None
         self._wanted = False
         self._kept_port = 0  # of the page that died: whoever reads it comes back there
-        self._wait = _FIRST_WAIT
+        self._wait = WEB.restart.first_wait
         self._served_at: float | None = None
         self._said: PipelineError | None = None  # of the child at hand
         self._error: PipelineError | None = None  # after which nobody tries again
@@ -81,7 +79,7 @@ class WebHost:
         if self._wanted and self._error is None:
             return
         self._settings, self._wanted, self._error = settings, True, None
-        self._wait = _FIRST_WAIT
+        self._wait = WEB.restart.first_wait
         if self._child is None:
             self._begin()
 
@@ -161,13 +159,16 @@ class WebHost:
         return self._settings is not None and not self._settings["port"]
 
     def _come_back(self, error: PipelineError) -> None:
-        if self._served_at is not None and self._clock.monotonic() - self._served_at > _WELL_SECONDS:
-            self._wait = _FIRST_WAIT
+        if (
+            self._served_at is not None
+            and self._clock.monotonic() - self._served_at > WEB.restart.well_seconds
+        ):
+            self._wait = WEB.restart.first_wait
         log.error("the web page is started again in %.1f s: %s", self._wait, error.message)
         self._note({"url": "", "port": 0, "pid": 0, "error": error.to_dict()})
         self._again = qt.make_alarm(self._begin)
         self._again.start(int(self._wait * 1000))
-        self._wait = min(self._wait * 2, _LONGEST_WAIT)
+        self._wait = min(self._wait * 2, WEB.restart.longest_wait)
 
     def _failed(self, error: PipelineError) -> None:
         self._error = error

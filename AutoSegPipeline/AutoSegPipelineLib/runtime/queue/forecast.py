@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import eta
+from ...core.engines import ELSEWHERE
 from ...core.job import Job
-from ...core.options_check import ELSEWHERE, resolved
+from ...core.options_check import resolved
 from ..context import Context
 from .engine_catalogue import EngineCatalogue
 

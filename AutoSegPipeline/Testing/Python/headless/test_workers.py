@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,24 +121,19 @@ def test_a_slicer_that_is_not_there_is_told_before_the_start(tmp_path: Path) -> 
     assert done.returncode == 1 and "no PythonSlicer in" in done.stderr and "doctor" in done.stderr
 
 
-def test_what_the_other_python_lacks_is_said_in_its_own_words(tmp_path: Path) -> None:
+def test_what_the_other_python_lacks_is_said_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.defaults(worker_python=sys.executable)
+    row = extras.BY_NAME["totalsegmentator"]
+    monkeypatch.setitem(extras.BY_NAME, row.name, replace(row, package="no_such_module_anywhere"))
     with pytest.raises(PipelineError, match="totalsegmentator is not installed for") as caught:
-        extras.MODULES["totalsegmentator"] = "no_such_module_anywhere"
-        try:
-            extras.check_engine("totalsegmentator", settings)
-        finally:
-            extras.MODULES["totalsegmentator"] = "totalsegmentator"
+        extras.check_engine("totalsegmentator", settings)
     command = f"{sys.executable} -m pip install TotalSegmentator torch torchvision "
     assert command + "numpy scipy SimpleITK vtk pydicom" in caught.value.hint
-    extras.MODULES["totalsegmentator"] = "json"
-    extras.WORKER_NEEDS["vtk"] = "no_such_module_anywhere"
-    try:
-        with pytest.raises(PipelineError, match="a worker also needs vtk"):
-            extras.check_engine("totalsegmentator", settings)
-    finally:
-        extras.MODULES["totalsegmentator"], extras.WORKER_NEEDS["vtk"] = "totalsegmentator", "vtkmodules"
-    assert "extension" in extras.hint_for("/opt/Slicer/bin/PythonSlicer")
+    monkeypatch.setitem(extras.BY_NAME, row.name, replace(row, package="json"))
+    monkeypatch.setitem(extras.WORKER_NEEDS, "vtk", "no_such_module_anywhere")
+    with pytest.raises(PipelineError, match="a worker also needs vtk"):
+        extras.check_engine("totalsegmentator", settings)
+    assert "extension" in extras.hint_for(row, "/opt/Slicer/bin/PythonSlicer")
     with pytest.raises(PipelineError, match="does not work: exit code 3"):
         extras.ask(sys.executable, ["-c", "import sys; sys.exit(3)"])
     assert extras.ask(sys.executable, ["-c", "print('noise'); print('[1]')"]) == [1]

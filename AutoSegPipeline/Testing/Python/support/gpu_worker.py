@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[0] = str(Path(__file__).parent.parent)
-from AutoSegPipelineLib.processing import worker  # noqa: E402
-from AutoSegPipelineLib.processing.engines.base import Check  # noqa: E402
-from AutoSegPipelineLib.processing.engines.totalsegmentator import engine, health, package, weights  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parent.parent))  # children start without their script's folder
+from AutoSegPipelineLib.processing import worker
+from AutoSegPipelineLib.processing.engines.base import Check
+from AutoSegPipelineLib.processing.engines.totalsegmentator import engine, health, package, weights
 
-from support.totalsegmentator import small_catalogue  # noqa: E402
+from support.totalsegmentator import small_catalogue
 
 ERRORS = {
     "memory": "CUDA out of memory. Tried to allocate 9.00 GiB",

@@ -14,7 +14,9 @@ from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
-from AutoSegPipelineLib.runtime.processes.child import Child, child_environment, intake_command
+from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
+from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE
 
 from support.qt import run_until
 
@@ -63,7 +65,7 @@ def fake_spawns(home: Home, do: str = "", hung_seconds: float | None = None) -> 
 
     def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
         home.work.mkdir(parents=True, exist_ok=True)
-        return Child(intake_command(), child_environment(home.work), on_message, on_log, on_end)
+        return Child(command_of(INTAKE), child_environment(home.work), on_message, on_log, on_end)
 
     return Spawns(worker, intake)
 

@@ -8,7 +8,8 @@ import time
 from AutoSegPipelineLib.core.messages.child_messages import Progress
 from AutoSegPipelineLib.core.messages.worker_messages import RunCase
 from AutoSegPipelineLib.core.protocol import Envelope
-from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.processes.child_command import child_environment
 from AutoSegPipelineLib.runtime.processes.process_tree import process_table
 
 from support import FOLDER

@@ -46,7 +46,8 @@ def as_web_child() -> int:
 def main() -> int:
     from AutoSegPipelineLib.core.settings import Settings
     from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
-    from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+    from AutoSegPipelineLib.runtime.processes.child import Child
+    from AutoSegPipelineLib.runtime.processes.child_command import child_environment
     from AutoSegPipelineLib.runtime.wiring import real_spawns
 
     from support.pipeline import QUICK, Home, fake_spawns

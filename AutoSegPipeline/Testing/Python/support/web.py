@@ -23,9 +23,10 @@ from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import (
     child_environment,
+    command_of,
     library_parent,
-    web_command,
 )
+from AutoSegPipelineLib.runtime.processes.child_kinds import WEB
 
 from support.pipeline import Bench, fake_spawns
 from support.qt import run_until
@@ -137,7 +138,7 @@ class Served:
 
     def command(self) -> list[str]:
         """How the child is started."""
-        return web_command(self.python)
+        return command_of(WEB, self.python)
 
     def _thread(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, daemon=True)
@@ -266,7 +267,7 @@ class WebBench(Bench):
         def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
             work = self.home.work / "web"
             work.mkdir(parents=True, exist_ok=True)
-            return Child(web_command(), child_environment(work), on_message, on_log, on_end)
+            return Child(command_of(WEB), child_environment(work), on_message, on_log, on_end)
 
         spawns = Spawns(plain.worker, plain.intake, web)
         return Pipeline(self.home, self.settings, spawns, what="test", web=self.settings["web"])

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -84,7 +85,8 @@ def test_a_killed_child_is_started_again_on_the_same_port(tmp_path: Path) -> Non
 def test_a_child_that_keeps_dying_is_started_ever_more_slowly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_host, "_FIRST_WAIT", 0.05)
+    soon = replace(web_host.WEB, restart=replace(web_host.WEB.restart, first_wait=0.05))
+    monkeypatch.setattr(web_host, "WEB", soon)
     starts: list[float] = []
     bench = WebBench(tmp_path)
     spawns = bench.pipeline._spawns

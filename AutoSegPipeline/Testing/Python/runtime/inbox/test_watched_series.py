@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from AutoSegPipelineLib.runtime import qt
-from AutoSegPipelineLib.runtime.processes.child import Child, child_environment, intake_command
+from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
+from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE
 from AutoSegPipelineLib.runtime.processes.intake_client import IntakeClient
 from support.inbox import SETTLE, dicom, nifti
 from support.qt import run_for, run_until
@@ -68,7 +70,7 @@ def test_a_short_note_beside_the_slices_does_not_hold_them(watch):
 
 def test_two_thousand_files_arrive_each_once_through_the_real_intake_child(watch, tmp_path):
     def spawn(on_message, on_log, on_end):
-        return Child(intake_command(), child_environment(tmp_path), on_message, on_log, on_end)
+        return Child(command_of(INTAKE), child_environment(tmp_path), on_message, on_log, on_end)
 
     client = IntakeClient(spawn, tmp_path, lambda error: None)
 

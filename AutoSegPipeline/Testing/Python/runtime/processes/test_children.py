@@ -12,7 +12,8 @@ from AutoSegPipelineLib.core.clock import SystemClock
 from AutoSegPipelineLib.core.messages.worker_messages import RunCase
 from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime import qt
-from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.processes.child_command import child_environment
 from AutoSegPipelineLib.runtime.processes.hang_watch import HungWatch
 from AutoSegPipelineLib.runtime.processes.stderr_lines import MAX_LINE, StderrLines
 from support.pipeline import FAKE_WORKER

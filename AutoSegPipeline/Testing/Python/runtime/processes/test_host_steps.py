@@ -273,11 +273,12 @@ def test_nothing_can_be_waited_for_from_inside_the_hosts_own_loop(tmp_path, phan
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows the pipeline's job object ends it")
 def test_a_killed_pipeline_leaves_no_process_of_the_host(tmp_path) -> None:
-    from AutoSegPipelineLib.runtime.processes.child_command import child_environment, worker_command
+    from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
+    from AutoSegPipelineLib.runtime.processes.child_kinds import WORKER
 
     child = subprocess.Popen(["sh", "-c", "sleep 600 & wait"])
     worker = subprocess.Popen(
-        worker_command(), env=child_environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command_of(WORKER), env=child_environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         from AutoSegPipelineLib.core.protocol import to_line

@@ -11,7 +11,8 @@ import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.processing.engines.totalsegmentator.trouble import translate
 from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
-from AutoSegPipelineLib.runtime.processes.child import Child, child_environment
+from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.processes.child_command import child_environment
 from AutoSegPipelineLib.runtime.queue import gpu_watch
 from support import FOLDER
 from support.pipeline import Bench, fake_spawns, write_scan

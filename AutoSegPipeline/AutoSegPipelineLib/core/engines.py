@@ -1,0 +1,57 @@
+"""The one table of segmentation engines: a row and a package of ``processing/engines/`` are an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from .spec import Spec
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """One engine, by the word of the option ``engine``.
+
+    ``engine`` is its class in ``processing/engines/``; empty: a host does its work, not a worker.
+    ``package`` is the module that the workers' Python must have for it, ``pip`` what brings that
+    module and ``extension`` the extension of 3D Slicer that does. ``settings`` belong to this engine
+    alone; each worker finds them in its environment under their own names.
+    """
+
+    name: str
+    engine: str = ""
+    package: str = ""
+    pip: tuple[str, ...] = ()
+    extension: str = ""
+    settings: tuple[Spec, ...] = ()
+
+
+ENGINES: tuple[EngineRow, ...] = (
+    EngineRow(
+        "totalsegmentator",
+        "totalsegmentator.TotalSegmentatorEngine",
+        package="totalsegmentator",
+        pip=("TotalSegmentator", "torch", "torchvision"),
+        extension="TotalSegmentator",
+        settings=(
+            Spec(
+                "totalsegmentator_statistics",
+                "bool",
+                False,
+                "Let TotalSegmentator send its usage statistics to its makers.",
+            ),
+        ),
+    ),
+    EngineRow("tissue", "tissue.TissueEngine"),
+    EngineRow("slicer"),
+)
+
+BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
+SETTINGS: tuple[Spec, ...] = tuple(spec for row in ENGINES for spec in row.settings)
+# Engines that do not run in a worker, so no worker describes them.
+ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
+
+
+def environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that carry the engines' ``settings`` to a worker."""
+    return {spec.environment: spec.text(settings[spec.name]) for spec in SETTINGS}
