@@ -1,73 +1,84 @@
-"""A job: one input on its way, as everybody sees it."""
+"""A job: one input on its way, as everybody sees it.
+
+The fields of :class:`Job` are the one description of a job: the SQL schema and its migrations, the
+API's model, the dictionaries and the docs follow from them. A further field is one line here, with
+``since`` the number of the next migration (:data:`.store.schema.VERSION`).
+"""
 
 from __future__ import annotations
 
+# ruff: noqa: RUF009 - a table is read by its columns; the functions give dataclasses.field
+import dataclasses
 import json
 import uuid
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping
 
 from . import states
 from .clock import rfc3339
 
-_JSON = ("options", "shape", "spacing", "times", "outputs", "warnings", "error", "staged")
-# Known to the pipeline alone: where files lie, how often it was tried, who asked to stop.
-_PRIVATE = frozenset(
-    {
-        "staged",
-        "out",
-        "attempt",
-        "vanished",
-        "deaths",
-        "not_before",
-        "queued_at",
-        "cancel",
-        "content",
-        "parent",
-    }
-)
+
+def _field(help: str, default: Any = None, factory: Callable[[], Any] | None = None, since: int = 0) -> Any:
+    """A field that everybody sees. ``since``: the migration that added it; ``help`` is Markdown."""
+    metadata = {"help": help, "public": True, "since": since}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _private(help: str, default: Any = None, factory: Callable[[], Any] | None = None, since: int = 0) -> Any:
+    """A field that the pipeline alone knows: where files lie, how often it was tried."""
+    made = _field(help, default, factory, since)
+    return dataclasses.field(
+        default=made.default,
+        default_factory=made.default_factory,
+        metadata={**made.metadata, "public": False},
+    )
 
 
 @dataclass
 class Job:
     """One row of ``jobs``. :meth:`to_dict` is its public form, everywhere the same."""
 
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    name: str = ""  # the stem of every result file; empty until inspected
-    label: str = ""  # what the source called it
-    input: str = ""  # where it came from
-    door: str = "submit"  # inbox, submit, run, export, web, dicom, console
-    submitted_by: str = ""
-    state: str = states.RECEIVING
-    progress: float = 0.0
-    message: str = ""
-    eta_s: float | None = None
-    engine: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
-    modality: str = ""
-    shape: list[int] | None = None  # (i, j, k)
-    spacing: list[float] | None = None  # mm along i, j, k
-    series_key: str | None = None
-    version: int = 1
-    supersedes: str | None = None
-    cached_from: str | None = None
-    priority: int = 50
-    times: dict[str, str] = field(default_factory=dict)  # state -> RFC 3339 UTC of its last entry
-    outputs: list[dict[str, Any]] = field(default_factory=list)  # kind, name, size, sha256
-    warnings: list[dict[str, str]] = field(default_factory=list)  # code, message
-    error: dict[str, str] | None = None  # code, message, hint
-    revision: int = 0
-    # private
-    staged: dict[str, Any] = field(default_factory=dict)  # what intake said about the input
-    out: str = ""  # results folder of this job; empty means the home's
-    attempt: int = 0
-    vanished: int = 0
-    deaths: int = 0
-    not_before: float = 0.0  # back-off: not started earlier (seconds since 1970)
-    queued_at: float = 0.0  # place in the queue (seconds since 1970)
-    cancel: int = 0
-    content: str = ""  # hash of the input's bytes
-    parent: str | None = None  # the job whose archive or folder held this one
+    id: str = _field("32 hexadecimal digits", factory=lambda: uuid.uuid4().hex)
+    name: str = _field("stem of the result files; empty until inspected", "")
+    label: str = _field("the name that the source gave", "")
+    input: str = _field("where it came from", "")
+    door: str = _field(
+        "how it came in: `inbox`, `submit`, `run`, `export`, `web`, `dicom`, `console`", "submit"
+    )
+    submitted_by: str = _field("who asked, where known", "")
+    state: str = _field("see [architecture](architecture.md#states-of-a-job)", states.RECEIVING)
+    progress: float = _field("0 to 1", 0.0)
+    message: str = _field("current activity", "")
+    eta_s: float | None = _field("seconds left")
+    engine: str = _field("the engine that was used", "")
+    options: dict[str, Any] = _field("the options of the case", factory=dict)
+    modality: str = _field("CT, MR or empty", "")
+    shape: list[int] | None = _field("voxels along i, j, k")
+    spacing: list[float] | None = _field("millimetres along i, j, k")
+    series_key: str | None = _field("key of its DICOM series")
+    version: int = _field("1 for the first version of a series", 1)
+    supersedes: str | None = _field("the job of the version before")
+    cached_from: str | None = _field("the job whose label map was reused")
+    priority: int = _field("0 (whenever) to 100 (next)", 50)
+    times: dict[str, str] = _field(
+        "state to the time (RFC 3339, UTC) at which it was last entered", factory=dict
+    )
+    outputs: list[dict[str, Any]] = _field("`kind`, `name`, `size`, `sha256` of each file", factory=list)
+    warnings: list[dict[str, str]] = _field("`code` and `message` of each", factory=list)
+    error: dict[str, str] | None = _field("`code`, `message`, `hint` of what went wrong")
+    revision: int = _field("increases with each change", 0)
+    staged: dict[str, Any] = _private("what intake said about the input", factory=dict)
+    out: str = _private("results folder of this job; empty means the home's", "")
+    attempt: int = _private("which attempt this is: what an earlier one writes is ignored", 0)
+    vanished: int = _private("how often its worker vanished", 0)
+    deaths: int = _private("how often the pipeline itself ended meanwhile", 0)
+    not_before: float = _private("back-off: not started earlier (seconds since 1970)", 0.0)
+    queued_at: float = _private("place in the queue (seconds since 1970)", 0.0)
+    cancel: int = _private("whether somebody asked to stop it", 0)
+    content: str = _private("hash of the input's bytes", "")
+    parent: str | None = _private("the job whose archive or folder held this one")
 
     @property
     def ended(self) -> bool:
@@ -76,7 +87,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """The public form for command line, API, events and console."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _PRIVATE}
+        return {one.name: getattr(self, one.name) for one in FIELDS if one.public}
 
     def stamp(self, now: float) -> None:
         """Note that the present state was entered at ``now`` (seconds since 1970)."""
@@ -84,7 +95,7 @@ class Job:
 
     def to_row(self) -> dict[str, Any]:
         """Column values for the store."""
-        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        row = {name: getattr(self, name) for name in COLUMNS}
         for name in _JSON:
             row[name] = None if row[name] is None else json.dumps(row[name])
         return row
@@ -92,10 +103,70 @@ class Job:
     @classmethod
     def from_row(cls, row: Any) -> Job:
         """The job of one row (a mapping of column to value)."""
-        values = {f.name: row[f.name] for f in fields(cls)}
+        values = {name: row[name] for name in COLUMNS}
         for name in _JSON:
             values[name] = None if values[name] is None else json.loads(values[name])
         return cls(**values)
 
 
-COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Job))
+_SQL = {"str": "TEXT", "int": "INTEGER", "float": "REAL"}
+
+
+@dataclass(frozen=True)
+class JobField:
+    """One field of :class:`Job`. ``type`` is its annotation without ``| None``, which is ``optional``."""
+
+    name: str
+    type: str
+    optional: bool
+    public: bool
+    help: str
+    since: int
+    default: Any
+
+    @property
+    def json(self) -> bool:
+        """Whether its column holds JSON text."""
+        return self.type not in _SQL
+
+    @property
+    def python_type(self) -> Any:
+        """``type`` as a type, without ``| None``: Slicer's Python 3.9 cannot evaluate that."""
+        names = {"str": str, "int": int, "float": float, "dict": dict, "list": list, "Any": Any}
+        return eval(self.type, {"__builtins__": {}}, names)
+
+    @property
+    def column(self) -> str:
+        """Its column in SQL: ``"eta_s" REAL``, ``"name" TEXT NOT NULL``."""
+        if self.name == "id":
+            return '"id" TEXT PRIMARY KEY'
+        return f'"{self.name}" {_SQL.get(self.type, "TEXT")}' + ("" if self.optional else " NOT NULL")
+
+    @property
+    def added_column(self) -> str:
+        """The same for a table that has rows already: they get the default."""
+        if self.optional:
+            return self.column
+        value = json.dumps(self.default) if self.json else self.default
+        text = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+        return f"{self.column} DEFAULT {text}"
+
+
+def fields_of(kind: type) -> tuple[JobField, ...]:
+    """The description of each field of ``kind``, a dataclass like :class:`Job`."""
+    return tuple(_described(one) for one in dataclasses.fields(kind))
+
+
+def _described(one: Any) -> JobField:
+    text = str(one.type)
+    kind = text[: -len(" | None")] if text.endswith(" | None") else text
+    metadata: Mapping[str, Any] = one.metadata
+    default = one.default_factory() if one.default is dataclasses.MISSING else one.default
+    return JobField(
+        one.name, kind, kind != text, metadata["public"], metadata["help"], metadata["since"], default
+    )
+
+
+FIELDS: tuple[JobField, ...] = fields_of(Job)
+COLUMNS: tuple[str, ...] = tuple(one.name for one in FIELDS)
+_JSON: tuple[str, ...] = tuple(one.name for one in FIELDS if one.json)

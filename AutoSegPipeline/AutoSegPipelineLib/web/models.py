@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ..core import states
+from ..core.job import FIELDS, JobField
 
 State = str
 _STATES = ", ".join(states.ALL)
@@ -59,34 +60,27 @@ class JobLinks(BaseModel):
     zip: Optional[str] = None
 
 
-class JobDocument(BaseModel):
-    """One job, as the command line, the API, the events and the console tell it."""
+# What is inside of a field that the store keeps as JSON, and what else the document says of a field.
+_INSIDE: dict[str, Any] = {"outputs": list[Output], "warnings": list[Warned], "error": CodedError}
+_MORE: dict[str, Any] = {"state": {"description": f"one of {_STATES}"}, "progress": {"ge": 0, "le": 1}}
 
-    id: str
-    name: str
-    label: str
-    input: str
-    door: str
-    submitted_by: str
-    state: State = Field(description=f"one of {_STATES}")
-    progress: float = Field(ge=0, le=1)
-    message: str
-    eta_s: Optional[float]
-    engine: str
-    options: dict[str, Any]
-    modality: str
-    shape: Optional[list[int]]
-    spacing: Optional[list[float]]
-    series_key: Optional[str]
-    version: int
-    supersedes: Optional[str]
-    cached_from: Optional[str]
-    priority: int
-    times: dict[str, str]
-    outputs: list[Output]
-    warnings: list[Warned]
-    error: Optional[CodedError]
-    revision: int
+
+def _field_of(one: JobField) -> tuple[Any, Any]:
+    kind = _INSIDE.get(one.name, one.python_type)
+    return (Optional[kind] if one.optional else kind), Field(
+        **{"description": one.help, **_MORE.get(one.name, {})}
+    )
+
+
+if TYPE_CHECKING:
+    _JobFields = BaseModel
+else:
+    _JobFields = create_model("_JobFields", **{one.name: _field_of(one) for one in FIELDS if one.public})
+
+
+class JobDocument(_JobFields):
+    """One job, as command line, API, events and console show it: the public fields of ``core/job.py``."""
+
     links: JobLinks
 
 

@@ -1,24 +1,21 @@
-"""Tables and their migrations. SQL of SQLite 3.30 only: Slicer 5.6 to 5.10 ship that."""
+"""Tables and their migrations. SQL of SQLite 3.30 only: Slicer 5.6 to 5.10 ship that.
+
+The columns of ``jobs`` come from :data:`~..job.FIELDS`: those of the first version from the fields
+with ``since`` 0, each later one from the migration that its ``since`` names.
+"""
 
 from __future__ import annotations
 
-# MIGRATIONS[n] brings user_version n to n + 1. A landed one is never changed.
-MIGRATIONS: tuple[str, ...] = (
+from typing import Iterable, Sequence
+
+from ..job import FIELDS, JobField
+
+# WRITTEN[n] brings user_version n to n + 1, besides the columns of jobs. A landed one is never changed.
+WRITTEN: tuple[str, ...] = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     INSERT INTO meta VALUES ('revision', '0');
-    CREATE TABLE jobs (
-        id TEXT PRIMARY KEY, name TEXT NOT NULL, label TEXT NOT NULL, input TEXT NOT NULL,
-        door TEXT NOT NULL, submitted_by TEXT NOT NULL, state TEXT NOT NULL,
-        progress REAL NOT NULL, message TEXT NOT NULL, eta_s REAL, engine TEXT NOT NULL,
-        options TEXT NOT NULL, modality TEXT NOT NULL, shape TEXT, spacing TEXT,
-        series_key TEXT, version INTEGER NOT NULL, supersedes TEXT, cached_from TEXT,
-        priority INTEGER NOT NULL, times TEXT NOT NULL, outputs TEXT NOT NULL,
-        warnings TEXT NOT NULL, error TEXT, revision INTEGER NOT NULL, staged TEXT NOT NULL,
-        "out" TEXT NOT NULL, attempt INTEGER NOT NULL, vanished INTEGER NOT NULL,
-        deaths INTEGER NOT NULL, not_before REAL NOT NULL, queued_at REAL NOT NULL,
-        cancel INTEGER NOT NULL, content TEXT NOT NULL, parent TEXT
-    );
+    CREATE TABLE jobs ({columns});
     CREATE INDEX jobs_by_state ON jobs (state, queued_at);
     CREATE INDEX jobs_by_revision ON jobs (revision);
     CREATE INDEX jobs_by_series ON jobs (series_key) WHERE series_key IS NOT NULL;
@@ -45,4 +42,26 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX timings_by_kind ON timings (kind, id);
     """,
 )
+
+
+def migrations(fields: Sequence[JobField] = FIELDS, written: Sequence[str] = WRITTEN) -> tuple[str, ...]:
+    """The SQL of each step: what is written above and the columns of ``fields``."""
+    steps = max(len(written), 1 + max(field.since for field in fields))
+    found = []
+    for number in range(steps):
+        sql = written[number] if number < len(written) else ""
+        columns = [field for field in fields if field.since == number]
+        if number == 0:
+            sql = sql.replace("{columns}", ", ".join(field.column for field in columns))
+        else:
+            sql += _added(columns)
+        found.append(sql)
+    return tuple(found)
+
+
+def _added(columns: Iterable[JobField]) -> str:
+    return "".join(f"ALTER TABLE jobs ADD COLUMN {field.added_column};\n" for field in columns)
+
+
+MIGRATIONS: tuple[str, ...] = migrations()
 VERSION = len(MIGRATIONS)

@@ -23,6 +23,7 @@ elif str(LIBRARY_PARENT) not in sys.path:
 
 from AutoSegPipelineLib.core import formats, specs, states  # noqa: E402
 from AutoSegPipelineLib.core.errors import CODES  # noqa: E402
+from AutoSegPipelineLib.core.job import FIELDS  # noqa: E402
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -100,6 +101,17 @@ def formats_table() -> str:
         default = "always" if one.always else "yes" if one.default else "on request"
         rows.append([f"`{one.kind}`", files, default, one.help])
     return table(["kind (word of `--formats`)", "file", "default", "in short"], rows)
+
+
+# --- the job ------------------------------------------------------------------------------
+
+
+def job_table() -> str:
+    """Every public field of a job."""
+    rows = [
+        [f"`{one.name}`", f"{one.help}{', or None' if one.optional else ''}"] for one in FIELDS if one.public
+    ]
+    return table(["field", "what it is"], rows)
 
 
 # --- states -------------------------------------------------------------------------------
@@ -239,6 +251,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "options": options_table,
     "settings": settings_table,
     "formats": formats_table,
+    "job": job_table,
     "states": states_table,
     "routes": routes_table,
     **{f"autoseg {n}": lambda n=n, c=c, x=x: command_part(n, c, x) for n, c, x in commands()},
