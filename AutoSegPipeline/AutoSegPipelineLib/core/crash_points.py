@@ -16,10 +16,12 @@ STAGING = (
     "source removed",
     "row queued",
 )
-UPLOADING = (
-    "upload durable",
-    "upload planned",
-    "upload handed over",
+HANDOVER = (
+    "received files durable",
+    "handover planned",
+    "received file moved",
+    "input complete",
+    "input handed over",
 )
 PUBLISHING = (
     "row publishing",

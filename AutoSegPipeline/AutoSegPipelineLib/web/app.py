@@ -24,6 +24,7 @@ from .routes import (
     original,
     pages,
     results,
+    resumable_uploads,
     scan,
     status,
     uploads,
@@ -33,7 +34,7 @@ from .routes import (
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
     events, health, status, original, jobs, results, scan, engines,
-    login, account, audit, links, uploads, pages,
+    login, account, audit, links, uploads, resumable_uploads, pages,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""Which files of one drop are one input: folders, slices, a header and its data, a scan and its options.
+"""Which of the files that came together are one input: folders, slices, a header with its data, a scan with
+its options.
 
-Runs in a thread of the pool, because it looks into the files.
+It reads the files, so no event loop calls it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from typing import Any
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, IntentFile, ending_of, named_data, safe_name, table_names
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, bare_name, without_endings
-from .client_names import UniqueLabels, base_of
-from .request import UploadRequest, read_json_options
+from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 
 _HEADERS = (".nhdr", ".mhd")
 _DICOM = (".dcm", ".dicom", ".ima")
@@ -21,13 +21,16 @@ _MOST_OPTIONS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Received:
-    """One file, whole, at ``file`` below ``state/uploads``; ``label`` is what its sender calls it."""
+class ReceivedFile:
+    """A complete file at ``file`` below the door's root; ``name`` is what the client calls it, cleaned.
+
+    ``sha256`` is hex, or empty where nobody computed it.
+    """
 
     file: str
-    label: str
+    name: str
     size: int
-    sha256: str
+    sha256: str = ""
 
 
 @dataclass
@@ -35,42 +38,42 @@ class Group:
     """Files that become one job, with the names that they get below its ``input/``."""
 
     label: str
-    files: list[tuple[Received, str]] = field(default_factory=list)  # file, staged name
+    files: list[tuple[ReceivedFile, str]] = field(default_factory=list)  # file, staged name
     container: bool = False
     file_options: dict[str, Any] = field(default_factory=dict)
     folder_options: dict[str, Any] = field(default_factory=dict)
 
-    def intent(self, owner: str, wish: UploadRequest) -> Intent:
-        """What the pipeline is asked to do with it."""
-        labels = UniqueLabels()
+    def intent(self, door: str, by: str, request: CaseRequest) -> Intent:
+        """What the pipeline is asked to do with it; ``by`` is who brought it by ``door``."""
+        names = UniqueNames()
         files = [
-            IntentFile(staged, None, labels.take(one.label, number), one.size)
+            IntentFile(staged, None, names.take(one.name, number), one.size)
             for number, (one, staged) in enumerate(self.files, 1)
         ]
         return Intent(
-            door="web",
-            by=owner,
+            door=door,
+            by=by,
             input=self.label,
             label=self.label,
-            name=wish.name,
-            options=wish.options,
+            name=request.name,
+            options=request.options,
             file_options={**self.folder_options, **self.file_options},
             folder_options=self.folder_options,
-            expect=wish.expect,
+            expect=request.expect,
             files=files,
             container=self.container,
         )
 
 
-def group(root: Path, files: list[Received], expect: str) -> list[Group]:
+def group(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
     """The inputs in ``files`` (below ``root``), in the order in which they came.
 
     Raises ``options.*`` for a file of options that is wrong or belongs to nothing here.
     """
-    folders: dict[str, list[Received]] = {}
-    loose: list[Received] = []
+    folders: dict[str, list[ReceivedFile]] = {}
+    loose: list[ReceivedFile] = []
     for one in files:
-        top, slash, _ = one.label.partition("/")
+        top, slash, _ = one.name.partition("/")
         if slash:
             folders.setdefault(top, []).append(one)
         else:
@@ -81,32 +84,32 @@ def group(root: Path, files: list[Received], expect: str) -> list[Group]:
 # --- a folder: everything in it is one input, which the intake takes apart ---------------------
 
 
-def _folder(root: Path, top: str, files: list[Received]) -> Group:
-    made = Group(top, container=True)
-    places: dict[str, dict[str, Received]] = {}
+def _folder(root: Path, top: str, files: list[ReceivedFile]) -> Group:
+    grouped = Group(top, container=True)
+    places: dict[str, dict[str, ReceivedFile]] = {}
     for one in files:
-        places.setdefault(one.label.rpartition("/")[0], {}).setdefault(base_of(one.label), one)
+        places.setdefault(one.name.rpartition("/")[0], {}).setdefault(last_part(one.name), one)
     numbers = {one.file: number for number, one in enumerate(files, 1)}
     for depth, (_, here) in enumerate(places.items()):
         staged = _names(root, here, numbers)
-        made.files += [(one, f"d{depth:04d}/{staged[one.file]}") for one in here.values()]
-    # Two of one label in one folder: the second stands apart, and the intake says what it is.
-    known = {one.file for one, _ in made.files}
-    made.files += [
-        (one, f"again/{safe_name(one.label, numbers[one.file])}") for one in files if one.file not in known
+        grouped.files += [(one, f"d{depth:04d}/{staged[one.file]}") for one in here.values()]
+    # Two of one name in one folder: the second stands apart, and the intake says what it is.
+    known = {one.file for one, _ in grouped.files}
+    grouped.files += [
+        (one, f"again/{safe_name(one.name, numbers[one.file])}") for one in files if one.file not in known
     ]
-    return made
+    return grouped
 
 
-def _names(root: Path, here: dict[str, Received], numbers: dict[str, int]) -> dict[str, str]:
+def _names(root: Path, here: dict[str, ReceivedFile], numbers: dict[str, int]) -> dict[str, str]:
     """Names below ``input/`` for the files of one folder, by file."""
     names = {one.file: safe_name(base, numbers[one.file]) for base, one in here.items()}
     stems = {without_endings(base): one for base, one in here.items() if not _is_options(base)}
     for base, one in here.items():
         if ending_of(base) in _HEADERS:
             data = _data_of(root, one, here)
-            if data is not None and base_of(data.label) not in names.values():
-                names[data.file] = base_of(data.label)  # as the header calls it
+            if data is not None and last_part(data.name) not in names.values():
+                names[data.file] = last_part(data.name)  # as the header calls it
         elif _is_options(base) and base.casefold() != FOLDER_OPTIONS:
             stem = base[: -len(OPTIONS_ENDING)]
             scan = here.get(stem) or stems.get(stem)
@@ -115,7 +118,7 @@ def _names(root: Path, here: dict[str, Received], numbers: dict[str, int]) -> di
     return names
 
 
-def _data_of(root: Path, header: Received, here: dict[str, Received]) -> Received | None:
+def _data_of(root: Path, header: ReceivedFile, here: dict[str, ReceivedFile]) -> ReceivedFile | None:
     """The file of ``here`` that a text header names, if it may keep that name."""
     name = named_data(root / header.file)
     found = here.get(name) if bare_name(name) else None
@@ -130,16 +133,16 @@ def _is_options(base: str) -> bool:
 # --- files that came one by one ---------------------------------------------------------------
 
 
-def _loose(root: Path, files: list[Received], expect: str) -> list[Group]:
-    options = [one for one in files if _is_options(one.label)]
-    rest = [one for one in files if not _is_options(one.label)]
-    by_label: dict[str, Received] = {}
+def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
+    options = [one for one in files if _is_options(one.name)]
+    rest = [one for one in files if not _is_options(one.name)]
+    by_name: dict[str, ReceivedFile] = {}
     for one in rest:
-        by_label.setdefault(one.label, one)
+        by_name.setdefault(one.name, one)
     taken: set[str] = set()
-    companions: dict[str, Received] = {}
+    companions: dict[str, ReceivedFile] = {}
     for one in rest:
-        found = _companion(root, one, by_label, expect)
+        found = _companion(root, one, by_name, expect)
         if found is not None and found.file not in taken:
             companions[one.file] = found
             taken.add(found.file)
@@ -157,51 +160,53 @@ def _loose(root: Path, files: list[Received], expect: str) -> list[Group]:
     return groups
 
 
-def _single(one: Received, companion: Received | None) -> Group:
-    made = Group(one.label, [(one, safe_name(one.label, 1))], container=ending_of(one.label) == ".zip")
+def _single(one: ReceivedFile, companion: ReceivedFile | None) -> Group:
+    grouped = Group(one.name, [(one, safe_name(one.name, 1))], container=ending_of(one.name) == ".zip")
     if companion is not None:
-        keep = ending_of(one.label) in _HEADERS
-        made.files.append((companion, companion.label if keep else safe_name(companion.label, 2)))
-        if made.files[0][1].casefold() == made.files[1][1].casefold():
-            made.files[0] = (one, f"header-{made.files[0][1]}")
-    return made
+        keep = ending_of(one.name) in _HEADERS
+        grouped.files.append((companion, companion.name if keep else safe_name(companion.name, 2)))
+        if grouped.files[0][1].casefold() == grouped.files[1][1].casefold():
+            grouped.files[0] = (one, f"header-{grouped.files[0][1]}")
+    return grouped
 
 
-def _slices(slices: list[Received]) -> Group:
-    label = f"{slices[0].label} and {len(slices) - 1} more"
-    files = [(one, safe_name(one.label, number)) for number, one in enumerate(slices, 1)]
+def _slices(slices: list[ReceivedFile]) -> Group:
+    label = f"{slices[0].name} and {len(slices) - 1} more"
+    files = [(one, safe_name(one.name, number)) for number, one in enumerate(slices, 1)]
     return Group(label, files, container=True)
 
 
-def _companion(root: Path, one: Received, here: dict[str, Received], expect: str) -> Received | None:
-    if ending_of(one.label) in _HEADERS:
+def _companion(
+    root: Path, one: ReceivedFile, here: dict[str, ReceivedFile], expect: str
+) -> ReceivedFile | None:
+    if ending_of(one.name) in _HEADERS:
         return _data_of(root, one, here)
     if expect == "segmentation":
-        return next((here[name] for name in table_names(one.label) if name in here), None)
+        return next((here[name] for name in table_names(one.name) if name in here), None)
     return None
 
 
-def _is_dicom(root: Path, one: Received) -> bool:
-    if ending_of(one.label) in _DICOM:
+def _is_dicom(root: Path, one: ReceivedFile) -> bool:
+    if ending_of(one.name) in _DICOM:
         return True
     with open(root / one.file, "rb") as stream:
         return stream.read(132)[128:] == b"DICM"
 
 
-def _give_options(root: Path, options: list[Received], groups: list[Group]) -> None:
+def _give_options(root: Path, options: list[ReceivedFile], groups: list[Group]) -> None:
     for one in options:
         if one.size > _MOST_OPTIONS:
-            raise PipelineError("options.unreadable", f"{one.label} is too large for options")
+            raise PipelineError("options.unreadable", f"{one.name} is too large for options")
         text = (root / one.file).read_bytes().decode("utf-8-sig", "replace")
-        given = read_json_options(text, one.label)
-        if one.label.casefold() == FOLDER_OPTIONS:
-            for made in groups:
-                made.folder_options = given
+        given = read_json_options(text, one.name)
+        if one.name.casefold() == FOLDER_OPTIONS:
+            for grouped in groups:
+                grouped.folder_options = given
             continue
-        stem = one.label[: -len(OPTIONS_ENDING)]
-        found = [made for made in groups if stem in (made.label, without_endings(made.label))]
+        stem = one.name[: -len(OPTIONS_ENDING)]
+        found = [grouped for grouped in groups if stem in (grouped.label, without_endings(grouped.label))]
         if not found:
             raise PipelineError(
-                "options.invalid", f"{one.label} belongs to no scan that came with it", status=422
+                "options.invalid", f"{one.name} belongs to no scan that came with it", status=422
             )
         found[0].file_options = given

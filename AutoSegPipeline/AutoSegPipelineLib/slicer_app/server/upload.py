@@ -13,9 +13,8 @@ from ...core.errors import PipelineError
 from ...core.files import free_bytes, remove_tree, write_json
 from ...core.home import Home
 from ...core.incoming import ending_of
-from ...intake.received.client_names import clean_label
-from ...intake.received.grouping import Group, Received, group
-from ...intake.received.request import UploadRequest
+from ...intake.received.client_input import CaseRequest, clean_name
+from ...intake.received.grouping import Group, ReceivedFile, group
 from ...runtime import qt
 from .responses import HttpError
 
@@ -63,14 +62,14 @@ class Upload:
     def __init__(self, host: Host, query: dict[str, str]) -> None:
         """``query`` may hold case options. Raises :class:`HttpError` for a wrong one or a full disk."""
         self._host = host
-        self._wish = UploadRequest()
+        self._request = CaseRequest()
         self._hear(query, "query", strict=True)
         self._part = host.home.incoming / f"{uuid.uuid4().hex}.part"
         self._check_disk()
         self._input = self._part / "input"
         self._input.mkdir(mode=0o700, parents=True)
         self._lock: IO[bytes] | None = lock.hold(self._part / "lock")
-        self._files: list[Received] = []
+        self._files: list[ReceivedFile] = []
         self._open: _Open | None = None
         self._field: tuple[str, bytearray] | None = None
         self._since_look = 0
@@ -84,7 +83,7 @@ class Upload:
 
     def _hear(self, pairs: dict[str, str], origin: str, strict: bool) -> None:
         try:
-            self._wish.add(pairs.items(), origin, strict)
+            self._request.add(pairs.items(), origin, strict)
         except PipelineError as error:
             raise HttpError.of(error) from None
 
@@ -104,7 +103,7 @@ class Upload:
             return
         if len(self._files) >= _FILES:
             raise HttpError(413, f"an upload may have {_FILES} files; send the folder as a zip archive")
-        label = clean_label(filename)
+        label = clean_name(filename)
         name = f"{len(self._files) + 1:06d}{ending_of(label)}"
         stream = open(self._input / name, "xb")  # noqa: SIM115 - closed when the part ends
         self._open = _Open(stream, name, label)
@@ -132,7 +131,7 @@ class Upload:
         elif self._open is not None:
             opened, self._open = self._open, None
             opened.stream.close()
-            self._files.append(Received(opened.file, opened.label, opened.size, ""))
+            self._files.append(ReceivedFile(opened.file, opened.label, opened.size))
 
     # --- the end -----------------------------------------------------------------------------
 
@@ -143,8 +142,8 @@ class Upload:
             then(HttpError(422, "the form has no file", "input.missing", "curl -F file=@scan.nii.gz ADDRESS"))
             return
         try:
-            self._host.check(self._wish.options)
-            groups = group(self._input, self._files, self._wish.expect)
+            self._host.check(self._request.options)
+            groups = group(self._input, self._files, self._request.expect)
         except PipelineError as error:
             self.discard()
             then(HttpError.of(error))
@@ -179,7 +178,7 @@ class Upload:
     def _stage(self, groups: list[Group], parts: list[Path]) -> Iterator[None]:
         """A folder of its own for each job, still without the name that makes it count."""
         for one in groups:
-            intent = one.intent("", self._wish)
+            intent = one.intent("web", "", self._request)
             part = self._host.home.incoming / f"{intent.id}.part"
             parts.append(part)
             for number, (received, name) in enumerate(one.files, 1):

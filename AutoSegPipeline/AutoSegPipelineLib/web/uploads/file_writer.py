@@ -6,22 +6,38 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Union
+from typing import Any, Callable, Iterable, Iterator, TypeVar, Union
 
 from ...core.errors import PipelineError
 from ...core.files import is_disk_full
-from .limits import Limits
+from .admission import Limits
 
+T = TypeVar("T")
 Data = Union[bytes, memoryview]
+THREADS = 4
 BLOCK = 4 << 20  # bytes gathered before a thread writes them: one is filled while another is written
 
 # What goes to the disk in one call: on ext4 of Linux 6.18 a megabyte at once costs 2 to 10 times the CPU.
 STEP = 256 << 10
 # The disk begins to work after this much, so that little is left to wait for when the last byte is here.
 SYNC_BYTES = 32 << 20
+
+
+class DiskThreads:
+    """The threads in which uploads wait for the disk."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(THREADS, "uploads")
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """``function(*arguments)`` off the event loop, to its end even when the caller is cancelled."""
+        running = asyncio.get_running_loop().run_in_executor(self.pool, partial(function, *arguments))
+        await _to_its_end(running)
+        return running.result()
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ class FileWriter:
                 await self._synced_up()
             self._close()
 
-    async def drop(self) -> None:
+    async def abandon(self) -> None:
         """Close; what is in memory is not written."""
         try:
             await self._settle()
@@ -169,7 +185,7 @@ class FileWriter:
             os.close(descriptor)
 
 
-async def _to_its_end(running: asyncio.Future[None] | None) -> None:
+async def _to_its_end(running: asyncio.Future[Any] | None) -> None:
     """Cancelled from outside, a thread goes on: wait for it, then pass it on."""
     if running is not None:
         try:

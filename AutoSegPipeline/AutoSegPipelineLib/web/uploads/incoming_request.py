@@ -1,119 +1,125 @@
-"""One request's files on their way in: a folder that goes away with the request unless it was handed over."""
+"""The files of one request on their way in; their folder goes with the request unless they became jobs."""
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from ...core import lock
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
-from ...intake.received.client_names import clean_label
-from ...intake.received.grouping import Received
-from ...intake.received.handover import LOCK
+from ...intake.received.client_input import CaseRequest, clean_name
+from ...intake.received.grouping import ReceivedFile
+from ...intake.received.handover import LOCK, PLAN
+from . import batches
+from .admission import Allowance
+from .adoption import Outcome, adopted
 from .digests import Wanted
 from .file_writer import Data, FileWriter
-
-if TYPE_CHECKING:
-    from .service import Uploads
+from .service import Uploads
 
 
 class IncomingRequest:
-    """``async with`` it; ``files`` are those that are whole."""
+    """``async with`` it; ``files`` are those that are complete. ``size`` in bytes, None where unknown.
 
-    def __init__(self, uploads: Uploads, owner: str, announced: int) -> None:
-        self.id = uuid.uuid4().hex
+    Entering raises where so much may not come in.
+    """
+
+    def __init__(self, uploads: Uploads, owner: str, size: int | None) -> None:
         self.owner = owner
-        self.announced = announced
-        self.arrived = 0
-        self.files: list[Received] = []
-        self.kept = False  # it belongs to a batch now
+        self.files: list[ReceivedFile] = []
         self._uploads = uploads
-        self._holder: IO[bytes] | None = None
-        self._sink: FileWriter | None = None
-        self._label = ""
-        self._before = 0
+        self._size = size or 0
+        self._allowance = Allowance(owner, self._size)
+        self._in_batch = False
+        self._lock: IO[bytes] | None = None
+        self._writer: FileWriter | None = None
+        self._name = ""
+
+    @property
+    def id(self) -> str:
+        return self._allowance.id
 
     @property
     def folder(self) -> Path:
         """``state/uploads/<id>``."""
-        return self._uploads.book.folder_of(self.id)
+        return self._uploads.handover.root / self.id
 
     async def __aenter__(self) -> IncomingRequest:
-        self._uploads.quota.begin(self)
+        self._uploads.admission.check(self.owner, self._size)
+        self._uploads.admission.open(self._allowance)
         try:
-            await self._uploads.thread(self._make)
+            self._lock = await self._uploads.disk.run(self._uploads.handover.hold, self.folder)
         except BaseException:
-            self._uploads.quota.end(self)
+            self._uploads.admission.close(self._allowance)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            if self._sink is not None:
-                await self._sink.drop()
+            if self._writer is not None:
+                await self._writer.abandon()
         finally:
-            self._uploads.quota.end(self)
-            await self._uploads.thread(self._unmake)
+            self._uploads.admission.close(self._allowance)
+            await self._uploads.disk.run(self._let_go)
 
-    async def begin(self, name: str) -> None:
-        """The next file; ``name`` is what the sender calls it."""
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()  # Windows removes no folder in which a file is open
+        if self._in_batch:
+            (self.folder / LOCK).unlink(missing_ok=True)
+        elif not (self.folder / PLAN).exists():
+            remove_tree(self.folder)
+
+    # --- its files ---------------------------------------------------------------------------
+
+    async def begin(self, name: str, wanted: list[Wanted] | None = None) -> None:
+        """The next file, which its sender calls ``name``; checksums in ``wanted`` are computed too."""
         self._uploads.limits.check_count(len(self.files) + 1)
-        self._label = clean_label(name)
-        self._before = self.arrived
-        self._sink = FileWriter(self._uploads.pool, self.folder / self._name, self._uploads.limits)
+        self._name = clean_name(name)
+        path = self.folder / self._file
+        self._writer = FileWriter(self._uploads.disk.pool, path, self._uploads.limits)
+        self._writer.also(one.algorithm for one in wanted or [])
 
     async def write(self, data: Data) -> None:
         """Some bytes of it. Raises ``request.too_large``, ``web.upload_quota``, ``environment.disk_full``."""
-        assert self._sink is not None
-        self.arrived += len(data)
-        self._uploads.limits.check_size(self.arrived, "The upload")
-        if self.arrived > self.announced:
-            # Chunked: nobody said how much would come.
-            self._uploads.limits.check_quota(self._uploads.quota.waiting(self.owner), 0)
-        await self._sink.write(data)
+        assert self._writer is not None
+        self._uploads.admission.take(self._allowance, len(data))
+        await self._writer.write(data)
 
-    async def end(self, wanted: list[Wanted] | None = None) -> Received:
-        """It is whole. Raises ``web.upload_checksum`` where ``wanted`` says otherwise."""
-        assert self._sink is not None
-        sink, self._sink = self._sink, None
+    async def end(self, wanted: list[Wanted] | None = None) -> None:
+        """It is complete. Raises ``web.upload_checksum`` where ``wanted`` says otherwise."""
+        assert self._writer is not None
+        writer, self._writer = self._writer, None
         try:
             # Waiting for the disk comes once for all files, before they count.
-            written = await sink.finish(durable=False)
+            written = await writer.finish(durable=False)
         except BaseException:
-            await sink.drop()
+            await writer.abandon()
             raise
         for one in wanted or []:
-            one.check(written.digests[one.algorithm], self._label)
-        received = Received(f"{self.id}/{self._name}", self._label, written.size, written.sha256)
-        self.files.append(received)
-        return received
-
-    def expect(self, wanted: list[Wanted]) -> None:
-        """Compute these checksums too, of the file that has just begun."""
-        assert self._sink is not None
-        self._sink.also(one.algorithm for one in wanted)
+            one.check(written.digests[one.algorithm], self._name)
+        self.files.append(ReceivedFile(f"{self.id}/{self._file}", self._name, written.size, written.sha256))
 
     @property
-    def _name(self) -> str:
+    def _file(self) -> str:
         return f"f{len(self.files) + 1:06d}"
 
-    # --- in a thread ---------------------------------------------------------------------
+    # --- the end -------------------------------------------------------------------------------
 
-    def _make(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True)
-        self._holder = lock.hold(self.folder / LOCK)
-
-    def _unmake(self) -> None:
-        if self._holder is not None:
-            self._holder.close()  # Windows removes no folder in which a file is open
-        if self.kept:
-            (self.folder / LOCK).unlink(missing_ok=True)
-        elif not (self.folder / "plan.json").exists():
-            remove_tree(self.folder)
-
-
-def no_file() -> PipelineError:
-    """The request brought none."""
-    return PipelineError("request.invalid", "the request holds no file", status=422)
+    async def finish(self, request: CaseRequest, batch: str = "") -> Outcome:
+        """The files become jobs, or wait for the rest of their batch. Raises where there are none."""
+        if not self.files:
+            raise PipelineError("request.invalid", "the request holds no file", status=422)
+        uploads = self._uploads
+        if batch:
+            size = self._allowance.received
+            await batches.add_files(uploads, self.owner, self.id, batch, self.files, size, request)
+            self._in_batch = True
+            return Outcome([], True, self.files)
+        hand_over = uploads.handover.hand_over
+        handed = await uploads.disk.run(hand_over, self.folder, self.files, request, self.owner)
+        uploads.admission.note(handed.intents)
+        outcome = await adopted(uploads.context, handed, self.files)
+        if outcome.taken:
+            await uploads.disk.run((self.folder / PLAN).unlink)
+        return outcome

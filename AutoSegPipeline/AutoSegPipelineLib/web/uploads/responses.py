@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from ...core.errors import PipelineError
 from ..context import WebContext
 from ..pages.problems import of_error, problem, status_of
+from .adoption import Outcome
 from .body import READ
 from .digests import repr_digest
-from .service import Outcome
 
 _DRAIN_BYTES = 8 << 20
 _DRAIN_SECONDS = 2.0
@@ -38,8 +38,8 @@ def outcome_response(request: Request, outcome: Outcome, context: WebContext, st
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """``jobs``, and what arrived with its checksums."""
-    files = [{"name": one.label, "size": one.size, "sha256": one.sha256} for one in outcome.files]
+    """``jobs``, and the received files with their checksums."""
+    files = [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in outcome.files]
     return {"jobs": outcome.jobs, "files": files}
 
 

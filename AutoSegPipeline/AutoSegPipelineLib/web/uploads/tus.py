@@ -11,13 +11,14 @@ import hashlib
 from typing import Any, AsyncIterator, Mapping
 
 from ...core.errors import PipelineError
-from ...intake.received.client_names import clean_label
-from ...intake.received.grouping import Received
-from ...intake.received.request import UploadRequest
+from ...intake.received.client_input import CaseRequest, clean_name
+from ...intake.received.grouping import ReceivedFile
+from . import batches
+from .adoption import adopted
 from .body import Interrupted
 from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
 from .file_writer import BLOCK, Data, FileWriter
-from .service import KEPT_HASHES, Uploads
+from .service import Uploads
 from .upload_store import DONE, OPEN, WHOLE, Upload
 
 VERSION = "1.0.0"
@@ -28,7 +29,7 @@ MOST_METADATA = 16384
 
 
 def server_headers(uploads: Uploads) -> dict[str, str]:
-    """What ``OPTIONS`` tells."""
+    """What ``OPTIONS`` answers."""
     return {
         "Tus-Resumable": VERSION,
         "Tus-Version": VERSION,
@@ -72,41 +73,43 @@ def number_of(headers: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-async def create(uploads: Uploads, owner: str, headers: Mapping[str, str], query: UploadRequest) -> Upload:
-    """A new upload, empty. Raises where it may not come in."""
+async def create(
+    uploads: Uploads, owner: str, headers: Mapping[str, str], request: CaseRequest, batch: str = ""
+) -> Upload:
+    """A new upload, empty; metadata wins over ``request``. Raises where it may not come in."""
     if "upload-defer-length" in headers:
         raise _invalid("give Upload-Length; this server does not take uploads of unknown length")
     length = number_of(headers, "Upload-Length")
     header = headers.get("upload-metadata", "")
     metadata = metadata_of(header)
-    label = clean_label(metadata.get("path") or metadata.get("filename") or metadata.get("name") or "")
+    label = clean_name(metadata.get("path") or metadata.get("filename") or metadata.get("name") or "")
     pairs = [(key, value) for key, value in metadata.items() if key != "name"]
-    query.add(pairs, "Upload-Metadata", strict=False)
+    own = request.add(pairs, "Upload-Metadata", strict=False, own=("batch",))
     if "stem" in metadata:
-        query.add([("name", metadata["stem"])], "Upload-Metadata")
-    uploads.check(query)
+        request.add([("name", metadata["stem"])], "Upload-Metadata")
+    uploads.admission.check_options(request)
+    batch = batches.batch_id(own["batch"]) if "batch" in own else batch
     promised = metadata.get("sha256", "")
-    now = uploads.now
     upload = Upload(
         owner,
         length=length,
         label=label,
         metadata=header,
         sha256=sha256_wanted(promised, "sha256").value.hex() if promised else "",
-        wish=query.to_dict(),
-        batch=query.batch,
-        created=now,
-        expires=now + uploads.limits.expire_seconds,
+        request=request.to_dict(),
+        batch=batch,
+        created=uploads.now,
+        expires=uploads.expires,
     )
     if upload.batch:
-        uploads.add_to_batch(owner, upload.batch, 1, length)
-    uploads.limits.check_count(uploads.book.count(owner) + 1)
-    uploads.admit(owner, length)
-    uploads.book.know(upload)
+        batches.check_room(uploads, owner, batch, 1, length)
+    uploads.limits.check_count(uploads.store.count(owner) + 1)
+    uploads.admission.check(owner, length)
+    uploads.store.know(upload)
     try:
-        with uploads.claim(upload.id):
-            # One of a batch counts with its batch, which is made durable as a whole.
-            await uploads.thread(uploads.book.make, upload, not upload.batch)
+        with uploads.store.claim(upload.id):
+            # One of a batch counts with its batch, which is made durable together.
+            await uploads.disk.run(uploads.store.make, upload, not upload.batch)
     except BaseException:
         await uploads.remove(upload)
         raise
@@ -121,7 +124,7 @@ async def append(
     Raises ``web.upload_busy``, ``web.upload_offset``, ``request.too_large``, ``web.upload_checksum``,
     :class:`~.body.Interrupted`.
     """
-    with uploads.claim(upload.id):
+    with uploads.store.claim(upload.id):
         if upload.state != OPEN:
             if offset == upload.length:
                 return
@@ -129,37 +132,39 @@ async def append(
         if offset != upload.offset:
             raise _offset(upload)
         await _append(uploads, upload, body, wanted)
-        upload.expires = uploads.now + uploads.limits.expire_seconds
+        upload.expires = uploads.expires
         if upload.offset == upload.length:
             await complete(uploads, upload)
         else:
-            await uploads.thread(uploads.book.write, upload)
+            await uploads.disk.run(uploads.store.write, upload)
 
 
 async def _append(uploads: Uploads, upload: Upload, body: AsyncIterator[Data], wanted: Wanted | None) -> None:
     start = upload.offset
     hashes = _hashes(uploads, upload)
     own = {f"part-{wanted.algorithm}": hashlib.new(wanted.algorithm)} if wanted else {}
-    sink = FileWriter(uploads.pool, uploads.book.data_of(upload), uploads.limits, start, {**hashes, **own})
+    writer = FileWriter(
+        uploads.disk.pool, uploads.store.data_of(upload), uploads.limits, start, {**hashes, **own}
+    )
     try:
         async for data in body:
-            if sink.size + len(data) > upload.length:
+            if writer.size + len(data) > upload.length:
                 raise PipelineError(
                     "request.too_large", f"more bytes than Upload-Length, {upload.length}", status=413
                 )
-            await sink.write(data)
-            upload.offset = sink.written
-        written = await sink.finish(durable=not upload.batch)
+            await writer.write(data)
+            upload.offset = writer.written
+        written = await writer.finish(durable=not upload.batch)
     except (Interrupted, PipelineError, OSError) as error:
         if wanted is not None or not isinstance(error, Interrupted):
             # A part that cannot be verified, or that should not have come, is none.
-            await sink.drop()
+            await writer.abandon()
             await _cut(uploads, upload, start)
         else:
-            await _kept(uploads, upload, sink)
+            await _kept(uploads, upload, writer)
         raise
     except BaseException:
-        await _kept(uploads, upload, sink)
+        await _kept(uploads, upload, writer)
         raise
     upload.offset = written.size
     if wanted is not None:
@@ -170,39 +175,36 @@ async def _append(uploads: Uploads, upload: Upload, body: AsyncIterator[Data], w
             await _cut(uploads, upload, start)
             raise
     if hashes:
-        uploads.hashes[upload.id] = (upload.offset, hashes)
-        while len(uploads.hashes) > KEPT_HASHES:
-            uploads.hashes.popitem(last=False)
+        uploads.store.keep_checksums(upload, hashes)
 
 
 def _hashes(uploads: Uploads, upload: Upload) -> dict[str, Any]:
     """The running checksum, where it is known up to the offset; it is gone if the part fails."""
     if upload.offset == 0:
         return {"sha256": hashlib.sha256()}
-    offset, hashes = uploads.hashes.pop(upload.id, (-1, {}))
-    return hashes if offset == upload.offset else {}
+    return uploads.store.take_checksums(upload)
 
 
-async def _kept(uploads: Uploads, upload: Upload, sink: FileWriter) -> None:
+async def _kept(uploads: Uploads, upload: Upload, writer: FileWriter) -> None:
     """The bytes that came before the connection broke."""
     try:
-        await sink.keep()
+        await writer.keep()
     finally:
-        path = uploads.book.data_of(upload)
-        upload.offset = await uploads.thread(lambda: path.stat().st_size if path.exists() else 0)
-        upload.expires = uploads.now + uploads.limits.expire_seconds
-        await uploads.thread(uploads.book.write, upload)
+        path = uploads.store.data_of(upload)
+        upload.offset = await uploads.disk.run(lambda: path.stat().st_size if path.exists() else 0)
+        upload.expires = uploads.expires
+        await uploads.disk.run(uploads.store.write, upload)
 
 
 async def _cut(uploads: Uploads, upload: Upload, size: int) -> None:
-    path = uploads.book.data_of(upload)
+    path = uploads.store.data_of(upload)
 
     def work() -> None:
         if path.exists():
             with open(path, "r+b") as stream:
                 stream.truncate(size)
 
-    await uploads.thread(work)
+    await uploads.disk.run(work)
     upload.offset = size
 
 
@@ -212,33 +214,35 @@ async def complete(uploads: Uploads, upload: Upload) -> None:
     What can never become one (a wrong checksum, options that belong to nothing) is removed,
     and why is raised; when the surroundings are at fault it stays and is tried again.
     """
-    received = Received(f"{upload.id}/data", upload.label, upload.length, await _sha256(uploads, upload))
+    received = ReceivedFile(f"{upload.id}/data", upload.label, upload.length, await _sha256(uploads, upload))
     try:
         if upload.sha256:
             promised = Wanted("sha256", bytes.fromhex(upload.sha256))
             promised.check(bytes.fromhex(received.sha256), upload.label, MISMATCH)
         upload.files = [vars(received)]
         if upload.batch:
-            uploads.book.enter(upload, WHOLE)
-            await uploads.thread(uploads.book.write, upload)
+            uploads.store.enter(upload, WHOLE)
+            await uploads.disk.run(uploads.store.write, upload)
             return
-        folder = uploads.book.folder_of(upload.id)
-        handed = await uploads.hand_over(folder, [received], upload.owner, upload.wished())
+        folder = uploads.store.folder_of(upload.id)
+        files, request = [received], upload.case_request
+        handed = await uploads.disk.run(uploads.handover.hand_over, folder, files, request, upload.owner)
     except PipelineError as error:
         upload.files = []
         if not error.is_environment:
             await uploads.remove(upload)
         raise
+    uploads.admission.note(handed.intents)
     if handed.carried:
-        await uploads.taken(handed)
-        await uploads.settled(upload, handed.intents)
+        await adopted(uploads.context, handed, files)
+        await uploads.settle(upload, handed.intents)
 
 
 async def _sha256(uploads: Uploads, upload: Upload) -> str:
-    offset, hashes = uploads.hashes.pop(upload.id, (-1, {}))
-    if offset == upload.length and "sha256" in hashes:
-        return str(hashes["sha256"].hexdigest())
-    path = uploads.book.data_of(upload)
+    checksums = uploads.store.take_checksums(upload)
+    if "sha256" in checksums:
+        return str(checksums["sha256"].hexdigest())
+    path = uploads.store.data_of(upload)
 
     def work() -> str:
         digest = hashlib.sha256()
@@ -249,12 +253,12 @@ async def _sha256(uploads: Uploads, upload: Upload) -> str:
                     return digest.hexdigest()
                 digest.update(block)
 
-    return await uploads.thread(work)
+    return await uploads.disk.run(work)
 
 
 async def terminate(uploads: Uploads, upload: Upload) -> None:
     """The client does not want it any more. A job that came of it stays."""
-    with uploads.claim(upload.id):
+    with uploads.store.claim(upload.id):
         if upload.state == DONE:
             raise PipelineError("request.conflict", "the upload is a job already; cancel that", status=409)
         await uploads.remove(upload)

@@ -1,23 +1,26 @@
 """Which uploads are under way: in memory, and in ``state/uploads/<id>/upload.json`` for the next start.
 
 A folder without ``upload.json`` belongs to one request; when that is over, or its process is
-gone, the folder goes, unless ``plan.json`` says that all had arrived.
+gone, the folder goes, unless ``plan.json`` says that all files were complete.
 """
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections import OrderedDict
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from ...core.errors import PipelineError
 from ...core.files import fsync_folder, read_json, remove_tree, write_json
 from ...core.home import Home
-from ...intake.received.grouping import Received
-from ...intake.received.request import UploadRequest
+from ...intake.received.client_input import CaseRequest
+from ...intake.received.grouping import ReceivedFile
 
 OPEN, WHOLE, DONE = "open", "whole", "done"
+KEPT_CHECKSUMS = 64
 ABOUT = "upload.json"
 DATA = "data"
 
@@ -38,22 +41,23 @@ class Upload:
     label: str = ""
     metadata: str = ""  # tus's header, given back as it came
     sha256: str = ""  # that the sender promised, hex
-    wish: dict[str, Any] = field(default_factory=dict)
+    request: dict[str, Any] = field(default_factory=dict)  # of CaseRequest
     batch: str = ""
     created: float = 0.0
     expires: float = 0.0
-    files: list[dict[str, Any]] = field(default_factory=list)  # of Received
+    files: list[dict[str, Any]] = field(default_factory=list)  # of ReceivedFile
     jobs: list[str] = field(default_factory=list)
     offset: int = 0  # bytes that have arrived; the file itself says it after a start
 
     @property
-    def received(self) -> list[Received]:
-        """Its files, once whole."""
-        return [Received(**one) for one in self.files]
+    def received(self) -> list[ReceivedFile]:
+        """Its files, once complete."""
+        return [ReceivedFile(**one) for one in self.files]
 
-    def wished(self) -> UploadRequest:
+    @property
+    def case_request(self) -> CaseRequest:
         """What it is to become."""
-        return UploadRequest(**self.wish)
+        return CaseRequest(**self.request)
 
 
 @dataclass
@@ -75,6 +79,8 @@ class UploadStore:
         self._waiting: dict[str, int] = {}  # owner -> bytes announced that are no job yet
         self._many: dict[str, int] = {}  # owner -> uploads that are no job yet
         self._open: dict[str, Upload] = {}
+        self.busy: set[str] = set()  # uploads and batches that somebody is working on
+        self._checksums: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
 
     def folder_of(self, upload_id: str) -> Path:
         """Where the bytes of one upload lie."""
@@ -116,6 +122,28 @@ class UploadStore:
 
     # --- in memory; in the event loop --------------------------------------------------------
 
+    @contextlib.contextmanager
+    def claim(self, key: str) -> Iterator[None]:
+        """Nobody else works on ``key`` meanwhile; raises ``web.upload_busy``."""
+        if key in self.busy:
+            raise PipelineError("web.upload_busy", "another request is working on this upload")
+        self.busy.add(key)
+        try:
+            yield
+        finally:
+            self.busy.discard(key)
+
+    def keep_checksums(self, upload: Upload, checksums: dict[str, Any]) -> None:
+        """Remember the running checksums of its bytes up to its offset; only of the newest uploads."""
+        self._checksums[upload.id] = (upload.offset, checksums)
+        while len(self._checksums) > KEPT_CHECKSUMS:
+            self._checksums.popitem(last=False)
+
+    def take_checksums(self, upload: Upload) -> dict[str, Any]:
+        """The running checksums of its bytes up to its offset, once; empty where they are not known."""
+        offset, checksums = self._checksums.pop(upload.id, (-1, {}))
+        return checksums if offset == upload.offset else {}
+
     def know(self, upload: Upload) -> None:
         """Count it from now on."""
         self._uploads[upload.id] = upload
@@ -127,7 +155,7 @@ class UploadStore:
         self._count(upload, 1)
 
     def forget(self, upload: Upload) -> None:
-        """It is no longer to be had."""
+        """It is no longer known."""
         if self._uploads.pop(upload.id, None) is None:
             return
         self._count(upload, -1)

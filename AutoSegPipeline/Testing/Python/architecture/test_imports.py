@@ -163,3 +163,57 @@ def test_the_module_file_imports_slicer_and_qt_only() -> None:
 )
 def test_the_walk_sees_relative_absolute_and_late_imports(file: str, source: str, wrong: bool) -> None:
     assert bool(wrong_rooms(imports_of(source, support.LIBRARY / file))) is wrong
+
+
+# --- doors -----------------------------------------------------------------------------------------
+
+# Where a scan comes in from outside; what they receive becomes jobs through RECEIVED alone.
+DOORS = ("web/uploads", "slicer_app/server", "dicom")
+RECEIVED = "intake/received"
+
+
+def lies_in(one: Import, folder: str) -> bool:
+    return one.where.startswith(folder + "/")
+
+
+def names(one: Import, folder: str) -> bool:
+    return f"{one.name}.".startswith(f"AutoSegPipelineLib.{folder.replace('/', '.')}.")
+
+
+def doors_opened(found: list[Import]) -> list[str]:
+    """Imports of one door by another, of the page's uploads by Slicer, of a room above by RECEIVED."""
+    wrong = [
+        one
+        for one in found
+        for door in DOORS
+        if names(one, door) and any(lies_in(one, other) for other in DOORS if other != door)
+    ]
+    wrong += [one for one in found if one.room == "slicer_app" and names(one, "web.uploads")]
+    wrong += [
+        one
+        for one in found
+        if lies_in(one, RECEIVED)
+        and one.top == "AutoSegPipelineLib"
+        and one.room_imported not in ("core", "intake")
+    ]
+    return [f"{one.where}: {one.name}" for one in wrong]
+
+
+def test_no_door_imports_another_and_the_room_of_all_doors_imports_none(imports: list[Import]) -> None:
+    assert doors_opened(imports) == []
+    users = {door for one in imports if names(one, RECEIVED) for door in DOORS if lies_in(one, door)}
+    assert users >= {"web/uploads", "slicer_app/server"}, "a door goes another way"
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("slicer_app/server/x.py", "from ...web.uploads.body import chunks"),
+        ("slicer_app/x.py", "from ..web.uploads import digests"),
+        ("web/uploads/x.py", "from ...dicom.receive import Receiver"),
+        ("intake/received/x.py", "def f():\n    from ...web.config import WebConfig"),
+        ("intake/received/x.py", "from ...runtime import qt"),
+    ],
+)
+def test_a_way_around_the_room_of_all_doors_is_seen(file: str, source: str) -> None:
+    assert doors_opened(imports_of(source, support.LIBRARY / file))

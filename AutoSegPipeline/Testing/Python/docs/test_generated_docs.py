@@ -115,7 +115,7 @@ def test_every_column_of_the_statistics_is_documented() -> None:
 def test_the_states_and_the_durable_steps_are_those_of_the_program() -> None:
     page = text_of("architecture.md")
     assert set(states.TRANSITIONS) == set(states.ALL)
-    for step in (*crash_points.STAGING, *crash_points.UPLOADING, *crash_points.PUBLISHING):
+    for step in (*crash_points.STAGING, *crash_points.HANDOVER, *crash_points.PUBLISHING):
         assert f"`{step}`" in page, step
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.web.uploads.admission import Limits
 from AutoSegPipelineLib.web.uploads.file_writer import BLOCK, FileWriter
-from AutoSegPipelineLib.web.uploads.limits import Limits
 
 LIMITS = Limits(upload_bytes=1 << 30, files=10, quota_bytes=1 << 30, min_free_bytes=0, expire_seconds=60)
 
@@ -31,7 +31,7 @@ def written(path: Path, pieces: list[bytes], limits: Limits = LIMITS, **how: Any
                     await sink.write(piece)
                 return await sink.finish(durable=True)
             finally:
-                await sink.drop()
+                await sink.abandon()
 
     return asyncio.run(work())
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.specs import OPTION_NAMES
-from AutoSegPipelineLib.intake.received import client_names, grouping
-from AutoSegPipelineLib.intake.received.request import UploadRequest
-from AutoSegPipelineLib.web.uploads import digests, multipart, tus
+from AutoSegPipelineLib.intake.received import client_input, grouping
+from AutoSegPipelineLib.intake.received.client_input import CaseRequest
+from AutoSegPipelineLib.web.uploads import body as bodies
+from AutoSegPipelineLib.web.uploads import digests, tus
 from hypothesis import assume, given, settings
 from hypothesis import strategies as some
 from support.intake import nifti_bytes
@@ -33,7 +34,7 @@ EVIL = [
 
 @pytest.mark.parametrize("name", EVIL, ids=lambda name: ascii(name)[:24])
 def test_no_name_of_a_client_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
-    label = client_names.clean_label(name)
+    label = client_input.clean_name(name)
     target = tmp_path / label
     assert os.path.commonpath([os.path.normpath(target), tmp_path]) == str(tmp_path)
     assert os.path.normpath(target) != str(tmp_path)
@@ -47,18 +48,18 @@ def test_no_name_of_a_client_leads_out_of_its_folder(tmp_path: Path, name: str) 
 @given(some.text(max_size=300))
 @settings(max_examples=300, deadline=None)
 def test_a_clean_label_stays_as_it_is(name: str) -> None:
-    once = client_names.clean_label(name)
-    assert client_names.clean_label(once) == once
+    once = client_input.clean_name(name)
+    assert client_input.clean_name(once) == once
     assert ".." not in once.split("/") and not once.startswith("/") and "\\" not in once
 
 
 def test_the_ending_of_a_long_name_stays_because_it_tells_the_format() -> None:
-    assert client_names.clean_label("x" * 500 + ".nii.gz").endswith("x.nii.gz")
-    assert client_names.clean_label("ü" * 500 + ".options.json").endswith("ü.options.json")
+    assert client_input.clean_name("x" * 500 + ".nii.gz").endswith("x.nii.gz")
+    assert client_input.clean_name("ü" * 500 + ".options.json").endswith("ü.options.json")
 
 
 def test_labels_of_one_input_never_meet_on_the_disk(tmp_path: Path) -> None:
-    unique = client_names.UniqueLabels()
+    unique = client_input.UniqueNames()
     names = ["a/1.dcm", "a/1.dcm", "A/1.DCM", "a", "a/1.dcm/x", "b/c", "b", "b/c/d"]
     taken = [unique.take(name, number) for number, name in enumerate(names)]
     for label in taken:
@@ -105,11 +106,11 @@ def taken_apart(body: bytes, content_type: str, size: int) -> list[Any]:
 
     async def collect() -> list[Any]:
         found: list[Any] = []
-        async for event in multipart.parts(content_type, pieces()):
-            if isinstance(event, multipart.FileBytes) and found and isinstance(found[-1], bytes):
+        async for event in bodies.parts(content_type, pieces()):
+            if isinstance(event, bodies.FileBytes) and found and isinstance(found[-1], bytes):
                 found[-1] += event.data
             else:
-                found.append(event.data if isinstance(event, multipart.FileBytes) else event)
+                found.append(event.data if isinstance(event, bodies.FileBytes) else event)
         return found
 
     return asyncio.run(collect())
@@ -118,13 +119,14 @@ def taken_apart(body: bytes, content_type: str, size: int) -> list[Any]:
 @given(some.integers(1, 400), some.binary(max_size=300))
 @settings(max_examples=100, deadline=None)
 def test_a_form_is_the_same_in_whatever_pieces_it_comes(size: int, data: bytes) -> None:
+    assume(not data.startswith(b"y"))  # which would complete the boundary below
     data = data + b"\r\n------test-boundar" + data + b"\r\n--"
     assume(b"\r\n------test-boundary" not in data)  # no client chooses a boundary that its file contains
     body, content_type = form(("any", 'a"b.nii', data), ("f", "", b""), quality="fast")
     found = taken_apart(body.replace(b'a"b', b"a%22b"), content_type, size)
-    assert found[0] == multipart.Field("quality", "fast")
-    assert found[1:4] == [multipart.FileBegins("any", 'a"b.nii'), data, multipart.FileEnds()]
-    assert found[4:] == [multipart.FileBegins("f", ""), multipart.FileEnds()]
+    assert found[0] == bodies.Field("quality", "fast")
+    assert found[1:4] == [bodies.FileBegins("any", 'a"b.nii'), data, bodies.FileEnds()]
+    assert found[4:] == [bodies.FileBegins("f", ""), bodies.FileEnds()]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_a_form_is_the_same_in_whatever_pieces_it_comes(size: int, data: bytes) 
     ],
 )
 def test_file_names_are_read_as_browsers_and_curl_write_them(name: str, said: str) -> None:
-    assert multipart.disposition(f'form-data; name="f"; {name}') == {"name": "f", "filename": said}
+    assert bodies.disposition(f'form-data; name="f"; {name}') == {"name": "f", "filename": said}
 
 
 @pytest.mark.parametrize(
@@ -160,10 +162,10 @@ def test_a_broken_form_is_malformed(spoil: Any) -> None:
 
 
 def test_a_form_cannot_fill_the_memory_with_fields_or_headers() -> None:
-    body, content_type = form(**{"quality": "x" * (multipart.MOST_FIELD_BYTES + 1)})
+    body, content_type = form(**{"quality": "x" * (bodies.MOST_FIELD_BYTES + 1)})
     with pytest.raises(PipelineError, match="too long"):
         taken_apart(body, content_type, 65536)
-    body, content_type = form(**{f"f{number}": "x" for number in range(multipart.MOST_FIELDS + 1)})
+    body, content_type = form(**{f"f{number}": "x" for number in range(bodies.MOST_FIELDS + 1)})
     with pytest.raises(PipelineError, match="form fields"):
         taken_apart(body, content_type, 65536)
     head = b'--b\r\nContent-Disposition: form-data; name="' + b"x" * 100_000
@@ -171,38 +173,38 @@ def test_a_form_cannot_fill_the_memory_with_fields_or_headers() -> None:
         taken_apart(head, "multipart/form-data; boundary=b", 1000)
 
 
-# --- wishes -----------------------------------------------------------------------------------
+# --- requestes -----------------------------------------------------------------------------------
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(PipelineError, match="did you mean 'quality'"):
-        UploadRequest().add([("qualty", "fast")], "form")
+        CaseRequest().add([("qualty", "fast")], "form")
     with pytest.raises(PipelineError, match="did you mean 'detail'"):
-        UploadRequest().add([("options", '{"detial": 0.2}')], "form")
+        CaseRequest().add([("options", '{"detial": 0.2}')], "form")
 
 
 def test_options_come_as_fields_and_as_json_and_empty_fields_say_nothing() -> None:
-    wish = UploadRequest()
-    wish.add([("quality", ""), ("structures", "liver, spleen"), ("options", '{"detail": 0.5}')], "form")
-    assert wish.options == {"structures": ["liver", "spleen"], "detail": 0.5}
-    assert set(wish.options) <= set(OPTION_NAMES)
+    request = CaseRequest()
+    request.add([("quality", ""), ("structures", "liver, spleen"), ("options", '{"detail": 0.5}')], "form")
+    assert request.options == {"structures": ["liver", "spleen"], "detail": 0.5}
+    assert set(request.options) <= set(OPTION_NAMES)
 
 
 # --- what belongs together ----------------------------------------------------------------------
 
 
-def received(root: Path, **files: bytes) -> list[grouping.Received]:
+def received(root: Path, **files: bytes) -> list[grouping.ReceivedFile]:
     """Files as they lie after an upload; labels with ``__`` for a slash and ``_`` for a dot."""
     found = []
     for number, (name, data) in enumerate(files.items()):
         (root / f"f{number}").write_bytes(data)
         label = name.replace("__", "/").replace("_", ".")
-        found.append(grouping.Received(f"f{number}", label, len(data), hashlib.sha256(data).hexdigest()))
+        found.append(grouping.ReceivedFile(f"f{number}", label, len(data), hashlib.sha256(data).hexdigest()))
     return found
 
 
 def staged(groups: list[grouping.Group]) -> list[dict[str, str]]:
-    return [{one.label: name for one, name in made.files} for made in groups]
+    return [{one.name: name for one, name in made.files} for made in groups]
 
 
 DICM = b"\0" * 128 + b"DICM"
@@ -241,14 +243,14 @@ def test_a_folder_is_one_input_with_server_names_and_its_own_names_as_labels(tmp
     )  # fmt: skip
     loose, first, second = grouping.group(tmp_path, files, "scan")
     assert (loose.label, first.label, second.label) == ("alone.nii", "s", "t")
-    names = {one.label: name for one, name in first.files}
+    names = {one.name: name for one, name in first.files}
     assert names["s/m.raw"].endswith("/m.raw")
     assert os.path.dirname(names["s/m.raw"]) == os.path.dirname(names["s/m.mhd"])
     assert names["s/ct.options.json"] == names["s/ct.nii"].replace(".nii", ".options.json")
     assert len(set(names.values())) == len(names)
-    intent = first.intent("anna", UploadRequest({"quality": "fast"}))
+    intent = first.intent("test", "anna", CaseRequest({"quality": "fast"}))
     assert (intent.by, intent.door, intent.container, intent.options) == (
-        "anna", "web", True, {"quality": "fast"},
+        "anna", "test", True, {"quality": "fast"},
     )  # fmt: skip
     assert {item.original for item in intent.files} == set(names)
 

@@ -1,14 +1,16 @@
-"""Asks the pipeline to take what was handed over, and waits a little for its answers."""
+"""The jobs of what was handed over: asks the pipeline to adopt it and waits a little for its answers."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...core.commands import Adopt
 from ...core.errors import from_dict
 from ...core.incoming import Intent
 from ...core.job import Job
+from ...intake.received.grouping import ReceivedFile
+from ...intake.received.handover import Handed, ask_to_adopt
 from ..ask import is_running
 from ..context import WebContext
 from ..documents import job_document
@@ -17,20 +19,27 @@ ANSWER_SECONDS = 10.0
 _FIRST_LOOK, _LAST_LOOK = 0.02, 0.2
 
 
-async def adopted(
-    context: WebContext, intents: list[Intent], ask: bool = True, seconds: float | None = None
-) -> tuple[list[dict[str, Any]], bool]:
-    """The jobs of ``intents`` as their public form, and whether the pipeline has taken all of them.
+@dataclass
+class Outcome:
+    """Jobs in their public form; ``taken`` is False where the pipeline has not answered yet."""
 
-    What it has not taken is taken when it can, at the latest at its next start; until then the
-    row is made up here.
+    jobs: list[dict[str, Any]]
+    taken: bool = True
+    files: list[ReceivedFile] = field(default_factory=list)
+
+
+async def adopted(
+    context: WebContext, handed: Handed, files: list[ReceivedFile], seconds: float = ANSWER_SECONDS
+) -> Outcome:
+    """The jobs of ``handed``, and whether the pipeline has taken all of them.
+
+    What it has not taken is taken when it can, at the latest at its next start; until then the job is
+    shown as it will be.
     """
-    requests = context.store.requests
-    with context.store.transaction():
-        wanted = intents if ask else []
-        asked = {one.id: requests.ask(Adopt(one.id), one.by) for one in wanted}
+    intents, requests = handed.intents, context.store.requests
+    asked = ask_to_adopt(context.store, intents if handed.carried else [])
     loop = asyncio.get_running_loop()
-    until = loop.time() + (ANSWER_SECONDS if seconds is None else seconds)
+    until = loop.time() + seconds
     waiting, answers, pause = list(reversed(asked)), dict[str, Any](), _FIRST_LOOK
     while waiting:
         while waiting:  # they are answered in their order
@@ -43,7 +52,7 @@ async def adopted(
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LAST_LOOK)
     jobs = [_shown(context, one, answers.get(one.id)) for one in intents]
-    return jobs, ask and not waiting
+    return Outcome(jobs, handed.carried and not waiting, files)
 
 
 def _shown(context: WebContext, intent: Intent, answer: dict[str, Any] | None) -> dict[str, Any]:
