@@ -1,7 +1,7 @@
 """The one table of settings and case options.
 
 Flags, environment names, ``settings.json``, the API's schema, the panel and
-the docs test are made from it. A *setting* is one value for a whole pipeline;
+the docs test come from it. A *setting* is one value for the pipeline;
 an *option* may differ from case to case, and a setting of the same name is its
 last default.
 """
@@ -59,7 +59,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("watch", "bool", True, "Watch the inbox."),
     Spec("settle_seconds", "float", 5.0, "A file is complete when it rested this long.", minimum=0.1, maximum=3600, unit="s"),
     Spec("settle_network_seconds", "float", 30.0, "The same on network file systems.", minimum=0.1, maximum=3600, unit="s"),
-    Spec("rescan_seconds", "float", 10.0, "How often the inbox is listed anew.", minimum=0.2, maximum=3600, unit="s"),
+    Spec("rescan_seconds", "float", 10.0, "How often the inbox is listed again.", minimum=0.2, maximum=3600, unit="s"),
     Spec("truncated_minutes", "float", 15.0, "An incomplete file that rested this long is refused.", minimum=0.01, maximum=10080, unit="min"),
     Spec("inputs", "choice", "delete", "What happens to an input after its case is done.", ("delete", "archive", "keep")),
     Spec("grace_hours", "float", 24.0, "How long a spent input can still be had back.", minimum=0, maximum=8760, unit="h"),
@@ -74,8 +74,8 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("slicer", "text", "", "Folder of a 3D Slicer whose PythonSlicer runs the workers."),
     *engines.SETTINGS,
     Spec("hung_minutes", "float", 30.0, "A worker without progress for this long is ended.", minimum=0.05, maximum=10080, unit="min"),
-    Spec("recycle_cases", "int", 100, "A worker is started anew after this many cases.", minimum=1, maximum=10**6),
-    Spec("recycle_growth_mb", "int", 2048, "A worker is started anew when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),
+    Spec("recycle_cases", "int", 100, "A worker is started again after this many cases.", minimum=1, maximum=10**6),
+    Spec("recycle_growth_mb", "int", 2048, "A worker is started again when it has grown by this much.", minimum=64, maximum=10**6, unit="MB"),
     Spec("disk_min_free_mb", "int", 500, "Below this much free disk nothing new is begun.", minimum=10, maximum=10**7, unit="MB"),
     Spec("disk_reserve_mb", "int", 16, "Size of the file that is given up when the disk is full.", minimum=1, maximum=4096, unit="MB"),
     Spec("cache_mb", "int", 2048, "Label maps kept so that the same scan need not be computed twice; 0 keeps none.", minimum=0, maximum=10**7, unit="MB"),

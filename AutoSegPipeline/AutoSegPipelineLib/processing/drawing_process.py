@@ -2,7 +2,7 @@
 
 A request names an ``.npz`` with points (LPS mm), triangles and normals, a table
 of segments, where the picture goes and where the answer goes. The answer is a
-JSON file ``{"problem": ""}``, renamed into place when the picture is whole.
+JSON file ``{"problem": ""}``, renamed into place when the picture is complete.
 """
 
 from __future__ import annotations

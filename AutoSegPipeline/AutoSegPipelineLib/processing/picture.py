@@ -1,6 +1,6 @@
 """The picture of a case: the surfaces from the front, drawn by a process of its own.
 
-VTK ends the whole process where it finds no OpenGL library, and a graphics
+VTK ends its process where it finds no OpenGL library, and a graphics
 driver may do so at any time. So one small process draws, stays warm for the
 next case, and when it dies only the picture is lost. It draws while the other
 files are being written.

@@ -90,7 +90,7 @@ def _complete(
 
 
 def _wanted(segmentation: Segmentation, names: list[str]) -> Segmentation:
-    """Only the structures that were asked for; one that was not found is told, not an error."""
+    """Only the structures that were asked for; one that was not found is a warning, not an error."""
     if not names:
         return segmentation
     kept = tuple(segment for segment in segmentation.segments if segment.name in names)

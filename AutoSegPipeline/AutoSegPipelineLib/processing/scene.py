@@ -113,7 +113,7 @@ def _add_view(
     renderer.GradientBackgroundOn()
     renderer.SetBackground(*BACKGROUND_BOTTOM)
     renderer.SetBackground2(*BACKGROUND_TOP)
-    # The glass is sorted from back to front once; peeling it apart anew takes ten times as long.
+    # The glass is sorted from back to front once; peeling it apart for each frame takes ten times as long.
     renderer.SetUseDepthPeeling(0)
     if hasattr(renderer, "SetUseOIT"):
         renderer.SetUseOIT(False)

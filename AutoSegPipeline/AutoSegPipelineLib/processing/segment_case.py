@@ -120,10 +120,10 @@ def _reuse(
             segmentation = read_seg_nrrd(case.reuse)
             facts = read_facts(case.reuse)
     except (PipelineError, OSError) as error:
-        report.log(f"the cached segmentation cannot be used and is computed anew: {error}", "warning")
+        report.log(f"the cached segmentation cannot be used and is computed again: {error}", "warning")
         return None
     if segmentation.grid.shape != grid.shape:
-        report.log("the cached segmentation has another shape and is computed anew", "warning")
+        report.log("the cached segmentation has another shape and is computed again", "warning")
         return None
     segmentation.grid = grid
     return segmentation, facts

@@ -1,4 +1,4 @@
-"""Reports for parts of a stage, and the share of a whole case that each stage is."""
+"""Reports for parts of a stage, and which share of a case each stage is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Portion:
         self._width = end - start
 
     def stage(self, state: str, message: str = "") -> None:
-        """Stages belong to the whole case; a part only passes its message on."""
+        """Stages belong to the case; a part only passes its message on."""
         self._report.progress(self._start, message)
 
     def progress(self, fraction: float, message: str = "") -> None:
@@ -36,5 +36,5 @@ _READ_ONLY = {"preparing": (0.0, 0.1), "segmenting": (0.1, 0.1), "exporting": (0
 
 
 def stage_share(state: str, engine_runs: bool) -> tuple[float, float]:
-    """From where to where in the whole case (0..1) the stage ``state`` goes."""
+    """From where to where in the case (0..1) the stage ``state`` goes."""
     return (_SEGMENTED if engine_runs else _READ_ONLY)[state]

@@ -32,8 +32,8 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
     def spawn(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
         folder = home.work / kind.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        told = engines.environment(settings.values) if kind.engines else {}
-        variables = child_environment(folder, told, foreign=python is not None)
+        of_engines = engines.environment(settings.values) if kind.engines else {}
+        variables = child_environment(folder, of_engines, foreign=python is not None)
         if kind.packages and (home.state / PACKAGES).is_dir():
             variables["PYTHONPATH"] += f"{os.pathsep}{home.state / PACKAGES}"
         return Child(

@@ -147,7 +147,7 @@ class Changes(BaseModel):
 
     revision: int
     more: bool = Field(description="there was too much for one answer: ask again at once")
-    reset: bool = Field(description="`since` is of another store: forget what you know and begin anew")
+    reset: bool = Field(description="`since` is of another store: forget what you know and start again")
     jobs: list[JobDocument]
     deleted: list[str]
 

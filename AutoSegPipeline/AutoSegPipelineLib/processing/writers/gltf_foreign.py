@@ -76,10 +76,10 @@ def _read(document: dict[str, Any], buffers: list[bytes]) -> tuple[list[str], li
                 normals = values_of(document, buffers, primitive["attributes"]["NORMAL"]).astype(np.float64)
                 off_unit += int((np.abs(np.linalg.norm(normals, axis=1) - 1.0) > _UNIT).sum())
             box = np.array([points.min(axis=0), points.max(axis=0)])
-            whole = np.array(
+            box_corners = np.array(
                 [[box[a][0], box[b][1], box[c][2], 1.0] for a in (0, 1) for b in (0, 1) for c in (0, 1)]
             )
-            moved = whole @ places[number].T
+            moved = box_corners @ places[number].T
             corners.append((number, moved[:, :3].min(axis=0), moved[:, :3].max(axis=0)))
     untargeted = sum(view.get("target") not in _TARGETS for view in document["bufferViews"])
     if untargeted:

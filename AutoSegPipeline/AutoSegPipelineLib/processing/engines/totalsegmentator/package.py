@@ -41,7 +41,7 @@ def run_task(
 
     warnings = []
     if not is_warm():
-        message = "This version of TotalSegmentator cannot be kept loaded; every case starts it anew."
+        message = "This version of TotalSegmentator cannot be kept loaded; every case loads it again."
         warnings.append({"code": "engine.cold", "message": message})
     course.say(0.01, "reading the scan")
     image = to_nifti(volume)

@@ -50,7 +50,7 @@ class Course:
         """The next network is loaded and its input prepared."""
         self._number += 1
         if self._number >= len(self._costs):
-            # More than was foreseen: what is left is shared anew, so that the bar still moves.
+            # More than was foreseen: the rest is divided again, so that the bar still moves.
             self._costs.append(sum(self._costs) / len(self._costs))
         self._tile, self._tiles = 0.0, 1
         self._within(0.0, "preparing the network's input")

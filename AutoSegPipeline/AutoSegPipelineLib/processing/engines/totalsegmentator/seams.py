@@ -1,7 +1,7 @@
 """The names in the package that are replaced while it runs a case, and put back afterwards.
 
 ``totalsegmentator.nnunet.nnUNetv2_predict`` starts processes for preprocessing
-and export and loads the network anew for each case; ours keeps all of it here.
+and export and loads the network again for each case; ours keeps all of it here.
 The others carry progress and cancelling, decide about usage statistics, and ask
 before anything is fetched.
 """

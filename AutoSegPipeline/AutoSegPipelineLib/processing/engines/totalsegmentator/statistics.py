@@ -13,7 +13,7 @@ SWITCH = "AUTOSEG_TOTALSEGMENTATOR_STATISTICS"
 
 
 def wanted() -> bool:
-    """What the pipeline told this worker."""
+    """What the setting says, from the environment of this worker."""
     return os.environ.get(SWITCH, "").casefold() in ("1", "true", "yes", "on")
 
 

@@ -67,7 +67,7 @@ def _for_cropping(known: Catalogue, task: Known, subset: bool) -> list[int]:
 
 
 def missing(known: Catalogue, numbers: list[int]) -> list[int]:
-    """Those of ``numbers`` that are not there, or not whole."""
+    """Those of ``numbers`` that are not there, or not complete."""
     return [number for number in numbers if not is_whole(place(number, known))]
 
 
@@ -90,7 +90,7 @@ def complain(known: Catalogue, numbers: list[int], task: str) -> EngineFailed:
     names = ", ".join(known.folders.get(n, f"Dataset{n:03d}_…") for n in numbers)
     text = f"task {task}: weights are missing: {names}; they belong into {folder()}"
     if halves:
-        text += f" ({', '.join(p.name for p in halves)} is there but not whole; remove it first)"
+        text += f" ({', '.join(p.name for p in halves)} is there but not complete; remove it first)"
     command = f"totalseg_download_weights -t {task}"
     hint = (
         f"Allow it with download_weights=true, or fetch them on a machine with internet (`{command}`) "

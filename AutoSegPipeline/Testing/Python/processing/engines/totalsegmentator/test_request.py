@@ -116,7 +116,7 @@ def test_missing_weights_are_named_with_their_place(home):
     error = weights.complain(KNOWN, [292], "total")
     assert error.code == "engine.weights_missing"
     assert "Dataset292_x" in error.message and str(weights.folder()) in error.message
-    assert "not whole" in error.message and "totalseg_download_weights" in error.hint
+    assert "not complete" in error.message and "totalseg_download_weights" in error.hint
     assert not weights.default_present(KNOWN)
     put_weights(home, 298)
     assert weights.default_present(KNOWN)
