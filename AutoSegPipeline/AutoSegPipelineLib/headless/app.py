@@ -165,8 +165,7 @@ class Host:
             timer.stop()
 
     def _arriving(self) -> int:
-        watcher = self.pipeline.flow.watcher
-        return watcher.waiting if watcher is not None else 0
+        return self.pipeline.flow.watched_inbox.waiting
 
     def _signal(self, name: str) -> None:
         if name == "SIGHUP" and self._heard:

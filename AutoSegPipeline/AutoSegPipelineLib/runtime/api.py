@@ -48,7 +48,7 @@ class AutoSeg:
         results: str | Path | None = None,
         state: str | Path | None = None,
         what: str = "Python API",
-        inside: HostSteps | None = None,
+        host_steps: HostSteps | None = None,
         **settings: Any,
     ) -> None:
         def path(given: str | Path | None) -> Path | None:
@@ -58,7 +58,7 @@ class AutoSeg:
         written = read_settings_file(where.settings_file)
         given = {"watch": False, **settings}
         resolved = resolve(given, os.environ, written, str(where.settings_file))
-        self._build(where, what, resolved, inside)
+        self._build(where, what, resolved, host_steps)
 
     @classmethod
     def throw_away(cls, output_folder: str | Path, *, door: str = "run", **settings: Any) -> AutoSeg:
@@ -75,13 +75,15 @@ class AutoSeg:
         made._throw_away, made._door = True, door
         return made
 
-    def _build(self, home: Home, what: str, settings: Settings, inside: HostSteps | None = None) -> None:
+    def _build(self, home: Home, what: str, settings: Settings, host_steps: HostSteps | None = None) -> None:
         self.application = qt.application()
         self.home = home
         self.settings = settings
         # The page is served where somebody asked for it, not because that is the command line's default.
         web = settings["web"] and settings.origins["web"] != "default"
-        self.pipeline: Pipeline = make_pipeline(home, self.settings, what=what, web=web, inside=inside)
+        self.pipeline: Pipeline = make_pipeline(
+            home, self.settings, what=what, web=web, host_steps=host_steps
+        )
         self._throw_away = False
         self._door = "console"
 
@@ -146,8 +148,8 @@ class AutoSeg:
         ``timeout`` seconds; the job goes on.
         """
         found = self.job(job)
-        job_id, inside = found.id, self.pipeline.inside
-        if inside is not None and inside.running and not found.ended:
+        job_id, host = found.id, self.pipeline.host_steps
+        if host is not None and host.running and not found.ended:
             # This loop would lie on top of the host's, which could not come back before it.
             raise PipelineError(
                 "request.wrong_state",

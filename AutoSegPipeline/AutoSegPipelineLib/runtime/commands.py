@@ -28,7 +28,7 @@ from ..core.errors import PipelineError
 from ..core.events import JobAdded, JobChanged
 from ..core.job import Job
 from ..intake.options_files import read_options, scan_options_path
-from .context import REQUEST
+from .conditions import REQUEST
 from .flow import Flow
 from .processes.host_steps import refusal
 from .queue import reorder
@@ -98,22 +98,22 @@ class Commands:
         none could do this; everything else ends in the job.
         """
         checked = specs.parse_options(options or {}, "options")
-        if refused := refusal(self._context.inside, checked):
+        if refused := refusal(self._context.host_steps, checked):
             raise refused
         place = Path(os.path.abspath(path))
         beside = scan_options_path(str(place)) if place.is_file() else None
         if beside:
             about["file_options"] = read_options(beside)
         if about.get("expect", "scan") == "scan":
-            self._flow.gate.check_at_the_door({**about.get("file_options", {}), **checked})
+            self._flow.options_gate.check_at_the_door({**about.get("file_options", {}), **checked})
         intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
-        job = self._flow.doors.submit(intent)
+        job = self._flow.stager.submit(intent)
         self._context.bus.publish(JobAdded(job.id))
         return job
 
     def adopt(self, job_id: str) -> Job:
         """Take what another process has staged under ``state/incoming/<job_id>``."""
-        return self._flow.doors.adopt(job_id)
+        return self._flow.stager.adopt(job_id)
 
     # --- one job ------------------------------------------------------------------------------
 
@@ -124,12 +124,12 @@ class Commands:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state} already")
         if self._flow.scheduler.cancel(job):
             return self._store.jobs.get(job.id)
-        if job.state == states.RECEIVING or self._flow.inspection.splitting.has(job.id):
+        if job.state == states.RECEIVING or self._flow.multi_case.has(job.id):
             job.cancel = 1  # its bytes are on the way; it ends, with its parts, when they are here
             self._store.jobs.save(job)
             return job
         self._flow.intake.cancel(job.id)
-        self._flow.finishing.cancel(job)
+        self._flow.finisher.cancel(job)
         return job
 
     def retry(self, job_id: str, then: Callable[[PipelineError | None], None] | None = None) -> None:

@@ -60,12 +60,12 @@ class Pipeline:
         what: str = "serve",
         clock: Clock | None = None,
         web: bool = False,
-        inside: HostSteps | None = None,
+        host_steps: HostSteps | None = None,
     ) -> None:
         """``web``: serve the page from the start; else :attr:`web` is asked to."""
         self.home = home
         self.settings = settings
-        self.inside = inside
+        self.host_steps = host_steps
         self.bus = EventBus()
         self._spawns = spawns
         self._what = what
@@ -78,7 +78,7 @@ class Pipeline:
         self._running = False
         self._stopping: Callable[[], None] | None = None
         self._stop_by = 0.0
-        self._lying = False
+        self._suspended = False
         self.ready = False
         self.stopped = False
         self.failure: Exception | None = None  # what made the start impossible
@@ -122,10 +122,10 @@ class Pipeline:
         }
 
     def _build(self) -> None:
-        read_rules(self.home.rules_file)  # wrong rules are told at the start, not case by case
+        read_rules(self.home.rules_file)  # wrong rules are reported at the start, not case by case
         self.store = Store(self.home.store, self._clock)
-        context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.inside)
-        self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self._wake)
+        context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.host_steps)
+        self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self)
         self.commands = Commands(self.flow, self)
         self._request_answerer = RequestAnswerer(self.store, self.commands)
 
@@ -148,14 +148,14 @@ class Pipeline:
         return safe
 
     def _note_web(self, note: dict[str, Any] | None) -> None:
-        if not self._lying:  # the store is being closed and opened anew
+        if not self._suspended:  # the store is being closed and opened again
             self.store.meta.set("web", note)
 
     def _begin(self, counted: bool) -> None:
         self.flow.conditions.make_reserve()
         self.flow.conditions.check()
         self._chores.append(self._startup(counted))
-        self._wake()
+        self.wake()
 
     def _startup(self, counted: bool) -> Iterator[None]:
         yield from self.flow.recovery(counted)
@@ -186,7 +186,7 @@ class Pipeline:
     # --- a disk too full even for states ------------------------------------------------------
 
     def _safe(self, slot: Callable[..., None]) -> Callable[..., None]:
-        """``slot``; where even the reserve did not help it to write, the pipeline lies down."""
+        """``slot``; where even the reserve did not help it to write, the pipeline waits for free disk."""
 
         def run(*arguments: Any) -> None:
             try:
@@ -194,27 +194,27 @@ class Pipeline:
             except (OSError, sqlite3.OperationalError) as error:
                 if not disk_is_full(error):
                     raise
-                self._lie_down()
+                self._suspend()
 
         return run
 
-    def _lie_down(self) -> None:
+    def _suspend(self) -> None:
         """Drop everything, as a crash would; what lies on the disk is enough to go on from."""
-        if self._lying or not self._running:
+        if self._suspended or not self._running:
             return
         log.error("states cannot be written; the pipeline waits for free disk")
-        self._lying, self.ready = True, False
-        self.flow.drop()
+        self._suspended, self.ready = True, False
+        self.flow.abandon()
         self._chores.clear()
         self.bus.publish(PipelinePaused("environment.disk_full", "states cannot be written"))
 
-    def _try_to_get_up(self) -> None:
+    def _try_to_go_on(self) -> None:
         least = self.settings["disk_min_free_mb"] << 20
         if not self.flow.ended or free_bytes(self.home.state) < least:
             return
         self.store.close()
         self._build()
-        self._lying = False
+        self._suspended = False
         log.info("disk is free again")
         self.bus.publish(PipelineResumed())
         self._begin(counted=False)
@@ -225,13 +225,13 @@ class Pipeline:
         self._ticks += 1
         every_two_seconds = self._ticks % _CONDITIONS_TICKS == 0
         if self._stopping is not None:
-            self._wait_for_the_end()
-        elif self._lying:
+            self._end_when_all_have()
+        elif self._suspended:
             if every_two_seconds:
-                self._try_to_get_up()
+                self._try_to_go_on()
         elif self.ready:
             self._serve(every_two_seconds)
-        self._wake()
+        self.wake()
 
     def _serve(self, every_two_seconds: bool) -> None:
         version = self.store.data_version()
@@ -246,13 +246,13 @@ class Pipeline:
             self._chores.append(self.flow.retention.steps())
         self.flow.scheduler.dispatch()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Run the zero timer while there is something to do in slices."""
         if self._timers and self._has_work():
             self._timers[1].start()
 
     def _has_work(self) -> bool:
-        if self._stopping is not None or self._lying:
+        if self._stopping is not None or self._suspended:
             return False
         return bool(self._chores) or self.flow.has_work
 
@@ -301,12 +301,12 @@ class Pipeline:
         self._stopping = then or (lambda: None)
         self._stop_by = self._clock.monotonic() + _GRACE_SECONDS
         self.web.stop()
-        if not self._lying:
+        if not self._suspended:
             self.flow.stop()
         self._timers[0].setInterval(20)
-        self._wait_for_the_end()
+        self._end_when_all_have()
 
-    def _wait_for_the_end(self) -> None:
+    def _end_when_all_have(self) -> None:
         if not (self.flow.ended and self.web.ended):
             if self._clock.monotonic() >= self._stop_by:
                 self._stop_by += _GRACE_SECONDS
@@ -318,7 +318,7 @@ class Pipeline:
         for timer in self._timers:
             timer.stop()
         self._timers = []
-        if not self._lying:
+        if not self._suspended:
             self.store.meta.set("pipeline", None)
         self.flow.close()
         self.store.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Iterator
 
 from ..core import incoming, states
 from ..core.errors import PipelineError
@@ -14,10 +14,10 @@ from ..core.home import Home
 from ..core.incoming import Intent, folder_of, input_of
 from ..core.job import Job
 from .context import Context
+from .ending.finisher import Finisher
 from .ending.input_disposal import InputDisposal
-from .processes.host_steps import DEATHS_LIMIT as INSIDE_LIMIT
 from .processes.host_steps import wants_inside
-from .queue.scheduler import DEATHS_LIMIT
+from .queue.limits import DEATHS_LIMIT, HOST_DEATHS_LIMIT
 from .staging.inspection import SPLIT, Inspection
 from .staging.stager import Stager
 
@@ -30,16 +30,16 @@ class Recovery:
     def __init__(
         self,
         context: Context,
-        doors: Stager,
+        stager: Stager,
         inspection: Inspection,
         disposal: InputDisposal,
-        finish: Callable[[Job], None],
+        finisher: Finisher,
     ) -> None:
         self._context = context
-        self._doors = doors
+        self._stager = stager
         self._inspection = inspection
         self._disposal = disposal
-        self._finish = finish
+        self._finisher = finisher
 
     def steps(self, counted: bool = True) -> Iterator[None]:
         """Each step leaves everything consistent. ``counted``: running cases saw the pipeline die."""
@@ -68,7 +68,7 @@ class Recovery:
     def _running(self, counted: bool) -> Iterator[None]:
         for job in self._context.store.jobs.list(states.RUNNING):
             if job.state == states.PUBLISHING:
-                self._finish(job)
+                self._finisher.finish(job)
             else:
                 self._died(job, counted)
             yield
@@ -76,7 +76,7 @@ class Recovery:
     def _died(self, job: Job, counted: bool) -> None:
         job.deaths += counted
         job.progress, job.eta_s = 0.0, None
-        if job.deaths >= (INSIDE_LIMIT if wants_inside(job.options) else DEATHS_LIMIT):
+        if job.deaths >= (HOST_DEATHS_LIMIT if wants_inside(job.options) else DEATHS_LIMIT):
             error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")
             job.error = error.to_dict()
             self._context.enter(job, states.FAILED, error.message)
@@ -88,17 +88,19 @@ class Recovery:
         for job in self._context.store.jobs.list([states.RECEIVING]):
             intent = incoming.read_intent(folder_of(self._context.home, job.id))
             if intent is None:
-                self._doors.refuse(job, PipelineError("input.missing", f"{job.input} was not taken in whole"))
+                self._stager.refuse(
+                    job, PipelineError("input.missing", f"{job.input} was not taken in completely")
+                )
             elif _is_whole(self._context.home, intent):
                 fsync_folder(input_of(self._context.home, job.id))
-                self._doors.accept(job, intent)
+                self._stager.accept(job, intent)
             elif intent.consume:
                 self._undo(intent)
                 self._context.store.jobs.delete(job.id)
             elif all(item.source and os.path.exists(item.source) for item in intent.files):
-                self._doors.copy_again(job, intent)
+                self._stager.copy_again(job, intent)
             else:
-                self._doors.refuse(job, PipelineError("input.missing", f"{job.input} is gone"))
+                self._stager.refuse(job, PipelineError("input.missing", f"{job.input} is gone"))
             yield
 
     def _undo(self, intent: Intent) -> None:
@@ -137,7 +139,7 @@ class Recovery:
             elif intent.parent and (folder_of(home, intent.parent) / SPLIT).exists():
                 continue
             elif intent.files and _is_whole(home, intent):
-                self._doors.adopt(intent.id)
+                self._stager.adopt(intent.id)
             else:
                 self._undo(intent)
 

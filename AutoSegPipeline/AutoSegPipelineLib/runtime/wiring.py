@@ -51,24 +51,26 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
 
 
 def real_spawns(
-    home: Home, settings: Settings, worker_python: str | None = None, inside: HostSteps | None = None
+    home: Home, settings: Settings, worker_python: str | None = None, host_steps: HostSteps | None = None
 ) -> Spawns:
     """Factories of every child process.
 
     ``worker_python``, or else the settings ``worker_python`` and ``slicer``, name
     another Python for the workers. Raises ``worker.not_started`` where it is not there.
-    ``inside`` does its part of a case in this process, before the worker.
+    ``host_steps`` does its part of a case in this process, before the worker.
     """
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
     worker = spawner(WORKER, home, settings, python)
 
     def helped(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> ChildLike:
-        assert inside is not None
+        assert host_steps is not None
         hung_seconds = settings["hung_minutes"] * 60
-        return HostStepsChild(worker, inside, on_message, on_log, on_end, on_hung, hung_seconds)
+        return HostStepsChild(worker, host_steps, on_message, on_log, on_end, on_hung, hung_seconds)
 
     return Spawns(
-        worker if inside is None else helped, spawner(INTAKE, home, settings), spawner(WEB, home, settings)
+        worker if host_steps is None else helped,
+        spawner(INTAKE, home, settings),
+        spawner(WEB, home, settings),
     )
 
 
@@ -79,11 +81,11 @@ def make_pipeline(
     what: str = "serve",
     worker_python: str | None = None,
     web: bool = False,
-    inside: HostSteps | None = None,
+    host_steps: HostSteps | None = None,
 ) -> Pipeline:
     """The pipeline of ``home`` with real processes; with ``web`` it serves its page from the start.
 
-    ``inside`` is what its host can do by itself.
+    ``host_steps`` is what its host can do by itself.
     """
-    spawns = real_spawns(home, settings, worker_python, inside)
-    return Pipeline(home, settings, spawns, what=what, web=web, inside=inside)
+    spawns = real_spawns(home, settings, worker_python, host_steps)
+    return Pipeline(home, settings, spawns, what=what, web=web, host_steps=host_steps)

@@ -116,7 +116,7 @@ class _Series:
     def of(cls, autoseg: Any, job: Job) -> _Series:
         if not job.series_key:
             return cls()
-        key = autoseg.pipeline.flow.inspection.series_key
+        key = autoseg.pipeline.flow.series_keys.of
         hierarchy = _hierarchy()
         for item in _items(hierarchy):
             uid = hierarchy.GetItemUID(item, _DICOM)

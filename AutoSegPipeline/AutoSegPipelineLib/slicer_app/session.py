@@ -169,10 +169,10 @@ class Session(SessionWork):
             return
         self._forget()
         where = self.home
-        inside = self.host.inside(self)
+        host_steps = self.host.inside(self)
         autoseg = AutoSeg(
             where.root, inbox=where.inbox, results=where.results, what=self.host.what,
-            watch=watch, **({} if inside is None else {"inside": inside}), **settings,
+            watch=watch, **({} if host_steps is None else {"host_steps": host_steps}), **settings,
         )  # fmt: skip
         autoseg.pipeline.start()
         self._autoseg, self._given, self.fault = autoseg, settings, None

@@ -90,7 +90,7 @@ class InsideSlicerTest(unittest.TestCase):
         self.scan = self.folder / "Small torso.nii.gz"
         write_nifti(self.phantom.volume, self.scan)
         self.inside = SlicerSteps()
-        self.autoseg = AutoSeg(self.folder / "home", inside=self.inside, disk_reserve_mb=1)
+        self.autoseg = AutoSeg(self.folder / "home", host_steps=self.inside, disk_reserve_mb=1)
         self.autoseg.start()
         self.addCleanup(self.autoseg.stop)
 

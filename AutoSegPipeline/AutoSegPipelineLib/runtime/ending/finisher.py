@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Callable
-
 from ...core import states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.job import Job
-from ..context import Conditions, Context
+from ..conditions import Conditions
+from ..context import Context
+from ..loop import Dispatcher
 from ..queue.case_message import CaseMessages
-from ..queue.scheduler import VANISHED_LIMIT
+from ..queue.limits import VANISHED_LIMIT
+from .end_queue import EndQueue
 from .input_disposal import InputDisposal
 from .publisher import Publisher, WaitForResults
 
 
 class Finisher:
-    """``dispatch()`` begins the next case; ``wake()`` is called when :meth:`step` has something to do."""
+    """Takes cases from the queue ``ends``, one in each slice of the loop."""
 
     def __init__(
         self,
@@ -27,49 +27,40 @@ class Finisher:
         publisher: Publisher,
         cases: CaseMessages,
         disposal: InputDisposal,
-        dispatch: Callable[[], None],
-        wake: Callable[[], None],
+        dispatcher: Dispatcher,
+        ends: EndQueue,
     ) -> None:
         self._context = context
         self._conditions = conditions
         self._publisher = publisher
         self._cases = cases
         self._disposal = disposal
-        self._dispatch = dispatch
-        self._wake = wake
+        self._dispatcher = dispatcher
+        self._ends = ends
         self._publishing: list[str] = []  # wait for the results folder
-        self._steps: deque[Callable[[], None]] = deque()  # each waits for the disk several times
 
     @property
     def has_work(self) -> bool:
         """Whether :meth:`step` would do something."""
-        return bool(self._steps)
+        return bool(self._ends)
 
     def step(self) -> None:
         """One slice."""
-        self._steps.popleft()()
+        job = self._ends.next()
+        if job.state == states.PUBLISHING:
+            self.finish(job)
+        else:
+            self.ended(job)
 
     def all_steps(self) -> None:
         """Everything that is due, before a stop."""
-        while self._steps:
+        while self._ends:
             self.step()
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """Forget what is due; the disk says where to go on from."""
         self._publishing.clear()
-        self._steps.clear()
-
-    def finish_soon(self, job: Job) -> None:
-        """:meth:`finish` in a slice of its own."""
-        self._soon(lambda: self.finish(job))
-
-    def ended_soon(self, job: Job) -> None:
-        """:meth:`ended` in a slice of its own."""
-        self._soon(lambda: self.ended(job))
-
-    def _soon(self, step: Callable[[], None]) -> None:
-        self._steps.append(step)
-        self._wake()
+        self._ends.clear()
 
     def cancel(self, job: Job) -> None:
         """The end of a job that no worker has."""
@@ -81,7 +72,7 @@ class Finisher:
         """Put its input away, begin the next case."""
         remove_tree(self._publisher.staging(job))
         self._disposal.dispose(job)
-        self._dispatch()
+        self._dispatcher.dispatch()
 
     def again(self) -> None:
         """Publish what waited for the results folder."""
@@ -111,7 +102,7 @@ class Finisher:
         job.error = None
         self._conditions.durably(lambda: self._context.enter(job, states.DONE))
         reached("row done")
-        self.ended_soon(job)
+        self._ends.add(job)
 
     def _publish_failed(self, job: Job, error: PipelineError) -> None:
         job.vanished += 1

@@ -1,6 +1,6 @@
 """The inbox's way to jobs: many inputs at a time, and no waiting for the disk on the Qt loop.
 
-The order is that of :mod:`.doors`. What has to be durable before the next step
+The order is that of :mod:`..staging.stager`. What has to be durable before the next step
 is synced by an intake child, a batch at a time, with several batches under way.
 The rows of a batch are not synced: the intent beside the bytes brings them back.
 """
@@ -18,9 +18,12 @@ from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
-from ..context import Conditions, Context, disk_is_full
+from ..conditions import Conditions
+from ..context import Context, disk_is_full
+from ..loop import Loop
 from ..processes.intake_client import IntakeClient
 from ..staging.stager import Stager, job_of, sources
+from .watched_inbox import WatchedInbox
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +32,30 @@ UNDER_WAY = 6  # syncs at the same time
 
 
 class InboxBatches:
-    """Holds the intents of the inbox that wait, and stages them in batches.
-
-    ``wake()`` is called when there is room for one more batch.
-    """
+    """Holds the intents of the inbox that wait, and stages them in batches."""
 
     def __init__(
         self,
         context: Context,
         conditions: Conditions,
-        doors: Stager,
+        stager: Stager,
+        inbox: WatchedInbox,
         syncer: IntakeClient,
-        wake: Callable[[], None],
+        loop: Loop,
     ) -> None:
         self._context = context
         self._conditions = conditions
-        self._doors = doors
+        self._stager = stager
+        self._inbox = inbox
         self._syncer = syncer
-        self._wake = wake
+        self._loop = loop
         self._under_way = 0
         self._waiting: deque[Intent] = deque()
 
     def take(self, intent: Intent) -> None:
         """Stage this one when its turn has come."""
         self._waiting.append(intent)
-        self._wake()
+        self._loop.wake()
 
     @property
     def has_work(self) -> bool:
@@ -81,7 +83,7 @@ class InboxBatches:
 
         def answered(_: object, error: PipelineError | None) -> None:
             self._under_way -= 1
-            self._wake()
+            self._loop.wake()
             then(error)
 
         self._syncer.ask("sync", {"paths": paths}, answered)
@@ -105,7 +107,7 @@ class InboxBatches:
         moved = []
         for job, intent in zip(jobs, batch):
             self._context.tell(job)
-            if self._doors.move(job, intent):
+            if self._stager.move(job, intent):
                 moved.append(intent)
         if moved:
             folders = [str(input_of(self._context.home, intent.id)) for intent in moved]
@@ -114,11 +116,11 @@ class InboxBatches:
     def _moved(self, moved: list[Intent], error: PipelineError | None) -> None:
         if error is not None:
             for job, intent in self._fresh(moved):
-                self._doors.give_up(job, intent)
+                self._stager.give_up(job, intent)
             self._trouble(error)
             return
         reached("input moved")
-        self._doors.accept_all(self._fresh(moved), durable=False)
+        self._stager.accept_all(self._fresh(moved), durable=False)
 
     def _fresh(self, intents: list[Intent]) -> list[tuple[Job, Intent]]:
         """With their rows as they are now: somebody may have cancelled one meanwhile."""
@@ -129,7 +131,7 @@ class InboxBatches:
         """Nothing has moved: the files stay in the inbox and are seen again."""
         for intent in batch:
             remove_tree(folder_of(self._context.home, intent.id))
-            self._doors.put_back(sources(intent))
+            self._inbox.put_back(sources(intent))
 
     def _trouble(self, error: Exception) -> None:
         if disk_is_full(error) or (

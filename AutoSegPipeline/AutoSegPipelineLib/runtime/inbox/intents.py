@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable
 
 from ...core import incoming, states
 from ...core.errors import PipelineError
@@ -13,25 +12,27 @@ from ...core.job import Job
 from ...intake.options_files import folder_options_path, read_options
 from ..context import Context
 from ..ending.input_disposal import InputDisposal
+from ..staging.series_keys import SeriesKeys
+from .batches import InboxBatches
 from .watcher import Arrival
 
 _LATE = "dicom.late_slices"
 
 
 class InboxIntents:
-    """Turns each :class:`Arrival` into an intent that ``take`` stages."""
+    """Turns each :class:`Arrival` into an intent that ``batches`` stages."""
 
     def __init__(
         self,
         context: Context,
         disposal: InputDisposal,
-        take: Callable[[Intent], None],
-        series_key: Callable[[str], str],
+        batches: InboxBatches,
+        series_keys: SeriesKeys,
     ) -> None:
         self._context = context
         self._disposal = disposal
-        self._take = take
-        self._series_key = series_key
+        self._batches = batches
+        self._series_keys = series_keys
         self._later: list[Arrival] = []
 
     def arrived(self, arrivals: list[Arrival]) -> None:
@@ -44,7 +45,7 @@ class InboxIntents:
         intent = Intent(door="inbox", input=paths[0], label=os.path.basename(paths[0]), consume=True)
         intent.files = [self._file(Path(path), number) for number, path in enumerate(paths, 1)]
         intent.refusal = error.to_dict()
-        self._take(intent)
+        self._batches.take(intent)
 
     def again(self) -> None:
         """Look once more at what waited for an earlier version of its series to end."""
@@ -60,11 +61,11 @@ class InboxIntents:
     def _one(self, arrival: Arrival) -> None:
         intent = self._intent(arrival)
         if arrival.series_uid and intent.refusal is None:
-            intent.series_key = self._series_key(arrival.series_uid)
+            intent.series_key = self._series_keys.of(arrival.series_uid)
             if not self._follow(intent, len(arrival.files)):
                 self._later.append(arrival)
                 return
-        self._take(intent)
+        self._batches.take(intent)
 
     def _intent(self, arrival: Arrival) -> Intent:
         main = Path(arrival.files[0].path)

@@ -15,7 +15,6 @@ from ...core.progress import Report
 
 ENGINES = ("slicer",)
 EXPORTERS = ("openanatomy",)
-DEATHS_LIMIT = 3  # of the process: what died there is likely to die again, with the user's scene
 
 Started = Callable[[int], None]
 

@@ -7,7 +7,8 @@ from typing import Callable
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.options_check import gpus
-from ..context import GPU_GONE, Conditions, Context
+from ..conditions import GPU_GONE, Conditions
+from ..context import Context
 from .engine_catalogue import EngineCatalogue
 
 PROBE_SECONDS = 5.0  # doubles up to the most
@@ -25,12 +26,12 @@ class GpuWatch:
         self,
         context: Context,
         conditions: Conditions,
-        description: EngineCatalogue,
+        catalogue: EngineCatalogue,
         ask_fresh: Callable[[], None],
     ) -> None:
         self._context = context
         self._conditions = conditions
-        self._description = description
+        self._catalogue = catalogue
         self._ask_fresh = ask_fresh
         self._at = 0.0
         self._wait = PROBE_SECONDS
@@ -47,7 +48,7 @@ class GpuWatch:
 
     def look(self) -> None:
         """Every two seconds: resume where a worker that was asked since has found the GPU."""
-        paused, described = self._conditions.paused, self._description
+        paused, described = self._conditions.paused, self._catalogue
         if paused is None or paused["code"] != GPU_GONE or described.pending:
             return
         now = self._context.clock.monotonic()
@@ -64,5 +65,5 @@ class GpuWatch:
         """A person goes on without it, or the pipeline is new: what was there once is not expected."""
         paused = self._conditions.paused
         if paused is not None and paused["code"] == GPU_GONE:
-            self._description.had_gpus = 0
+            self._catalogue.had_gpus = 0
             self._conditions.resume()

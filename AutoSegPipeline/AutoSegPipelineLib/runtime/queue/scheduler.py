@@ -7,7 +7,7 @@ attempt says is ignored.
 from __future__ import annotations
 
 import logging
-from typing import Callable, Mapping
+from typing import Mapping
 
 from ...core import eta, states
 from ...core.errors import PipelineError, from_dict
@@ -18,26 +18,28 @@ from ...core.messages.reader import ProtocolError, plain, read
 from ...core.messages.worker_messages import CaseResult, RunCase
 from ...core.options_check import qualities
 from ...core.protocol import Envelope
-from ..context import GPU_GONE, Conditions, Context, disk_is_full
+from ..conditions import GPU_GONE, Conditions
+from ..context import Context, disk_is_full
+from ..ending.end_queue import EndQueue
 from ..ending.publisher import Publisher
+from ..job_logs import JobLogs
 from ..processes.child import Exit
 from ..processes.intake_client import Spawn
 from .case_message import CaseMessages
 from .engine_catalogue import EngineCatalogue
 from .forecast import Forecast
 from .gpu_watch import GpuWatch
+from .limits import VANISHED_LIMIT
 from .worker_slot import WorkerSlot
 
 log = logging.getLogger(__name__)
 
-VANISHED_LIMIT = 5
-DEATHS_LIMIT = 20
 _STAGES = (states.PREPARING, states.SEGMENTING, states.EXPORTING)
 _SAVE_EVERY = 1.0  # seconds between two writes of the progress: enough for whoever reads the store
 
 
 class Scheduler:
-    """Owns the workers. ``finished(job)`` is called with state ``publishing``; ``ended(job)`` at an end."""
+    """Owns the workers. What they are done with goes into the queue ``ends``."""
 
     def __init__(
         self,
@@ -46,22 +48,20 @@ class Scheduler:
         publisher: Publisher,
         cases: CaseMessages,
         spawn: Spawn,
-        job_log: Callable[[str, str, str], None],
-        finished: Callable[[Job], None],
-        ended: Callable[[Job], None],
+        logs: JobLogs,
+        ends: EndQueue,
     ) -> None:
         self._context = context
         self._conditions = conditions
         self._publisher = publisher
         self._cases = cases
         self._spawn = spawn
-        self._job_log = job_log
-        self._finished = finished
-        self._ended = ended
-        self.slots: list[WorkerSlot] = []
-        self.description = EngineCatalogue(context)
-        self.gpu_watch = GpuWatch(context, conditions, self.description, self._ask_fresh)
-        self._forecast = Forecast(context, self.description)
+        self._logs = logs
+        self._ends = ends
+        self.worker_slots: list[WorkerSlot] = []
+        self.catalogue = EngineCatalogue(context)
+        self.gpu_watch = GpuWatch(context, conditions, self.catalogue, self._ask_fresh)
+        self._forecast = Forecast(context, self.catalogue)
         self._stopped = False
 
     # --- giving ---------------------------------------------------------------------------
@@ -69,7 +69,7 @@ class Scheduler:
     def dispatch(self) -> None:
         """Start as many queued cases as there are free workers."""
         while not self._stopped and self._conditions.paused is None:
-            busy = sum(1 for slot in self.slots if slot.job is not None)
+            busy = sum(1 for slot in self.worker_slots if slot.job is not None)
             if busy >= self._context.settings["workers"]:
                 return
             job = self._context.store.jobs.next_queued(self._context.clock.now())
@@ -86,7 +86,7 @@ class Scheduler:
 
     def _no_room(self, job: Job, error: OSError) -> None:
         """The attempt has not begun: the case stays queued and the pipeline waits."""
-        for slot in self.slots:
+        for slot in self.worker_slots:
             if slot.job is job:
                 slot.job = None
         if disk_is_full(error):
@@ -101,20 +101,20 @@ class Scheduler:
 
     def describe_again(self) -> None:
         """Ask a worker that rests, when the last answer is old: somebody may have mended something."""
-        resting = [slot for slot in self.slots if slot.job is None and not slot.leaving]
-        if resting and not (self._stopped or self.description.pending or self.description.fresh):
+        resting = [slot for slot in self.worker_slots if slot.job is None and not slot.leaving]
+        if resting and not (self._stopped or self.catalogue.pending or self.catalogue.fresh):
             self._ask(resting[0])
 
     def _ask(self, slot: WorkerSlot) -> None:
         slot.describing = True
-        self.description.asked()
+        self.catalogue.asked()
         slot.child.send(Envelope(Describe(), "describe"))
 
     def _ask_fresh(self) -> None:
         """Ask a worker that is new; those that rest end."""
         if self._stopped:
             return
-        for resting in self.slots:
+        for resting in self.worker_slots:
             if resting.job is None and not resting.leaving:
                 self._replace(resting)
         slot = self._free_slot()
@@ -122,7 +122,7 @@ class Scheduler:
             self._ask(slot)
 
     def _free_slot(self) -> WorkerSlot:
-        for slot in self.slots:
+        for slot in self.worker_slots:
             if slot.job is None and not slot.leaving:
                 return slot
         slot = WorkerSlot(child=None)  # type: ignore[arg-type]
@@ -132,9 +132,9 @@ class Scheduler:
             lambda end: self._on_end(slot, end),
             on_hung=lambda seconds: self._on_hung(slot),
         )
-        self.slots.append(slot)
+        self.worker_slots.append(slot)
         slot.child.start()
-        if self.description.wanted:
+        if self.catalogue.wanted:
             self._ask(slot)
         return slot
 
@@ -143,7 +143,7 @@ class Scheduler:
         job.progress, job.eta_s, job.message = 0.0, None, ""
         self._cases.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
         out = self._publisher.prepare(job)
-        order = self._cases.order(job, out, self.description.had_gpus)
+        order = self._cases.order(job, out, self.catalogue.had_gpus)
         slot.predicted = self._forecast.predict(job)
         slot.job, slot.started, slot.hung = job, self._context.clock.monotonic(), False
         job.eta_s = slot.predicted
@@ -153,15 +153,15 @@ class Scheduler:
     # --- hearing --------------------------------------------------------------------------
 
     def _on_log(self, slot: WorkerSlot, text: str) -> None:
-        self._job_log(slot.job.id if slot.job else "", "worker", text)
+        self._logs.write(slot.job.id if slot.job else "", "worker", text)
 
     def _on_message(self, slot: WorkerSlot, envelope: Envelope) -> None:
         message = envelope.message
         if isinstance(message, (Done, Failed, Heartbeat)):
             slot.measured(message)
         if envelope.job == "describe":
-            self.description.take(message)
-            slot.describing = slot.describing and self.description.pending
+            self.catalogue.take(message)
+            slot.describing = slot.describing and self.catalogue.pending
             return
         job = slot.job
         if job is None or envelope.key != (job.id, job.attempt):
@@ -172,7 +172,7 @@ class Scheduler:
         elif isinstance(message, Progress):
             self._on_progress(slot, job, message)
         elif isinstance(message, Log):
-            self._job_log(job.id, message.level, message.text)
+            self._logs.write(job.id, message.level, message.text)
         elif isinstance(message, Done):
             self._on_done(slot, job, message)
         elif isinstance(message, Failed):
@@ -211,11 +211,11 @@ class Scheduler:
             self._forecast.learn(job, result.used, seconds)
         self._conditions.durably(lambda: self._context.enter(job, states.PUBLISHING))
         self._free(slot)
-        self._finished(job)
+        self._ends.add(job)
 
     def _on_failed(self, slot: WorkerSlot, job: Job, message: Failed) -> None:
         error = from_dict(message.error)
-        self._job_log(job.id, "error", str(error))
+        self._logs.write(job.id, "error", str(error))
         self._free(slot)
         if job.cancel or error.code == "job.cancelled":
             self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
@@ -239,7 +239,7 @@ class Scheduler:
             self._end(job, states.FAILED, error)
 
     def _step_down(self, job: Job, used: Mapping[str, str]) -> bool:
-        have = qualities(self.description.for_now, job.options, job.modality)
+        have = qualities(self.catalogue.for_now, job.options, job.modality)
         rung = next_rung(job.options, have, used.get("device", ""))
         if rung is None:
             return False
@@ -251,16 +251,16 @@ class Scheduler:
     def _on_hung(self, slot: WorkerSlot) -> None:
         if slot.job is None:
             return
-        self._job_log(slot.job.id, "error", "no progress for too long; the worker is ended")
+        self._logs.write(slot.job.id, "error", "no progress for too long; the worker is ended")
         slot.hung = True
         slot.child.kill()
 
     def _on_end(self, slot: WorkerSlot, end: Exit) -> None:
-        if slot in self.slots:
-            self.slots.remove(slot)
+        if slot in self.worker_slots:
+            self.worker_slots.remove(slot)
         job, slot.job = slot.job, None
         if slot.describing:
-            self.description.lost()
+            self.catalogue.lost()
         if job is None or self._stopped:
             return
         if job.cancel:
@@ -272,7 +272,7 @@ class Scheduler:
         error = PipelineError(
             code, f"the worker ended {job.vanished} times over this case", log_tail=end.stderr_tail
         )
-        self._job_log(job.id, "error", f"{error.code}: exit code {end.code}: {end.stderr_tail}")
+        self._logs.write(job.id, "error", f"{error.code}: exit code {end.code}: {end.stderr_tail}")
         if job.vanished >= VANISHED_LIMIT:
             self._end(job, states.FAILED, error)
         else:
@@ -298,11 +298,11 @@ class Scheduler:
     def _end(self, job: Job, state: str, error: PipelineError) -> None:
         job.error, job.eta_s = error.to_dict(), None
         self._conditions.durably(lambda: self._context.enter(job, state, error.message))
-        self._ended(job)
+        self._ends.add(job)
 
     def cancel(self, job: Job) -> bool:
         """Ask the worker that has ``job`` to stop; False where none has it."""
-        for slot in self.slots:
+        for slot in self.worker_slots:
             if slot.job is not None and slot.job.id == job.id:
                 slot.job.cancel = 1
                 self._context.store.jobs.save(slot.job)
@@ -312,7 +312,7 @@ class Scheduler:
 
     def reprioritise(self, job_id: str, priority: int) -> bool:
         """Note a new priority of a running case, whose row is ours; False where it does not run."""
-        for slot in self.slots:
+        for slot in self.worker_slots:
             if slot.job is not None and slot.job.id == job_id:
                 slot.job.priority = priority
                 self._context.store.jobs.save(slot.job)
@@ -322,28 +322,28 @@ class Scheduler:
     def stop(self) -> None:
         """Running cases go back to the queue, uncounted; then the workers end."""
         self._stopped = True
-        for slot in self.slots:
+        for slot in self.worker_slots:
             job, slot.job = slot.job, None
             if job is not None:
                 self._back(job, "The pipeline was stopped; it goes on at the next start.")
             slot.child.quit()
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """End the workers and write nothing, as if this process had died."""
         self._stopped = True
-        for slot in self.slots:
+        for slot in self.worker_slots:
             slot.job = None
         self.kill()
 
     def kill(self) -> None:
         """End the workers at once."""
-        for slot in list(self.slots):
+        for slot in list(self.worker_slots):
             slot.child.kill()
 
     @property
     def ended(self) -> bool:
         """Whether no worker is left."""
-        return not self.slots
+        return not self.worker_slots
 
 
 def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:

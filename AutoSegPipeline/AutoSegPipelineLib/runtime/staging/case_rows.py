@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable
+from typing import Any
 
 from ...core import states
 from ...core.incoming import Intent
 from ...core.job import Job
 from ..context import Context, disk_is_full
+from .case_outcome import CaseOutcome
 
 _MOST = 32
 
 
 class CaseRows:
-    """``outcome(job, intent, part)`` writes one into its row; ``written(jobs)`` hears of those that were."""
+    """``outcome`` writes each into its row."""
 
-    def __init__(
-        self,
-        context: Context,
-        outcome: Callable[[Job, Intent, dict[str, Any]], None],
-        written: Callable[[list[Job]], None],
-    ) -> None:
+    def __init__(self, context: Context, outcome: CaseOutcome) -> None:
         self._context = context
         self._outcome = outcome
-        self._written = written
         self._waiting: deque[tuple[str, Intent, dict[str, Any]]] = deque()
         self._one_by_one = 0
 
@@ -59,7 +54,7 @@ class CaseRows:
                     done += 1
                     job = self._context.store.jobs.find(job_id)
                     if job is not None and job.state == states.INSPECTING:
-                        self._outcome(job, intent, part)
+                        self._outcome.write(job, intent, part)
                         jobs.append(job)
         except Exception as error:  # the job boundary: one of them must not hold the others
             if disk_is_full(error) or len(batch) == 1:
@@ -68,7 +63,7 @@ class CaseRows:
             self._one_by_one = len(batch)
             return
         self._waiting.extendleft(reversed(batch[done:]))
-        self._written(jobs)
+        self._outcome.written(jobs)
 
     def _most(self) -> int:
         if self._one_by_one:

@@ -11,15 +11,18 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
 from ...intake.case_folders import PLAN
-from ..context import Conditions, Context
+from ..conditions import Conditions
+from ..context import Context
+from ..loop import Loop
 from ..processes.intake_client import IntakeClient
+from .case_outcome import CaseOutcome
 
 log = logging.getLogger(__name__)
 MOST = 32  # rows of a slice, if time allows
@@ -36,29 +39,24 @@ class _Split:
 
 
 class MultiCase:
-    """``outcome(job, intent, part)`` writes one into its row; ``written(jobs)`` hears of those that were.
-
-    ``wake()`` is called when :meth:`settle_some` has something to do.
-    """
+    """``outcome`` writes each into its row."""
 
     def __init__(
         self,
         context: Context,
         conditions: Conditions,
         intake: IntakeClient,
-        outcome: Callable[[Job, Intent, Part], None],
-        written: Callable[[list[Job]], None],
-        wake: Callable[[], None],
+        outcome: CaseOutcome,
+        loop: Loop,
     ) -> None:
         self._context = context
         self._conditions = conditions
         self._intake = intake
         self._outcome = outcome
-        self._written = written
-        self._wake = wake
+        self._loop = loop
         self._under_way: dict[str, None] = {}  # from here to the row of the first case
         self._divided: deque[_Split] = deque()
-        self._untold: deque[str] = deque()  # rows that are written
+        self._unreported: deque[str] = deque()  # rows that are written
 
     def begin(self, job: Job, intent: Intent, parts: list[Part]) -> None:
         """``parts`` have ids; the first one's is that of ``job``. After a crash the same again."""
@@ -77,7 +75,7 @@ class MultiCase:
                 self._conditions.pause("environment.home_unwritable", error.message)
                 return
             self._divided.append(split)
-            self._wake()
+            self._loop.wake()
 
         self._intake.ask("divide", args, divided)
 
@@ -88,12 +86,12 @@ class MultiCase:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`settle_some` would do something."""
-        return bool(self._divided or self._untold)
+        return bool(self._divided or self._unreported)
 
     def settle_some(self, until: float) -> None:
-        """Write rows or tell of them, at least one, until the monotonic time ``until``."""
-        if self._untold:
-            self._tell_some(until)
+        """Write rows or report them, at least one, until the monotonic time ``until``."""
+        if self._unreported:
+            self._report_some(until)
             return
         split = self._divided[0]
         job = self._context.store.jobs.find(split.job)
@@ -104,7 +102,7 @@ class MultiCase:
             with self._context.store.transaction():
                 self._end(job, split.intent, split.parts[0], bool(job.cancel))
             (folder_of(self._context.home, job.id) / PLAN).unlink(missing_ok=True)
-            self._untold += [part["id"] for part in split.parts]
+            self._unreported += [part["id"] for part in split.parts]
         self._divided.popleft()
         self._under_way.pop(split.job, None)
 
@@ -132,7 +130,7 @@ class MultiCase:
 
     def _end(self, row: Job, intent: Intent, part: Part, cancelled: bool) -> None:
         if not cancelled:
-            self._outcome(row, intent, part)
+            self._outcome.write(row, intent, part)
             return
         error = PipelineError("job.cancelled", "It was cancelled.")
         row.error, row.message = error.to_dict(), error.message
@@ -151,12 +149,12 @@ class MultiCase:
                 moved[kind] = str(input_of(home, part["id"]) / places[case[kind]])
         return {**part, "case": {**case, **moved}}
 
-    def _tell_some(self, until: float) -> None:
+    def _report_some(self, until: float) -> None:
         rows: list[Job] = []
-        while self._untold and len(rows) < MOST:
+        while self._unreported and len(rows) < MOST:
             if rows and self._context.clock.monotonic() >= until:
                 break
-            job = self._context.store.jobs.find(self._untold.popleft())
+            job = self._context.store.jobs.find(self._unreported.popleft())
             if job is not None:
                 rows.append(job)
-        self._written(rows)
+        self._outcome.written(rows)

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Protocol
 
 from ...core import incoming, states
 from ...core.crash_points import reached
@@ -20,32 +20,44 @@ from ...core.home import Home
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
 from ...core.store.small_tables import Consumed
-from ..context import Conditions, Context, disk_is_full
+from ..conditions import Conditions
+from ..context import Context, disk_is_full
+from ..ending.finisher import Finisher
 from ..processes.intake_client import IntakeClient
+from .inspection import Inspection
 
 log = logging.getLogger(__name__)
-Accepted = Callable[[Job], None]
 _MAY_NOT_MOVE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.EBUSY)
 
 
+class Sources(Protocol):
+    """The inbox, which must know what has become of its files."""
+
+    def taken(self, paths: list[str]) -> None:
+        """What lies under these names from now on is another file, or stands in the ledger."""
+
+    def put_back(self, paths: list[str]) -> None:
+        """These could not be taken; they arrive again."""
+
+
 class Stager:
-    """Takes intents of every door to the state ``inspecting``, then calls ``accepted(job)``."""
+    """Takes intents of every door to the state ``inspecting``, then has them inspected."""
 
     def __init__(
         self,
         context: Context,
         conditions: Conditions,
         intake: IntakeClient,
-        accepted: Accepted,
-        taken: Callable[[list[str]], None] = lambda paths: None,
-        put_back: Callable[[list[str]], None] = lambda paths: None,
+        inspection: Inspection,
+        finisher: Finisher,
+        inbox: Sources,
     ) -> None:
         self._context = context
         self._conditions = conditions
         self._intake = intake
-        self._accepted = accepted
-        self._taken = taken
-        self.put_back = put_back
+        self._inspection = inspection
+        self._finisher = finisher
+        self._inbox = inbox
         self.paused_copies: list[Intent] = []  # wait for the disk
 
     # --- the caller keeps the source ----------------------------------------------------
@@ -77,7 +89,7 @@ class Stager:
         self._context.tell(job)
         return job
 
-    # --- the inbox; see inbox_door ----------------------------------------------------------
+    # --- the inbox; see inbox/batches.py ----------------------------------------------------------
 
     def move(self, job: Job, intent: Intent) -> bool:
         """Rename the sources into ``input/``, which the caller syncs; False where it goes on otherwise."""
@@ -131,7 +143,7 @@ class Stager:
     def _forget(self, job: Job, intent: Intent) -> None:
         self._context.store.jobs.delete(job.id)
         remove_tree(folder_of(self._context.home, job.id))
-        self.put_back(sources(intent))
+        self._inbox.put_back(sources(intent))
 
     # --- both ---------------------------------------------------------------------------
 
@@ -153,7 +165,7 @@ class Stager:
             else:
                 # What cannot be read stays where it is and is not tried again until it changes.
                 self._note(intent)
-                self._taken(sources(intent))
+                self._inbox.taken(sources(intent))
                 self.refuse(fresh, error)
 
         folder = str(folder_of(self._context.home, job.id))
@@ -196,9 +208,12 @@ class Stager:
         for job, intent in pairs:
             self._remove_sources(intent)
             if intent.door == "inbox":
-                self._taken(sources(intent))
+                self._inbox.taken(sources(intent))
             self._context.tell(job)
-            self._accepted(job)
+            if job.cancel:
+                self._finisher.cancel(job)
+            else:
+                self._inspection.inspect(job)
 
     def _note(self, intent: Intent) -> None:
         """A file that is still in the inbox must not be taken a second time."""

@@ -43,7 +43,7 @@ class PipelineHost:
         return int(self._autoseg.settings["disk_min_free_mb"]) << 20
 
     def check(self, options: dict[str, Any]) -> None:
-        self._autoseg.pipeline.flow.gate.check_at_the_door(options)
+        self._autoseg.pipeline.flow.options_gate.check_at_the_door(options)
 
     def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
         self._autoseg.pipeline.make_durable(paths, then)

@@ -68,7 +68,7 @@ def test_a_request_row_of_every_command_does_what_the_table_says(tmp_path: Path)
         ask(Purge(second))
         assert bench.pipeline.store.jobs.find(second) is None
         ask(Watch(True))
-        assert bench.pipeline.flow.watcher is not None
+        assert bench.pipeline.flow.watched_inbox.is_watched
         asked.add(Stop)
         stop = other.requests.ask(Stop())
         bench.until(lambda: bench.pipeline.stopped)

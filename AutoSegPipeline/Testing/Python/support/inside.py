@@ -108,7 +108,7 @@ class House:
         self.home = Home.at(folder / "home")
         self.host = host
         self.settings = Settings.defaults(**{**QUICK, "watch": False, **settings})
-        self.pipeline = make_pipeline(self.home, self.settings, what="test", inside=host)
+        self.pipeline = make_pipeline(self.home, self.settings, what="test", host_steps=host)
 
     def __enter__(self) -> House:
         self.pipeline.start()

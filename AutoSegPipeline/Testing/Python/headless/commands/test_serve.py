@@ -91,7 +91,7 @@ def test_a_signal_in_the_middle_of_a_case_loses_nothing(
 def test_what_happens_after_a_full_disk_is_told_too(tmp_path: Path) -> None:
     class AfterTheFall(Serving):
         def begin(self, host: Host) -> None:
-            host.later(host.pipeline._lie_down)
+            host.later(host.pipeline._suspend)
             host.every(0.05, lambda: self.look(host))
 
         def look(self, host: Host) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from AutoSegPipelineLib.core import states
@@ -61,16 +62,16 @@ def test_one_answer_that_cannot_be_written_holds_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Bench(tmp_path / "home") as bench:
-        inspection = bench.pipeline.flow.inspection
-        real = inspection._outcome
+        flow = bench.pipeline.flow
+        real = flow.case_outcome.write
 
         def outcome(job, intent, part):
             if job.label == "bad.nii":
                 raise ValueError("a defect")
             real(job, intent, part)
 
-        monkeypatch.setattr(inspection, "_outcome", outcome)
-        monkeypatch.setattr(inspection, "_wake", lambda: None)
+        monkeypatch.setattr(flow.case_outcome, "write", outcome)
+        monkeypatch.setattr(flow.inspection, "_loop", SimpleNamespace(wake=lambda: None))
         for name in ("one.nii", "bad.nii", "two.nii"):
             bench.drop(name, len(name))
         bench.until(lambda: bench.pipeline.store.jobs.counts()[states.DONE] == 2)
@@ -81,11 +82,10 @@ def test_a_job_cancelled_while_its_batch_is_under_way_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Bench(tmp_path / "home") as bench:
-        flow = bench.pipeline.flow
         real = batches.InboxBatches._moved
 
         def moved(self, intents, error):
-            flow.cancel(intents[0].id)
+            bench.pipeline.commands.cancel(intents[0].id)
             real(self, intents, error)
 
         monkeypatch.setattr(batches.InboxBatches, "_moved", moved)

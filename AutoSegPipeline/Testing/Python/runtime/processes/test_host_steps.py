@@ -238,7 +238,7 @@ def test_the_third_death_of_slicer_over_its_own_engine_is_the_last(tmp_path, pha
         def die() -> None:
             row = house.job(job)
             row.deaths = 2
-            flow.scheduler.slots[0].job = None
+            flow.scheduler.worker_slots[0].job = None
             Recovery(flow.context, None, None, flow.disposal, None)._died(row, True)
             house.host.stop()
 
@@ -253,7 +253,7 @@ def test_nothing_can_be_waited_for_from_inside_the_hosts_own_loop(tmp_path, phan
 
     made, path = phantom
     host = FakeHost(made.truth, hold=True)
-    with AutoSeg(tmp_path / "home", inside=host, disk_reserve_mb=1) as autoseg:
+    with AutoSeg(tmp_path / "home", host_steps=host, disk_reserve_mb=1) as autoseg:
         job = autoseg.submit(path, engine="slicer", formats="gltf")
         told: list[str] = []
 

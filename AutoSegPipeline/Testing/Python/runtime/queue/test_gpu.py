@@ -42,14 +42,14 @@ def test_a_gpu_that_is_gone_pauses_counts_nothing_and_its_return_goes_on(
     tell(home, with_gpus(1))
     with Bench(home, watch=False, engine="totalsegmentator") as bench:
         flow = bench.pipeline.flow
-        bench.until(lambda: flow.gate.is_open)
+        bench.until(lambda: flow.options_gate.is_open)
         tell(home, with_gpus(0))
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: flow.conditions.paused)
         assert flow.conditions.paused["code"] == "environment.gpu_gone"
-        first = flow.scheduler.description.answered_at
-        bench.until(lambda: flow.scheduler.description.answered_at > first)  # looked, and it is not there
-        bench.until(lambda: not flow.scheduler.description.pending)
+        first = flow.scheduler.catalogue.answered_at
+        bench.until(lambda: flow.scheduler.catalogue.answered_at > first)  # looked, and it is not there
+        bench.until(lambda: not flow.scheduler.catalogue.pending)
         assert flow.conditions.paused and bench.job(job.id).state == states.QUEUED
         tell(home, with_gpus(1))
         bench.until(lambda: bench.job(job.id).ended)
@@ -63,14 +63,14 @@ def test_a_person_may_go_on_without_the_gpu(tmp_path: Path) -> None:
     tell(home, with_gpus(1))
     with Bench(home, watch=False, engine="totalsegmentator") as bench:
         flow = bench.pipeline.flow
-        bench.until(lambda: flow.gate.is_open)
-        assert flow.scheduler.description.had_gpus == 1
+        bench.until(lambda: flow.options_gate.is_open)
+        assert flow.scheduler.catalogue.had_gpus == 1
         tell(home, with_gpus(0))
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: flow.conditions.paused)
         bench.pipeline.commands.resume()
         bench.until(lambda: bench.job(job.id).state == states.DONE)
-        assert flow.scheduler.description.had_gpus == 0, "or auto would wait for it again"
+        assert flow.scheduler.catalogue.had_gpus == 0, "or auto would wait for it again"
         assert len(workers_of(bench)) == 2, "CUDA does not recover within a process"
 
 
@@ -94,7 +94,7 @@ def test_the_next_start_looks_for_itself_and_is_not_paused_for_ever(tmp_path: Pa
     home = tmp_path / "home"
     tell(home, with_gpus(1))
     with Bench(home, watch=False, engine="totalsegmentator") as bench:
-        bench.until(lambda: bench.pipeline.flow.gate.is_open)
+        bench.until(lambda: bench.pipeline.flow.options_gate.is_open)
         tell(home, with_gpus(0))
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone_until1.nii"))
         bench.until(lambda: bench.pipeline.flow.conditions.paused)
@@ -148,8 +148,8 @@ def test_what_the_manifest_says_of_the_ladder_is_sent_with_the_case(tmp_path: Pa
     tell(tmp_path / "home", with_gpus(1))
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator") as bench:
         sent: list[CaseOrder] = []
-        order = bench.pipeline.flow.cases.order
-        bench.pipeline.flow.cases.order = lambda *one: (sent.append(order(*one)), sent[-1])[1]
+        order = bench.pipeline.flow.case_messages.order
+        bench.pipeline.flow.case_messages.order = lambda *one: (sent.append(order(*one)), sent[-1])[1]
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "cramped.nii"))
         bench.until(lambda: bench.job(job.id).ended)
         assert len(sent[-1].source.ladder) == 3

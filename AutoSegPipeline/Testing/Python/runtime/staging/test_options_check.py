@@ -52,7 +52,7 @@ def test_a_rule_that_names_a_task_that_is_not_there_refuses_its_cases(tmp_path: 
 def test_a_caller_hears_of_it_at_once_and_nothing_is_staged(tmp_path: Path) -> None:
     tell(tmp_path / "home", BOTH)
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.until(lambda: bench.pipeline.flow.gate.is_open)
+        bench.until(lambda: bench.pipeline.flow.options_gate.is_open)
         scan = write_scan(tmp_path / "a.nii")
         for wrong, code in (
             ({"engine": "tisue"}, "engine.unknown"),
@@ -96,8 +96,8 @@ def test_cases_wait_for_the_description_and_are_then_checked(tmp_path: Path, mon
                 archive.write(write_scan(tmp_path / f"c{number}.nii", number), f"c{number}.nii")
         two = bench.pipeline.commands.submit(tmp_path / "two.zip", {"task": "totall"})
         flow = bench.pipeline.flow
-        splitting = flow.inspection.splitting
-        bench.until(lambda: held and flow.inspection.answers.has_work and splitting.has_work)
+        splitting = flow.multi_case
+        bench.until(lambda: held and flow.case_rows.has_work and splitting.has_work)
         assert {job.state for job in bench.jobs()} == {states.INSPECTING}
         take(*held[0])
         bench.until_ended(4)
@@ -129,7 +129,7 @@ def test_a_licence_that_was_stored_meanwhile_counts_at_the_next_try(tmp_path: Pa
     tell(tmp_path / "home", BOTH)
     with Bench(tmp_path / "home", watch=False, engine="totalsegmentator", task="face") as bench:
         flow = bench.pipeline.flow
-        bench.until(lambda: flow.gate.is_open)
+        bench.until(lambda: flow.options_gate.is_open)
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).ended)
         assert bench.job(job.id).error["code"] == "engine.licence_needed"
@@ -142,5 +142,5 @@ def test_a_licence_that_was_stored_meanwhile_counts_at_the_next_try(tmp_path: Pa
         bench.until(lambda: heard and bench.job(job.id).ended)
         assert bench.job(job.id).state == states.DONE, bench.job(job.id).error
         # The engines were asked again, so the next mistake is known at the door, too.
-        known = flow.scheduler.description
+        known = flow.scheduler.catalogue
         bench.until(lambda: known.known["engines"][0]["licensed"] is True)

@@ -95,7 +95,7 @@ def test_a_gpu_that_is_lost_makes_the_case_wait_and_it_is_done_when_it_is_back(
     monkeypatch.setattr(gpu_watch, "PROBE_SECONDS", 0.5)
     with bench_at(tmp_path / "home", 1, "launch" if how == "launch" else "") as bench:
         flow = bench.pipeline.flow
-        bench.until(lambda: flow.gate.is_open, 30)
+        bench.until(lambda: flow.options_gate.is_open, 30)
         if how == "unplugged":
             bench.machine(0)  # device=auto took the GPU before; it must not take hours on the CPU now
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))

@@ -54,7 +54,7 @@ def warm(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Au
 
 
 def worker_of(autoseg: AutoSeg) -> psutil.Process:
-    (slot,) = autoseg.pipeline.flow.scheduler.slots
+    (slot,) = autoseg.pipeline.flow.scheduler.worker_slots
     return psutil.Process(slot.child.pid)
 
 
@@ -140,7 +140,7 @@ def test_bad_files_are_refused_by_their_codes_and_never_reach_the_worker(
         "input.empty": ("empty.nii", b""),
         "input.unknown_format": ("text.nii", b"this is no scan\n" * 50),
     }
-    (slot,) = warm.pipeline.flow.scheduler.slots
+    (slot,) = warm.pipeline.flow.scheduler.worker_slots
     served, jobs = slot.cases, {}
     for code, (name, data) in bad.items():
         (tmp_path / name).write_bytes(data)
@@ -149,7 +149,7 @@ def test_bad_files_are_refused_by_their_codes_and_never_reach_the_worker(
     assert {code: (job.state, job.error["code"]) for code, job in ended.items()} == {
         code: (states.REFUSED, code) for code in bad
     }
-    assert warm.pipeline.flow.scheduler.slots == [slot] and slot.cases == served
+    assert warm.pipeline.flow.scheduler.worker_slots == [slot] and slot.cases == served
 
 
 def test_a_cancelled_case_leaves_the_worker_warm_for_the_next(weights: Path, tmp_path: Path) -> None:
