@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Callable, Protocol
+
+Check = Callable[[], None]  # raises :class:`~.errors.Cancelled` when somebody asked for it
+
+
+def no_check() -> None:
+    """Nobody can ask for a stop."""
 
 
 class Report(Protocol):

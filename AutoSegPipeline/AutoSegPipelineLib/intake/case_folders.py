@@ -11,7 +11,8 @@ from ..core import incoming
 from ..core.errors import PipelineError
 from ..core.files import retried, write_json
 from ..core.incoming import Intent, IntentFile
-from .durable_copy import no_check, sync_paths
+from ..core.progress import no_check
+from .durable_copy import sync_paths
 from .ended_inputs import link_files, move_files
 
 PLAN = "split.json"

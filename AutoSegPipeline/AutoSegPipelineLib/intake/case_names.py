@@ -11,11 +11,13 @@ import hmac
 import re
 import unicodedata
 
+from ..core.safe_open import RESERVED
+
 MAX_STEM = 80
 # 80 characters may be 320 bytes, yet most file systems stop at 255 with the ending.
 MAX_STEM_BYTES = 200
 ENDINGS = (
-    ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd",
+    ".seg.nrrd", ".seg.nhdr", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd",
     ".dcm", ".dicom", ".ima", ".zip",
 )  # fmt: skip
 PARTIAL_ENDINGS = (
@@ -47,8 +49,6 @@ OPTIONS_ENDING = ".options.json"
 FOLDER_OPTIONS = "options.json"
 # Only hides the UID from a passer-by; the pipeline gives a secret of its home instead.
 DEFAULT_KEY = b"AutoSegPipeline series"
-
-_RESERVED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
 
 
 def name_state(relative: str) -> str:
@@ -101,7 +101,7 @@ def safe_stem(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     # Controls, bidirectional overrides, surrogates of undecodable names, private use.
     text = "".join("_" if unicodedata.category(c)[0] == "C" else c for c in text)
-    text = _RESERVED.sub("_", text)
+    text = RESERVED.sub("_", text)
     text = re.sub(r"\s+", " ", text).strip(" .").lstrip("-")
     if len(text) > MAX_STEM or len(text.encode("utf-8")) > MAX_STEM_BYTES:
         text = _shortened(text)
@@ -133,8 +133,3 @@ def dicom_stem(modality: str, number: int | None, series_uid: str, key: bytes = 
     """``CT_3_1f0c9a77``: nothing of the patient, and the UID only as a keyed hash."""
     digest = hmac.new(key, series_uid.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:8]
     return safe_stem(f"{modality or 'DICOM'}_{0 if number is None else number}_{digest}")
-
-
-def bare_name(name: str) -> bool:
-    """Whether ``name`` can only mean a file in the same folder, on every system."""
-    return bool(name) and name not in (".", "..") and not _RESERVED.search(name) and name == name.strip()

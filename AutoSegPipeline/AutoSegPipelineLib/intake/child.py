@@ -21,9 +21,9 @@ from ..core.errors import PipelineError
 from ..core.files import is_disk_full
 from ..core.messages.child_messages import Describe, Done, Failed, Heartbeat, Hello, Log
 from ..core.messages.intake_messages import RunTask
+from ..core.progress import Check
 
 HEARTBEAT_SECONDS = 5.0
-Check = Callable[[], None]
 
 
 def _examine(args: dict[str, Any], check: Check) -> dict[str, Any]:

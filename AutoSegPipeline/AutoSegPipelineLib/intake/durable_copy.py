@@ -8,18 +8,14 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 
 from ..core.errors import PipelineError, Refused
 from ..core.files import fsync_file, is_disk_full, retried
-from .safe_open import check_regular, open_input
+from ..core.progress import Check, no_check
+from ..core.safe_open import check_regular, open_input
 
 PIECE = 1 << 20
-Check = Callable[[], None]
-
-
-def no_check() -> None:
-    """Nobody asks for a stop."""
 
 
 def disk_error(error: OSError, path: str) -> PipelineError:

@@ -8,22 +8,22 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 from ..core.errors import PipelineError, Refused
+from ..core.progress import Check, no_check
+from ..core.safe_open import Locked, check_regular, open_input
+from ..formats import nrrd
+from ..formats.compressed import GZIP
+from ..formats.volume_file import completeness, read_volume_file
 from . import sniff
 from .case_names import is_options_name
-from .durable_copy import no_check
-from .formats import nrrd
-from .safe_open import Locked, check_regular, open_input
-from .volume_file import completeness, read_volume_file
 
 COMPLETE, INCOMPLETE, LOCKED, GONE = "complete", "incomplete", "locked", "gone"
 OPTIONS, DATA = "options", "data"
 DATA_ENDINGS = (".raw", ".zraw", ".img", ".raw.gz", ".bin", ".dat")
 # Errors that time may heal; every other one is final.
 MAY_HEAL = ("input.truncated", "input.missing_data_file", "input.empty")
-Check = Callable[[], None]
 
 
 def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _look(path: str, size: int, row: dict[str, Any]) -> None:
 def _may_become_something(head: bytes) -> bool:
     """Whether more bytes could make a known format of the little that is there."""
     # A DICOM preamble may hold anything.
-    if len(head) < 132 or head.startswith((b"NRRD000", sniff.GZIP)):
+    if len(head) < 132 or head.startswith((b"NRRD000", GZIP)):
         return True
     nifti_sizes = (b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c")
     return len(head) < 540 and head.startswith(nifti_sizes)

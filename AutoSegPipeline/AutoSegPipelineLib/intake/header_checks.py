@@ -6,8 +6,8 @@ from typing import Any, Mapping
 
 from ..core.errors import Refused
 from ..core.segmentation import Affine
+from ..formats.header import Header, decide_affine
 from .sniff import is_label_name
-from .volume_header import Header, decide_affine
 from .voxel_content import Content, looks_like_labels
 
 SCAN, SEGMENTATION = "scan", "segmentation"

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
 from ..core import incoming
 from ..core.errors import PipelineError, Refused
+from ..core.progress import Check, no_check
+from ..core.safe_open import check_regular, is_link_stat, open_input
+from ..formats.geometry import spacing_of
+from ..formats.volume_file import VolumeFile, completeness, read_volume_file
 from . import sniff
 from .case_names import file_stem, is_junk_name, is_options_name, name_state
-from .durable_copy import hash_file, hash_of, no_check
+from .durable_copy import hash_file, hash_of
 from .header_checks import SEGMENTATION, check_content, check_header
 from .options_files import Layers, scan_options_path
-from .safe_open import check_regular, is_link, open_input
 from .staged_products import StagedProducts
-from .volume_file import VolumeFile, completeness, read_volume_file
-from .volume_header import spacing_of
 from .voxel_content import guess_modality, scan_content
 
-Check = Callable[[], None]
 DEFAULT_VOXELS = 2_000_000_000
 
 
@@ -161,7 +161,7 @@ def _walk(folder: str) -> list[tuple[str, str]]:
         return [(folder, os.path.basename(folder))] if os.path.lexists(folder) else []
     found = []
     for place, folders, names in os.walk(folder):
-        links = [name for name in folders if is_link(os.lstat(os.path.join(place, name)))]
+        links = [name for name in folders if is_link_stat(os.lstat(os.path.join(place, name)))]
         folders[:] = sorted(name for name in folders if name not in links)
         for name in sorted([*names, *links]):
             path = os.path.join(place, name)
@@ -271,7 +271,7 @@ def _facts(
         "intensity_range": [low, high],
         "modality_source": modality_source,
         "orientation": f"assumed {options.get('assume_orientation')}" if assumed else "stated",
-        "compressed": header.whole_gzip or header.encoding in ("gzip", "zlib"),
+        "compressed": header.file_gzipped or header.encoding in ("gzip", "zlib"),
         "layers": header.extra,
         "own_output": header.own_output,
         **({"qform_code": header.facts["qform_code"], "sform_code": header.facts["sform_code"]}

@@ -8,9 +8,9 @@ from typing import Any, Mapping
 
 from ..core.errors import PipelineError
 from ..core.files import unique_keys
+from ..core.safe_open import open_input
 from ..core.specs import parse_options
 from .case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
-from .safe_open import open_input
 
 MOST_BYTES = 1 << 20
 

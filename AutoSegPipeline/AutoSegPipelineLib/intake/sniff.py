@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 
-from .formats import metaimage, nifti, nrrd
+from ..formats.volume_file import METAIMAGE, NIFTI, NRRD, format_of
 
 HEAD = 4096
-NIFTI, NRRD, METAIMAGE, DICOM, ZIP, UNKNOWN = "nifti", "nrrd", "metaimage", "dicom", "zip", "unknown"
-GZIP = b"\x1f\x8b\x08"
+DICOM, ZIP, UNKNOWN = "dicom", "zip", "unknown"
+__all__ = ["DICOM", "METAIMAGE", "NIFTI", "NRRD", "UNKNOWN", "ZIP", "is_label_name", "sniff"]
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|FL|FD|IS|LO|LT|O[BDFLVW]|PN|S[HLSTV]|TM|U[CILNRSTV]")
 
 
 def sniff(head: bytes) -> str:
     """Format of a file that begins with ``head`` (:data:`HEAD` bytes, fewer where it is shorter)."""
-    if head.startswith(GZIP):
-        return NIFTI if nifti.version_of(gunzip_head(head, nifti.HEAD_BYTES)) else UNKNOWN
-    if nifti.version_of(head):
-        return NIFTI
-    if nrrd.MAGIC.match(head):
-        return NRRD
+    volume = format_of(head)
+    if volume in (NIFTI, NRRD):
+        return volume
     if head[128:132] == b"DICM":
         return DICOM
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return ZIP
-    if metaimage.looks_like(head):
-        return METAIMAGE
+    if volume:
+        return volume
     if _bare_dicom(head):
         return DICOM
     return UNKNOWN
-
-
-def gunzip_head(data: bytes, size: int) -> bytes:
-    """At most ``size`` bytes of what the gzip stream that begins with ``data`` holds."""
-    try:
-        return zlib.decompressobj(31).decompress(data, size)
-    except zlib.error:
-        return b""
 
 
 def _bare_dicom(head: bytes) -> bool:

@@ -7,15 +7,13 @@ open nothing but what was checked here.
 from __future__ import annotations
 
 import os
-from typing import Callable
 
-from .durable_copy import link_or_copy, no_check
-from .formats import metaimage, nrrd
-from .safe_open import open_input
-from .volume_file import VolumeFile
+from ..core.progress import Check, no_check
+from ..formats import nrrd
+from ..formats.volume_file import VolumeFile
+from .durable_copy import link_or_copy
 
 ENDINGS = {"nrrd": ".nrrd", "metaimage": ".mha", "nifti": ".nii"}
-Check = Callable[[], None]
 
 
 class StagedProducts:
@@ -40,7 +38,7 @@ class StagedProducts:
         """A second name for the volume's files; the path of the header or single file."""
         folder, header = self.folder(), volume.header
         if header.data_file is None:
-            ending = ENDINGS[header.format] + (".gz" if header.whole_gzip else "")
+            ending = ENDINGS[header.format] + (".gz" if header.file_gzipped else "")
             if header.format == "nrrd" and header.label_marker:
                 ending = ".seg.nrrd"
             path = os.path.join(folder, "scan" + ending)
@@ -60,27 +58,12 @@ class StagedProducts:
 
 
 def _header_text(volume: VolumeFile, data: str) -> str:
-    name = volume.name
-    with open_input(volume.path) as stream:
-        head = stream.read(nrrd.HEAD_BYTES)
-    if volume.header.format == "metaimage":
-        fields, _ = metaimage.fields_of(head, name)
-        lines = [f"{key} = {value}" for key, value in _original_keys(head, fields)]
+    """The header as it was checked, with the data file's name of ours."""
+    header = volume.header
+    if header.format == "metaimage":
+        lines = [f"{key} = {value}" for key, value in header.values.items()]
         return "\n".join([*lines, f"ElementDataFile = {data}", ""])
-    fields, values, _ = nrrd.fields_of(head, name)
-    fields["data file"] = data
+    fields = {**header.fields, "data file": data}
     lines = [f"{key}: {value}" for key, value in fields.items()]
-    lines += [f"{key}:={value}" for key, value in values.items()]
+    lines += [f"{key}:={nrrd.escaped(value)}" for key, value in header.values.items()]
     return "\n".join(["NRRD0005", *lines, "", ""])
-
-
-def _original_keys(head: bytes, fields: dict[str, str]) -> list[tuple[str, str]]:
-    """MetaIO compares keys with their case: take them as the file spells them."""
-    found = []
-    for line in head.decode("utf-8", "replace").splitlines():
-        key = line.replace(":", "=", 1).split("=")[0].strip()
-        if key.lower() in fields and key.lower() != "elementdatafile":
-            found.append((key, fields[key.lower()]))
-        if key.lower() == "elementdatafile":
-            return found
-    return found

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy
 
-from ..core.errors import Refused
-from .durable_copy import no_check
-from .safe_open import open_input
-from .volume_file import PIECE, VolumeFile, inflate
-from .volume_header import Header, corrupt
+from ..core.progress import Check, no_check
+from ..formats.header import Header
+from ..formats.volume_file import VolumeFile
+from ..formats.voxels import too_few, voxel_arrays
 
-Check = Callable[[], None]
 MOST_DISTINCT = 512
 # Every this many pieces one is looked at closely; the rest only for extremes.
 SAMPLE = 1 << 22
@@ -53,79 +51,13 @@ def scan_content(volume: VolumeFile, check: Check = no_check) -> Content:
     :class:`~..core.errors.Cancelled`.
     """
     header, found = volume.header, Content()
-    for values in _arrays(volume, check):
+    for values in voxel_arrays(volume, check):
         _add(found, values, header)
         if not found.finite:
             break
     if found.finite and found.voxels < header.voxels * header.extra:
-        raise Refused("input.claims_too_much", f"{volume.name} holds fewer voxels than its header says.")
+        raise too_few(volume)
     return found
-
-
-def _arrays(volume: VolumeFile, check: Check) -> Iterator[numpy.ndarray[Any, Any]]:
-    """The stored numbers in turn, at most a few MiB at a time."""
-    header = volume.header
-    left = header.data_bytes
-    if header.encoding == "ascii":
-        yield from _ascii_arrays(volume, check)
-        return
-    rest = b""
-    for piece in _pieces(volume, check):
-        data = rest + piece if rest else piece
-        data = data[: min(len(data), left)]
-        whole = len(data) - len(data) % header.item_bytes
-        rest = data[whole:]
-        left -= whole
-        if whole:
-            yield numpy.frombuffer(data, numpy.dtype(header.dtype), whole // header.item_bytes)
-        if left <= 0:
-            return
-
-
-def _pieces(volume: VolumeFile, check: Check) -> Iterator[bytes]:
-    header = volume.header
-    if header.whole_gzip:
-        skip = header.data_offset
-        for piece in inflate(volume.path, 0, 31, volume.name, check):
-            if skip >= len(piece):
-                skip -= len(piece)
-                continue
-            yield piece[skip:]
-            skip = 0
-    elif header.encoding in ("gzip", "zlib"):
-        window = 31 if header.encoding == "gzip" else 15
-        yield from inflate(volume.data_path, volume.offset, window, volume.name, check)
-    else:
-        with open_input(volume.data_path) as stream:
-            stream.seek(volume.offset)
-            while True:
-                check()
-                piece = stream.read(4 * PIECE)
-                if not piece:
-                    return
-                yield piece
-
-
-def _ascii_arrays(volume: VolumeFile, check: Check) -> Iterator[numpy.ndarray[Any, Any]]:
-    left, rest = volume.header.voxels * volume.header.extra, b""
-    with open_input(volume.data_path) as stream:
-        stream.seek(volume.offset)
-        while left > 0:
-            check()
-            piece = stream.read(PIECE)
-            words = (rest + piece).replace(b",", b" ").split()
-            rest = b""
-            if piece and words and not piece[-1:].isspace():
-                rest = words.pop()
-            try:
-                values = numpy.array([float(word) for word in words[:left]], dtype=numpy.float64)
-            except ValueError:
-                raise corrupt(volume.name, "its voxels are no numbers") from None
-            left -= len(values)
-            if len(values):
-                yield values
-            if not piece:
-                return
 
 
 def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> None:

@@ -13,15 +13,15 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
 from ..core.errors import Refused
+from ..core.progress import Check
+from ..core.safe_open import open_input
 from .case_names import name_state, safe_stem
 from .durable_copy import PIECE, disk_error
-from .safe_open import open_input
 from .sniff import HEAD, ZIP, sniff
 
-Check = Callable[[], None]
 ENCRYPTED = 0x1
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # Below this size any ratio is harmless (an empty background compresses a thousandfold).

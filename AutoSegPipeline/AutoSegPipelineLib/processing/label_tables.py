@@ -36,12 +36,12 @@ class Entry:
 class _Lines:
     """The table being read; collects entries and makes errors that name the line."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.entries: list[Entry] = []
 
     def error(self, line: int, why: str) -> PipelineError:
-        return PipelineError("export.bad_table", f"{self.path.name}, line {line}: {why}")
+        return PipelineError("export.bad_table", f"{self.name}, line {line}: {why}")
 
     def add(self, line: int, value: str, name: str, colour: Colour | None) -> None:
         if not re.fullmatch(r"\d+(\.0*)?", value.strip()):
@@ -56,26 +56,32 @@ class _Lines:
         self.entries.append(Entry(number, text, colour))
 
 
-def read_table(path: Path) -> list[Entry]:
-    """The rows of a table, background left out; raises ``export.bad_table`` naming the line."""
-    text = _text(path)
-    lines = _Lines(path)
+def read_table(path: Path, name: str = "") -> list[Entry]:
+    """The rows of a table, background left out; raises ``export.bad_table`` naming the line.
+
+    ``name`` is what messages call the table.
+    """
+    name = name or path.name
+    text = _text(path, name)
+    lines = _Lines(name)
     if _read_pattern(lines, text) or _read_csv(lines, text):
         return lines.entries
-    raise PipelineError("export.bad_table", f"{path.name} holds no label")
+    raise PipelineError("export.bad_table", f"{name} holds no label")
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, name: str) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PipelineError("export.bad_table", f"the table {path.name} cannot be read: {error}") from error
+        raise PipelineError(
+            "export.bad_table", f"the table {name} cannot be read: {error.strerror}"
+        ) from error
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise PipelineError("export.bad_table", f"{path.name}, line {line}: not UTF-8 text") from error
+        raise PipelineError("export.bad_table", f"{name}, line {line}: not UTF-8 text") from error
 
 
 def _read_pattern(lines: _Lines, text: str) -> bool:

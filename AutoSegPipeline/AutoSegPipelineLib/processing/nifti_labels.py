@@ -11,14 +11,14 @@ import gzip
 import struct
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Iterable
+from typing import IO, Iterable, cast
 from xml.sax.saxutils import escape
 
 from ..core.segmentation import Segment
+from ..formats.nifti import extensions
 from .label_tables import Entry
 
 CARET_CODE = 30  # NIFTI_ECODE_CARET
-_MAX_BYTES = 4 << 20
 
 
 def read_label_table(path: Path) -> list[Entry]:
@@ -28,42 +28,12 @@ def read_label_table(path: Path) -> list[Entry]:
     """
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as stream:
-        for content in _extensions(stream):
+        for content in extensions(cast("IO[bytes]", stream)):
             text = content.rstrip(b"\0 \r\n\t")
             # A document type could define entities that grow without bound.
             if b"<LabelTable" in text and b"<!DOCTYPE" not in text:
                 return _labels(text)
     return []
-
-
-def _extensions(stream: object) -> Iterable[bytes]:
-    read = stream.read  # type: ignore[attr-defined]
-    start = read(348)
-    order, size = _layout(start)
-    if not size:
-        return
-    start += read(size - 348)
-    where = 108 if size == 348 else 168
-    offset = struct.unpack_from(order + ("f" if size == 348 else "q"), start, where)[0]
-    flags = read(4)
-    position = size + 4
-    if len(flags) < 4 or not flags[0]:
-        return
-    while position + 8 <= min(offset, _MAX_BYTES):
-        length, _ = struct.unpack(order + "ii", read(8))
-        if length < 8 or position + length > offset:
-            return
-        yield read(length - 8)
-        position += length
-
-
-def _layout(start: bytes) -> tuple[str, int]:
-    for order in ("<", ">"):
-        if len(start) == 348:
-            size = struct.unpack_from(order + "i", start)[0]
-            if size in (348, 540):
-                return order, size
-    return "<", 0
 
 
 def _labels(text: bytes) -> list[Entry]:

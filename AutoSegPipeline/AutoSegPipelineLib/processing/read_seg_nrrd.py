@@ -13,107 +13,95 @@ import numpy as np
 from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
 from ..core.structure_names import machine_name
+from ..formats.geometry import is_finite
+from ..formats.header import Header
+from ..formats.volume_file import NRRD, VolumeFile, format_of, read_volume_file
+from ..formats.voxels import read_voxels
 from .anatomy import distinct_colour, guess_group
-from .nrrd import Nrrd, read_data, read_header
 from .seg_nrrd_fields import FACTS, TAG
 from .terminology import parse_entry
 
-# What makes each space left-posterior-superior; NRRD's definition of "space".
-_TO_LPS = {
-    "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
-    "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
-    "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
-}  # fmt: skip
 MAX_LABEL = 1 << 20  # atlases count to some ten thousand; tables by value are made up to the highest
 _AUTOMATIC_ID = re.compile(r"segment_?\d*|\d[\d.]*", re.IGNORECASE)
 
 
 def is_seg_nrrd(path: Path) -> bool:
-    """Whether the file is a NRRD with segments in its header."""
+    """Whether the file is a NRRD, attached or detached, with segments in its header."""
     with open(path, "rb") as stream:
-        if not stream.read(7).startswith(b"NRRD000"):
+        if format_of(stream.read(4096)) != NRRD:
             return False
-    return "Segment0_ID" in read_header(path).pairs
+    return "Segment0_ID" in read_volume_file(str(path), NRRD).header.values
 
 
-def read_seg_nrrd(path: Path, affine: Affine | None = None) -> Segmentation:
-    """The segmentation of a ``.seg.nrrd``; ``affine`` (index to LPS mm) overrides the file's.
+def read_seg_nrrd(path: Path, affine: Affine | None = None, name: str = "") -> Segmentation:
+    """The segmentation of a ``.seg.nrrd`` or ``.seg.nhdr``, its layers' axis wherever it is.
 
-    Raises :class:`PipelineError` with ``input.corrupt``, ``input.truncated``,
-    ``input.orientation_unstated`` or ``export.no_names``.
+    ``affine`` (index to LPS mm) overrides the file's, ``name`` is what messages call it.
+    Raises :class:`PipelineError` with ``input.*`` or ``export.no_names``.
     """
-    header = read_header(path)
-    grid = _grid(header, affine)
-    layers = _layers(header)
-    segments = _segments(header, len(layers))
+    volume = _open(path, name)
+    grid = _grid(volume.header, volume.name, affine)
+    layers = _layers(volume)
+    segments = _segments(volume, len(layers))
     if not segments:
-        raise PipelineError("export.no_names", f"{path.name} names no segment")
+        raise PipelineError("export.no_names", f"{volume.name} names no segment")
     try:
         return Segmentation(grid, layers, segments)
     except ValueError as error:
-        raise PipelineError("input.corrupt", f"{path.name}: {error}") from error
+        raise PipelineError("input.corrupt", f"{volume.name}: {error}") from error
 
 
 def read_facts(path: Path) -> dict[str, Any]:
     """The ``facts`` that our writer was given; empty for other programs' files."""
     try:
-        facts = json.loads(read_header(path).pairs.get(FACTS, "{}"))
+        facts = json.loads(_open(path).header.values.get(FACTS, "{}"))
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}
 
 
-def _grid(header: Nrrd, affine: Affine | None) -> Grid:
-    name = header.path.name
-    shape = header.sizes[-3:]
-    if len(shape) != 3 or len(header.sizes) > 4:
+def _open(path: Path, name: str = "") -> VolumeFile:
+    return read_volume_file(str(path), NRRD, name=name or path.name)
+
+
+def _grid(header: Header, name: str, affine: Affine | None) -> Grid:
+    if len(header.spatial) != 3 or len(header.sizes) > 4:
         raise PipelineError(
             "input.corrupt", f"{name} has {len(header.sizes)} axes; a segmentation has 3 or 4"
         )
     if affine is not None:
-        return Grid(shape, affine)
-    signs = _TO_LPS.get(header.fields.get("space", "").lower())
-    if signs is None:
+        return Grid(header.shape, affine)
+    if header.affine is None:
         raise PipelineError("input.orientation_unstated", f"{name} does not state its space")
-    vectors = re.findall(r"\(([^)]*)\)", header.fields.get("space directions", ""))
-    origin = re.findall(r"\(([^)]*)\)", header.fields.get("space origin", "(0,0,0)"))
-    try:
-        columns = [[float(x) for x in text.split(",")] for text in vectors[-3:] + origin[:1]]
-        rows = tuple(tuple(sign * column[row] for column in columns) for row, sign in enumerate(signs))
-        grid = Grid(shape, (*rows, (0.0, 0.0, 0.0, 1.0)))  # type: ignore[arg-type]
-        regular = len(columns) == 4 and abs(grid.determinant) > 1e-12
-    except (ValueError, IndexError):
-        regular = False
-    if not regular:
+    grid = Grid(header.shape, header.affine)
+    if not is_finite(header.affine) or abs(grid.determinant) <= 1e-12:
         raise PipelineError("input.bad_affine", f"{name} has no usable space directions")
     return grid
 
 
-def _layers(header: Nrrd) -> list[np.ndarray]:
-    array = read_data(header)
-    if array.ndim == 3:
-        array = array[..., np.newaxis]
-    if header.dtype.kind == "f":
+def _layers(volume: VolumeFile) -> list[np.ndarray]:
+    array = read_voxels(volume)
+    if array.dtype.kind == "f":
         rounded = np.rint(array)
         if not np.array_equal(rounded, array):
-            raise PipelineError("input.corrupt", f"{header.path.name} holds fractions, not labels")
+            raise PipelineError("input.corrupt", f"{volume.name} holds fractions, not labels")
         array = rounded
     lowest, highest = array.min(), array.max()
     if lowest < 0 or highest > MAX_LABEL:
         raise PipelineError(
             "input.corrupt",
-            f"{header.path.name} holds values from {lowest} to {highest}, which are no labels",
+            f"{volume.name} holds values from {lowest} to {highest}, which are no labels",
         )
     dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
-    return [np.ascontiguousarray(array[..., n], dtype=dtype) for n in range(array.shape[-1])]
+    return [np.ascontiguousarray(layer, dtype=dtype) for layer in array]
 
 
-def _segments(header: Nrrd, layers: int) -> tuple[Segment, ...]:
+def _segments(volume: VolumeFile, layers: int) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     taken: set[str] = set()
     number = 0
-    while f"Segment{number}_ID" in header.pairs:
-        segment = _segment(header, number, layers)
+    while f"Segment{number}_ID" in volume.header.values:
+        segment = _segment(volume, number, layers)
         segments.append(replace(segment, name=unique_name(segment.name, taken)))
         number += 1
     return tuple(segments)
@@ -129,9 +117,9 @@ def unique_name(name: str, taken: set[str]) -> str:
     return answer
 
 
-def _segment(header: Nrrd, number: int, layers: int) -> Segment:
+def _segment(volume: VolumeFile, number: int, layers: int) -> Segment:
     def get(key: str, default: str = "") -> str:
-        return header.pairs.get(f"Segment{number}_{key}", default)
+        return volume.header.values.get(f"Segment{number}_{key}", default)
 
     try:
         # Slicer before 4.11 wrote one layer for each segment, with the value 1, and neither key.
@@ -140,7 +128,7 @@ def _segment(header: Nrrd, number: int, layers: int) -> Segment:
         red, green, blue = (float(x) for x in get("Color", "").split())
     except ValueError:
         if get("Color"):
-            raise PipelineError("input.corrupt", f"{header.path.name}: segment {number} is damaged") from None
+            raise PipelineError("input.corrupt", f"{volume.name}: segment {number} is damaged") from None
         red, green, blue = distinct_colour(number)
     tags = _tags(get("Tags"))
     title = " ".join((get("Name") or get("ID")).split())

@@ -10,71 +10,70 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import PipelineError
-from ..core.incoming import tables_beside
+from ..core.incoming import table_names, tables_beside
 from ..core.segmentation import Affine, Segment, Segmentation
 from ..core.structure_names import machine_name
 from .anatomy import guess_group, likely_colour, readable_title
 from .label_tables import Entry, read_table
 from .nifti_labels import read_label_table
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
-
-if TYPE_CHECKING:
-    from .volume import Volume
+from .volume import Volume, read_volume
 
 
-def read_segmentation(path: Path, labels: Path | None = None, affine: Affine | None = None) -> Segmentation:
+def read_segmentation(
+    path: Path, labels: Path | None = None, affine: Affine | None = None, name: str = ""
+) -> Segmentation:
     """The segmentation of a file; ``labels`` is a table, ``affine`` (index to LPS mm) overrides the file's.
 
-    Raises :class:`PipelineError`: ``export.no_names``, ``export.bad_table``,
-    ``export.empty`` or what reading the file raises (``input.*``).
+    ``name`` is what messages call the file. Raises :class:`PipelineError`: ``export.no_names``,
+    ``export.bad_table``, ``export.empty`` or what reading the file raises (``input.*``).
     """
+    name = name or path.name
     if is_seg_nrrd(path):
-        segmentation = read_seg_nrrd(path, affine)
+        segmentation = read_seg_nrrd(path, affine, name)
         return segmentation if labels is None else _renamed(segmentation, read_table(labels), labels)
-    from .volume import read_volume
-
-    volume = read_volume(path, affine)
-    array = _as_labels(volume, path)
-    return _from_table(volume, array, _entries(path, labels), path)
+    volume = read_volume(path, affine, name=name)
+    array = _as_labels(volume, name)
+    return _from_table(volume, array, _entries(path, labels, name), name)
 
 
-def _as_labels(volume: Volume, path: Path) -> np.ndarray:
+def _as_labels(volume: Volume, name: str) -> np.ndarray:
     """The voxels as the smallest unsigned integers; raises when they are no labels."""
     array = volume.array
-    whole = array.dtype.kind != "f" or (np.isfinite(array).all() and np.array_equal(np.rint(array), array))
-    if not whole:
-        raise PipelineError("input.corrupt", f"{path.name} holds fractions, so it is no label map")
+    integral = array.dtype.kind != "f" or (np.isfinite(array).all() and np.array_equal(np.rint(array), array))
+    if not integral:
+        raise PipelineError("input.corrupt", f"{name} holds fractions, so it is no label map")
     lowest, highest = array.min(), array.max()
     if lowest < 0 or highest > MAX_LABEL:
         raise PipelineError(
-            "input.corrupt", f"{path.name} holds values from {lowest} to {highest}, so it is no label map"
+            "input.corrupt", f"{name} holds values from {lowest} to {highest}, so it is no label map"
         )
     if highest == 0:
-        raise PipelineError("export.empty", f"{path.name} holds no label but 0")
+        raise PipelineError("export.empty", f"{name} holds no label but 0")
     dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
     return np.ascontiguousarray(array, dtype=dtype)
 
 
-def _entries(path: Path, labels: Path | None) -> list[Entry]:
+def _entries(path: Path, labels: Path | None, name: str) -> list[Entry]:
     if labels is not None:
         return read_table(labels)
     if path.name.lower().endswith((".nii", ".nii.gz")):
         try:
-            inside = read_label_table(path)
+            stored = read_label_table(path)
         except (ElementTree.ParseError, ValueError) as error:
             raise PipelineError(
-                "export.bad_table", f"the label table inside {path.name} is damaged: {error}"
+                "export.bad_table", f"the label table inside {name} is damaged: {error}"
             ) from error
-        if inside:
-            return _without_cycled_colours(inside)
+        if stored:
+            return _without_cycled_colours(stored)
     for beside in tables_beside(path):
-        return read_table(beside)
-    raise PipelineError("export.no_names", f"{path.name} holds labels without names")
+        names = dict(zip(table_names(path.name), table_names(name)))
+        return read_table(beside, names.get(beside.name, ""))
+    raise PipelineError("export.no_names", f"{name} holds labels without names")
 
 
 def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
@@ -85,13 +84,13 @@ def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
     return [Entry(entry.value, entry.name) for entry in entries]
 
 
-def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], path: Path) -> Segmentation:
+def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], name: str) -> Segmentation:
     present = _present(array)
     by_value = {entry.value: entry for entry in entries}
     named = sorted(value for value in present if value in by_value)
     if not named:
         raise PipelineError(
-            "export.no_names", f"the table names none of the labels of {path.name} ({_some(present)})"
+            "export.no_names", f"the table names none of the labels of {name} ({_some(present)})"
         )
     taken: set[str] = set()
     segments = tuple(_segment(by_value[value], taken, number) for number, value in enumerate(named))

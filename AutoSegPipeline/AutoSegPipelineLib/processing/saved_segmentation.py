@@ -49,7 +49,9 @@ def take_made(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentatio
         segmentation = read_seg_nrrd(case.made)
         facts: dict[str, Any] = {**case.made_facts, **read_facts(case.made)}
         modality = str(facts.get("modality") or case.options["modality"] or case.modality)
-        volume = None if case.kind == "segmentation" else read_volume(case.path, case.affine, modality)
+        volume = None
+        if case.kind != "segmentation":
+            volume = read_volume(case.path, case.affine, modality, case.label)
     for what, seconds in dict(facts.pop("timings_s", {})).items():
         watch.seconds[what] = watch.seconds.get(what, 0.0) + float(seconds)
     segmentation.warnings += facts.get("warnings", [])

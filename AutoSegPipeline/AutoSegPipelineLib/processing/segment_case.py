@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import PipelineError
-from ..core.incoming import table_names
 from ..core.progress import Report
 from ..core.segmentation import Grid, Segmentation
 from ..core.specs import did_you_mean
@@ -18,7 +17,7 @@ from .stopwatch import Stopwatch
 
 def segment_case(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
     """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
-    report.stage("preparing", f"reading {case.path.name}")
+    report.stage("preparing", f"reading {case.label}")
     if case.made is not None and not case.only:
         found = take_made(case, report, watch)
     else:
@@ -48,21 +47,8 @@ def _existing(case: Case, watch: Stopwatch) -> SourceSegmentation:
     from .read_segmentation import read_segmentation
 
     with watch.time("read"):
-        try:
-            segmentation = read_segmentation(case.path, case.labels, case.affine)
-        except PipelineError as error:
-            raise _in_the_users_words(error, case) from error
+        segmentation = read_segmentation(case.path, case.labels, case.affine, case.label)
     return SourceSegmentation(segmentation, None, "", case.modality)
-
-
-def _in_the_users_words(error: PipelineError, case: Case) -> PipelineError:
-    """The error about the user's files: those that were read are copies under names of ours."""
-    message = error.message.replace(case.path.name, case.label)
-    tables = zip(table_names(case.path.name), table_names(case.label))
-    if case.labels is None:
-        for ours, theirs in tables:
-            message = message.replace(ours, theirs)
-    return PipelineError(error.code, message, error.hint, **error.data)
 
 
 def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
@@ -72,7 +58,7 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
 
     with watch.time("read"):
         modality = case.options["modality"] or case.modality
-        volume = read_volume(case.path, case.affine, modality)
+        volume = read_volume(case.path, case.affine, modality, case.label)
     report.check()
     reused = _reuse(case, volume.grid, report, watch)
     if reused is not None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence, Union
+from typing import Sequence, Union
 
 import numpy as np
 
 from ..core.errors import Refused
 from ..core.segmentation import Affine, Grid
+from ..formats.geometry import is_finite
+from ..formats.header import Header
+from ..formats.volume_file import read_volume_file
+from ..formats.voxels import read_voxels
 
 Rows = Union[Sequence[Sequence[float]], np.ndarray]  # three or four rows of four numbers
 
@@ -40,81 +43,42 @@ def to_affine(rows: Rows) -> Affine:
     return (a, b, c, (0.0, 0.0, 0.0, 1.0))  # type: ignore[return-value]
 
 
-def read_volume(path: Path | str, affine: Rows | None = None, modality: str = "") -> Volume:
-    """Read a volume file (NIfTI, NRRD, MetaImage, a single DICOM file).
+def read_volume(path: Path | str, affine: Rows | None = None, modality: str = "", name: str = "") -> Volume:
+    """Read a volume file (NIfTI, NRRD, MetaImage), by the readers that the intake uses, too.
 
     ``affine`` (index to LPS mm) overrides what the file says: the intake has
-    read the header with more care than the readers do. Integers keep their
-    type, 64-bit floats become 32-bit ones. Raises :class:`Refused` when the
-    file is no scalar volume or cannot be read.
+    applied the options to it. Integers keep their type unless the file scales
+    them, 64-bit floats become 32-bit ones. ``name`` is what messages call the file.
+    Raises :class:`Refused` when the file is no scalar volume or cannot be read.
     """
     path = Path(path)
+    name = name or path.name
     if not path.is_file():
-        raise Refused("input.missing", f"{path.name}: there is no such file in {path.parent}")
-    array, found = _read(path)
-    while array.ndim > 3 and array.shape[0] == 1:
-        array = array[0]
-    if array.ndim > 3:
-        raise Refused("input.four_dimensional", f"{path.name} has {array.ndim} dimensions")
-    if array.ndim < 3:
-        raise Refused("input.two_dimensional", f"{path.name} has {array.ndim} dimensions")
+        raise Refused("input.missing", f"{name}: there is no such file in {path.parent}")
+    volume = read_volume_file(str(path), name=name)
+    header = volume.header
+    if header.extra > 1 and header.extra_kind in ("colour", "vector"):
+        raise Refused("input.colour", f"{name} has several values in each voxel")
+    if header.extra > 1:
+        raise Refused("input.four_dimensional", f"{name} has {header.extra} volumes or components")
+    if header.dimensions < 3:
+        raise Refused("input.two_dimensional", f"{name} has {header.dimensions} dimensions")
+    grid = Grid(header.shape, to_affine(_affine(header, name) if affine is None else affine))
+    if abs(grid.determinant) < 1e-9:
+        raise Refused("input.bad_affine", f"{name}: its axes do not span a volume")
+    array = read_voxels(volume)[0]
+    if (header.slope, header.intercept) != (1.0, 0.0):
+        array = array * np.float32(header.slope) + np.float32(header.intercept)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
-    k, j, i = array.shape
-    grid = Grid((i, j, k), to_affine(found if affine is None else affine))
-    if abs(grid.determinant) < 1e-9:
-        raise Refused("input.bad_affine", f"{path.name}: its axes do not span a volume")
     return Volume(np.ascontiguousarray(array), grid, modality, path)
 
 
-def _read(path: Path) -> tuple[np.ndarray, Any]:
-    """Voxels and affine by SimpleITK; NIfTI that ITK refuses by our own reader.
-
-    ITK does not read a NIfTI file whose axes are not orthonormal to its own
-    tolerance (rounded or sheared headers), whatever its voxels are like.
-    """
-    import SimpleITK
-
-    try:
-        image = SimpleITK.ReadImage(name_for_readers(path))
-    except RuntimeError as error:
-        if path.name.lower().endswith((".nii", ".nii.gz")):
-            from .nifti_voxels import read_nifti
-
-            return read_nifti(path)
-        raise Refused("input.corrupt", f"{path.name} cannot be read: {_last_line(error)}") from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise Refused("input.colour", f"{path.name} has several values in each voxel")
-    return SimpleITK.GetArrayFromImage(image), image_affine(image)
-
-
-def image_affine(image: Any) -> np.ndarray:
-    """Index to LPS mm, 4x4, of a SimpleITK image (of which the first three axes count)."""
-    dimension = image.GetDimension()
-    direction = np.asarray(image.GetDirection(), dtype=float).reshape(dimension, dimension)
-    affine = np.eye(4)
-    size = min(3, dimension)
-    affine[:size, :size] = (direction * np.asarray(image.GetSpacing(), dtype=float))[:size, :size]
-    affine[:size, 3] = image.GetOrigin()[:size]
+def _affine(header: Header, name: str) -> Affine:
+    """What the file says; its sform where sform and qform differ."""
+    affine = header.affine or header.choices.get("sform")
+    if affine is None:
+        raise Refused("input.orientation_unstated", f"{name} does not state its orientation")
+    if not is_finite(affine):
+        raise Refused("input.bad_affine", f"{name}: its axes are no finite numbers")
     return affine
-
-
-def name_for_readers(path: Path) -> str:
-    """The file's name as ITK's readers can open it.
-
-    Some of them open files through the C library, which on Windows knows only
-    the letters of the system's code page; there the 8.3 name is taken.
-    """
-    name = str(path)
-    if os.name != "nt" or name.isascii():
-        return name
-    import ctypes
-
-    buffer = ctypes.create_unicode_buffer(32768)
-    length = ctypes.windll.kernel32.GetShortPathNameW(name, buffer, len(buffer))  # type: ignore[attr-defined]
-    return buffer.value if 0 < length < len(buffer) else name
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -37,10 +37,9 @@ import psutil  # noqa: E402
 import support.synthetic_weights as synthetic  # noqa: E402
 from AutoSegPipelineLib.core.protocol import from_line, to_line, unpack  # noqa: E402
 from AutoSegPipelineLib.core.segmentation import Grid  # noqa: E402
-from AutoSegPipelineLib.processing.nifti_voxels import read_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.phantom import write_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd  # noqa: E402
-from AutoSegPipelineLib.processing.volume import Volume  # noqa: E402
+from AutoSegPipelineLib.processing.volume import Volume, read_volume  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
 NETWORKS = {  # the windows of the models for fast and fastest
@@ -191,7 +190,7 @@ def compare(folder: Path, quality: str, count: int) -> int:
     """In how many cases the labels are the same in every voxel."""
     same = 0
     for number in range(count):
-        theirs, _ = read_nifti(folder / f"theirs-{quality}-{number}.nii.gz")
+        theirs = read_volume(folder / f"theirs-{quality}-{number}.nii.gz").array
         ours = read_seg_nrrd(folder / f"ours-{quality}-{number + 1}" / "case.seg.nrrd").layers[0]
         same += bool(np.array_equal(ours, theirs))
     return same

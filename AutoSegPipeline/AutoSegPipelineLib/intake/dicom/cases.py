@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import PipelineError, Refused
+from ...formats.geometry import spacing_of
+from ...formats.header import decide_affine
+from ...formats.volume_file import read_volume_file
 from ..case_names import DEFAULT_KEY, dicom_stem, file_stem
 from ..durable_copy import hash_file, hash_of
 from ..header_checks import SEGMENTATION
 from ..sniff import DICOMDIR_CLASS
-from ..volume_file import read_volume_file
-from ..volume_header import decide_affine, spacing_of
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
 from .group import Stack, TurnedAway, group_series, series_name, stack_facts

@@ -12,18 +12,19 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from ...core.errors import Refused
+from ...core.progress import Check
 from ...core.segmentation import Affine
+from ...formats.geometry import corners, length
+from ...formats.header import STATED, Header
+from ...formats.volume_file import read_volume_file
 from ..durable_copy import link_or_copy
 from ..staged_products import StagedProducts
-from ..volume_file import read_volume_file
-from ..volume_header import STATED, Header, corners, length
 from .group import TILT_DEGREES, Stack, series_name
 from .regular_grid import frame_order, header_affine, regular_grid
 
-Check = Callable[[], None]
 TIMEOUT_SECONDS = 1800.0
 UNCOMPRESSED = (
     "1.2.840.10008.1.2",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Sequence
 
 from ...core.errors import Refused
-from ..volume_header import cross, dot, length
+from ...formats.geometry import cross, dot, length
 from .instance import Instance, Orientation, Vector
 
 MODALITIES = ("CT", "MR")

@@ -11,9 +11,9 @@ import zlib
 from typing import Any, BinaryIO
 
 from ...core.errors import Refused
-from ..safe_open import open_input
+from ...core.safe_open import open_input
+from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
-from ..volume_header import corrupt
 from .instance import Instance, Orientation, Vector
 
 HEADER_TAGS = (

@@ -12,11 +12,10 @@ from typing import Any, Callable, Sequence
 import numpy
 
 from ...core.segmentation import Affine
-from ..volume_header import dot, make_affine
+from ...formats.geometry import dot, make_affine
 from .group import Stack, normal_of
 from .instance import Vector
 
-Check = Callable[[], None]
 Array = "numpy.ndarray[Any, Any]"
 
 

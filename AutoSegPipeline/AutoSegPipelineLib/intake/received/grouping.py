@@ -12,7 +12,8 @@ from typing import Any
 
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, IntentFile, ending_of, named_data, safe_name, table_names
-from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, bare_name, without_endings
+from ...core.safe_open import bare_name
+from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 
 _HEADERS = (".nhdr", ".mhd")

@@ -20,7 +20,7 @@ from ...core.progress import Report
 from ...core.segmentation import Grid, Segmentation
 from ..layers import Flat
 from ..nifti_labels import label_table_extension
-from ..nifti_voxels import read_nifti
+from ..volume import read_volume
 from .unsound import unsound
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def write(path: Path, data: ExportData, report: Report) -> None:
 
 def verify(path: Path, data: ExportData) -> None:
     """The same voxels in the same place."""
-    array, affine = read_nifti(path)
-    if not np.array_equal(array, data.flat.labels):
+    read = read_volume(path)
+    if not np.array_equal(read.array, data.flat.labels):
         raise unsound(path, "holds other voxels than were written")
     # NIfTI keeps 32-bit numbers: at 1000 mm the last digit is 0.00006 mm.
-    if not np.allclose(affine, data.found.segmentation.grid.affine, rtol=1e-6, atol=1e-3):
+    if not np.allclose(read.grid.affine, data.found.segmentation.grid.affine, rtol=1e-6, atol=1e-3):
         raise unsound(path, "lies elsewhere than the scan")
 
 

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import Iterator
 
+from ...core.safe_open import is_link_stat
 from ...intake.case_names import name_state
-from ...intake.safe_open import is_link
 
 IGNORED_NAMES = ("dicomdir",)  # an index of a disc's files, not a scan; it stays where it is
 _LONG = 240
@@ -76,7 +76,7 @@ class Walk:
         except OSError as error:
             self.problems[path] = error.strerror or str(error)
             return WalkedFile("", "", 0, 0, 0, False)
-        if not is_link(info) and entry.is_dir(follow_symlinks=False):
+        if not is_link_stat(info) and entry.is_dir(follow_symlinks=False):
             return None
         inode = 0 if sys.platform == "win32" else info.st_ino
         return WalkedFile(path, relative, info.st_size, info.st_mtime_ns, inode, partial)

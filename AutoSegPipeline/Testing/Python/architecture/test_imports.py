@@ -11,13 +11,14 @@ import support.skeleton as support
 
 ROOMS = {
     "core": set(),
-    "intake": {"core"},
-    "processing": {"core"},
+    "formats": {"core"},
+    "intake": {"core", "formats"},
+    "processing": {"core", "formats"},
     "runtime": {"core", "intake"},
     "web": {"core", "intake"},
     "dicom": {"core", "intake"},
-    "slicer_app": {"core", "intake", "processing", "runtime", "web", "dicom"},
-    "headless": {"core", "intake", "processing", "runtime", "web", "dicom"},
+    "slicer_app": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
+    "headless": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
 }
 SLICERS = {"slicer", "ctk", "SlicerLib", "mrml", "sitkUtils", "WebServer", "WebServerLib"}
 QT = {"qt", "PySide6", "PySide2", "PyQt5", "PyQt6", "PythonQt"}
@@ -108,6 +109,11 @@ def test_core_needs_the_standard_library_only(imports: list[Import]) -> None:
     assert [
         f"{one.where}: {one.name}" for one in imports if one.room in ("", "core") and third_party(one)
     ] == []
+
+
+def test_formats_needs_numpy_and_the_standard_library_only(imports: list[Import]) -> None:
+    found = [one for one in imports if one.room == "formats" and third_party(one)]
+    assert {one.top for one in found} == {"numpy"}, [f"{one.where}: {one.name}" for one in found]
 
 
 def test_only_slicers_own_room_imports_slicer(imports: list[Import]) -> None:

@@ -10,9 +10,9 @@ import zipfile
 
 import pytest
 from AutoSegPipelineLib.core.errors import Refused
+from AutoSegPipelineLib.core.safe_open import Locked
 from AutoSegPipelineLib.intake import examine as examine_module
 from AutoSegPipelineLib.intake.examine import examine, examine_one
-from AutoSegPipelineLib.intake.safe_open import Locked
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support.intake import ct_array, meta_bytes, nifti_bytes, nrrd_bytes
 

@@ -7,8 +7,9 @@ import unicodedata
 
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.safe_open import bare_name
 from AutoSegPipelineLib.intake.arrival import ARRIVED, RESTED, STALE, TRUNCATED, WAITING, Arrivals
-from AutoSegPipelineLib.intake.case_names import bare_name, dicom_stem, file_stem, name_state, safe_stem
+from AutoSegPipelineLib.intake.case_names import dicom_stem, file_stem, name_state, safe_stem
 from AutoSegPipelineLib.intake.options_files import options_for, read_options
 from hypothesis import given
 from hypothesis import strategies as st

@@ -13,11 +13,11 @@ from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.core.formats import BY_KIND, FORMATS, KINDS
 from AutoSegPipelineLib.processing import export, verify
 from AutoSegPipelineLib.processing.case import Case
-from AutoSegPipelineLib.processing.nifti_voxels import read_nifti
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 from AutoSegPipelineLib.processing.picture import close_painter
 from AutoSegPipelineLib.processing.process import process_case
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_facts, read_seg_nrrd
+from AutoSegPipelineLib.processing.volume import read_volume
 from AutoSegPipelineLib.processing.writers.labels import write_labels
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import Recorder, case_message, grid, two_layers
@@ -115,7 +115,7 @@ def test_the_files_agree_about_every_volume(whole):
 def test_a_label_is_the_value_in_the_label_map_wherever_it_is_told(segmentation, tmp_path):
     run(case_message(segmentation, tmp_path, kind="segmentation", options=QUICK))
     out = tmp_path / "out"
-    array, _ = read_nifti(out / "case.labels.nii.gz")
+    array = read_volume(out / "case.labels.nii.gz").array
     read = read_seg_nrrd(out / "case.seg.nrrd")
     masks = {s.name: read.layers[s.layer] == s.value for s in read.segments}
     inner = masks["lung_left"] | masks["bones"]

@@ -82,11 +82,11 @@ def test_a_cut_off_file_and_a_foreign_one_are_told_apart(tmp_path):
 
 
 def test_a_header_that_points_elsewhere_is_refused(tmp_path):
-    (tmp_path / "secret").write_bytes(bytes(8))
+    (tmp_path.parent / "secret").write_bytes(bytes(8))
     path = tmp_path / "a.seg.nrrd"
     path.write_text(
         "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 2\nencoding: raw\nspace: lps\n"
-        "space directions: (1,0,0) (0,1,0) (0,0,1)\ndata file: secret\nSegment0_ID:=a\n\n"
+        "space directions: (1,0,0) (0,1,0) (0,0,1)\ndata file: ../secret\nSegment0_ID:=a\n\n"
     )
     with pytest.raises(PipelineError) as caught:
         read_seg_nrrd(path)

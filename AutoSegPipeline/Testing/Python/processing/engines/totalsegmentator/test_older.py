@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import support.totalsegmentator as support
 from AutoSegPipelineLib.core.protocol import unpack
-from AutoSegPipelineLib.processing.nifti_voxels import read_nifti
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
+from AutoSegPipelineLib.processing.volume import read_volume
 from support import synthetic_weights
 from support.worker_process import LIBRARY, Worker
 
@@ -110,7 +110,7 @@ def test_a_case_has_the_labels_of_a_cold_run(python: str, there: Worker, home: P
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     support.result_of(support.ask(there, "old", source, tmp_path, quality="fast"))
-    theirs, _ = read_nifti(tmp_path / "theirs.nii.gz")
+    theirs = read_volume(tmp_path / "theirs.nii.gz").array
     ours = read_seg_nrrd(tmp_path / "out" / "case.seg.nrrd").layers[0]
     assert np.array_equal(ours, theirs)
     drawn = truth > 0

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import support.totalsegmentator as support
 from AutoSegPipelineLib.core.protocol import unpack
-from AutoSegPipelineLib.processing.nifti_voxels import read_nifti
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
+from AutoSegPipelineLib.processing.volume import read_volume
 from support.totalsegmentator import ask, command_line, logs, needs_package, result_of, write_scan
 
 pytestmark = needs_package
@@ -58,7 +58,7 @@ def test_labels_are_those_of_the_command_line(warm, home, tmp_path, modality, ta
     command_line(home, source, tmp_path / "theirs.nii.gz", "--task", task, "--" + quality)
     result = result_of(ask(warm, f"same-{task}-{quality}", source, tmp_path, modality, quality=quality))
     assert result["engine"] == "totalsegmentator"
-    theirs, _ = read_nifti(tmp_path / "theirs.nii.gz")
+    theirs = read_volume(tmp_path / "theirs.nii.gz").array
     ours = labels_of(tmp_path)
     assert np.array_equal(ours, theirs)
     # And both are about what the scan shows, so that equal does not mean equally empty.
@@ -76,7 +76,7 @@ def test_cases_that_follow_one_another_find_the_network_loaded(warm, tmp_path):
         seconds.append(time.monotonic() - begin)
         result_of(seen)
         loads.append(logs(seen).count("loaded Dataset"))
-        labels, _ = read_nifti(folder / "out" / "case.labels.nii.gz")
+        labels = read_volume(folder / "out" / "case.labels.nii.gz").array
         assert np.mean(labels[truth > 0] == truth[truth > 0]) > 0.5, number
     assert sum(loads[1:]) == 0, loads
     assert psutil.Process(warm.process.pid).children(recursive=True) == []

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import re
 
-from ...core.errors import Refused
-from ..case_names import bare_name
-from ..volume_header import STATED, UNSTATED, Header, corrupt, make_affine
+from ..core.errors import Refused
+from ..core.safe_open import bare_name
+from .geometry import make_affine
+from .header import STATED, UNSTATED, Header, corrupt
+from .text_fields import floats, integers
 
 HEAD_BYTES = 64 * 1024
 TYPES = {
@@ -32,12 +34,13 @@ def looks_like(head: bytes) -> bool:
 
 
 def fields_of(head: bytes, name: str) -> tuple[dict[str, str], int]:
-    """Keys in lower case with their values, and where the data of a .mha begin.
+    """Keys as they are written with their values, and where the data of a .mha begin.
 
     Raises ``input.corrupt`` for a header without end, with a line that is none,
     or with a key that is there twice (readers differ in which they take).
     """
     fields: dict[str, str] = {}
+    taken: set[str] = set()
     at = 0
     while True:
         end = head.find(b"\n", at)
@@ -46,11 +49,12 @@ def fields_of(head: bytes, name: str) -> tuple[dict[str, str], int]:
             match = _LINE.match(line)
             if match is None:
                 raise corrupt(name, "a line of its header is not `Key = Value`")
-            key = match.group(1).decode("latin-1").lower()
-            if key in fields:
-                raise corrupt(name, f"its header says {key} twice")
+            key = match.group(1).decode("latin-1")
+            if key.lower() in taken:
+                raise corrupt(name, f"its header says {key.lower()} twice")
+            taken.add(key.lower())
             fields[key] = match.group(2).decode("utf-8", "replace")
-            if key == "elementdatafile":
+            if key.lower() == "elementdatafile":
                 return fields, end + 1 if end >= 0 else len(head)
         if end < 0:
             raise corrupt(name, "its header has no ElementDataFile")
@@ -62,33 +66,34 @@ def parse(head: bytes, name: str) -> Header:
 
     Raises :class:`Refused`: ``input.corrupt``, ``input.external_data``, ``input.unknown_format``.
     """
-    fields, end = fields_of(head, name)
+    written, end = fields_of(head, name)
+    fields = {key.lower(): value for key, value in written.items()}
     if fields.get("objecttype", "Image").lower() != "image":
         raise Refused("input.unknown_format", f"{name} holds a {fields['objecttype']}, not an image.")
-    dims = _integers(fields, "ndims", 1, name)[0]
+    dims = integers(fields, "ndims", 1, name)[0]
     if not 1 <= dims <= 7:
         raise corrupt(name, f"it claims {dims} dimensions")
-    sizes = _integers(fields, "dimsize", dims, name)
+    sizes = integers(fields, "dimsize", dims, name)
     if min(sizes) < 1:
         raise corrupt(name, f"it claims the sizes {sizes}")
     sizes += [1] * (3 - dims)
-    channels = _integers(fields, "elementnumberofchannels", 1, name, "1")[0]
+    channels = integers(fields, "elementnumberofchannels", 1, name, "1")[0]
     if not 1 <= channels <= 10000:
         raise corrupt(name, f"it claims {channels} channels")
-    steps = _floats(
-        fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0
-    )
+    steps = floats(fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0)
     steps += [1.0] * (3 - dims)
     header = Header(
         format="metaimage", shape=(sizes[0], sizes[1], sizes[2]), dtype=_dtype(fields, name), affine=None,
         spacing=(abs(steps[0]), abs(steps[1]), abs(steps[2])),
         dimensions=max((n + 1 for n, size in enumerate(sizes) if size > 1), default=1),
         extra=math.prod(sizes[3:]) * channels,
+        sizes=(channels, *sizes), spatial=(1, 2, 3),
         extra_kind="time" if math.prod(sizes[3:]) > 1 else "colour" if channels in (3, 4) else "vector",
     )  # fmt: skip
     _set_geometry(header, fields, dims, steps, name)
     _set_data(header, fields, end, name)
-    header.facts = {"keys": sorted(fields)}
+    header.fields = fields
+    header.values = {key: value for key, value in written.items() if key.lower() != "elementdatafile"}
     return header
 
 
@@ -108,9 +113,9 @@ def _set_geometry(header: Header, fields: dict[str, str], dims: int, steps: list
     if dims < 3 or key is None:
         header.orientation = UNSTATED
         return
-    matrix = _floats(fields, key, dims * dims, name)
+    matrix = floats(fields, key, dims * dims, name)
     origin_key = next((k for k in ("offset", "position", "origin") if k in fields), "offset")
-    origin = _floats(fields, origin_key, dims, name, 0.0)
+    origin = floats(fields, origin_key, dims, name, 0.0)
     columns = [[matrix[axis * dims + r] * steps[axis] for r in range(3)] for axis in range(3)]
     header.affine = make_affine(columns, origin[:3])
     header.orientation = STATED
@@ -126,40 +131,14 @@ def _set_data(header: Header, fields: dict[str, str], end: int, name: str) -> No
     elif compressed:
         header.encoding = "zlib"
         if "compresseddatasize" in fields:
-            header.stored_bytes = _integers(fields, "compresseddatasize", 1, name)[0]
-    skip = _integers(fields, "headersize", 1, name, "0")[0]
+            header.stored_bytes = integers(fields, "compresseddatasize", 1, name)[0]
+    skip = integers(fields, "headersize", 1, name, "0")[0]
     if data.upper() == "LOCAL":
         header.data_offset = end
         return
     words = data.split()
     if not words or words[0].upper() == "LIST" or "%" in data or not bare_name(data):
         raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
-    if skip < -1:
+    if skip < -1 or (skip == -1 and header.encoding != "raw"):
         raise corrupt(name, f"its data begin at {skip}")
     header.data_file, header.data_offset = data, skip
-
-
-def _integers(
-    fields: dict[str, str], key: str, count: int, name: str, default: str | None = None
-) -> list[int]:
-    text = fields.get(key, default)
-    words = (text or "").split()
-    if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):
-        raise corrupt(name, f"{key} is {text!r}")
-    return [int(word) for word in words[:count]]
-
-
-def _floats(
-    fields: dict[str, str], key: str, count: int, name: str, default: float | None = None
-) -> list[float]:
-    if key not in fields and default is not None:
-        return [default] * count
-    words = fields.get(key, "").split()
-    try:
-        return [float(word) for word in words[:count]] if len(words) >= count else _short(key, name)
-    except ValueError:
-        raise corrupt(name, f"{key} is {fields.get(key)!r}") from None
-
-
-def _short(key: str, name: str) -> list[float]:
-    raise corrupt(name, f"{key} has too few numbers")

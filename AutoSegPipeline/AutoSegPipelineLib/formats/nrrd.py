@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 
-from ...core.errors import Refused
-from ..case_names import bare_name
-from ..volume_header import STATED, UNSTATED, Header, corrupt, length, make_affine
+from ..core.errors import Refused
+from ..core.safe_open import bare_name
+from .geometry import length, make_affine
+from .header import STATED, UNSTATED, Header, corrupt
+from .text_fields import factor_to_mm, integers
 
 # A segmentation of a hundred structures carries its names and codes here.
 HEAD_BYTES = 8 * 1024 * 1024
@@ -43,11 +45,15 @@ SPACES = {
 ALIASES = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "centerings": "centers"}
 SPATIAL_KINDS = ("domain", "space", "???", "none", "")
 COLOUR_KINDS = ("rgb-color", "rgba-color", "hsv-color", "xyz-color", "3-color", "4-color")
-ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "txt": "ascii", "text": "ascii", "ascii": "ascii"}
+ENCODINGS = {
+    "raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
+    "txt": "ascii", "text": "ascii", "ascii": "ascii", "hex": "hex",
+}  # fmt: skip
+_SEGMENT_KEY = re.compile(r"segment\d+_(id|labelvalue|layer|name)", re.IGNORECASE)
 
 
 def fields_of(head: bytes, name: str) -> tuple[dict[str, str], dict[str, str], int | None]:
-    """Fields and key/values (keys in lower case), and where attached data begin (``None``: detached).
+    """Fields (keys in lower case), key/value pairs, and where attached data begin (``None``: detached).
 
     Raises ``input.corrupt`` for a line that is none and for a field that is there twice.
     """
@@ -75,7 +81,7 @@ def fields_of(head: bytes, name: str) -> tuple[dict[str, str], dict[str, str], i
 def _line(line: str, fields: dict[str, str], values: dict[str, str], name: str) -> None:
     if ":=" in line and (": " not in line or line.index(":=") < line.index(": ")):
         key, _, value = line.partition(":=")
-        values[key.strip().lower()] = value.strip()
+        values[key] = _unescaped(value)
         return
     key, found, value = line.partition(":")
     key = key.strip().lower()
@@ -87,16 +93,25 @@ def _line(line: str, fields: dict[str, str], values: dict[str, str], name: str) 
     fields[key] = value.strip()
 
 
+def escaped(text: str) -> str:
+    """The value of a key/value pair as it stands in a file."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescaped(text: str) -> str:
+    return "\\".join(part.replace("\\n", "\n") for part in text.split("\\\\"))
+
+
 def parse(head: bytes, name: str) -> Header:
     """The header in the file's first bytes (all of it, at most :data:`HEAD_BYTES`).
 
     Raises :class:`Refused`: ``input.corrupt``, ``input.external_data``, ``input.unknown_format``.
     """
     fields, values, end = fields_of(head, name)
-    dims = _integers(fields, "dimension", 1, name)[0]
+    dims = integers(fields, "dimension", 1, name)[0]
     if not 1 <= dims <= 16:
         raise corrupt(name, f"it claims {dims} dimensions")
-    sizes = _integers(fields, "sizes", dims, name)
+    sizes = integers(fields, "sizes", dims, name)
     if min(sizes) < 1:
         raise corrupt(name, f"it claims the sizes {sizes}")
     spatial = _spatial_axes(fields, dims, name)
@@ -104,17 +119,18 @@ def parse(head: bytes, name: str) -> Header:
     shape = [sizes[axis] for axis in spatial] + [1] * (3 - len(spatial))
     header = Header(
         format="nrrd", shape=(shape[0], shape[1], shape[2]), dtype=_dtype(fields, name), affine=None,
-        spacing=(1.0, 1.0, 1.0), extra=math.prod(sizes[axis] for axis in other),
+        spacing=(1.0, 1.0, 1.0), sizes=tuple(sizes), spatial=tuple(spatial), fields=fields, values=values,
+        extra=math.prod(sizes[axis] for axis in other),
         dimensions=len(spatial) + sum(sizes[axis] > 1 for axis in other),
     )  # fmt: skip
+    if any(_SEGMENT_KEY.fullmatch(key) for key in values):
+        header.label_marker = "its header names segments"
     if header.extra > 1:
-        header.extra_kind = _extra_kind(fields, other, sizes)
+        # Some writers of segmentations call their layers a vector, or nothing at all.
+        header.extra_kind = "list" if header.label_marker else _extra_kind(fields, other, sizes)
     _set_geometry(header, fields, spatial, dims, name)
     _set_data(header, fields, end, name)
-    header.own_output = any(key.startswith(OWN_KEY) for key in values)
-    if any(re.fullmatch(r"segment\d+_(id|labelvalue|layer|name)", key) for key in values):
-        header.label_marker = "its header names segments"
-    header.facts = {"fields": sorted(fields), "spatial_first": not other or min(other) > max(spatial)}
+    header.own_output = any(key.lower().startswith(OWN_KEY) for key in values)
     return header
 
 
@@ -176,10 +192,6 @@ def _dtype(fields: dict[str, str], name: str) -> str:
 
 def _set_geometry(header: Header, fields: dict[str, str], spatial: list[int], dims: int, name: str) -> None:
     header.orientation = UNSTATED
-    units = re.findall(r'"([^"]*)"', fields.get("space units", ""))
-    factor = {"m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001}.get(
-        units[0].strip().lower() if units else "", 1.0
-    )
     directions = _directions(fields, dims, name)
     if directions is None:
         words = fields.get("spacings", "").split()
@@ -187,23 +199,43 @@ def _set_geometry(header: Header, fields: dict[str, str], spatial: list[int], di
             steps = [abs(float(words[axis])) for axis in spatial] if len(words) == dims else [1.0] * 3
         except ValueError:
             raise corrupt(name, f"spacings are {fields['spacings']!r}") from None
-        steps = [step * factor if math.isfinite(step) else 1.0 for step in steps] + [1.0] * 3
+        factors = _factors(_quoted(fields, "units", spatial, dims), name)
+        steps = [step * factor if math.isfinite(step) else 1.0 for step, factor in zip(steps, factors)] + [
+            1.0
+        ] * 3
         header.spacing = (steps[0], steps[1], steps[2])
         return
     vectors = [direction for direction in directions if direction is not None]
     if len(vectors) != 3 or any(len(vector) != 3 for vector in vectors):
         return
-    header.spacing = (length(vectors[0]) * factor, length(vectors[1]) * factor, length(vectors[2]) * factor)
+    x, y, z = _factors(_quoted(fields, "space units", [0, 1, 2], 3), name)
+    vectors = [[vector[0] * x, vector[1] * y, vector[2] * z] for vector in vectors]
+    header.spacing = (length(vectors[0]), length(vectors[1]), length(vectors[2]))
     signs = SPACES.get(fields.get("space", "").lower())
     if signs is None:
         return
     origin = _vector(fields["space origin"], name) if "space origin" in fields else [0.0, 0.0, 0.0]
     if len(origin) != 3:
         raise corrupt(name, f"space origin is {fields['space origin']!r}")
-    turn = (signs[0] * factor, signs[1] * factor, factor)
-    columns = [[vector[r] * turn[r] for r in range(3)] for vector in vectors]
-    header.affine = make_affine(columns, [origin[r] * turn[r] for r in range(3)])
+    columns = [[vector[0] * signs[0], vector[1] * signs[1], vector[2]] for vector in vectors]
+    header.affine = make_affine(columns, [origin[0] * x * signs[0], origin[1] * y * signs[1], origin[2] * z])
     header.orientation = STATED
+
+
+def _quoted(fields: dict[str, str], key: str, axes: list[int], count: int) -> list[str]:
+    """The quoted words of a field for these axes; empty words where it does not give one for each axis."""
+    words = re.findall(r'"([^"]*)"', fields.get(key, ""))
+    return [words[axis] for axis in axes] if len(words) == count else [""] * len(axes)
+
+
+def _factors(units: list[str], name: str) -> list[float]:
+    factors = []
+    for unit in units:
+        factor = factor_to_mm(unit)
+        if factor is None:
+            raise corrupt(name, f"its axes are measured in {unit[:20]!r}, which is no length")
+        factors.append(factor)
+    return factors
 
 
 def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str) -> None:
@@ -215,33 +247,16 @@ def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str
             "Save it as raw or gzip.",
         )
     header.encoding = ENCODINGS[given]
-    lines = _integers(fields, "line skip", 1, name, "0")[0]
-    skip = _integers(fields, "byte skip", 1, name, "0")[0]
-    if lines or skip < -1 or (skip == -1 and header.encoding != "raw"):
-        raise Refused("input.unknown_format", f"{name}: skipping lines before the data is not supported.")
+    header.line_skip = integers(fields, "line skip", 1, name, "0")[0]
+    skip = integers(fields, "byte skip", 1, name, "0")[0]
+    if header.line_skip < 0 or skip < -1 or (skip == -1 and header.encoding != "raw"):
+        raise corrupt(name, f"its data begin after {header.line_skip} lines and {skip} bytes")
+    header.byte_skip = max(skip, 0)
     data = fields.get("data file")
-    if data is None:
-        if end is None:
-            raise corrupt(name, "its header has no end")
-        header.data_offset = -1 if skip == -1 else end + (skip if header.encoding == "raw" else 0)
-        header.facts["inner_skip"] = skip
-        if skip and header.encoding != "raw":
-            raise Refused(
-                "input.unknown_format", f"{name}: skipping inside compressed data is not supported."
-            )
-        return
-    if data.upper().startswith("LIST") or "%" in data or not bare_name(data):
-        raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
-    if skip > 0 and header.encoding != "raw":
-        raise Refused("input.unknown_format", f"{name}: skipping inside compressed data is not supported.")
-    header.data_file, header.data_offset = data, skip
-
-
-def _integers(
-    fields: dict[str, str], key: str, count: int, name: str, default: str | None = None
-) -> list[int]:
-    text = fields.get(key, default)
-    words = (text or "").split()
-    if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):
-        raise corrupt(name, f"{key} is {text!r}")
-    return [int(word) for word in words[:count]]
+    if data is not None:
+        if data.upper().startswith("LIST") or "%" in data or not bare_name(data):
+            raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
+        header.data_file = data
+    elif end is None:
+        raise corrupt(name, "its header has no end")
+    header.data_offset = -1 if skip == -1 else 0 if end is None or data is not None else end

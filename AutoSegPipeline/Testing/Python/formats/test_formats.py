@@ -14,11 +14,11 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.incoming import plan, stage, tables_beside
+from AutoSegPipelineLib.formats import metaimage, nifti, nrrd
+from AutoSegPipelineLib.formats.volume_file import completeness, read_volume_file
 from AutoSegPipelineLib.intake.examine import examine_one
-from AutoSegPipelineLib.intake.formats import metaimage, nifti, nrrd
 from AutoSegPipelineLib.intake.header_checks import check_header
 from AutoSegPipelineLib.intake.sniff import sniff
-from AutoSegPipelineLib.intake.volume_file import completeness, read_volume_file
 from AutoSegPipelineLib.intake.voxel_content import scan_content
 from hypothesis import given, settings
 from hypothesis import strategies as st

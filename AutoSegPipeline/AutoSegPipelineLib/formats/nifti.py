@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any, Sequence
+from typing import IO, Any, Iterator, Sequence
 
-from ...core.errors import Refused
-from ...core.segmentation import Affine
-from ..volume_header import (
-    CONFLICT,
-    STATED,
-    UNSTATED,
-    Header,
-    corrupt,
-    furthest,
-    is_finite,
-    is_singular,
-    make_affine,
-    ras_to_lps,
-    scaled,
-)
+from ..core.errors import Refused
+from ..core.segmentation import Affine
+from .geometry import furthest, is_finite, is_singular, make_affine, ras_to_lps, scaled
+from .header import CONFLICT, STATED, UNSTATED, Header, corrupt
 
 HEAD_BYTES = 544
 OWN_MARK = b"AutoSegPipeline"
+MOST_EXTENSION_BYTES = 4 << 20
 INTENT_LABEL, INTENT_NEURONAMES = 1002, 1005
 COLOUR = {128: "u1", 2304: "u1"}
 TYPES = {
@@ -72,14 +62,18 @@ def parse(head: bytes, name: str) -> Header:
             "input.unknown_format", f"{name} is half of a two-file NIfTI.", "Save it as one .nii file."
         )
     raw = _unpack(head, _V1 if version == 1 else _V2, order)
-    dims, shape, extra = _shape(raw["dim"], name)
+    dims, sizes = _shape(raw["dim"], name)
+    extra = math.prod(sizes[3:])
     dtype, colour = _dtype(int(raw["datatype"][0]), int(raw["bitpix"][0]), name)
     offset = raw["offset"][0]
     if not math.isfinite(offset) or not 0 <= offset < 2**40:
         raise corrupt(name, f"the data begin at an impossible place, {offset}")
     header = Header(
-        format="nifti", shape=shape, dtype=("|" if dtype[1] == "1" else order) + dtype, affine=None,
+        format="nifti", shape=(sizes[0], sizes[1], sizes[2]), affine=None,
+        dtype=("|" if dtype[1] == "1" else order) + dtype,
         spacing=(1.0, 1.0, 1.0), dimensions=dims, data_offset=max(int(offset), 348 if version == 1 else 540),
+        sizes=((colour,) if colour else ()) + sizes,
+        spatial=(1, 2, 3) if colour else (0, 1, 2),
     )  # fmt: skip
     _set_extra(header, extra, colour, int(raw["intent"][0]))
     _set_geometry(header, raw, name)
@@ -98,11 +92,36 @@ def parse(head: bytes, name: str) -> Header:
     return header
 
 
+def extensions(stream: IO[bytes]) -> Iterator[bytes]:
+    """Contents of the header extensions of a (decompressed) file, from its first byte on."""
+    head = stream.read(HEAD_BYTES)
+    found = version_of(head)
+    if found is None:
+        return
+    version, order = found
+    size = 348 if version == 1 else 540
+    stream.seek(size)
+    at, letters = (_V1 if version == 1 else _V2)["offset"]
+    end = min(struct.unpack_from(order + letters, head, at)[0], MOST_EXTENSION_BYTES)
+    flags = stream.read(4)
+    if len(flags) < 4 or not flags[0]:
+        return
+    position = size + 4
+    while position + 8 <= end:
+        start = stream.read(8)
+        length = struct.unpack(order + "ii", start)[0] if len(start) == 8 else 0
+        if length < 8 or position + length > end:
+            return
+        yield stream.read(length - 8)
+        position += length
+
+
 def _unpack(head: bytes, table: dict[str, tuple[int, str]], order: str) -> dict[str, tuple[Any, ...]]:
     return {key: struct.unpack_from(order + letters, head, at) for key, (at, letters) in table.items()}
 
 
-def _shape(dim: Sequence[int], name: str) -> tuple[int, tuple[int, int, int], int]:
+def _shape(dim: Sequence[int], name: str) -> tuple[int, tuple[int, ...]]:
+    """Dimensions with more than one voxel, and all seven sizes."""
     count = dim[0]
     if not 1 <= count <= 7:
         raise corrupt(name, f"it claims {count} dimensions")
@@ -110,9 +129,8 @@ def _shape(dim: Sequence[int], name: str) -> tuple[int, tuple[int, int, int], in
     if any(size < 0 for size in sizes) or 0 in sizes[:3]:
         raise corrupt(name, f"it claims the sizes {sizes}")
     sizes = [max(size, 1) for size in sizes] + [1] * (7 - count)
-    extra = math.prod(sizes[3:])
     dims = max((n + 1 for n, size in enumerate(sizes) if size > 1), default=1)
-    return dims, (sizes[0], sizes[1], sizes[2]), extra
+    return dims, tuple(sizes)
 
 
 def _dtype(code: int, bits: int, name: str) -> tuple[str, int]:

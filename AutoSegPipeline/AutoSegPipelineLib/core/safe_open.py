@@ -7,16 +7,18 @@ under way, which is the only sure sign of one there.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from typing import BinaryIO
 
-from ..core.errors import Refused
+from .errors import Refused
 
 FILE_ATTRIBUTE_REPARSE_POINT = 0x400
 # Symbolic links and junctions; the tags of cloud placeholders (OneDrive) are none.
 LINK_TAGS = (0xA000000C, 0xA0000003)
 SHARING_VIOLATIONS = (32, 33)
+RESERVED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')  # in a file's name, on some system
 
 
 class Locked(Refused):
@@ -26,7 +28,7 @@ class Locked(Refused):
         super().__init__("input.unreadable", message)
 
 
-def is_link(info: os.stat_result) -> bool:
+def is_link_stat(info: os.stat_result) -> bool:
     """Whether an ``lstat`` result is a symbolic link or a Windows junction."""
     if stat.S_ISLNK(info.st_mode):
         return True
@@ -34,39 +36,46 @@ def is_link(info: os.stat_result) -> bool:
     return bool(attributes & FILE_ATTRIBUTE_REPARSE_POINT) and getattr(info, "st_reparse_tag", 0) in LINK_TAGS
 
 
-def check_regular(path: str) -> os.stat_result:
-    """``lstat`` of a regular file; raises :class:`Refused` for links and devices, OSError when gone."""
+def bare_name(name: str) -> bool:
+    """Whether ``name`` can only mean a file in the same folder, on every system."""
+    return bool(name) and name not in (".", "..") and not RESERVED.search(name) and name == name.strip()
+
+
+def check_regular(path: str, name: str = "") -> os.stat_result:
+    """``lstat`` of a regular file; raises :class:`Refused` for links and devices, OSError when gone.
+
+    ``name`` is what messages call it.
+    """
     info = os.lstat(path)
-    name = os.path.basename(path)
-    if is_link(info):
+    name = name or os.path.basename(path)
+    if is_link_stat(info):
         raise Refused("input.link", f"{name} is a link.")
     if not stat.S_ISREG(info.st_mode):
         raise Refused("input.unknown_format", f"{name} is not a regular file.")
     return info
 
 
-def open_input(path: str, exclusive: bool = False) -> BinaryIO:
-    """``path`` for reading, unbuffered links and pipes excluded.
+def open_input(path: str, exclusive: bool = False, name: str = "") -> BinaryIO:
+    """``path`` for reading, links and pipes excluded; ``name`` is what messages call it.
 
     Raises :class:`Refused` (``input.link``, ``input.unknown_format``,
     ``input.unreadable``), :class:`Locked`, or FileNotFoundError.
     """
-    check_regular(path)
+    name = name or os.path.basename(path)
+    check_regular(path, name)
     try:
         if sys.platform == "win32":
-            return _open_windows(path, exclusive)
+            return _open_windows(path, exclusive, name)
         # O_NONBLOCK: should a pipe take the name between lstat and open, open would wait for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.fdopen(os.open(path, flags), "rb")
     except PermissionError as error:
         if exclusive:
-            raise Locked(f"{os.path.basename(path)} cannot be opened yet: {error.strerror}.") from error
-        raise Refused(
-            "input.unreadable", f"{os.path.basename(path)} cannot be opened: {error.strerror or error}."
-        ) from error
+            raise Locked(f"{name} cannot be opened yet: {error.strerror}.") from error
+        raise Refused("input.unreadable", f"{name} cannot be opened: {error.strerror or error}.") from error
 
 
-def _open_windows(path: str, exclusive: bool) -> BinaryIO:
+def _open_windows(path: str, exclusive: bool, name: str) -> BinaryIO:
     """CreateFileW with no sharing at all (``exclusive``) or with readers only."""
     if sys.platform != "win32":
         raise OSError("CreateFileW is of Windows")
@@ -86,7 +95,7 @@ def _open_windows(path: str, exclusive: bool) -> BinaryIO:
     if handle == wintypes.HANDLE(-1).value:
         code = ctypes.get_last_error()
         if code in SHARING_VIOLATIONS:
-            raise Locked(f"{os.path.basename(path)} is open in another program.")
+            raise Locked(f"{name} is open in another program.")
         raise ctypes.WinError(code)
     descriptor = msvcrt.open_osfhandle(int(handle), os.O_RDONLY | os.O_BINARY)
     return os.fdopen(descriptor, "rb")

@@ -1,44 +1,39 @@
 """One NIfTI, NRRD or MetaImage file on the disk: its header, and whether its bytes are all there.
 
 Reads heads and tails only, except where a compressed file's tail does not
-answer: then the whole stream is decompressed, in pieces.
+answer: then all of the stream is decompressed, in pieces.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, Callable, Iterator
+from typing import BinaryIO
 
 from ..core.errors import Refused
-from .durable_copy import no_check
-from .formats import metaimage, nifti, nrrd
-from .safe_open import check_regular, open_input
-from .sniff import GZIP
-from .volume_header import Header, corrupt
+from ..core.progress import Check, no_check
+from ..core.safe_open import check_regular, open_input
+from . import metaimage, nifti, nrrd
+from .compressed import GZIP, decompressed, gunzip_head
+from .header import Header
 
 PIECE = 1 << 20
+NIFTI, NRRD, METAIMAGE = "nifti", "nrrd", "metaimage"
 # A file that holds less than this part of what it claims was not cut short: its header lies.
 CUT_SHORT = 0.01
-Check = Callable[[], None]
 
 
 @dataclass
 class VolumeFile:
-    """A parsed header and where its numbers lie."""
+    """A parsed header and where its numbers lie; ``name`` is what messages call it."""
 
     path: str
+    name: str
     header: Header
     data_path: str  # the same file, or the one beside it
     data_size: int  # bytes of that file, -1 when it is not there
     offset: int  # where the (encoded) data begin in that file
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return os.path.basename(self.path)
 
     @property
     def files(self) -> list[str]:
@@ -47,50 +42,59 @@ class VolumeFile:
         return [self.path] if alone else [self.path, self.data_path]
 
 
-def read_volume_file(path: str, fmt: str, exclusive: bool = False, name: str = "") -> VolumeFile:
-    """Parse the header of ``path`` (sniffed as ``fmt``) and look for its data file.
+def format_of(head: bytes) -> str:
+    """``nifti``, ``nrrd``, ``metaimage``, or nothing, for a file that begins with ``head`` (4096 bytes)."""
+    plain = gunzip_head(head, nifti.HEAD_BYTES) if head.startswith(GZIP) else head
+    if nifti.version_of(plain):
+        return NIFTI
+    if nrrd.MAGIC.match(head):
+        return NRRD
+    return METAIMAGE if metaimage.looks_like(head) else ""
 
-    Raises :class:`Refused` as the parsers do, :class:`~.opening.Locked`, FileNotFoundError.
+
+def read_volume_file(path: str, fmt: str = "", exclusive: bool = False, name: str = "") -> VolumeFile:
+    """Parse the header of ``path`` and look for its data file; ``fmt`` is :func:`format_of`'s answer.
+
+    Raises :class:`Refused` as the parsers do, ``input.unknown_format`` for a file of no known
+    format, :class:`~..core.safe_open.Locked`, FileNotFoundError.
     """
     name = name or os.path.basename(path)
-    with open_input(path, exclusive) as stream:
+    with open_input(path, exclusive, name) as stream:
+        if not fmt:
+            fmt = format_of(stream.read(4096))
+            stream.seek(0)
         header = _parse(stream, fmt, name)
         size = os.fstat(stream.fileno()).st_size
     data_path = path
     if header.data_file is not None:
         data_path = os.path.join(os.path.dirname(path), header.data_file)
         try:
-            size = check_regular(data_path).st_size
+            size = check_regular(data_path, header.data_file).st_size
         except FileNotFoundError:
             size = -1
     offset = header.data_offset
     if offset < 0:
         offset = max(0, size - header.data_bytes)
-    return VolumeFile(path, header, data_path, size, offset)
+    elif header.line_skip and size >= 0:
+        offset = _after_lines(data_path, offset, header.line_skip)
+    if header.encoding in ("raw", "ascii", "hex"):
+        offset += header.byte_skip
+    return VolumeFile(path, name, header, data_path, size, offset)
 
 
 def _parse(stream: BinaryIO, fmt: str, name: str) -> Header:
-    if fmt == "nifti":
+    if fmt == NIFTI:
         head = stream.read(4096)
         if not head.startswith(GZIP):
             return nifti.parse(head, name)
-        header = nifti.parse(_gunzip(stream, head, nifti.HEAD_BYTES, name), name)
-        header.whole_gzip = True
+        header = nifti.parse(gunzip_head(head, nifti.HEAD_BYTES), name)
+        header.file_gzipped = True
         return header
-    if fmt == "nrrd":
+    if fmt == NRRD:
         return nrrd.parse(_read_text_header(stream, nrrd.HEAD_BYTES), name)
-    return metaimage.parse(stream.read(metaimage.HEAD_BYTES), name)
-
-
-def _gunzip(stream: BinaryIO, head: bytes, size: int, name: str) -> bytes:
-    machine, out = zlib.decompressobj(31), b""
-    try:
-        while head and len(out) < size and not machine.eof:
-            out += machine.decompress(head, size - len(out))
-            head = machine.unconsumed_tail or stream.read(4096)
-    except zlib.error as error:
-        raise corrupt(name, f"its compression is broken, {error}") from None
-    return out
+    if fmt == METAIMAGE:
+        return metaimage.parse(stream.read(metaimage.HEAD_BYTES), name)
+    raise Refused("input.unknown_format", f"{name} is no volume file in a format that is known here.")
 
 
 def _read_text_header(stream: BinaryIO, most: int) -> bytes:
@@ -106,29 +110,48 @@ def _read_text_header(stream: BinaryIO, most: int) -> bytes:
     return head
 
 
+def _after_lines(path: str, offset: int, lines: int) -> int:
+    """Where the data begin after so many lines; the end of the file where there are fewer."""
+    with open_input(path) as stream:
+        stream.seek(offset)
+        for _ in range(lines):
+            # A line without end is data; it is not read into memory as one.
+            while True:
+                piece = stream.readline(PIECE)
+                if not piece or piece.endswith(b"\n"):
+                    break
+            if not piece:
+                break
+        return stream.tell()
+
+
 def completeness(volume: VolumeFile, check: Check = no_check) -> Refused | None:
     """``None`` when every byte is there, or why not.
 
     ``input.truncated`` (more may come), ``input.missing_data_file`` (likewise),
-    ``input.claims_too_much`` (the file is whole and holds less than it says),
+    ``input.claims_too_much`` (the file is complete and holds less than it says),
     ``input.corrupt``.
     """
     header, name = volume.header, volume.name
     if volume.data_size < 0:
         return Refused("input.missing_data_file", f"{name}: its data file {header.data_file} is not there.")
     stored = volume.data_size - volume.offset
-    if header.whole_gzip:
+    if header.file_gzipped:
         return _check_gzip(volume, 0, header.data_offset + header.data_bytes, check)
     if header.encoding == "gzip":
-        return _check_gzip(volume, volume.offset, header.data_bytes, check)
+        return _check_gzip(volume, volume.offset, header.byte_skip + header.data_bytes, check)
     if header.encoding == "zlib" and header.stored_bytes is not None:
         if stored < header.stored_bytes:
             return Refused("input.truncated", f"{name} ends after {stored} of {header.stored_bytes} bytes.")
         return None
-    if header.encoding == "zlib":
-        return _check_stream(volume, 15, volume.offset, header.data_bytes, check)
-    # A number of text takes at least a digit and a space.
-    needed = 2 * header.voxels * header.extra - 1 if header.encoding == "ascii" else header.data_bytes
+    if header.encoding in ("zlib", "bzip2"):
+        return _check_stream(
+            volume, header.encoding, volume.offset, header.byte_skip + header.data_bytes, check
+        )
+    # A number of text takes at least a digit and a space, a byte of hexadecimal two digits.
+    needed = {"ascii": 2 * header.voxels * header.extra - 1, "hex": 2 * header.data_bytes}.get(
+        header.encoding, header.data_bytes
+    )
     if stored >= needed:
         return None
     if stored < CUT_SHORT * needed and needed > 1 << 20:
@@ -145,13 +168,13 @@ def _check_gzip(volume: VolumeFile, start: int, expected: int, check: Check) -> 
         tail = stream.read(4)
     if volume.data_size - start >= 18 and len(tail) == 4 and struct.unpack("<I", tail)[0] == expected % 2**32:
         return None
-    return _check_stream(volume, 31, start, expected, check)
+    return _check_stream(volume, "gzip", start, expected, check)
 
 
-def _check_stream(volume: VolumeFile, window: int, start: int, expected: int, check: Check) -> Refused | None:
+def _check_stream(volume: VolumeFile, kind: str, start: int, expected: int, check: Check) -> Refused | None:
     total = 0
     try:
-        for piece in inflate(volume.data_path, start, window, volume.name, check):
+        for piece in decompressed(volume.data_path, start, kind, volume.name, check):
             total += len(piece)
             if total >= expected + PIECE:
                 break
@@ -162,32 +185,3 @@ def _check_stream(volume: VolumeFile, window: int, start: int, expected: int, ch
             "input.claims_too_much", f"{volume.name} claims {expected} bytes of contents and holds {total}."
         )
     return None
-
-
-def inflate(path: str, start: int, window: int, name: str, check: Check = no_check) -> Iterator[bytes]:
-    """Contents of a gzip (``window`` 31, several members) or zlib (15) stream, in pieces of at most 1 MiB.
-
-    Raises ``input.truncated`` where it ends early, ``input.corrupt`` where it is broken.
-    """
-    with open_input(path) as stream:
-        stream.seek(start)
-        machine, data, begun = zlib.decompressobj(window), b"", False
-        while True:
-            check()
-            data = data or stream.read(PIECE)
-            if machine.eof:
-                # Zeros after the last member are padding (gzip's manual); anything else ends it too.
-                if window != 31 or not data.startswith(GZIP):
-                    return
-                machine = zlib.decompressobj(window)
-            if not data:
-                word = "ends in the middle of its compressed data" if begun else "has no data"
-                raise Refused("input.truncated", f"{name} {word}.")
-            begun = True
-            try:
-                out = machine.decompress(data, PIECE)
-            except zlib.error as error:
-                raise corrupt(name, f"its compression is broken, {error}") from None
-            data = machine.unused_data if machine.eof else machine.unconsumed_tail
-            if out:
-                yield out

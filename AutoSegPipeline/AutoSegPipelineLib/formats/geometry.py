@@ -1,63 +1,13 @@
-"""What a volume file's header says, in one form for every format, and the geometry of it.
-
-Only arithmetic: files are read elsewhere. Affines map (i, j, k) to LPS mm.
-"""
+"""Arithmetic of affines, which map the index (i, j, k) to LPS mm, and of vectors."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Sequence
 
-from ..core.errors import Refused
 from ..core.segmentation import Affine
 
 Vector = Sequence[float]
-STATED, UNSTATED, CONFLICT = "stated", "unstated", "conflict"
-# A shear or a skew direction below this (sine of the angle) is rounding in the file.
-SHEAR_TOLERANCE = 0.01
-
-
-@dataclass
-class Header:
-    """One volume file. ``shape`` is (i, j, k); ``extra`` the product of all other axes' sizes."""
-
-    format: str
-    shape: tuple[int, int, int]
-    dtype: str  # numpy's word with byte order, "<i2"
-    affine: Affine | None  # LPS mm; None while the orientation is open
-    spacing: tuple[float, float, float]  # mm
-    orientation: str = STATED
-    choices: dict[str, Affine] = field(default_factory=dict)  # "sform", "qform" where they disagree
-    extra: int = 1
-    extra_kind: str = ""  # "colour", "time", "list", "vector" when extra > 1
-    dimensions: int = 3
-    encoding: str = "raw"  # raw, gzip, zlib, ascii: of the data
-    whole_gzip: bool = False  # the file itself is a gzip stream
-    data_file: str | None = None  # bare name of a file beside the header
-    data_offset: int = 0  # in the data file, or in the stream where whole_gzip; -1: counted from the end
-    stored_bytes: int | None = None  # of the encoded data, where the header says it
-    slope: float = 1.0
-    intercept: float = 0.0
-    label_marker: str = ""  # why the header itself says that this is a segmentation
-    own_output: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def voxels(self) -> int:
-        """Voxels of one volume."""
-        i, j, k = self.shape
-        return i * j * k
-
-    @property
-    def item_bytes(self) -> int:
-        """Bytes of one number."""
-        return int(self.dtype[2:])
-
-    @property
-    def data_bytes(self) -> int:
-        """Bytes that the header promises, decompressed, all axes."""
-        return self.voxels * self.extra * self.item_bytes
 
 
 def make_affine(columns: Sequence[Vector], origin: Vector) -> Affine:
@@ -158,32 +108,3 @@ def assumed_affine(letters: str, spacing: Vector) -> Affine:
         vector[axis] = sign * abs(step)
         columns.append(vector)
     return make_affine(columns, (0.0, 0.0, 0.0))
-
-
-def decide_affine(header: Header, assume: str, name: str) -> Affine:
-    """The affine that holds, given the option ``assume_orientation``.
-
-    Raises :class:`Refused` with ``input.orientation_unstated``,
-    ``input.orientation_conflict`` or ``input.bad_affine``.
-    """
-    affine = header.affine
-    if header.orientation == CONFLICT:
-        if assume not in header.choices:
-            raise Refused(
-                "input.orientation_conflict", f"{name}: sform and qform place the scan differently."
-            )
-        affine = header.choices[assume]
-    elif header.orientation == UNSTATED or affine is None:
-        if len(assume) != 3:
-            raise Refused("input.orientation_unstated", f"{name} does not state its orientation.")
-        affine = assumed_affine(assume, header.spacing)
-    if not is_finite(affine) or is_singular(affine):
-        raise Refused("input.bad_affine", f"{name}: the axes have no length or lie in one plane.")
-    if shear_of(affine) > SHEAR_TOLERANCE:
-        raise Refused("input.bad_affine", f"{name}: the axes are sheared, not at right angles.")
-    return affine
-
-
-def corrupt(name: str, why: str) -> Refused:
-    """``input.corrupt`` with what was wrong."""
-    return Refused("input.corrupt", f"{name}: {why}.")

@@ -1,0 +1,45 @@
+"""Numbers in the text headers of NRRD and MetaImage."""
+
+from __future__ import annotations
+
+import re
+from typing import Mapping
+
+from .header import corrupt
+
+
+def integers(
+    fields: Mapping[str, str], key: str, count: int, name: str, default: str | None = None
+) -> list[int]:
+    """The first ``count`` whole numbers of a field; raises ``input.corrupt``."""
+    text = fields.get(key, default)
+    words = (text or "").split()
+    if len(words) < count or any(not re.fullmatch(r"[+-]?\d{1,18}", word) for word in words[:count]):
+        raise corrupt(name, f"{key} is {text!r}")
+    return [int(word) for word in words[:count]]
+
+
+def floats(
+    fields: Mapping[str, str], key: str, count: int, name: str, default: float | None = None
+) -> list[float]:
+    """The first ``count`` numbers of a field; ``default`` for each where it is not there at all."""
+    if key not in fields and default is not None:
+        return [default] * count
+    words = fields.get(key, "").split()
+    if len(words) < count:
+        raise corrupt(name, f"{key} has too few numbers")
+    try:
+        return [float(word) for word in words[:count]]
+    except ValueError:
+        raise corrupt(name, f"{key} is {fields.get(key)!r}") from None
+
+
+def factor_to_mm(unit: str) -> float | None:
+    """Millimetres in one ``unit``; 1 where none is stated, ``None`` for a word that is no length."""
+    known = {
+        "": 1.0, "???": 1.0, "none": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0,
+        "millimetre": 1.0, "millimetres": 1.0, "m": 1000.0, "meter": 1000.0, "metre": 1000.0,
+        "cm": 10.0, "um": 0.001, "µm": 0.001, "μm": 0.001, "micron": 0.001, "microns": 0.001,
+        "micrometer": 0.001, "micrometre": 0.001, "nm": 1e-6, "in": 25.4, "inch": 25.4,
+    }  # fmt: skip
+    return known.get(unit.strip().lower())

@@ -1,1 +1,0 @@
-"""Header parsers, one file per format; none of them reads voxels."""
