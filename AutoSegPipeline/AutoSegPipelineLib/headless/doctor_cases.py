@@ -19,6 +19,8 @@ from ..core.messages.reader import read
 from ..core.messages.worker_messages import Described, EngineRow
 from ..core.protocol import Envelope
 from ..runtime.processes.child_command import child_environment as foreign_environment
+from ..runtime.processes.child_command import module_arguments
+from ..runtime.processes.child_kinds import WORKER
 from .extras import hint_for
 from .findings import FAIL, OK, WARN, Finding
 
@@ -40,7 +42,7 @@ def child_environment(foreign: bool = False) -> dict[str, str]:
 def describe(python: str | None = None) -> list[EngineRow]:
     """What a worker, under ``python`` if not this one, says of its engines; raises ``worker.not_started``."""
     lines = protocol.encode(Envelope(Describe())) + protocol.encode(Envelope(Quit()))
-    command = [python or sys.executable, "-m", "AutoSegPipelineLib.processing.worker"]
+    command = [python or sys.executable, *module_arguments(WORKER.module)]
     try:
         # The worker ends when its input closes, so the pipe stays open until it has answered.
         with subprocess.Popen(

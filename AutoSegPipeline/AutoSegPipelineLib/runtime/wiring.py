@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ..core import engines
@@ -34,10 +33,9 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         of_engines = engines.environment(settings.values) if kind.engines else {}
         variables = child_environment(folder, of_engines, foreign=python is not None)
-        if kind.packages and (home.state / PACKAGES).is_dir():
-            variables["PYTHONPATH"] += f"{os.pathsep}{home.state / PACKAGES}"
+        packages = home.state / PACKAGES if kind.packages and (home.state / PACKAGES).is_dir() else None
         return Child(
-            command_of(kind, python),
+            command_of(kind, python, packages),
             variables,
             on_message,
             on_log,

@@ -13,6 +13,7 @@ from ...core.engines import BY_NAME
 from ...core.errors import PipelineError, from_dict
 from ...core.settings import Settings
 from ...core.specs import QUALITIES, did_you_mean
+from ...runtime.processes.child_command import module_arguments
 from ..extras import ask, hint_for, workers_python
 from ..flags import common, given, spec_flags
 from ..output import safe
@@ -39,7 +40,7 @@ def weights() -> None:
 
 def read_weights(settings: Settings) -> dict[str, Any]:
     """What the workers' package knows of its weights (:mod:`~...processing.weights_list`)."""
-    answer = ask(workers_python(settings), ["-m", "AutoSegPipelineLib.processing.weights_list"])
+    answer = ask(workers_python(settings), module_arguments("processing.weights_list"))
     if "error" in answer:
         raise from_dict(answer["error"])
     return dict(answer)

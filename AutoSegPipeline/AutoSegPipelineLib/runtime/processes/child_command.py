@@ -19,6 +19,11 @@ _HARMFUL = ("PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONEXECUTABLE", "PYTHONIOENCOD
 _OWN = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
 # Slicer's launcher sets them for its own programs; another Python would load Slicer's libraries.
 _LAUNCHER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "QT_PLUGIN_PATH")
+# `python -m MODULE` with folders first of all; no quotes or spaces that a launcher could split.
+_START = (
+    "import\tos,sys,runpy;sys.path[:]=sys.argv.pop(1).split(os.pathsep)+list(filter(None,sys.path));"
+    "runpy.run_module(sys.argv.pop(1),run_name='__main__',alter_sys=True)"
+)
 
 
 def library_parent() -> Path:
@@ -36,9 +41,21 @@ def interpreter() -> str:
     return found
 
 
-def command_of(kind: ChildKind, python: str | None = None) -> list[str]:
-    """Starts a child of this kind under ``python``, or under the children's usual one."""
-    return [python or interpreter(), "-m", f"AutoSegPipelineLib.{kind.module}"]
+def command_of(kind: ChildKind, python: str | None = None, packages: Path | None = None) -> list[str]:
+    """Starts a child of this kind under ``python``, or under the children's usual one.
+
+    ``packages`` is a folder whose packages the child finds before its own.
+    """
+    return [python or interpreter(), *module_arguments(kind.module, packages)]
+
+
+def module_arguments(module: str, packages: Path | None = None) -> list[str]:
+    """What ``python -m`` would get for this module of the library, and the folders to find it in.
+
+    They are arguments because PythonSlicer is a launcher that may set PYTHONPATH itself.
+    """
+    folders = [str(library_parent()), *([str(packages)] if packages else [])]
+    return ["-c", _START, os.pathsep.join(folders), f"AutoSegPipelineLib.{module}"]
 
 
 def child_environment(
@@ -64,7 +81,7 @@ def child_environment(
         env[name] = str(work)
     env["PYTHONUNBUFFERED"] = "1"
     env["PYTHONUTF8"] = "1"
-    # `-m` would put the current folder first, where a scan's neighbour may be called numpy.py.
+    # `-m` would put the current folder first, where a scan's neighbour may be called numpy.py; so would `-c`.
     env["PYTHONSAFEPATH"] = "1"
     if not site.ENABLE_USER_SITE and not foreign:
         env["PYTHONNOUSERSITE"] = "1"  # the child sees the packages that its parent sees, no others

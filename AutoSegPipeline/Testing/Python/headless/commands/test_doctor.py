@@ -91,7 +91,8 @@ def test_lungs_of_the_wrong_size_fail_the_self_test(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_does_not_start_is_a_failure_with_its_last_words(monkeypatch) -> None:
-    monkeypatch.setattr(doctor_cases, "child_environment", lambda foreign: {"PYTHONPATH": "/nowhere"})
+    broken = ["-c", "import AutoSegPipelineLib.not_there"]
+    monkeypatch.setattr(doctor_cases, "module_arguments", lambda module: broken)
     (finding,) = doctor_cases.engines()
     assert finding.status == "FAIL" and "AutoSegPipelineLib" in finding.text
 

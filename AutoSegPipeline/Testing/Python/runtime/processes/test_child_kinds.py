@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
+from AutoSegPipelineLib.runtime.processes.child_command import module_arguments
 from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, KINDS, WEB, WORKER, ChildKind, Restart
 from AutoSegPipelineLib.runtime.wiring import PACKAGES, spawner
+from support import MODULE
 
 
 def nothing(*_: Any) -> None:
@@ -25,9 +28,10 @@ def test_a_row_more_is_started_with_its_own_folder_and_limits(tmp_path: Path) ->
     child: Any = spawner(row, home, Settings.defaults(hung_minutes=2.0), "/another/python")(
         nothing, nothing, nothing
     )
-    assert child._command == [sys.executable, "-m", "AutoSegPipelineLib.intake.child"]
+    packages = home.state / PACKAGES
+    assert child._command == [sys.executable, *module_arguments("intake.child", packages)]
+    assert child._command[-2:] == [f"{MODULE}{os.pathsep}{packages}", "AutoSegPipelineLib.intake.child"]
     assert Path(child._env["TMPDIR"]) == home.work / "echo" and (home.work / "echo").is_dir()
-    assert child._env["PYTHONPATH"].endswith(str(home.state / PACKAGES))
     assert child._hung._limit == 120.0
 
 
