@@ -35,7 +35,8 @@ _PACKAGES = {
     "dcm2niix": "DICOM series cannot be converted",
     "fast-simplification": "surfaces are thinned out more slowly",
     "fastapi": _NO_PAGE, "starlette": _NO_PAGE, "uvicorn": _NO_PAGE, "python-multipart": _NO_PAGE,
-    "prometheus_client": _NO_PAGE, "argon2-cffi": "accounts cannot be used",
+    "Jinja2": _NO_PAGE, "zipstream-ng": _NO_PAGE, "prometheus_client": _NO_PAGE,
+    "argon2-cffi": "accounts cannot be used",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
-PARTS = ("fastapi", "starlette", "uvicorn", "multipart", "prometheus_client", "argon2")
+PARTS = ("fastapi", "starlette", "uvicorn", "multipart", "jinja2", "zipstream", "prometheus_client", "argon2")
 MARK = "installed.json"
 _LOOK_SECONDS = 0.2
 UNWRITABLE, PIP_FAILED, DOES_NOT_WORK, CHANGED = 3, 4, 5, 6

@@ -1,7 +1,8 @@
 """``NAME.report.html``: picture, volumes, warnings and facts on one page for a person.
 
 Everything that came from outside is escaped; the page holds its picture and
-asks for nothing else.
+asks for nothing else. No template library as in web/pages: it is written in
+Slicer with nothing installed.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# No template library as in web/pages: this server works in Slicer with nothing installed.
+
 
 def document(nonce: str) -> bytes:
     """The page with its style and script allowed by ``nonce``."""

@@ -1,71 +1,56 @@
-"""A zip archive that is made while it is sent: memory stays flat whatever the size."""
+"""A zip archive that is written while it is sent: memory stays flat whatever the size."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
-import zipfile
 from pathlib import Path
 from typing import AsyncIterator, Iterator, Sequence
+
+from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream
 
 from .streams import Streamed
 
 _PIECE = 1 << 20
 # Compressed already: to do it again costs time and saves nothing.
-_PACKED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb")
-
-
-class _Sink:
-    """What zipfile writes to: a stream without a way back, emptied after every piece."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-    def take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
+_COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb")
 
 
 def pieces(paths: Sequence[Path]) -> Iterator[bytes]:
-    """The archive of ``paths``, each under its bare name, in pieces of about a megabyte."""
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w", allowZip64=True) as archive:
-        for path in paths:
-            yield from _entry(archive, sink, path)
-    yield sink.take()
+    """The archive of ``paths``, each under its bare name, in pieces of about a megabyte.
+
+    Raises :class:`OSError` where a file is gone, or changes while it is read: the archive must not
+    come to a good end then.
+    """
+    waiting: list[bytes] = []
+    size = 0
+    for piece in _archive(paths):
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
-def _entry(archive: zipfile.ZipFile, sink: _Sink, path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as source:
-        facts = os.fstat(source.fileno())
-        year = max(1980, min(2107, time.localtime(facts.st_mtime)[0]))
-        about = zipfile.ZipInfo(path.name, (year, *time.localtime(facts.st_mtime)[1:6]))
-        packed = path.name.lower().endswith(_PACKED)
-        about.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
-        about.external_attr = 0o600 << 16
-        about.file_size = facts.st_size  # beyond 4 GiB zipfile needs to know it before
-        about._compresslevel = 1  # type: ignore[attr-defined]
-        with archive.open(about, "w", force_zip64=facts.st_size > 1 << 31) as target:
-            while True:
-                piece = source.read(_PIECE)
-                if not piece:
-                    break
-                target.write(piece)
-                ready = sink.take()
-                if ready:
-                    yield ready
+def _archive(paths: Sequence[Path]) -> Iterator[bytes]:
+    archive = ZipStream()
+    for path in paths:
+        before = os.stat(path)
+        if path.name.lower().endswith(_COMPRESSED):
+            archive.add_path(path, path.name, recurse=False, compress_type=ZIP_STORED)
+        else:
+            archive.add_path(path, path.name, recurse=False, compress_type=ZIP_DEFLATED, compress_level=1)
+        yield from archive.file()
+        # The library takes what it reads, be it more or less than the file had at first.
+        read = archive.info_list()[-1]["size"]
+        if read != before.st_size or _identity(os.stat(path)) != _identity(before):
+            raise OSError(f"{path.name} changed while it was sent")
+    yield from archive.footer()
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 class ZipOfFiles(Streamed):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from ..context import context_of
-from .render import Html, fill, page
+from .render import page
 
 _HEADINGS = {
     403: "Not allowed",
@@ -32,7 +31,4 @@ def error_page(request: Request, status: int, code: str, text: str, hint: str) -
 
 def message_page(request: Request, heading: str, text: str, hint: str, status: int = 200) -> Response:
     """A heading, two sentences and the way to the main page."""
-    base = context_of(request).config.base_path
-    action = Html(f'<p><a class="button" href="{escape(base)}/">To the main page</a></p>')
-    content = fill("message", heading=heading, text=text, hint=hint, action=action)
-    return page(request, heading, content, status=status)
+    return page(request, "message", heading, status=status, heading=heading, text=text, hint=hint)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from html import escape
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
@@ -18,7 +17,7 @@ from ..gate.principal import OPERATOR, VIEWER, Principal, needs, principal_of
 from ..gate.visible_jobs import VisibleJobs
 from ..http.static_files import assets_folder, missing_assets, send_asset, send_static
 from ..pages.error_pages import message_page
-from ..pages.render import Html, fill, page, principal_or_none
+from ..pages.render import page, principal_or_none
 from ..scans import find_scan, why_not
 from .login import inside
 
@@ -42,24 +41,16 @@ async def upload_page(request: Request, principal: Principal = Depends(needs(VIE
 
 
 def _main(request: Request, principal: Principal) -> Response:
-    base = context_of(request).config.base_path
-    upload = Html("")
+    action = ""
     if principal.is_at_least(OPERATOR):
-        upload = fill("upload", action=f"{base}/upload{proof_of(principal)}", qualities=_qualities())
-    nav = fill("nav", base=base)
-    return page(request, "", fill("main", base=base, upload=upload), nav=nav)
+        action = f"{context_of(request).config.base_path}/upload{proof_of(principal)}"
+    usual = BY_NAME["quality"].default
+    return page(request, "main", upload_action=action, qualities=QUALITIES, usual_quality=usual)
 
 
 def proof_of(principal: Principal) -> str:
     """The query with which a plain form proves that it came from our page: it can send no header."""
     return f"?{urlencode({'csrf': principal.csrf})}" if principal.csrf else ""
-
-
-def _qualities() -> Html:
-    usual = BY_NAME["quality"].default
-    return Html(
-        "".join(f"<option{' selected' if one == usual else ''}>{escape(one)}</option>" for one in QUALITIES)
-    )
 
 
 @router.get("/view/{case}")
@@ -82,17 +73,18 @@ async def viewer_page(
             request, "Not finished", f"{job.label or job.name} is {job.state}.",
             "The viewer opens when the case is done.", status=404,
         )  # fmt: skip
-    base = context.config.base_path
-    content = fill("viewer", base=base, **_viewer_values(context, job, principal))
-    back = Html("") if principal.via == "share" else fill("nav_back", base=base)
-    return page(request, job.name, content, style="viewer", nav=back, body_class="viewer-page")
+    facts = _facts(context, job, principal)
+    shared = principal.via == "share"
+    label = job.label or job.name
+    return page(request, "viewer", job.name, name=job.name, label=label, facts=facts, shared=shared)
 
 
-def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[str, str]:
+def _facts(context: WebContext, job: Job, principal: Principal) -> dict[str, Any]:
+    """What the viewer's script has to know; the template writes it as JSON."""
     home = context.home
     scan = find_scan(home, job)
     files = {output["kind"]: output["name"] for output in job.outputs}
-    facts = {
+    return {
         "id": job.id,
         "name": job.name,
         "label": job.label,
@@ -105,7 +97,6 @@ def _viewer_values(context: WebContext, job: Job, principal: Principal) -> dict[
         "noScan": "" if scan else why_not(home, job, float(context.config.grace_hours)),
         "share": principal.via == "share",
     }
-    return {"label": job.label or job.name, "name": job.name, "facts": json.dumps(facts)}
 
 
 @router.get("/login")
@@ -116,9 +107,8 @@ async def login_page(request: Request, next: str = "", failed: str = "") -> Resp
     found = principal_or_none(request)
     if found is not None and found.via in ("open", "session"):
         return RedirectResponse(f"{base}/", 303)
-    told = _FAILED.get(failed, "")  # only where the browser sent the form without the script
-    notice = fill("notice", text=told) if told else Html("")
-    return page(request, "Log in", fill("login", base=base, next=inside(next, base), notice=notice))
+    problem = _FAILED.get(failed, "")  # only where the browser sent the form without the script
+    return page(request, "login", "Log in", next=inside(next, base), problem=problem)
 
 
 @router.get("/static/{name:path}")

@@ -25,7 +25,17 @@ QT = {"qt", "PySide6", "PySide2", "PyQt5", "PyQt6", "PythonQt"}
 # What every Slicer since 5.6 brings; anything else is imported where it is used.
 BUNDLED = {"vtk", "vtkmodules", "numpy", "SimpleITK", "pydicom", "scipy", "requests"}
 # Only the web child has them; what the command line and Slicer ask of `web` must do without (test_web_child).
-WEB = {"fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client", "python_multipart", "h11"}
+WEB = {
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "pydantic",
+    "prometheus_client",
+    "python_multipart",
+    "h11",
+    "jinja2",
+    "zipstream",
+}
 ENGINES = {"totalsegmentator", "torch", "nnunetv2"}
 
 

@@ -30,7 +30,7 @@ MACHINES = [
 # schemathesis and what it needs.
 NOT_ON_3_15 = {
     "schemathesis", "jsonschema-rs", "harfile", "hypothesis-graphql", "graphql-core", "pyrate-limiter",
-    "pyyaml", "requests", "charset-normalizer", "urllib3", "certifi", "werkzeug", "markupsafe",
+    "pyyaml", "requests", "charset-normalizer", "urllib3", "certifi", "werkzeug",
 }  # fmt: skip
 
 

@@ -17,7 +17,12 @@ from support.panel import Place, places, text
 from support.qt import run_for
 
 PINS = re.compile(r"^([A-Za-z0-9_.-]+)==([^;\s#]+)\s*(;[^#\n]*)?", re.M)
-MODULES = {"python-multipart": "multipart", "argon2-cffi": "argon2"}
+MODULES = {
+    "python-multipart": "multipart",
+    "argon2-cffi": "argon2",
+    "Jinja2": "jinja2",
+    "zipstream-ng": "zipstream",
+}
 
 
 @pytest.fixture
