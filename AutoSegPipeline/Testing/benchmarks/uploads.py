@@ -1,23 +1,32 @@
 """Uploads of a large file: rate and peak memory of the web child, beside Debian's nginx in the same run.
 
     python AutoSegPipeline/Testing/benchmarks/uploads.py [--mb 2048] [--nginx PATH]
+    python AutoSegPipeline/Testing/benchmarks/uploads.py --protocols [--mb 512] [--rounds 5]
 
 A body of zeros is sent over loopback as a form, as raw PUT and by tus in parts of 16 MB; nginx takes the
 same bytes by WebDAV's PUT. We compute a SHA-256 on the way and wait for the disk before we answer; nginx
 does neither. Targets: at least half of nginx's rate, and memory that does not grow with the file.
+
+``--protocols`` compares our protocol (web/http/large_bodies.py) with uvicorn's own on h11 and on httptools
+(``pip install httptools``), each in a page of its own, in turn within every round. large_bodies.py is worth
+its lines where both of them need at least 1.3 times as much CPU, and take 1.3 times as long.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable
 
@@ -27,6 +36,7 @@ from support.uploads import PART, Site
 
 BLOCK = bytes(1 << 20)
 TUS_PART = 16
+WORTH = 1.3
 MEMORY_MB = 64  # most that the web child may grow by
 
 
@@ -134,11 +144,56 @@ http {{
         self.process.wait(10)
 
 
+def clear(site: Site) -> None:
+    """Wait for the jobs of a round, and delete them."""
+    site.until(lambda: all(job.ended for job in site.jobs()), 300)
+    for job in site.jobs():
+        site.ask("DELETE", f"/api/v1/jobs/{job.id}")
+
+
+def compare_protocols(root: Path, megabytes: int, rounds: int, limits: dict[str, Any]) -> int:
+    """PUT and form by each protocol in turn; prints medians and what the others cost beside ours."""
+    names = ["ours", "h11"] + (["httptools"] if importlib.util.find_spec("httptools") else [])
+    kinds = {"put": by_put, "tus": by_tus, "form": by_form}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    sites: dict[str, Site] = {}
+    try:
+        for name in names:
+            os.environ["WEB_CHILD_HTTP"] = "" if name == "ours" else name
+            sites[name] = Site(root / name, **limits).start()
+            by_put(sites[name], 1)
+        for number in range(rounds):
+            order = names[number % len(names) :] + names[: number % len(names)]
+            for kind, work in kinds.items():
+                for name in order:
+                    site = sites[name]
+                    done = rate(partial(work, site, megabytes), megabytes, site.web_pid)
+                    found.setdefault((kind, name), []).append(done)
+                    clear(site)
+    finally:
+        for site in sites.values():
+            site.stop()
+    print(f"{megabytes} MB, median of {rounds}, uvicorn {metadata.version('uvicorn')}; {said_load()}")
+    kept = True
+    for kind in kinds:
+        ours = [statistics.median(column) for column in zip(*found[kind, "ours"])]
+        for name in names:
+            speed, cpu = (statistics.median(column) for column in zip(*found[kind, name]))
+            ratios = f"ours is {ours[0] / speed:4.2f} times as fast, with {cpu / ours[1]:4.2f} times less CPU"
+            print(f"{kind:5} {name:10} {speed:6.0f} MB/s  {cpu:5.2f} s of CPU for a GB   {ratios}")
+            kept = kept and (name == "ours" or min(cpu / ours[1], ours[0] / speed) >= WORTH)
+    if "httptools" not in names:
+        print("httptools is not installed: it was left out")
+    print(f"worth keeping: {kept}")
+    return 0 if kept else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mb", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--nginx", default=shutil.which("nginx", path="/usr/sbin:/usr/bin") or "")
+    parser.add_argument("--protocols", action="store_true", help="ours beside uvicorn's own")
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="autoseg-uploads-"))
     limits = {
@@ -147,6 +202,11 @@ def main() -> int:
         "inputs": "delete",
         "grace_hours": 0,
     }
+    if given.protocols:
+        try:
+            return compare_protocols(root, given.mb, given.rounds, limits)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
     site = Site(root / "home", **limits).start()
     nginx = Nginx(given.nginx, root / "nginx") if given.nginx else None
     best: dict[str, tuple[float, float]] = {}
@@ -164,9 +224,7 @@ def main() -> int:
                     found = rate(partial(work, site, given.mb), given.mb, site.web_pid)
                 best[name] = max(best.get(name, (0.0, 0.0)), found)
                 grown[name] = max(grown.get(name, 0), peak.grown)
-                site.until(lambda: all(job.ended for job in site.jobs()), 300)
-                for job in site.jobs():
-                    site.ask("DELETE", f"/api/v1/jobs/{job.id}")
+                clear(site)
     finally:
         site.stop()
         if nginx is not None:

@@ -2,7 +2,8 @@
 
 Prints the page's URL and runs until its standard input closes. ``SETTINGS`` is JSON. Where
 ``HOME/kill-at`` holds a step and a number, the web child kills itself the moment it has reached
-that step the Nth time, once. ``WEB_CHILD_PYTHON`` names another Python for the web child.
+that step the Nth time, once. ``WEB_CHILD_PYTHON`` names another Python for the web child,
+``WEB_CHILD_HTTP`` another protocol of uvicorn (``h11``, ``httptools``) in place of ours, for a benchmark.
 """
 
 from __future__ import annotations
@@ -40,7 +41,21 @@ def as_web_child() -> int:
             os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     crash_points.listener = listener
+    if os.environ.get("WEB_CHILD_HTTP"):
+        take_protocol(os.environ["WEB_CHILD_HTTP"])
     return child.main()
+
+
+def take_protocol(name: str) -> None:
+    """uvicorn's own protocol instead of the one that reads large bodies past the parser."""
+    from AutoSegPipelineLib.web import server
+
+    chosen: Any
+    if name == "httptools":
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as chosen
+    else:
+        from uvicorn.protocols.http.h11_impl import H11Protocol as chosen
+    server.LargeBodyH11 = chosen  # type: ignore[misc]
 
 
 def main() -> int:
