@@ -45,7 +45,7 @@ class _Command:
         """The job that its request row names."""
         return None
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """What stands in the row beside the job, for :func:`parse`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values.pop("job", None)
@@ -181,7 +181,7 @@ TABLE: tuple[type[Command], ...] = get_args(Command)
 BY_COMMAND_NAME: dict[str, type[Command]] = {row.name: row for row in TABLE}
 
 
-def parse(name: str, job: str | None, arguments: Mapping[str, Any]) -> Command:
+def parse(name: str, job: str | None, arguments: Mapping[str, object]) -> Command:
     """The command of one request row.
 
     Raises ``request.invalid`` for a name that is not in the table and for arguments that are

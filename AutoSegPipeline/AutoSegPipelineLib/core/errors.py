@@ -180,7 +180,7 @@ class PipelineError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.code}) {self.hint}".rstrip()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (self.code, self.message, self.hint, self.data))
 
     def to_dict(self) -> dict[str, str]:
@@ -207,11 +207,11 @@ class Cancelled(PipelineError):
     def __init__(self, message: str = "The case was cancelled.") -> None:
         super().__init__("job.cancelled", message)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (Cancelled, (self.message,))
 
 
-def _rebuild(code: str, message: str, hint: str, data: dict[str, Any]) -> PipelineError:
+def _rebuild(code: str, message: str, hint: str, data: dict[str, object]) -> PipelineError:
     return PipelineError(code, message, hint, **data)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Mapping, Sequence
 
 
-def kind_of(used: Mapping[str, Any], part: bool = False) -> str:
+def kind_of(used: Mapping[str, object], part: bool = False) -> str:
     """Cases of one kind take alike: engine, tasks with their qualities, device, all structures or a part.
 
     ``used`` is what a worker said that it used, or what :func:`.request_check.resolved` expects of it.

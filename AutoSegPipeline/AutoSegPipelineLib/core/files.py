@@ -69,7 +69,7 @@ def fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Any, durable: bool = True) -> None:
+def write_json(path: Path, value: object, durable: bool = True) -> None:
     """Write ``value`` so that ``path`` holds either the old or the whole new text.
 
     Without ``durable`` a power cut may take it; who goes on from it syncs file and folder first.
@@ -103,9 +103,9 @@ def read_json(path: Path) -> Any:
         return json.load(stream)
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     """Hook of ``json.loads``: a key that stands twice is an error, not the last one's silent win."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
             raise ValueError(f"the key {key!r} is there twice")
@@ -148,7 +148,7 @@ def remove_tree(path: Path) -> None:
         return
     if path.is_dir() and not is_link(path):
 
-        def again(function: Callable[..., Any], name: str, error: Any) -> None:
+        def again(function: Callable[..., object], name: str, error: object) -> None:
             raised = error[1] if isinstance(error, tuple) else error
             if isinstance(raised, FileNotFoundError):
                 return

@@ -55,8 +55,8 @@ class Intent:
     label: str = ""
     name: str = ""  # stem that the caller wishes
     options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
-    file_options: dict[str, Any] = field(default_factory=dict)  # layer of files beside the scan
-    folder_options: dict[str, Any] = field(default_factory=dict)  # what of it the folder's file said
+    file_options: dict[str, object] = field(default_factory=dict)  # layer of files beside the scan
+    folder_options: dict[str, object] = field(default_factory=dict)  # what of it the folder's file said
     expect: str = "scan"  # or "segmentation"
     only: list[str] = field(default_factory=list)  # labels; the archive's other cases are other jobs
     labels: str | None = None  # path of the caller's label table
@@ -71,7 +71,7 @@ class Intent:
     refusal: dict[str, str] | None = None  # decided at the door: taken only to be put away
     union: list[list[str]] = field(default_factory=list)  # [path, staged name] of an earlier version's slices
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
@@ -169,7 +169,7 @@ def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Inte
     return Intent(input=str(path), label=path.name, files=files, container=container, **about)
 
 
-def stage(home: Home, path: Path, **about: Any) -> str:
+def stage(home: Home, path: Path, **about: object) -> str:
     """Copy ``path`` into ``state/incoming`` from a process that is not the pipeline; the job's id.
 
     The caller asks ``requests(kind="adopt", args={"id": id})`` afterwards. Its

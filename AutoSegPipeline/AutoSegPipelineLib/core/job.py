@@ -85,7 +85,7 @@ class Job:
         """Whether nothing more happens to it by itself."""
         return self.state in states.ENDS
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The public form for command line, API, events and console."""
         return {one.name: getattr(self, one.name) for one in FIELDS if one.public}
 
@@ -93,7 +93,7 @@ class Job:
         """Note that the present state was entered at ``now`` (seconds since 1970)."""
         self.times[self.state] = rfc3339(now)
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, object]:
         """Column values for the store."""
         row = {name: getattr(self, name) for name in COLUMNS}
         for name in _JSON:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Sequence
 
 from .specs import QUALITIES
 
 
 def next_rung(
-    options: dict[str, Any], qualities: Sequence[str] = QUALITIES, device: str = ""
-) -> tuple[dict[str, Any], str] | None:
+    options: dict[str, object], qualities: Sequence[str] = QUALITIES, device: str = ""
+) -> tuple[dict[str, object], str] | None:
     """Changed options and the sentence for the manifest, or None at the foot of the ladder.
 
     ``qualities`` are those that the task has; a task with a quality of its own

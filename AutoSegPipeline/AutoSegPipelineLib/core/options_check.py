@@ -158,7 +158,7 @@ def _structures(engine: str, tasks: Sequence[Plain], wanted: Any) -> set[str]:
     return chosen
 
 
-def _check_quality(engine: str, group: Sequence[Plain], quality: Any) -> None:
+def _check_quality(engine: str, group: Sequence[Plain], quality: object) -> None:
     word = str(quality or "").casefold()
     have = list(dict.fromkeys(str(one) for task in group for one in task.get("qualities") or ()))
     if not word or not have or word in have:

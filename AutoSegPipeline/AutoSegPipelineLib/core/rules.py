@@ -21,7 +21,7 @@ import json
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Iterable, Mapping
 
 from . import specs
 from .errors import PipelineError
@@ -60,7 +60,7 @@ class Rule:
 
     name: str
     when: tuple[Condition, ...]
-    then: Mapping[str, Any]
+    then: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ Facts = Mapping[str, Iterable[str]]
 
 
 def facts_of(
-    modality: str, facts: Mapping[str, Any], label: str, source: str, door: str
+    modality: str, facts: Mapping[str, object], label: str, source: str, door: str
 ) -> dict[str, tuple[str, ...]]:
     """What is known of one scan; empty texts are left out.
 
@@ -159,7 +159,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     return parse_rules(rows, path.name)
 
 
-def parse_rules(rows: Any, origin: str) -> tuple[Rule, ...]:
+def parse_rules(rows: object, origin: str) -> tuple[Rule, ...]:
     """The rules of a parsed file; raises as :func:`read_rules`."""
     if not isinstance(rows, list):
         raise PipelineError("options.invalid", f"{origin}: rules are a JSON list of objects")
@@ -172,7 +172,7 @@ def parse_rules(rows: Any, origin: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _rule(row: Any, origin: str, number: int) -> Rule:
+def _rule(row: object, origin: str, number: int) -> Rule:
     here = f"{origin}, rule {number}"
     if not isinstance(row, dict):
         raise PipelineError("options.invalid", f"{here}: a rule is a JSON object")
@@ -187,7 +187,7 @@ def _rule(row: Any, origin: str, number: int) -> Rule:
     return Rule(name, _conditions(row.get("when"), here), _options(row.get("then"), here))
 
 
-def _conditions(when: Any, here: str) -> tuple[Condition, ...]:
+def _conditions(when: object, here: str) -> tuple[Condition, ...]:
     if not isinstance(when, dict):
         raise PipelineError("options.invalid", f"{here}: `when` is an object; {{}} matches every scan")
     found = []
@@ -207,7 +207,7 @@ def _conditions(when: Any, here: str) -> tuple[Condition, ...]:
     return tuple(found)
 
 
-def _options(then: Any, here: str) -> dict[str, Any]:
+def _options(then: object, here: str) -> dict[str, object]:
     if not isinstance(then, dict) or not then:
         raise PipelineError("options.invalid", f"{here}: `then` is an object of at least one option")
     for name in TOO_EARLY:

@@ -15,24 +15,24 @@ from .files import read_json
 class Settings:
     """Resolved values by name (options too, as the last defaults of cases) and their origins."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     origins: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
     @classmethod
-    def defaults(cls, **changes: Any) -> Settings:
+    def defaults(cls, **changes: object) -> Settings:
         """The defaults with ``changes``; for callers and tests without files."""
         return resolve(changes, {}, {})
 
-    def changed(self, origin: str = "asked for", **changes: Any) -> Settings:
+    def changed(self, origin: str = "asked for", **changes: object) -> Settings:
         """These with other values for some settings. Raises ``options.*`` for a wrong one."""
         parsed = {name: specs.find(name, origin).parse(value, origin) for name, value in changes.items()}
         return Settings({**self.values, **parsed}, {**self.origins, **dict.fromkeys(parsed, origin)})
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
+def read_settings_file(path: Path) -> dict[str, object]:
     """The object in ``settings.json``; an absent file is an empty one."""
     try:
         found = read_json(path)
@@ -46,20 +46,20 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 
 
 def resolve(
-    flags: Mapping[str, Any],
+    flags: Mapping[str, object],
     environ: Mapping[str, str],
-    written: Mapping[str, Any],
+    written: Mapping[str, object],
     written_origin: str = "settings.json",
 ) -> Settings:
     """Every setting and option with its origin; an unknown or wrong one is an error that names it."""
     known = {spec.environment: spec for spec in specs.BY_NAME.values()}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for spec in specs.BY_NAME.values():
         values[spec.name] = list(spec.default) if spec.kind == "list" else spec.default
         origins[spec.name] = "default"
 
-    def take(spec: specs.Spec, value: Any, origin: str) -> None:
+    def take(spec: specs.Spec, value: object, origin: str) -> None:
         parsed = specs.parse_options({spec.name: value}, origin) if spec.option else None
         values[spec.name] = parsed[spec.name] if parsed else spec.parse(value, origin)
         origins[spec.name] = origin
@@ -75,7 +75,7 @@ def resolve(
     return Settings(values, origins)
 
 
-def resolve_options(settings: Settings, *layers: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_options(settings: Settings, *layers: Mapping[str, object]) -> dict[str, object]:
     """All options of one case: the first of ``layers`` that has one wins, then the settings.
 
     Callers pass caller, ``NAME.options.json``, folder's ``options.json`` and rule in this order,

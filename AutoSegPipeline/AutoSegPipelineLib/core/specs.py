@@ -121,7 +121,7 @@ def find(name: str, origin: str, options_only: bool = False) -> Spec:
     return spec
 
 
-def parse_options(given: dict[str, Any], origin: str) -> dict[str, Any]:
+def parse_options(given: dict[str, Any], origin: str) -> dict[str, object]:
     """Validate case options; the answer holds what was given, as the specs' types."""
     if not isinstance(given, dict):
         raise PipelineError("options.invalid", f"{origin}: options are a JSON object")

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 from ..core import states
 from ..core.errors import PipelineError
@@ -66,12 +66,12 @@ class Batch:
 
     inputs: list[Path]
     out: Path
-    options: dict[str, Any]
+    options: dict[str, object]
     door: str
     labels: Path | None = None
-    documents: list[dict[str, Any]] = field(default_factory=list)  # by input, filled at the end
+    documents: list[dict[str, object]] = field(default_factory=list)  # by input, filled at the end
     interrupted_by_user: bool = False
-    _ids: list[str | dict[str, Any]] = field(
+    _ids: list[str | dict[str, object]] = field(
         default_factory=list
     )  # id, or the document of what never was a job
     _seen: set[str] = field(default_factory=set)
@@ -106,7 +106,7 @@ class Batch:
             self._ids.append(self._never(path, unreadable))
         self._host.later(lambda: self._submit(number + 1))
 
-    def _never(self, path: Path, error: PipelineError) -> dict[str, Any]:
+    def _never(self, path: Path, error: PipelineError) -> dict[str, object]:
         """The document of an input that could not even be taken."""
         job = Job(
             label=path.name, input=str(path), door=self.door, submitted_by=user_name(), state=states.REFUSED
@@ -146,7 +146,7 @@ class Batch:
         complete = not any(isinstance(one, dict) for one in self._ids)
         return 0 if complete and all(job.state == states.DONE for job in jobs.list()) else 1
 
-    def _collect(self) -> list[dict[str, Any]]:
+    def _collect(self) -> list[dict[str, object]]:
         """One document for every input in their order, siblings behind the first of them."""
         jobs, found = self._host.pipeline.store.jobs, []
         for one in self._ids:

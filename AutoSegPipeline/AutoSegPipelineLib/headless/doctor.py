@@ -11,7 +11,7 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Callable, Iterator, Mapping
 
 from .. import __version__
 from ..core.errors import PipelineError
@@ -41,7 +41,7 @@ _PACKAGES = {
 
 
 def examine(
-    session: Session, with_self_test: bool, flags: Mapping[str, Any] | None = None
+    session: Session, with_self_test: bool, flags: Mapping[str, object] | None = None
 ) -> Iterator[Finding]:
     """Every finding in turn, the quick ones first; ``flags`` are settings given on the command line."""
     yield from _program()

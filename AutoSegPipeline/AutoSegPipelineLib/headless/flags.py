@@ -12,7 +12,7 @@ from ..core import specs
 from ..core.errors import PipelineError
 from .session import Session
 
-Decorated = Callable[..., Any]
+Decorated = Callable[..., object]
 
 PLACES = {
     "home": "Folder of this pipeline: inbox, results, state, logs, settings.json.",
@@ -38,7 +38,7 @@ class SpecType(click.ParamType):
             return "[" + "|".join(choice for choice in self.spec.choices if choice) + "]"
         return {"int": "N", "float": "X", "list": "A,B,..."}.get(self.spec.kind, "TEXT")
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
         try:
             if self.spec.option:
                 return specs.parse_options({self.spec.name: value}, self.spec.flag)[self.spec.name]
@@ -54,7 +54,7 @@ class SpecType(click.ParamType):
         return [CompletionItem(head + comma + choice) for choice in found]
 
 
-def shown_value(value: Any) -> str:
+def shown_value(value: object) -> str:
     """A setting's value as one would type it."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -77,8 +77,8 @@ def _option(spec: specs.Spec, section: str) -> Callable[[Decorated], Decorated]:
     names = [spec.flag] if spec.kind != "bool" else [f"{spec.flag}/--no-{spec.flag[2:]}"]
     if spec.name in _SHORT:
         names.insert(0, _SHORT[spec.name])
-    kind: Any = bool if spec.kind == "bool" else SpecType(spec)
-    more: dict[str, Any] = {} if spec.kind == "bool" else {"type": kind}
+    kind: object = bool if spec.kind == "bool" else SpecType(spec)
+    more: dict[str, object] = {} if spec.kind == "bool" else {"type": kind}
     return click.option(*names, spec.name, default=None, help=_help(spec), cls=sectioned(section), **more)
 
 
@@ -145,7 +145,7 @@ def common(hidden: bool = True, names: Iterable[str] = PLACES) -> Callable[[Deco
     return decorate
 
 
-def given(flags: dict[str, Any]) -> dict[str, Any]:
+def given(flags: dict[str, object]) -> dict[str, object]:
     """Only the flags that somebody gave."""
     return {name: value for name, value in flags.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.text import Text
@@ -68,11 +68,11 @@ class Output:
         if not self.quiet:
             self.err.print(Text(text, style=style), soft_wrap=True)
 
-    def table(self, table: Any) -> None:
+    def table(self, table: object) -> None:
         """A rich renderable on standard output."""
         self.out.print(table)
 
-    def document(self, value: Any) -> None:
+    def document(self, value: object) -> None:
         """The one JSON document of a command."""
         write_document(value)
 
@@ -91,7 +91,7 @@ def show_error(target: Console, message: str, hint: str = "", code: str = "") ->
         target.print(Text("  " + safe(hint)), soft_wrap=True)
 
 
-def write_document(value: Any) -> None:
+def write_document(value: object) -> None:
     """JSON in readable letters, or escaped where the stream could not carry them."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     try:

@@ -6,7 +6,7 @@ import getpass
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Mapping
 
 from ..core.errors import PipelineError
 from ..core.home import Home, default_root
@@ -37,7 +37,7 @@ class Session:
             where.get("home") or default_root(), where.get("inbox"), where.get("results"), where.get("state")
         )
 
-    def settings(self, flags: Mapping[str, Any] | None = None) -> Settings:
+    def settings(self, flags: Mapping[str, object] | None = None) -> Settings:
         """Every setting and option: flag > environment > settings.json > default."""
         path = self.home.settings_file
         return resolve(flags or {}, os.environ, read_settings_file(path), str(path))
@@ -59,12 +59,12 @@ class Session:
         """Whether a pipeline holds this home now."""
         return HomeLock(self.home.lock).is_held()
 
-    def job_document(self, job: Job) -> dict[str, Any]:
+    def job_document(self, job: Job) -> dict[str, object]:
         """:meth:`Job.to_dict` with the ``path`` of each output."""
         return job_document(job, self.home.results)
 
 
-def job_document(job: Job, results: Path) -> dict[str, Any]:
+def job_document(job: Job, results: Path) -> dict[str, object]:
     """:meth:`Job.to_dict` with the ``path`` of each output.
 
     ``results`` is where they are when the job names no folder of its own.

@@ -38,7 +38,7 @@ class Signals:
                 self._old[number] = signal.signal(number, self._note)
         self._wake = _WindowsWake(self) if sys.platform == "win32" else _PosixWake(self)
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _note(self, number: int, frame: object) -> None:
         self._pending.append(signal.Signals(number).name)
 
     def console_event(self, event: int) -> bool:
@@ -71,7 +71,7 @@ class _PosixWake:
         self._old = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._notifier = qt.make_notifier(self._reader.fileno(), False, self._woken)
 
-    def _woken(self, *unused: Any) -> None:
+    def _woken(self, *unused: object) -> None:
         try:
             self._reader.recv(4096)
         except BlockingIOError:

@@ -82,7 +82,7 @@ def job_table(jobs: list[Job]) -> Table:
     return table
 
 
-def facts_table(facts: list[tuple[str, Any]]) -> Table:
+def facts_table(facts: list[tuple[str, object]]) -> Table:
     """Two columns, a name and what there is to say about it; empty facts are left out."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
@@ -93,13 +93,13 @@ def facts_table(facts: list[tuple[str, Any]]) -> Table:
     return table
 
 
-def job_facts(job: Job, document: dict[str, Any], log: str) -> list[tuple[str, Any]]:
+def job_facts(job: Job, document: dict[str, Any], log: str) -> list[tuple[str, object]]:
     """Everything about one job, for ``autoseg show``."""
     shape = " x ".join(str(n) for n in job.shape) if job.shape else ""
     spacing = " x ".join(f"{mm:g}" for mm in job.spacing) + " mm" if job.spacing else ""
     error = job.error or {}
     options = ", ".join(f"{name}={_plain(value)}" for name, value in job.options.items())
-    facts: list[tuple[str, Any]] = [
+    facts: list[tuple[str, object]] = [
         ("id", job.id), ("case", job.label), ("name", job.name), ("state", state_text(job.state)),
         ("progress", news(job) if job.state in states.RUNNING else ""),
         ("error", error.get("message", "")), ("", error.get("hint", "")), ("code", error.get("code", "")),
@@ -117,5 +117,5 @@ def _version(job: Job) -> str:
     return f"{job.version} of its series" if job.series_key else ""
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)

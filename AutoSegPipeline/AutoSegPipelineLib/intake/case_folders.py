@@ -84,5 +84,5 @@ def _keep_own(folder: Path, intent: Intent, parts: Sequence[Part]) -> None:
 
 
 def _found(part: Part) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = part.get("case") or part["refusal"]
+    found: Mapping[str, object] = part.get("case") or part["refusal"]
     return found

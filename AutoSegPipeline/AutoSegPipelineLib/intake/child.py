@@ -26,13 +26,13 @@ from ..core.progress import Check
 HEARTBEAT_SECONDS = 5.0
 
 
-def _examine(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _examine(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .examine import examine
 
     return examine([str(path) for path in args.get("paths", [])], check)
 
 
-def _copy(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _copy(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .durable_copy import copy_pairs
 
     return copy_pairs(args.get("pairs", []), check)
@@ -45,53 +45,53 @@ def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
     return {}
 
 
-def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, object]:
     from ..core.store.database import checkpoint
 
     checkpoint(Path(args["store"]))
     return {}
 
 
-def _hash(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _hash(args: dict[str, object], check: Check) -> dict[str, object]:
     from .durable_copy import hash_file
 
     return hash_file(str(args["path"]), check)
 
 
-def _inspect(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _inspect(args: dict[str, object], check: Check) -> dict[str, object]:
     from .inspect import inspect
 
     return inspect(args, check)
 
 
-def _put_away(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _put_away(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .ended_inputs import put_away
 
     folder = put_away(Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"]))
     return {"folder": str(folder)}
 
 
-def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .ended_inputs import fetch_back
 
     return {"id": fetch_back(Path(args["folder"]), Path(args["target"])).id}
 
 
-def _link(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _link(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .ended_inputs import link_files
 
     link_files([(Path(source), Path(target)) for source, target in args["pairs"]])
     return {}
 
 
-def _divide(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _divide(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .case_folders import divide
 
     divide(Path(args["folder"]), args["parts"], args["done"], check)
     return {}
 
 
-TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
+TASKS: dict[str, Callable[[dict[str, object], Check], dict[str, object]]] = {
     "examine": _examine,
     "copy": _copy,
     "sync": _sync,
@@ -105,7 +105,7 @@ TASKS: dict[str, Callable[[dict[str, Any], Check], dict[str, Any]]] = {
 }
 
 
-def run_task(name: str, args: dict[str, Any], check: Check) -> dict[str, Any]:
+def run_task(name: str, args: dict[str, object], check: Check) -> dict[str, object]:
     """The answer of one task; raises :class:`PipelineError` with a code for whatever went wrong."""
     task = TASKS.get(name)
     if task is None:

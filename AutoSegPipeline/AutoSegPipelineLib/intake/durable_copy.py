@@ -75,7 +75,7 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def copy_file(source: str, target: str, check: Check = no_check) -> dict[str, Any]:
+def copy_file(source: str, target: str, check: Check = no_check) -> dict[str, object]:
     """Copy to ``target + ".part"``, look at the source again, fsync, rename.
 
     Returns ``{"to", "size", "sha256"}``. Raises ``input.changed`` when the source
@@ -138,7 +138,7 @@ def _write(source: str, part: str, check: Check) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def copy_pairs(pairs: Sequence[Sequence[str]], check: Check = no_check) -> dict[str, Any]:
+def copy_pairs(pairs: Sequence[Sequence[str]], check: Check = no_check) -> dict[str, object]:
     """The ``copy`` task: every ``[from, to]`` in turn."""
     return {"files": [copy_file(str(pair[0]), str(pair[1]), check) for pair in pairs]}
 

@@ -9,7 +9,6 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import PipelineError
 from ..core.files import fsync_file, fsync_folder, read_json, remove_tree, retried, write_json
@@ -18,7 +17,7 @@ from ..core.incoming import Intent, read_intent
 REASON = "reason.json"
 
 
-def put_away(folder: Path, parent: Path, name: str, reason: dict[str, Any]) -> Path:
+def put_away(folder: Path, parent: Path, name: str, reason: dict[str, object]) -> Path:
     """Move ``state/incoming/<id>`` to ``parent/name`` (``name-2`` where taken) with ``reason.json``.
 
     ``input/`` is dissolved: its files get their original names back; what the

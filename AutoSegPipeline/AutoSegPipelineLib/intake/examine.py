@@ -26,7 +26,7 @@ DATA_ENDINGS = (".raw", ".zraw", ".img", ".raw.gz", ".bin", ".dat")
 MAY_HEAL = ("input.truncated", "input.missing_data_file", "input.empty")
 
 
-def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, Any]:
+def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, object]:
     """The ``examine`` task: ``{"files": [one row for each path]}``."""
     rows = []
     for path in paths:
@@ -36,9 +36,9 @@ def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, Any]:
     return {"files": rows}
 
 
-def examine_one(path: str) -> dict[str, Any]:
+def examine_one(path: str) -> dict[str, object]:
     """One row: path, size, mtime_ns, state, format, companions, missing, error, dicom."""
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "path": path, "size": 0, "mtime_ns": 0, "state": COMPLETE, "format": sniff.UNKNOWN,
         "companions": [], "missing": [], "error": None, "dicom": None,
     }  # fmt: skip
@@ -64,7 +64,7 @@ def examine_one(path: str) -> dict[str, Any]:
     return row
 
 
-def _look(path: str, size: int, row: dict[str, Any]) -> None:
+def _look(path: str, size: int, row: dict[str, object]) -> None:
     name = os.path.basename(path)
     if is_options_name(name):
         row["format"] = OPTIONS
@@ -110,7 +110,7 @@ def _header_ends(path: str, fmt: str) -> bool:
     return re.search(rb"(?m)^[ \t]*ElementDataFile[^\n]*\n", head) is not None
 
 
-def _look_at_volume(path: str, fmt: str, row: dict[str, Any]) -> None:
+def _look_at_volume(path: str, fmt: str, row: dict[str, object]) -> None:
     try:
         volume = read_volume_file(path, fmt, exclusive=True)
     except Refused as error:

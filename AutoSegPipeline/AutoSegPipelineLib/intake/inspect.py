@@ -46,7 +46,7 @@ class Inspection:
     layers: Layers
     key: bytes | None = None
     cases: list[dict[str, Any]] = field(default_factory=list)
-    refusals: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[dict[str, object]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
     @property
@@ -54,12 +54,12 @@ class Inspection:
         """The limit of one volume."""
         return int(self.limits.get("max_voxels") or DEFAULT_VOXELS)
 
-    def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: Any) -> None:
+    def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: object) -> None:
         """One more refusal."""
         self.refusals.append({"files": files, "stem": stem, "label": label, "error": error.to_dict(), **more})
 
 
-def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, Any]:
+def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, object]:
     """The ``inspect`` task; see the worker protocol for its arguments and answer.
 
     ``names`` maps a staged file's relative name to its source's; without it the
@@ -261,8 +261,8 @@ def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[
 
 
 def _facts(
-    volume: VolumeFile, low: float, high: float, modality_source: str, options: Mapping[str, Any]
-) -> dict[str, Any]:
+    volume: VolumeFile, low: float, high: float, modality_source: str, options: Mapping[str, object]
+) -> dict[str, object]:
     header = volume.header
     assumed = header.orientation != "stated"
     return {

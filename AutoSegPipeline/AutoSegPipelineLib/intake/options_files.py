@@ -15,7 +15,7 @@ from .case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 MOST_BYTES = 1 << 20
 
 
-def read_options(path: str) -> dict[str, Any]:
+def read_options(path: str) -> dict[str, object]:
     """The options in ``path``, checked and as their specs' types.
 
     Raises ``options.unreadable`` (no JSON object, too large), ``options.unknown_key``
@@ -66,7 +66,7 @@ class Layers:
     wins over files (None: files are found, but hold for nothing here).
     """
 
-    def __init__(self, resolved: Mapping[str, Any], caller: Mapping[str, Any] | None) -> None:
+    def __init__(self, resolved: Mapping[str, object], caller: Mapping[str, object] | None) -> None:
         self._resolved = resolved
         self._caller = caller
         self._paths: dict[str, str] = {}
@@ -105,7 +105,7 @@ class Layers:
         return found
 
 
-def options_for(root: str, path: str) -> dict[str, Any]:
+def options_for(root: str, path: str) -> dict[str, object]:
     """Options of the files for the scan at ``path`` below the inbox ``root``.
 
     ``{"scan_file", "scan", "folder_file", "folder"}``: where each layer lies

@@ -44,7 +44,7 @@ _KEPT = (
 
 
 def unpack_archive(
-    path: str, place: str, label: str, limits: Mapping[str, Any], check: Check
+    path: str, place: str, label: str, limits: Mapping[str, object], check: Check
 ) -> dict[str, str]:
     """Unpack ``path`` into the empty folder ``place``; staged name -> the member's own name.
 
@@ -127,7 +127,7 @@ def _check_ratio(size: int, packed: int, label: str, limits: Mapping[str, Any]) 
 
 def _unpack(
     archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], place: str, label: str,
-    limits: Mapping[str, Any], check: Check,
+    limits: Mapping[str, object], check: Check,
 ) -> dict[str, str]:  # fmt: skip
     names: dict[str, str] = {}
     folders: dict[str, str] = {}

@@ -42,7 +42,7 @@ class Case:
     reuse: Path | None = None
     keep: Path | None = None
     made: Path | None = None
-    made_facts: dict[str, Any] = field(default_factory=dict)
+    made_facts: dict[str, object] = field(default_factory=dict)
     given: dict[str, Path] = field(default_factory=dict)
     only: str = ""
     source: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Case:
         return self.out / (self.stem + ending)
 
 
-def complete_options(given: dict[str, Any]) -> dict[str, Any]:
+def complete_options(given: dict[str, object]) -> dict[str, object]:
     """Every case option with its value; formats always hold those that are never left out."""
     options = {spec.name: spec.default for spec in OPTIONS}
     options.update(parse_options(given, "case"))

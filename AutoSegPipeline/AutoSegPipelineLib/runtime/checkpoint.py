@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import PipelineError
 from .processes.intake_client import IntakeClient
@@ -33,7 +32,7 @@ class Checkpoint:
         self._under_way, self._done = True, found.st_mtime_ns
         self._child.ask("checkpoint", {"store": str(self._store)}, self._answered)
 
-    def _answered(self, _: dict[str, Any] | None, error: PipelineError | None) -> None:
+    def _answered(self, _: dict[str, object] | None, error: PipelineError | None) -> None:
         self._under_way = False
         if error is not None:
             log.warning("the store's journal stays long: %s", error)

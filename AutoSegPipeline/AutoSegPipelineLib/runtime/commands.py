@@ -89,7 +89,7 @@ class Commands:
 
     # --- scans --------------------------------------------------------------------------------
 
-    def submit(self, path: str | Path, options: dict[str, Any] | None = None, **about: Any) -> Job:
+    def submit(self, path: str | Path, options: dict[str, object] | None = None, **about: Any) -> Job:
         """Take a copy of the scan or folder at ``path``; the job goes on by itself.
 
         ``about`` may hold ``door``, ``by``, ``name``, ``out``, ``expect`` and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import IO, Any
+from typing import IO
 
 from ..core import states
 from ..core.clock import rfc3339
@@ -62,7 +62,7 @@ class JobLogs:
             if name in states.WAITING and name != job.state:
                 stream.write(_line(at, "info", name))
 
-    def on_event(self, event: Any) -> None:
+    def on_event(self, event: object) -> None:
         """Note each new state of a case."""
         if not isinstance(event, JobChanged) or self._states.get(event.job_id) == event.state:
             return

@@ -54,10 +54,10 @@ def everything() -> Any:
 class _Merged:
     """Several modules of PySide6, which fill themselves as they are asked."""
 
-    def __init__(self, parts: tuple[Any, ...]) -> None:
+    def __init__(self, parts: tuple[object, ...]) -> None:
         self._parts = parts
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         for part in self._parts:
             found = getattr(part, name, None)
             if found is not None:
@@ -65,11 +65,11 @@ class _Merged:
         raise AttributeError(name)
 
 
-def guarded(slot: Callable[..., Any]) -> Callable[..., None]:
+def guarded(slot: Callable[..., object]) -> Callable[..., None]:
     """``slot`` with its exceptions logged: Qt would print them at best, and go on."""
 
     @functools.wraps(slot)
-    def run(*arguments: Any) -> None:
+    def run(*arguments: object) -> None:
         try:
             slot(*arguments)
         except Exception:  # the event loop is the boundary: the next event must still be served
@@ -78,7 +78,7 @@ def guarded(slot: Callable[..., Any]) -> Callable[..., None]:
     return run
 
 
-def make_timer(interval_ms: int, callback: Callable[[], Any], start: bool = True) -> Any:
+def make_timer(interval_ms: int, callback: Callable[[], object], start: bool = True) -> Any:
     """A repeating timer; hold the answer. An interval of 0 fires whenever the loop is idle."""
     timer = QTimer()
     timer.setInterval(int(interval_ms))
@@ -96,12 +96,12 @@ def make_alarm(callback: Callable[[], Any]) -> Any:
     return timer
 
 
-def single_shot(delay_ms: int, callback: Callable[[], Any]) -> None:
+def single_shot(delay_ms: int, callback: Callable[[], object]) -> None:
     """``callback()`` once from the event loop, ``delay_ms`` from now."""
     QTimer.singleShot(int(delay_ms), guarded(callback))
 
 
-def make_notifier(descriptor: int, writing: bool, callback: Callable[[], Any]) -> Any:
+def make_notifier(descriptor: int, writing: bool, callback: Callable[[], object]) -> Any:
     """Calls ``callback()`` whenever a socket can be read, or written; hold the answer.
 
     Switch it off and :func:`release` it before the socket is closed.
@@ -124,11 +124,11 @@ def release(thing: Any) -> None:
     QTimer.singleShot(0, lambda: _nothing(thing))
 
 
-def _nothing(_thing: Any) -> None:
+def _nothing(_thing: object) -> None:
     return None
 
 
-def environment(variables: Mapping[str, str]) -> Any:
+def environment(variables: Mapping[str, str]) -> object:
     """A QProcessEnvironment of exactly these variables."""
     made = QProcessEnvironment()
     for name, value in variables.items():
@@ -145,7 +145,7 @@ def to_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
-def enumerator(owner: Any, kind: str, name: str) -> Any:
+def enumerator(owner: object, kind: str, name: str) -> object:
     """``QComboBox.InsertPolicy.NoInsert`` wherever this Qt keeps it; nothing else looks for enumerators.
 
     PySide6 has it on the enumeration type, and as a rule on the class; PythonQt has it on the class, where it
@@ -160,7 +160,7 @@ def enumerator(owner: Any, kind: str, name: str) -> Any:
     raise AttributeError(f"this Qt has no {getattr(owner, '__name__', owner)}.{kind}.{name}")
 
 
-def same_enumerator(value: Any, owner: Any, kind: str, name: str) -> bool:
+def same_enumerator(value: object, owner: object, kind: str, name: str) -> bool:
     """Whether ``value``, as a getter returned it, is that enumerator; either may be an int or an Enum."""
     return number(value) == number(enumerator(owner, kind, name))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from ..core.errors import PipelineError
 from ..core.store import Store
@@ -43,7 +42,7 @@ class RequestAnswerer:
 
     def _answer(self, number: int, outcome: Outcome) -> None:
         if isinstance(outcome, PipelineError):
-            row: dict[str, Any] = {"error": outcome.to_dict()}
+            row: dict[str, object] = {"error": outcome.to_dict()}
         elif outcome is None:
             row = {"ok": True}
         else:

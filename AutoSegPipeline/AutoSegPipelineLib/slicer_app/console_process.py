@@ -119,7 +119,7 @@ def pipe_of(descriptor: int) -> Callable[[], Any]:
     return _windows_pipe(descriptor) if sys.platform == "win32" else _posix_pipe(descriptor)
 
 
-def _posix_pipe(descriptor: int) -> Callable[[], Any]:
+def _posix_pipe(descriptor: int) -> Callable[[], object]:
     os.set_blocking(descriptor, False)
 
     def read() -> bytes | None:
@@ -131,7 +131,7 @@ def _posix_pipe(descriptor: int) -> Callable[[], Any]:
     return read
 
 
-def _windows_pipe(descriptor: int, peek: Callable[[], int] | None = None) -> Callable[[], Any]:
+def _windows_pipe(descriptor: int, peek: Callable[[], int] | None = None) -> Callable[[], object]:
     """Anonymous pipes cannot be made non-blocking there: never read more than there is."""
     how_many = peek or _peeker(descriptor)
 

@@ -18,7 +18,7 @@ _KILLED = (-9, 137)
 
 
 def call_process(
-    process: Callable[..., Any], volume: Any, segmentation: Any, wish: dict[str, Any]
+    process: Callable[..., object], volume: object, segmentation: object, wish: dict[str, Any]
 ) -> list[str]:
     """``TotalSegmentatorLogic().process`` of any version; sentences about what it could not be asked.
 
@@ -27,7 +27,7 @@ def call_process(
     """
     known = inspect.signature(process).parameters
     quality, told = wish["quality"], []
-    given: dict[str, Any] = {"task": wish["task"], "interactive": False}
+    given: dict[str, object] = {"task": wish["task"], "interactive": False}
     if wish["subset"]:
         given["subset"] = wish["subset"]
     if wish["cpu"]:
@@ -48,7 +48,7 @@ def call_process(
     return told
 
 
-def used_of(process: Callable[..., Any], wish: dict[str, Any]) -> dict[str, str]:
+def used_of(process: Callable[..., object], wish: dict[str, object]) -> dict[str, str]:
     """What :func:`call_process` comes to, in the words of the other engines; a GPU unless told not to."""
     known = inspect.signature(process).parameters
     quality = "fast" if wish["quality"] == "fastest" and "quality" not in known else wish["quality"]
@@ -56,7 +56,7 @@ def used_of(process: Callable[..., Any], wish: dict[str, Any]) -> dict[str, str]
     return {"engine": "slicer", "task": f"{wish['task']}:{quality}", "device": device}
 
 
-def call_export(export: Callable[..., Any], item: int, folder: str, reduction: float) -> None:
+def call_export(export: Callable[..., object], item: int, folder: str, reduction: float) -> None:
     """``OpenAnatomyExportLogic().exportModel`` of any version: only the order of arguments changed."""
     export(inputItem=item, outputFolder=folder, reductionFactor=reduction, outputFormat="glTF")
 
@@ -74,7 +74,9 @@ def modality_of(name: str, task: dict[str, Any]) -> str:
     return str(stated[0]) if stated else "MR" if name.endswith("_mr") else "CT"
 
 
-def choose_task(tasks: dict[str, dict[str, Any]], options: dict[str, Any], modality: str) -> tuple[str, str]:
+def choose_task(
+    tasks: dict[str, dict[str, object]], options: dict[str, object], modality: str
+) -> tuple[str, str]:
     """The extension's task for these options, and a sentence where it is not the one that was asked for.
 
     Raises ``engine.task_unknown``, ``engine.wrong_modality``, ``engine.quality_unknown``.
@@ -106,7 +108,7 @@ def subset_of(task: str, options: dict[str, Any]) -> list[str] | None:
     return names if names and task in ("total", "total_mr") else None
 
 
-def wants_cpu(options: dict[str, Any]) -> bool:
+def wants_cpu(options: dict[str, object]) -> bool:
     """Whether the case is to keep off the GPU; raises ``engine.no_gpu`` for what cannot be asked."""
     device = str(options.get("device") or "auto").strip().casefold()
     if device in ("auto", "gpu"):

@@ -30,7 +30,7 @@ class Host(Protocol):
     def python(self) -> str:
         """The Python of child processes."""
 
-    def inside(self, session: Any) -> Any:
+    def inside(self, session: object) -> Any:
         """What this application does of a case by itself (:class:`..runtime.inside.HostSteps`), or None."""
 
     # --- the scene ------------------------------------------------------------------------
@@ -38,13 +38,13 @@ class Host(Protocol):
     def is_volume(self, thing: Any) -> bool:
         """Whether ``thing`` is a scalar volume node."""
 
-    def export_volume(self, node: Any, folder: Path) -> Path:
+    def export_volume(self, node: object, folder: Path) -> Path:
         """Save ``node`` where it lies in the world; node and scene stay as they are.
 
         Raises ``request.invalid`` for anything but a scalar volume that can be saved.
         """
 
-    def load_result(self, session: Any, job_id: str, with_scan: bool) -> Any:
+    def load_result(self, session: object, job_id: str, with_scan: bool) -> object:
         """Show the segmentation of an ended job in the scene; its node. Raises :class:`PipelineError`."""
 
     # --- people ---------------------------------------------------------------------------

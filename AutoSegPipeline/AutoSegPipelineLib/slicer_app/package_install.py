@@ -77,10 +77,10 @@ class Installation:
             self._tree.kill()
             self._process.kill()
 
-    def _started(self, *_: Any) -> None:
+    def _started(self, *_: object) -> None:
         self._tree.add(int(self._process.processId()))
 
-    def _read(self, *_: Any) -> None:
+    def _read(self, *_: object) -> None:
         data = self._rest + qt.to_bytes(self._process.readAllStandardOutput())
         *lines, self._rest = data.replace(b"\r", b"\n").split(b"\n")
         for line in lines:
@@ -91,12 +91,12 @@ class Installation:
         if text:
             self._on_line(text)
 
-    def _failed(self, error: Any = None) -> None:
+    def _failed(self, error: object = None) -> None:
         if error is not None and qt.number(error) == _FAILED_TO_START:
             self._on_line(f"{self._python} cannot be started: {self._process.errorString()}")
             qt.single_shot(0, lambda: self._end(False))
 
-    def _finished(self, *_: Any) -> None:
+    def _finished(self, *_: object) -> None:
         if self._process is None:
             return
         self._read()
@@ -118,5 +118,5 @@ class Installation:
         self._on_end(worked)
 
 
-def _merged() -> Any:
+def _merged() -> object:
     return qt.enumerator(qt.QProcess, "ProcessChannelMode", "MergedChannels")

@@ -42,7 +42,7 @@ class Source:
         return cls(node.GetID(), _numbers(matrix))
 
 
-def load_result(session: Any, job_id: str, with_scan: bool = False) -> Any:
+def load_result(session: Any, job_id: str, with_scan: bool = False) -> object:
     """The segmentation node of a job that is done, shown in slices and in 3D.
 
     It lies beside the volume node that it was made of, or under the patient and
@@ -127,12 +127,12 @@ class _Series:
                 return cls(uid)
         return cls()
 
-    def volume(self) -> Any:
+    def volume(self) -> object:
         """The series' volume node, when it is in the scene."""
         node = _hierarchy().GetItemDataNode(self.item) if self.item else None
         return node if node is not None and node.IsA("vtkMRMLScalarVolumeNode") else None
 
-    def load(self) -> Any:
+    def load(self) -> object:
         """The series from Slicer's DICOM database, by its own reader or else by SimpleITK."""
         from DICOMLib import DICOMUtils
 
@@ -177,7 +177,7 @@ def _database_series() -> Iterator[str]:
             yield from (str(uid) for uid in database.seriesForStudy(study))
 
 
-def _source_of(session: Any, job: Job) -> tuple[Any, Source] | None:
+def _source_of(session: Any, job: Job) -> tuple[object, Source] | None:
     """The volume node that the job was made of, while it is in the scene."""
     source: Source | None = getattr(session.host, "sources", {}).get(job.input)
     if source is None:
@@ -200,7 +200,7 @@ def _beside(node: Any, volume: Any, source: Source) -> None:
     node.SetAndObserveTransformNodeID(transform.GetID())
 
 
-def _put_in_hierarchy(node: Any, volume: Any, job: Job, series: _Series, loaded: bool) -> None:
+def _put_in_hierarchy(node: object, volume: object, job: Job, series: _Series, loaded: bool) -> None:
     hierarchy = _hierarchy()
     item = hierarchy.GetItemByDataNode(node)
     of_volume = hierarchy.GetItemByDataNode(volume) if volume is not None else 0
@@ -229,7 +229,7 @@ def _items(hierarchy: Any) -> list[int]:
 # --- the scan ------------------------------------------------------------------------------
 
 
-def _find_scan(session: Any, job: Job, series: _Series) -> Any:
+def _find_scan(session: object, job: Job, series: _Series) -> Any:
     """What loads the scan when called; raises ``input.missing`` when no copy of it is left."""
     if _source_of(session, job) is not None:
         return lambda: None  # it is in the scene already
@@ -253,7 +253,7 @@ def _copies(session: Any, job: Job) -> Iterator[Path]:
             yield from sorted(path for path in folder.rglob("*") if path.suffix.lower() not in _BESIDE)
 
 
-def _load_volume(path: Path, job: Job) -> Any:
+def _load_volume(path: Path, job: Job) -> object:
     if job.series_key:
         node = read_slices(sorted(other for other in path.parent.iterdir() if other.suffix not in _BESIDE))
         node.SetName(f"{job.name} scan")
@@ -305,7 +305,7 @@ def read_slices(files: list[Path], uid: str = "") -> Any:
 # --- what the user sees ----------------------------------------------------------------------
 
 
-def _show(node: Any, volume: Any, with_scan: bool) -> None:
+def _show(node: Any, volume: object, with_scan: bool) -> None:
     """The anatomy in the middle of the views, unless the user looks at something else."""
     manager = slicer.app.layoutManager()
     if manager is None:

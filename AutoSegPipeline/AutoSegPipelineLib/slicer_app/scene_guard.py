@@ -27,7 +27,7 @@ class SceneGuard:
         self._on_close = on_close
         self._why = why
         self._scene = slicer.mrmlScene
-        self._ours: list[Any] = []
+        self._ours: list[object] = []
         self._items: set[int] = set()
         self._tags: list[int] = []
         self._disabled: list[tuple[Any, str]] = []
@@ -75,7 +75,7 @@ class SceneGuard:
         node.SetUndoEnabled(False)
         return self._scene.AddNode(node)
 
-    def item_of(self, node: Any) -> int:
+    def item_of(self, node: object) -> int:
         """A place in the subject hierarchy for a hidden node, not shown in its tree."""
         hierarchy = _hierarchy()
         item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
@@ -100,7 +100,7 @@ class SceneGuard:
         _look_again(self._before)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _node_added(self, _scene: Any, _event: str, node: Any) -> None:
+    def _node_added(self, _scene: object, _event: str, node: Any) -> None:
         if not self._watching or node is None:
             return
         self._ours.append(node)
@@ -108,7 +108,7 @@ class SceneGuard:
         if node.IsA("vtkMRMLDisplayNode"):
             node.SetVisibility(0)
 
-    def _closing(self, *_: Any) -> None:
+    def _closing(self, *_: object) -> None:
         log.error("the scene was closed while %s", self._why)
         self._ours.clear()  # the scene removes them itself
         self._on_close()

@@ -28,7 +28,7 @@ class Servers:
         self._open_autoseg = open_autoseg
         self._running = running or open_autoseg
         self._embedded: EmbeddedServer | None = None
-        self._stock: tuple[Any, Any, PipelineHost] | None = None  # handler, Slicer's logic, its pipeline
+        self._stock: tuple[object, Any, PipelineHost] | None = None  # handler, Slicer's logic, its pipeline
 
     @property
     def kind(self) -> str:
@@ -52,7 +52,7 @@ class Servers:
         error = self._told().get("error")
         return str(error["message"]) if isinstance(error, dict) else str(error or "")
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self) -> dict[str, object]:
         autoseg = self._running()
         return {} if autoseg is None else dict(autoseg.pipeline.store.meta.get("web") or {})
 

@@ -52,7 +52,7 @@ class Session(SessionWork):
         self.guards: list[Callable[[], str]] = []
         self.fault: PipelineError | None = None  # why the last start or addition did not work
         self._autoseg: AutoSeg | None = None
-        self._given: dict[str, Any] = {}  # settings of startWatching(...), for as long as it runs
+        self._given: dict[str, object] = {}  # settings of startWatching(...), for as long as it runs
         self._stopping: AutoSeg | None = None
         self._listeners: list[Callable[[], None]] = []
         self._logs: logging.Handler | None = None
@@ -107,7 +107,7 @@ class Session(SessionWork):
         given = {"watch": self.watching, **self._given}
         return resolve(given, os.environ, read_settings_file(path), str(path))
 
-    def change(self, **values: Any) -> Settings:
+    def change(self, **values: object) -> Settings:
         """Write settings or options into ``settings.json`` (None takes one out), heeded at once.
 
         Raises ``options.*`` and ``request.unknown_setting``; then nothing is written.
@@ -143,7 +143,7 @@ class Session(SessionWork):
         return bool(alive and self._autoseg is not None and self._autoseg.pipeline.settings["watch"])
 
     @property
-    def holder(self) -> dict[str, Any]:
+    def holder(self) -> dict[str, object]:
         """Who else has this home now (``what``, ``pid``, ``host``); empty when nobody has."""
         if self.state != STOPPED:
             return {}
@@ -151,7 +151,7 @@ class Session(SessionWork):
         return (lock.holder() or {"what": "another program"}) if lock.is_held() else {}
 
     @property
-    def locked(self) -> dict[str, Any]:
+    def locked(self) -> dict[str, object]:
         """:attr:`holder`, looked up at most once a second."""
         now = time.monotonic()
         if now >= self._locked_until:
@@ -191,7 +191,7 @@ class Session(SessionWork):
         inbox: str | Path | None = None,
         results: str | Path | None = None,
         home: str | Path | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> None:
         """Watch the inbox from now on; ``settings`` hold until the pipeline stops.
 

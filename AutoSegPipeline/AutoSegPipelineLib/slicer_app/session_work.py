@@ -35,10 +35,10 @@ class Resume:
     home: Path | None = None
     inbox: Path | None = None
     results: Path | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     running: bool = False
     watching: bool = False
-    served: tuple[str, int | None, dict[str, Any]] | None = None
+    served: tuple[str, int | None, dict[str, object]] | None = None
 
 
 class SessionWork:
@@ -52,7 +52,7 @@ class SessionWork:
         self._exported: dict[str, Path] = {}
         self._to_add: deque[Path] = deque()
         self._servers: Servers | None = None
-        self._served: tuple[str, int | None, dict[str, Any]] | None = None
+        self._served: tuple[str, int | None, dict[str, object]] | None = None
 
     @property
     def state(self) -> str:
@@ -80,7 +80,7 @@ class SessionWork:
         return autoseg
 
     @property
-    def store(self) -> Any:
+    def store(self) -> object:
         """The running pipeline's store, or None."""
         return self._autoseg.pipeline.store if self._autoseg and self.state in (STARTING, RUNNING) else None
 
@@ -100,7 +100,7 @@ class SessionWork:
             log.error("%s", error.code)
             self.changed()
 
-    def submit(self, source: Any, *, name: str = "", **options: Any) -> Job:
+    def submit(self, source: object, *, name: str = "", **options: Any) -> Job:
         """Take a path or a volume node of the scene; neither is changed.
 
         Raises ``input.missing`` for a path that is not there, and
@@ -189,7 +189,7 @@ class SessionWork:
         """Why there is no server although one was asked for."""
         return self.servers.problem if self._has_server else ""
 
-    def start_server(self, kind: str = "embedded", port: int | None = None, **settings: Any) -> str:
+    def start_server(self, kind: str = "embedded", port: int | None = None, **settings: object) -> str:
         """Start a web server and, where it does not run, the pipeline; the address, once it has one.
 
         Raises ``web.port_busy``, and ``request.invalid`` while accounts forbid it.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Mapping
 
 from ..core import specs
 from ..core.files import write_json
 from ..core.settings import read_settings_file
 
 
-def change_settings(path: Path, values: Mapping[str, Any]) -> None:
+def change_settings(path: Path, values: Mapping[str, object]) -> None:
     """Write ``values`` by name, None takes one out; what stands there otherwise stays.
 
     Raises ``options.*`` and ``request.unknown_setting`` before anything is written.

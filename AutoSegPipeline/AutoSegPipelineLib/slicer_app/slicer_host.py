@@ -45,7 +45,7 @@ class SlicerHost:
     def python(self) -> str:
         return interpreter()
 
-    def inside(self, session: Any) -> Any:
+    def inside(self, session: Any) -> object:
         if self._inside is None:
             from .slicer_steps import SlicerSteps
 
@@ -56,7 +56,7 @@ class SlicerHost:
 
     # --- the scene ------------------------------------------------------------------------
 
-    def is_volume(self, thing: Any) -> bool:
+    def is_volume(self, thing: object) -> bool:
         return bool(hasattr(thing, "IsA") and thing.IsA("vtkMRMLScalarVolumeNode"))
 
     def export_volume(self, node: Any, folder: Path) -> Path:
@@ -73,7 +73,7 @@ class SlicerHost:
         self.sources[str(path)] = Source.of(node)
         return path
 
-    def load_result(self, session: Any, job_id: str, with_scan: bool) -> Any:
+    def load_result(self, session: object, job_id: str, with_scan: bool) -> object:
         from . import scene
 
         return scene.load_result(session, job_id, with_scan)

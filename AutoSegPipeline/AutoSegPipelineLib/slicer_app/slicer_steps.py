@@ -276,15 +276,15 @@ def _hangs_after_saving() -> bool:
     return sys.platform == "darwin"
 
 
-def _folder_of(arguments: Any) -> Path | None:
+def _folder_of(arguments: object) -> Path | None:
     """The temporary folder that the extension made for its process: it holds what is after ``-i``."""
-    words: Iterable[Any] = arguments if isinstance(arguments, (list, tuple)) else ()
+    words: Iterable[object] = arguments if isinstance(arguments, (list, tuple)) else ()
     listed = [str(word) for word in words]
     place = listed.index("-i") + 1 if "-i" in listed else len(listed)
     return Path(listed[place]).parent if place < len(listed) else None
 
 
-def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) -> TaskRow:
+def _task(name: str, task: dict[str, object], classes: list[str], default: bool) -> TaskRow:
     return {
         "name": name,
         "title": str(task.get("title") or task.get("label") or name),
@@ -296,7 +296,7 @@ def _task(name: str, task: dict[str, Any], classes: list[str], default: bool) ->
     }
 
 
-def _read_scan(guard: SceneGuard, case: CaseOrder) -> Any:
+def _read_scan(guard: SceneGuard, case: CaseOrder) -> object:
     """The case's scan as a hidden node, where the case says that it lies (its affine is LPS)."""
     import vtk
 
@@ -327,7 +327,7 @@ def _write_segmentation(node: Any, made: Path) -> None:
         raise EngineFailed("engine.failed", "Slicer could not write the segmentation")
 
 
-def _read_segmentation(node: Any, made: Path) -> None:
+def _read_segmentation(node: object, made: Path) -> None:
     storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.UnRegister(None)
     storage.SetFileName(str(made))

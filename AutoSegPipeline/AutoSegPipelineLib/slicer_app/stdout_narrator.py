@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable
+from typing import Callable
 
 from ..runtime import qt
 from .panel.feed import Feed
@@ -16,7 +16,7 @@ _TICK_MS = 500
 class StdoutNarrator:
     """Prints a line for each thing that happens from now on."""
 
-    def __init__(self, session: Session, tell: Callable[[str], Any] | None = None) -> None:
+    def __init__(self, session: Session, tell: Callable[[str], object] | None = None) -> None:
         self._tell = tell or _print
         self._feed = Feed(session)
         self._news = News()

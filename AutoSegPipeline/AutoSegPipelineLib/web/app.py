@@ -74,7 +74,7 @@ def _describe(app: FastAPI) -> None:
     """Let the OpenAPI document say that errors are problem details, and how a program says who it is."""
     plain = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> dict[str, object]:
         if app.openapi_schema is None:
             document = plain()
             document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

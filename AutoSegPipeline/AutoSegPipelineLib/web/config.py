@@ -6,7 +6,6 @@ import ipaddress
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..core.home import Home
 from ..core.settings import Settings
@@ -51,7 +50,7 @@ class WebConfig:
     grace_hours: float = 24.0  # how long the scan behind a result can still be shown
     assets: str = ""  # folder of the viewer's JavaScript libraries; empty where there is none
     version: str = ""  # of this program
-    options: dict[str, Any] = field(default_factory=dict)  # defaults of case options, for /engines
+    options: dict[str, object] = field(default_factory=dict)  # defaults of case options, for /engines
 
     @classmethod
     def of(cls, home: Home, settings: Settings) -> WebConfig:

@@ -24,13 +24,13 @@ def links(base: str, job: Job) -> dict[str, str | None]:
     }
 
 
-def job_document(context: WebContext, job: Job) -> dict[str, Any]:
+def job_document(context: WebContext, job: Job) -> dict[str, object]:
     """:meth:`Job.to_dict` and ``links``; the hint of its error is the one for the page."""
     document = job.to_dict()
     return {**document, "error": error_at(PAGE, job.error), "links": links(context.config.base_path, job)}
 
 
-def file_document(base: str, job: Job, output: dict[str, Any]) -> dict[str, Any]:
+def file_document(base: str, job: Job, output: dict[str, Any]) -> dict[str, object]:
     """One result file and its address."""
     return {
         "kind": output["kind"],

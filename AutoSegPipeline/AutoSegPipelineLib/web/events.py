@@ -13,7 +13,7 @@ import json
 import logging
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, AsyncIterator, Callable, Optional
+from typing import AsyncIterator, Callable, Optional
 
 from ..core import states
 from ..core.job import Job
@@ -54,7 +54,7 @@ def _changed(context: WebContext, job: Job) -> Change:
     return Change(job.revision, job, "", _event("job", job.revision, job_document(context, job)))
 
 
-def _event(kind: str, revision: Optional[int], data: dict[str, Any]) -> bytes:
+def _event(kind: str, revision: Optional[int], data: dict[str, object]) -> bytes:
     head = f"event: {kind}\n" + ("" if revision is None else f"id: {revision}\n")
     # JSON of one line: ensure_ascii leaves no line separators of other kinds either.
     return f"{head}data: {json.dumps(data)}\n\n".encode("ascii")
@@ -68,7 +68,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._recent: list[Change] = []
         self._recent_since = self._revision = context.store.revision()
-        self._glances: dict[Any, bytes] = {}
+        self._glances: dict[object, bytes] = {}
         self.streams = 0
         self.listeners: list[Callable[[Job], None]] = []  # hear of each job that has changed
 
@@ -135,7 +135,7 @@ class Hub:
         return self._glances[key]
 
 
-def glance(context: WebContext, visible: VisibleJobs) -> dict[str, Any]:
+def glance(context: WebContext, visible: VisibleJobs) -> dict[str, object]:
     """Counts by state, the number that waits, and why nothing is begun."""
     counts = visible.counts()
     return {

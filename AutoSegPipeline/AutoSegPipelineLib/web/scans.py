@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..core import incoming
 from ..core.files import contained, is_link
@@ -31,7 +30,7 @@ class Scan:
         """A name that tells the format and nothing else."""
         return "scan" + next(ending for ending in READABLE if self.path.name.endswith(ending))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """For the page."""
         return {"name": self.name, "size": self.path.stat().st_size, "affine": self.affine}
 

@@ -18,7 +18,7 @@ import hmac
 import json
 import logging
 from pathlib import Path
-from typing import Any, AsyncIterator, Callable, Optional
+from typing import AsyncIterator, Callable, Optional
 
 from ..core import states
 from ..core.files import read_json, write_json
@@ -158,7 +158,7 @@ class Webhook:
         self._threads.shutdown(wait=True)
 
 
-def _make(context: WebContext, complain: Callable[..., Any] = log.error) -> Optional[Webhook]:
+def _make(context: WebContext, complain: Callable[..., object] = log.error) -> Optional[Webhook]:
     config = context.config
     if not config.webhook_url:
         return None

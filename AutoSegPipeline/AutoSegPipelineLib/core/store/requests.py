@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from ..clock import Clock, rfc3339
 from ..commands import Command, parse
@@ -18,7 +17,7 @@ class Request:
     id: int
     kind: str
     job: str | None
-    args: dict[str, Any]
+    args: dict[str, object]
     by: str
 
     def command(self) -> Command:
@@ -37,7 +36,9 @@ class Requests:
         """Write a request; its number, for :meth:`answer_of`."""
         return self.add(command.name, command.about, command.arguments(), by)
 
-    def add(self, kind: str, job: str | None = None, args: dict[str, Any] | None = None, by: str = "") -> int:
+    def add(
+        self, kind: str, job: str | None = None, args: dict[str, object] | None = None, by: str = ""
+    ) -> int:
         """Write a row that nobody has checked."""
         with self._database.transaction():
             cursor = self._database.execute(
@@ -55,13 +56,13 @@ class Requests:
             Request(row["id"], row["kind"], row["job"], json.loads(row["args"]), row["by"]) for row in rows
         ]
 
-    def answer(self, request_id: int, answer: dict[str, Any]) -> None:
+    def answer(self, request_id: int, answer: dict[str, object]) -> None:
         with self._database.transaction():
             self._database.execute(
                 "UPDATE requests SET answer = ? WHERE id = ?", (json.dumps(answer), request_id)
             )
 
-    def answer_of(self, request_id: int) -> dict[str, Any] | None:
+    def answer_of(self, request_id: int) -> dict[str, object] | None:
         """The pipeline's answer, or None while it has not answered."""
         row = self._database.row("SELECT answer FROM requests WHERE id = ?", (request_id,))
         return None if row is None or row["answer"] is None else dict(json.loads(row["answer"]))

@@ -191,11 +191,11 @@ class Meta:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         row = self._database.row("SELECT value FROM meta WHERE key = ?", ("note." + key,))
         return default if row is None else json.loads(row["value"])
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: object) -> None:
         """Write the note; readers that follow by revision see it."""
         with self._database.transaction():
             self._database.next_revision()

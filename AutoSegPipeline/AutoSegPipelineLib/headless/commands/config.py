@@ -24,7 +24,7 @@ class SettingName(click.ParamType):
 
     name = "name"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value).replace("-", "_")
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
@@ -78,7 +78,7 @@ def show_config(session: Session, origin: bool, as_json: bool) -> int:
     return 0
 
 
-def _told(name: str, value: Any) -> Any:
+def _told(name: str, value: Any) -> object:
     return "(a secret)" if value and name in specs.SECRETS else value
 
 
@@ -112,7 +112,7 @@ def check_config(session: Session) -> int:
     return 1 if wrong else 0
 
 
-def _written(session: Session, wrong: list[PipelineError]) -> list[tuple[str, Any]]:
+def _written(session: Session, wrong: list[PipelineError]) -> list[tuple[str, object]]:
     try:
         return list(read_settings_file(session.home.settings_file).items())
     except PipelineError as error:
@@ -168,14 +168,14 @@ def unset_config(session: Session, name: str) -> int:
     return 0
 
 
-def _change(session: Session, changes: dict[str, Any]) -> None:
+def _change(session: Session, changes: dict[str, object]) -> None:
     home = session.home
     written = {**read_settings_file(home.settings_file), **changes}
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_json(home.settings_file, {name: value for name, value in written.items() if value is not None})
 
 
-def _tell_what_holds(session: Session, name: str, value: Any) -> None:
+def _tell_what_holds(session: Session, name: str, value: object) -> None:
     settings = session.settings()
     if settings[name] != value:
         session.output.note(f"note: {settings.origins[name]} says otherwise and wins", "yellow")

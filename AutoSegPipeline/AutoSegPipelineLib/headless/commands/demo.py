@@ -25,7 +25,9 @@ NAME = "demo_ct"
 @click.option("--verbose", is_flag=True, help="Tell more, on standard error.")
 @click.option("--quiet", is_flag=True, help="Tell errors only.")
 @click.pass_obj
-def demo(session: Session, folder: Path | None, once: bool, verbose: bool, quiet: bool, **flags: Any) -> int:
+def demo(
+    session: Session, folder: Path | None, once: bool, verbose: bool, quiet: bool, **flags: object
+) -> int:
     """Drop a phantom CT of a torso into an inbox and serve it.
 
     FOLDER becomes the home of the demo; without one it lies in the temporary

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from rich.text import Text
 
@@ -25,7 +23,7 @@ _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
 @as_json
 @common()
 @click.pass_obj
-def doctor(session: Session, no_self_test: bool, as_json: bool, **flags: Any) -> int:
+def doctor(session: Session, no_self_test: bool, as_json: bool, **flags: object) -> int:
     """Check this machine, and the pipeline with a phantom case (about a minute).
 
     Exit code 0: all well, maybe with warnings. 1: something does not work; the

@@ -33,7 +33,7 @@ _path = click.Path(path_type=Path)
 @as_json
 @common()
 @click.pass_obj
-def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **flags: Any) -> int:
+def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **flags: object) -> int:
     """Segment files or folders into OUT and end.
 
     Exit code 0: all done. 1: something failed or was refused. 2: usage.
@@ -61,7 +61,7 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
 @common()
 @click.pass_obj
 def export(
-    session: Session, paths: tuple[Path, ...], out: Path, labels: Path | None, as_json: bool, **flags: Any
+    session: Session, paths: tuple[Path, ...], out: Path, labels: Path | None, as_json: bool, **flags: object
 ) -> int:
     """Turn existing segmentations into every result format, without an engine.
 

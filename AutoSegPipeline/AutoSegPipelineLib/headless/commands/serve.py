@@ -23,7 +23,7 @@ SETTING_NAMES = tuple(spec.name for spec in specs.SETTINGS)
 @spec_flags(specs.OPTION_NAMES, "Options of cases that do not say otherwise")
 @spec_flags(SETTING_NAMES, "Settings")
 @click.pass_obj
-def serve(session: Session, **flags: Any) -> int:
+def serve(session: Session, **flags: object) -> int:
     """Watch the inbox and process what is dropped there, until Ctrl+C.
 
     A web page on this machine (--port, --host) shows the cases and takes scans, too.

@@ -41,7 +41,7 @@ def submit(
     segmentation: bool,
     labels: Path | None,
     as_json: bool,
-    **flags: Any,
+    **flags: object,
 ) -> int:
     """Hand over files or folders; yours are copied and stay as they are.
 
@@ -63,7 +63,7 @@ def submit(
         "name": name,
         "expect": "segmentation" if segmentation else "scan",
     }
-    extra: dict[str, Any] = {} if labels is None else {"labels": str(labels.absolute())}
+    extra: dict[str, object] = {} if labels is None else {"labels": str(labels.absolute())}
     found = [_submit_one(session, path, {**about, **extra}) for path in paths]
     if as_json:
         session.output.document({"submitted": found})

@@ -199,7 +199,7 @@ def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: st
     return path
 
 
-def _frames(stack: Stack, check: Check) -> list[Any]:
+def _frames(stack: Stack, check: Check) -> list[object]:
     """Planes (rows, columns) in stack order, rescaled to the modality's units."""
     import SimpleITK
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Sequence
+from typing import Iterable, Sequence
 
 from ...core.errors import Refused
 from ...formats.geometry import cross, dot, length
@@ -52,7 +52,7 @@ class Stack:
 
     @property
     def first(self) -> Instance:
-        """Any instance speaks for the series."""
+        """object instance speaks for the series."""
         return self.instances[0]
 
 
@@ -298,7 +298,7 @@ def _measure(stack: Stack, places: Sequence[Vector], normal: Vector, name: str) 
         )
 
 
-def stack_facts(stack: Stack) -> dict[str, Any]:
+def stack_facts(stack: Stack) -> dict[str, object]:
     """What manifest and report tell of the source."""
     return {
         "series_number": stack.first.number, "slices": len(stack.positions), "step_mm": stack.step,

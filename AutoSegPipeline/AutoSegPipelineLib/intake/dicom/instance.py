@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Tuple
+from typing import Tuple
 
 Vector = Tuple[float, float, float]
 Orientation = Tuple[float, float, float, float, float, float]
@@ -45,7 +45,7 @@ class Instance:
     frame_orientations: list[Orientation] = field(default_factory=list)
     frame_moments: list[tuple[int, ...]] = field(default_factory=list)
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, object]:
         """What the examination tells the pipeline."""
         return {
             "series_uid": self.series_uid, "study_uid": self.study_uid, "sop_uid": self.sop_uid,

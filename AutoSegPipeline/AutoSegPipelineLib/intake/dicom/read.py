@@ -43,7 +43,7 @@ _BROKEN = (
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
-def examine_dicom(path: str) -> dict[str, Any]:
+def examine_dicom(path: str) -> dict[str, object]:
     """The examination's row; raises ``input.truncated``, ``input.corrupt``, ``input.claims_too_much``."""
     return read_instance(path, "", os.path.basename(path), geometry=False).to_row()
 
@@ -176,7 +176,7 @@ def _group(frame: Any, shared: Any, keyword: str) -> Any:
     return {}
 
 
-def _frame(frame: Any, shared: Any, instance: Instance) -> None:
+def _frame(frame: object, shared: object, instance: Instance) -> None:
     where = _floats(_group(frame, shared, "PlanePositionSequence").get("ImagePositionPatient"), 3)
     how = _floats(_group(frame, shared, "PlaneOrientationSequence").get("ImageOrientationPatient"), 6)
     apart = _floats(_group(frame, shared, "PixelMeasuresSequence").get("PixelSpacing"), 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, IntentFile, ending_of, named_data, safe_name, table_names
@@ -41,8 +40,8 @@ class Group:
     label: str
     files: list[tuple[ReceivedFile, str]] = field(default_factory=list)  # file, staged name
     container: bool = False
-    file_options: dict[str, Any] = field(default_factory=dict)
-    folder_options: dict[str, Any] = field(default_factory=dict)
+    file_options: dict[str, object] = field(default_factory=dict)
+    folder_options: dict[str, object] = field(default_factory=dict)
 
     def intent(self, door: str, by: str, request: CaseRequest) -> Intent:
         """What the pipeline is asked to do with it; ``by`` is who brought it by ``door``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ... import __version__
 from ...core.progress import Report
@@ -33,7 +33,7 @@ class Task:
     titles: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """For messages and the command line; tuples become lists in JSON."""
         return asdict(self)
 
@@ -67,7 +67,7 @@ class Engine(Protocol):
     def check(self) -> Check:
         """Whether it can work on this machine; cheap enough for every start."""
 
-    def segment(self, volume: Volume, options: dict[str, Any], report: Report) -> Segmentation:
+    def segment(self, volume: Volume, options: dict[str, object], report: Report) -> Segmentation:
         """Segment ``volume``.
 
         ``options`` are resolved case options (``task``, ``quality``,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ...core import states
 from ...core.clock import rfc3339
@@ -92,7 +92,7 @@ class InputDisposal:
 
         waiting = self._on_the_way.setdefault(job.id, [])
 
-        def moved(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def moved(result: dict[str, object] | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("the input of %s stays in %s: %s", job.id, args["folder"], error)
             elif result is not None:
@@ -148,7 +148,7 @@ class InputDisposal:
         target = folder_of(self._context.home, job.id)
         args = {"folder": job.staged["kept_at"], "target": str(target)}
 
-        def fetched(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def fetched(result: dict[str, object] | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("the input of %s cannot be fetched back: %s", job.id, error)
             then(error)

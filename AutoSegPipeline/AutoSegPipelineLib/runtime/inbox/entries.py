@@ -49,7 +49,7 @@ class Arrival:
     patient_key: str = ""
     label: str = ""
     options_file: str | None = None
-    examined: tuple[dict[str, Any], ...] = ()
+    examined: tuple[dict[str, object], ...] = ()
 
 
 @dataclass
@@ -162,7 +162,7 @@ def arrived(entry: Entry) -> ArrivedFile:
     return ArrivedFile(entry.path, entry.stat[0], entry.stat[1])
 
 
-def series_label(relative: str, dicom: dict[str, Any]) -> str:
+def series_label(relative: str, dicom: dict[str, object]) -> str:
     """Where it lay and which series it is; nothing of the patient."""
     number = dicom.get("number")
     name = f"{dicom.get('modality') or 'DICOM'} series" + (f" {number}" if number is not None else "")

@@ -24,7 +24,7 @@ class SeriesBook:
         self._series: dict[str, Series] = {}
         self._of: dict[str, str] = {}
 
-    def add(self, uid: str, path: str, folder: str, row: dict[str, Any], now: float) -> None:
+    def add(self, uid: str, path: str, folder: str, row: dict[str, object], now: float) -> None:
         """``path`` is a whole instance of ``uid``."""
         series = self._series.setdefault(uid, Series(uid, now))
         series.rows[path] = row

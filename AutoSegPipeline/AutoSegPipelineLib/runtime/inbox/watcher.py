@@ -76,7 +76,7 @@ class InboxWatcher:
         self._missed = False
         self._batches: deque[list[str]] = deque()
         self._asked: list[str] | None = None
-        self._answers: deque[tuple[list[str], list[dict[str, Any]]]] = deque()
+        self._answers: deque[tuple[list[str], list[dict[str, object]]]] = deque()
         self._problems: dict[str, str] = {}
         self._told_waiting = -1
         self.longest_slice = 0.0  # seconds; for the benchmark
@@ -249,7 +249,7 @@ class InboxWatcher:
         self._asked = batch
         self._ask(batch, lambda rows: self._answered(batch, rows))
 
-    def _answered(self, batch: list[str], rows: list[dict[str, Any]]) -> None:
+    def _answered(self, batch: list[str], rows: list[dict[str, object]]) -> None:
         if self._asked is batch:
             self._asked = None
             self._answers.append((batch, rows))

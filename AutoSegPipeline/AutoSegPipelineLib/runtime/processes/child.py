@@ -218,7 +218,7 @@ class Child:
         if self._tree is not None and self._pid:
             self._tree.add(self._pid)
 
-    def _read_output(self, *_: Any) -> None:
+    def _read_output(self, *_: object) -> None:
         self._take(qt.to_bytes(self._process.readAllStandardOutput()))
 
     def _take(self, data: bytes) -> None:
@@ -271,10 +271,10 @@ class Child:
             self._note = f"no progress for {seconds:.0f} s"
             self._end_tree()
 
-    def _read_stderr(self, *_: Any) -> None:
+    def _read_stderr(self, *_: object) -> None:
         self._stderr.feed(qt.to_bytes(self._process.readAllStandardError()))
 
-    def _failed(self, error: Any = None) -> None:
+    def _failed(self, error: object = None) -> None:
         if error is None or qt.number(error) != _FAILED_TO_START:
             return  # a crash is told by `finished`; a failed write means the same
         self._note = f"{self._command[0]} cannot be started: {self._process.errorString()}"
@@ -282,7 +282,7 @@ class Child:
         ended = Exit(-1, failed_to_start=True, note=self._note, asked=self._asked)
         qt.single_shot(0, lambda: self._end(ended))
 
-    def _finished(self, *_: Any) -> None:
+    def _finished(self, *_: object) -> None:
         self._take(qt.to_bytes(self._process.readAllStandardOutput()))
         self._read_stderr()
         self._stderr.close()

@@ -22,7 +22,7 @@ from .child_kinds import INTAKE
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[["dict[str, Any] | None", "PipelineError | None"], None]
+Answer = Callable[["dict[str, object] | None", "PipelineError | None"], None]
 _IN_FLIGHT = 8
 
 
@@ -34,7 +34,7 @@ class _Task:
     number: int
     job: str
     name: str
-    args: dict[str, Any]
+    args: dict[str, object]
     answer: Answer
     kills: int = 0
     cancelled: bool = False
@@ -130,7 +130,7 @@ class IntakeClient:
         else:
             task.answer(None, from_dict(message.error))
 
-    def _on_end(self, end: Any) -> None:
+    def _on_end(self, end: object) -> None:
         self._child = None
         if self._stopped:
             return
@@ -150,7 +150,7 @@ class IntakeClient:
                 self._waiting.appendleft(task)
         self._pump()
 
-    def _give_up(self, task: _Task, end: Any) -> None:
+    def _give_up(self, task: _Task, end: object) -> None:
         if getattr(end, "failed_to_start", False):
             error = PipelineError("worker.not_started", "the intake child cannot be started")
             self.on_idle_error(error)

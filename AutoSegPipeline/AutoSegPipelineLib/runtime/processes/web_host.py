@@ -38,7 +38,7 @@ class WebHost:
         home: Home,
         spawn: Spawn | None,
         clock: Clock,
-        note: Callable[[dict[str, Any] | None], None],
+        note: Callable[[dict[str, object] | None], None],
         tell: Callable[[Event], None],
     ) -> None:
         self._home = home

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
 
 from ...core.messages.child_messages import Done, Failed, Message
 from ...core.options_check import gpus
@@ -25,7 +24,7 @@ class EngineCatalogue:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.known: dict[str, Any] | None = None
+        self.known: dict[str, object] | None = None
         self.had_gpus = 0  # the most that any answer of this run named
         self._asked_at: float | None = None
         self.answered_at = -1.0  # by the monotonic clock
@@ -87,6 +86,6 @@ class EngineCatalogue:
         self._asked_at = None
 
     @property
-    def for_now(self) -> dict[str, Any]:
+    def for_now(self) -> dict[str, object]:
         """The answer of this run, else the last one that the store has."""
         return self.known or self._context.store.meta.get(META) or {}

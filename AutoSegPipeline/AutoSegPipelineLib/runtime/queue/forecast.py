@@ -34,7 +34,7 @@ class Forecast:
         kind = self._kind(job, {**job.options, "engine": job.engine}, known)
         self._context.store.timings.note(kind, _voxels(job), seconds)
 
-    def _kind(self, job: Job, options: dict[str, Any], used: dict[str, Any] | None = None) -> str:
+    def _kind(self, job: Job, options: dict[str, object], used: dict[str, object] | None = None) -> str:
         expected = resolved(self._description.for_now, options, job.modality)
         return eta.kind_of({**expected, **(used or {})}, bool(options.get("structures")))
 

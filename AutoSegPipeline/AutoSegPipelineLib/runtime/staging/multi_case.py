@@ -68,7 +68,7 @@ class MultiCase:
             "done": sorted(split.there),
         }
 
-        def divided(_: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def divided(_: dict[str, object] | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("splitting %s: %s", job.id, error)
                 del self._under_way[job.id]

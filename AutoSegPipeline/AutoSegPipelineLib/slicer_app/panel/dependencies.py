@@ -26,7 +26,7 @@ class Dependency:
     install: str = ""
 
 
-def look(session: Session, engines: list[dict[str, Any]]) -> list[Dependency]:
+def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]:
     """Everything that is of use and not part of Slicer."""
     host = session.host
     web = package_install.web_state(session.home)
@@ -50,7 +50,7 @@ def look(session: Session, engines: list[dict[str, Any]]) -> list[Dependency]:
     return rows
 
 
-def _totalsegmentator(engine: dict[str, Any] | None, extension: bool) -> Dependency:
+def _totalsegmentator(engine: dict[str, object] | None, extension: bool) -> Dependency:
     name = _("TotalSegmentator for the worker")
     if engine is not None and engine.get("ok"):
         return Dependency(name, _("installed"), str(engine.get("note") or ""))
@@ -74,7 +74,7 @@ class DependenciesPart(Part):
 
     def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)
-        self._engines: list[dict[str, Any]] = []
+        self._engines: list[dict[str, object]] = []
         self._rows: list[Dependency] = []
         self._installation: package_install.Installation | None = None
         table = widgets.dependenciesTable
@@ -92,7 +92,7 @@ class DependenciesPart(Part):
         self.on_click(widgets.checkButton, self.refresh)
         self.refresh()
 
-    def describe(self, engines: list[dict[str, Any]]) -> None:
+    def describe(self, engines: list[dict[str, object]]) -> None:
         """What the workers said they can do."""
         if engines != self._engines:
             self._engines = engines

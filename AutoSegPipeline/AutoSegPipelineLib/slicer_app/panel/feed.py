@@ -69,7 +69,7 @@ class Feed:
         self._final = self._session.state == STOPPED and not self.more
         return changed, moved
 
-    def _read(self, store: Any) -> tuple[list[Any], bool]:
+    def _read(self, store: Any) -> tuple[list[object], bool]:
         newest = store.revision()
         if newest < self._revision:  # another store under the same name
             self._revision = self._deleted = 0

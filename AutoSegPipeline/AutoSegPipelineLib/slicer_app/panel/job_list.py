@@ -12,7 +12,7 @@ from ...core.store.jobs import Brief
 _MANY = 500
 
 
-def place(job: Brief) -> tuple[Any, ...]:
+def place(job: Brief) -> tuple[object, ...]:
     """Running ones first, then the queue in its order, then what arrives, then the ends, newest first."""
     if job.state in states.RUNNING:
         return (0, job.number, job.id)

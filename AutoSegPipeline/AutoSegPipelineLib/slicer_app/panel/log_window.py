@@ -37,7 +37,7 @@ def _shown(line: str) -> str:
 class LogWindow:
     """One window, used again for each log."""
 
-    def __init__(self, parent: Any) -> None:
+    def __init__(self, parent: object) -> None:
         self._parent = parent
         self._dialog: Any = None
         self.text: Any = None

@@ -48,7 +48,7 @@ class OptionsPart(Part):
     def _checked(self, widget: str) -> bool:
         return bool(ui.value(getattr(self.ui, widget), ui.CHECKED))
 
-    def _change(self, name: str, value: Any) -> None:
+    def _change(self, name: str, value: object) -> None:
         if self.session.settings()[name] != value:
             self.session.change(**{name: value})
 
@@ -72,7 +72,7 @@ class OptionsPart(Part):
 
     # --- showing ------------------------------------------------------------------------------
 
-    def describe(self, engines: list[dict[str, Any]]) -> None:
+    def describe(self, engines: list[dict[str, object]]) -> None:
         """What the workers said they can do (meta ``describe``)."""
         if engines != self._engines:
             self._engines = engines
@@ -158,7 +158,7 @@ def _format_checks(widgets: Any) -> dict[str, Any]:
     return checks
 
 
-def _never(combo: Any) -> Any:
+def _never(combo: object) -> object:
     from ...runtime import qt
 
     return qt.enumerator(qt.everything().QComboBox, "InsertPolicy", "NoInsert")

@@ -24,7 +24,7 @@ class Part:
     def refresh(self) -> None:
         """The session has changed: show it."""
 
-    def doing(self, action: Callable[[], Any]) -> Callable[[], None]:
+    def doing(self, action: Callable[[], object]) -> Callable[[], None]:
         """``action`` as a slot: its refusal is shown in the panel, not in a window."""
 
         def run() -> None:
@@ -38,7 +38,7 @@ class Part:
 
         return run
 
-    def on_click(self, button: Any, action: Callable[[], Any]) -> None:
+    def on_click(self, button: object, action: Callable[[], object]) -> None:
         """Do ``action`` when a person clicks."""
         ui.clicked(button, self.doing(action))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+from typing import Iterable
 
 from ...core import states
 from ...core.store.jobs import Brief
@@ -42,7 +42,7 @@ class News:
             self._latest = told[-1]
         return told
 
-    def line(self, jobs: JobList, watching: bool, paused: dict[str, Any] | None, state: str) -> str:
+    def line(self, jobs: JobList, watching: bool, paused: dict[str, object] | None, state: str) -> str:
         """What to show now."""
         parts = [self._latest] if self._latest else []
         running = jobs.running

@@ -15,7 +15,7 @@ from ...runtime import qt
 FILE = Path(__file__).resolve().parents[3] / "Resources" / "UI" / "AutoSegPipeline.ui"
 
 
-def load(path: Path = FILE) -> tuple[Any, Any]:
+def load(path: Path = FILE) -> tuple[object, Any]:
     """(the widget of a .ui, its named children as attributes)."""
     if qt.IN_SLICER:
         import slicer
@@ -50,13 +50,13 @@ def _stand_in(everything: Any) -> type:
 _kept: type | None = None  # the loader holds no reference of its own
 
 
-def value(widget: Any, name: str) -> Any:
+def value(widget: object, name: str) -> Any:
     """A property of a widget: ``value(edit, "text")``."""
     found = getattr(widget, name)
     return found() if callable(found) else found
 
 
-def on(widget: Any, signal: str, argument: str, slot: Callable[[], Any]) -> None:
+def on(widget: Any, signal: str, argument: str, slot: Callable[[], object]) -> None:
     """Call ``slot()`` at a signal; ``argument`` is its C++ type, which PythonQt wants."""
     listener = qt.guarded(lambda *_: slot())
     if qt.IN_SLICER:
@@ -65,7 +65,7 @@ def on(widget: Any, signal: str, argument: str, slot: Callable[[], Any]) -> None
         getattr(widget, signal).connect(listener)
 
 
-def clicked(button: Any, slot: Callable[[], Any]) -> None:
+def clicked(button: object, slot: Callable[[], object]) -> None:
     """Call ``slot()`` when a button or check box is clicked by a person."""
     on(button, "clicked", "bool", slot)
 
@@ -102,6 +102,6 @@ CHECKED = "checked" if qt.IN_SLICER else "isChecked"
 _FOCUS = "focus" if qt.IN_SLICER else "hasFocus"
 
 
-def has_focus(widget: Any) -> bool:
+def has_focus(widget: object) -> bool:
     """Whether a person is typing there: what he wrote so far must not be overwritten."""
     return bool(value(widget, _FOCUS))

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 PORT = 8080
 
 
-def slicer_classes() -> tuple[Any, Any]:
+def slicer_classes() -> tuple[object, object]:
     """Slicer's ``SlicerHTTPServer`` and ``WebServerLogic``.
 
     Raises ``request.invalid`` in a Slicer that was built without the module.
@@ -27,7 +27,7 @@ def slicer_classes() -> tuple[Any, Any]:
     return SlicerHTTPServer, WebServerLogic
 
 
-def _server_class(base: Any) -> Any:
+def _server_class(base: Any) -> object:
     class LoopbackServer(base):
         """Slicer's server with a socket of our own making and clients that never block Slicer.
 

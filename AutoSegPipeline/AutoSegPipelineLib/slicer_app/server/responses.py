@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import PipelineError
 from ...core.hints import PANEL, hint_at
@@ -72,7 +71,7 @@ class HttpError(Exception):
 
     def answer(self) -> Answer:
         """Problem details (RFC 9457)."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "type": "about:blank",
             "title": _title(self.status),
             "status": self.status,
@@ -82,12 +81,12 @@ class HttpError(Exception):
         return Answer(self.status, "application/problem+json", _json(document), dict(self.headers))
 
 
-def json_answer(document: Any, status: int = 200) -> Answer:
+def json_answer(document: object, status: int = 200) -> Answer:
     """``document`` as JSON."""
     return Answer(status, "application/json", _json(document))
 
 
-def _json(document: Any) -> bytes:
+def _json(document: object) -> bytes:
     return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 

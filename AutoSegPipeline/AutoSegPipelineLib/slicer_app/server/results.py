@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ...core import states
 from ...core.files import contained
@@ -21,7 +21,7 @@ class Results:
         self._open_store = open_store
         self._folder = folder
 
-    def find(self, name: str) -> tuple[Path, dict[str, Any]] | None:
+    def find(self, name: str) -> tuple[Path, dict[str, object]] | None:
         """(path, output with size and sha256) of the file ``name`` of a case that is done."""
         if not name or "/" in name or "\\" in name or "\0" in name:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Callable, Protocol
 from urllib.parse import quote
 
 from ...core.errors import PipelineError
@@ -25,7 +25,7 @@ _SMALL_BODY = 65536
 class Pipeline(Host, Protocol):
     """What the site shows of the pipeline."""
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, object]:
         """Counts, what is being processed, why it pauses."""
 
     def newest(self, limit: int) -> list[Job]:
@@ -166,7 +166,7 @@ class _Receiving:
             reply(HttpError(400, "the form ends before its last boundary; nothing was taken").answer())
             return
 
-        def finished(outcome: list[dict[str, Any]] | HttpError) -> None:
+        def finished(outcome: list[dict[str, object]] | HttpError) -> None:
             if isinstance(outcome, HttpError):
                 reply(outcome.answer())
             elif self._wants_page:

@@ -6,7 +6,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Callable, Iterator, Protocol
+from typing import IO, Callable, Iterator, Protocol
 
 from ...core import lock
 from ...core.errors import PipelineError
@@ -34,13 +34,13 @@ class Host(Protocol):
     def min_free_bytes(self) -> int:
         """Nothing more is taken once the disk has less than this."""
 
-    def check(self, options: dict[str, Any]) -> None:
+    def check(self, options: dict[str, object]) -> None:
         """Raise ``engine.*`` for what no engine here could do."""
 
     def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
         """Have ``paths`` synced without holding the loop."""
 
-    def adopt(self, job_id: str) -> dict[str, Any]:
+    def adopt(self, job_id: str) -> dict[str, object]:
         """Make the job of what lies in ``state/incoming/<job_id>``; its public form."""
 
 
@@ -135,7 +135,7 @@ class Upload:
 
     # --- the end -----------------------------------------------------------------------------
 
-    def finish(self, then: Callable[[list[dict[str, Any]] | HttpError], None]) -> None:
+    def finish(self, then: Callable[[list[dict[str, object]] | HttpError], None]) -> None:
         """Make the files durable, then jobs of them; ``then`` hears the jobs or what went wrong."""
         if not self._files:
             self.discard()
@@ -190,7 +190,7 @@ class Upload:
             write_json(part / "intent.json", intent.to_dict(), durable=False)
             yield
 
-    def _adopt(self, parts: list[Path]) -> list[dict[str, Any]]:
+    def _adopt(self, parts: list[Path]) -> list[dict[str, object]]:
         self.discard()
         for part in parts:
             os.rename(part, part.with_suffix(""))

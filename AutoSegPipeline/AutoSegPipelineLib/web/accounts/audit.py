@@ -73,7 +73,7 @@ class Audit:
                 self._since_trim = 0
                 self._trim(now)
 
-    def _again(self, line: tuple[Any, ...], now: float) -> bool:
+    def _again(self, line: tuple[object, ...], now: float) -> bool:
         last = self._recent.get(line)
         if last is not None and 0 <= now - last < _SAME_SECONDS:
             return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ...core.clock import Clock, rfc3339
 from ...core.errors import PipelineError
@@ -11,7 +11,7 @@ from ...core.store.database import Database
 T = TypeVar("T")
 
 
-def times_of(grant: Any) -> dict[str, str | None]:
+def times_of(grant: object) -> dict[str, str | None]:
     """Its times for lists, RFC 3339 UTC."""
     times = {name: getattr(grant, name) for name in ("created", "expires", "used", "revoked")}
     return {name: None if value is None else rfc3339(value) for name, value in times.items()}
@@ -28,7 +28,7 @@ class Grants(Generic[T]):
         self._database = database
         self._clock = clock
 
-    def _made(self, row: Any) -> T:
+    def _made(self, row: object) -> T:
         """The value of a row."""
         raise AssertionError("each table says how")
 

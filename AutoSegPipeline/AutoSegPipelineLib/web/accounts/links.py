@@ -37,7 +37,7 @@ class Links(Grants[Link]):
 
     table, one, most = "links", "link", 1000
 
-    def _made(self, row: Any) -> Link:
+    def _made(self, row: object) -> Link:
         return _link(row)
 
     def create(self, job: str, user: str, hours: float, note: str = "") -> tuple[Link, str]:

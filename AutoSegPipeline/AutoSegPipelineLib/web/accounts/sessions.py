@@ -73,8 +73,3 @@ class Sessions:
         """Log out."""
         with self._database.transaction():
             self._database.execute("DELETE FROM sessions WHERE hash = ?", (key,))
-
-    def end_others(self, user: str, key: str) -> None:
-        """Log out everywhere but here."""
-        with self._database.transaction():
-            self._database.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user, key))

@@ -39,7 +39,7 @@ class Tokens(Grants[Token]):
 
     table, one, most = "tokens", "token", 100
 
-    def _made(self, row: Any) -> Token:
+    def _made(self, row: object) -> Token:
         return _token(row)
 
     def create(self, user: str, label: str, role: str, days: float) -> tuple[Token, str]:

@@ -27,7 +27,7 @@ class User:
     created: float
     last_login: float | None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The form for lists."""
         return {
             "name": self.name,

@@ -62,7 +62,7 @@ def _failed(status: int) -> str:
     return f"status {status}" if status >= 400 else ""
 
 
-def _job(context: WebContext, principal: Principal, params: dict[str, Any]) -> tuple[str, str]:
+def _job(context: WebContext, principal: Principal, params: dict[str, object]) -> tuple[str, str]:
     """(whole id, stem) of the job that a path names by id, first letters, name or file."""
     visible = VisibleJobs(context, principal)
     for name in _WHICH:

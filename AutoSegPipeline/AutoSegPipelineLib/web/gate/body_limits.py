@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from ...core.errors import PipelineError
 
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[object]]
 
 SMALL = 1 << 20  # bytes of a body that is no upload
 WHOLE_SECONDS = 60.0  # for a small body
@@ -47,7 +47,7 @@ class Body:
         if small and declared is not None and declared > SMALL:
             raise PipelineError("request.too_large", _TOO_LARGE)
 
-    async def __call__(self) -> Any:
+    async def __call__(self) -> object:
         """The next message of the channel."""
         if self.complete:
             return await self._receive()

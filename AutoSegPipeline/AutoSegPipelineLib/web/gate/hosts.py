@@ -66,12 +66,6 @@ def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     return mapped or found
 
 
-def is_local(address: str) -> bool:
-    """Whether the other end of a connection is this machine."""
-    found = address_of(address)
-    return found is not None and found.is_loopback
-
-
 @dataclass(frozen=True)
 class Peer:
     """Who asks: the address, and the scheme that the browser used."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Callable, TypeVar
 
 from ...core.errors import PipelineError
 from ..accounts import passwords
@@ -82,7 +82,7 @@ async def change_password(context: WebContext, found: SessionOwner, old: str, ne
     return str(context.accounts.sessions.begin(found.user, address, context.config.session_hours))
 
 
-def seconds_of(error: PipelineError) -> dict[str, Any]:
+def seconds_of(error: PipelineError) -> dict[str, object]:
     """The header that says when to try again."""
     seconds = error.data.get("seconds")
     return {"Retry-After": str(seconds)} if seconds else {}

@@ -8,7 +8,7 @@ an answer; routes say with :func:`needs` what role they want and show jobs throu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Awaitable, Callable
+from typing import Awaitable, Callable
 
 from starlette.requests import HTTPConnection, Request
 
@@ -49,7 +49,7 @@ class Principal:
         """Whether the role includes ``role``."""
         return at_least(self.role, role)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What the page may know of it."""
         return {"name": self.name, "role": self.role, "via": self.via, "jobs": list(self.jobs)}
 

@@ -72,7 +72,7 @@ class Guard:
         self.context = context
         self.site = hosts.Site(context.config)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: object, send: Any) -> None:
         if scope["type"] == "http":
             await _Visit(self, scope, receive, send).answer()
         elif scope["type"] == "websocket":

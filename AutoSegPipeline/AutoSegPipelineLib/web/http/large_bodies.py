@@ -142,7 +142,7 @@ class LargeBody:
 class LargeBodyH11(TimedH11, asyncio.BufferedProtocol):
     """uvicorn's HTTP/1.1 with :class:`LargeBody` for large bodies; made by the server for each connection."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._pour: Optional[LargeBody] = None
         self._early = b""  # of the next request, while this one is answered

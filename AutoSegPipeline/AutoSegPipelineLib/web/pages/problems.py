@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
-from typing import Any, Mapping
+from typing import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -86,7 +86,7 @@ def problem(
     status: int | None = None,
     hint: str | None = None,
     headers: Mapping[str, str] | None = None,
-    **more: Any,
+    **more: object,
 ) -> Response:
     """The answer ``application/problem+json``; ``more`` are members of our own."""
     number = status or status_of(code)

@@ -41,14 +41,14 @@ class TissueEngine:
     def tasks(self) -> list[Task]:
         return [Task(_TASK, _TITLE, "CT", CLASSES, default=True, aliases=("total",))]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """It computes on the CPU, whatever is asked for."""
         return {"gpus": 0, "device": dict.fromkeys(("auto", "gpu", "mps"), "cpu")}
 
     def check(self) -> Check:
         return Check(True, note="needs no model; knows tissues, not single organs")
 
-    def segment(self, volume: Volume, options: dict[str, Any], report: Report) -> Segmentation:
+    def segment(self, volume: Volume, options: dict[str, object], report: Report) -> Segmentation:
         """See :class:`~..base.Engine`. Left and right follow from the grid's LPS affine."""
         name = volume.path.name if volume.path else "the scan"
         wanted = _wanted(options)
@@ -150,7 +150,7 @@ def _check_modality(volume: Volume, name: str) -> None:
         )
 
 
-def _note_device(options: dict[str, Any], report: Report) -> None:
+def _note_device(options: dict[str, object], report: Report) -> None:
     device = str(options.get("device") or "auto")
     if device not in ("auto", "cpu"):
         report.log(f"device {device} was asked for, but the tissue engine computes on the CPU", "warning")

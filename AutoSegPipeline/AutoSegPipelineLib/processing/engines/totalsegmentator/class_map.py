@@ -7,8 +7,6 @@ some version, and what it lacks shows when the package refuses it, before anythi
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import written
 from .known_tasks import Catalogue, Known, Mode, default_first, package_version
 from .registry import millimetres, numbers, parts
@@ -46,7 +44,7 @@ def read() -> Catalogue:
     return Catalogue(package_version(), default_first(tasks), folders, "class_map")
 
 
-def _mode(values: dict[str, Any]) -> Mode:
+def _mode(values: dict[str, object]) -> Mode:
     return Mode(numbers(values["task_id"]), millimetres(values.get("resample")))
 
 

@@ -42,11 +42,11 @@ def resolve(wanted: str, had_gpus: int = 0) -> str:
     return word if number else "gpu"
 
 
-def _gone(torch: Any, count: int) -> PipelineError:
+def _gone(torch: object, count: int) -> PipelineError:
     return PipelineError("environment.gpu_gone", f"a GPU was here and is gone: {_there(torch, count)}")
 
 
-def facts() -> dict[str, Any]:
+def facts() -> dict[str, object]:
     """``gpus``: how many; ``device``: what the words of the option come to."""
     import torch
 

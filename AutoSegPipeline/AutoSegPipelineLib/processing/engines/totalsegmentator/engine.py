@@ -62,7 +62,7 @@ class TotalSegmentatorEngine:
             for number, known in enumerate(catalogue().tasks.values())
         ]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """GPUs that torch sees, what ``auto`` takes, and whether a licence number is stored."""
         from .devices import facts
 
@@ -112,7 +112,7 @@ class TotalSegmentatorEngine:
 
 
 def _run(
-    known: Catalogue, run: Run, volume: Volume, options: dict[str, Any], course: Course, device: str
+    known: Catalogue, run: Run, volume: Volume, options: dict[str, object], course: Course, device: str
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     """The run's labels; where memory does not suffice once more, with room made and a tall scan in parts."""
     try:
@@ -138,7 +138,7 @@ def _attempt(
     known: Catalogue,
     run: Run,
     volume: Volume,
-    options: dict[str, Any],
+    options: dict[str, object],
     course: Course,
     device: str,
     split: bool,
@@ -168,7 +168,7 @@ def title_of_task(name: str, classes: int) -> str:
     return text[:1].upper() + text[1:] + mr
 
 
-def _request(known: Catalogue, volume: Volume, options: dict[str, Any]) -> Request:
+def _request(known: Catalogue, volume: Volume, options: dict[str, object]) -> Request:
     modality, guessed = volume.modality, None
     if not modality:
         guessed = guess(volume.array)

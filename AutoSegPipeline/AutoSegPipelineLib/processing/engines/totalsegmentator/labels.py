@@ -13,7 +13,7 @@ def use_quick_labels(label_manager: Any) -> None:
     """Let this label manager of nnU-Net choose the best class with :func:`first_best`."""
     own = label_manager.convert_probabilities_to_segmentation
 
-    def convert(scores: Any) -> Any:
+    def convert(scores: Any) -> object:
         # Regions overlap and are decided by a threshold, not by the best score.
         if label_manager.has_regions or scores.shape[0] != label_manager.num_segmentation_heads:
             return own(scores)

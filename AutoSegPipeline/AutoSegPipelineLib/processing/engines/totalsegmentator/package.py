@@ -23,7 +23,7 @@ def run_task(
     known: Catalogue,
     run: Run,
     volume: Volume,
-    options: dict[str, Any],
+    options: dict[str, object],
     course: Course,
     device: str,
     split: bool = False,
@@ -69,7 +69,7 @@ def prepare() -> None:
     weights.home().mkdir(parents=True, exist_ok=True)
 
 
-def to_nifti(volume: Volume) -> Any:
+def to_nifti(volume: Volume) -> object:
     """The scan as the package takes it: index (i, j, k), affine to RAS; the voxels are not copied."""
     import nibabel
 
@@ -98,12 +98,12 @@ def _labels(image: Any, run: Run, volume: Volume) -> np.ndarray:
     return labels
 
 
-def _fetcher(known: Catalogue, run: Run, allowed: bool) -> Callable[[Any, Callable[..., Any]], None]:
+def _fetcher(known: Catalogue, run: Run, allowed: bool) -> Callable[[object, Callable[..., object]], None]:
     """What happens where the package would fetch weights."""
 
     parts = run.task.modes[run.quality].models
 
-    def fetch(number: Any, original: Callable[..., Any]) -> None:
+    def fetch(number: Any, original: Callable[..., object]) -> None:
         place = weights.place(number, known)
         if weights.is_whole(place) or (number in parts and run.models and number not in run.models):
             return  # of a task with several models the package asks for all of them, whatever it runs

@@ -100,7 +100,7 @@ def bar(course: Course) -> type:
     """A class in tqdm's place whose bars of tiles move ``course``; others only notice a cancel."""
 
     class Bar:
-        def __init__(self, iterable: Iterable[Any] | None = None, *_: Any, **more: Any) -> None:
+        def __init__(self, iterable: Iterable[object] | None = None, *_: object, **more: Any) -> None:
             self._iterable = iterable
             self.total = more.get("total")
             self.n = 0.0
@@ -109,7 +109,7 @@ def bar(course: Course) -> type:
             if self._is_tiles and self.total:
                 course.tiles_begin(self.total)
 
-        def __iter__(self) -> Iterator[Any]:
+        def __iter__(self) -> Iterator[object]:
             for item in self._iterable or ():
                 course.check()
                 yield item
@@ -135,7 +135,7 @@ def bar(course: Course) -> type:
         def close(self) -> None:
             return
 
-        def set_description(self, *_: Any, **__: Any) -> None:
+        def set_description(self, *_: object, **__: object) -> None:
             return
 
         set_postfix = refresh = set_description

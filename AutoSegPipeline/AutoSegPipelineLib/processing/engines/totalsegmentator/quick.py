@@ -19,7 +19,7 @@ class Head:
         self._same: dict[Any, bool] = {}  # by shape and part: whether the part alone gives the same numbers
         layer.forward = self._forward
 
-    def _forward(self, x: Any) -> Any:
+    def _forward(self, x: Any) -> object:
         import torch
 
         if self.part is None:
@@ -37,7 +37,7 @@ class Head:
         return alone
 
 
-def quick_head(network: Any) -> Optional[Head]:
+def quick_head(network: object) -> Optional[Head]:
     """The last layer of a U-Net of nnU-Net made to compute a part; None for another network."""
     decoder = getattr(network, "decoder", None)
     layers = getattr(decoder, "seg_layers", None)
@@ -76,9 +76,9 @@ class _Enlarge:
     def __init__(self, layer: Any) -> None:
         self._layer = layer
         self._own = layer.forward
-        self._same: dict[Any, bool] = {}
+        self._same: dict[object, bool] = {}
 
-    def __call__(self, x: Any, output_size: Any = None) -> Any:
+    def __call__(self, x: Any, output_size: object = None) -> object:
         import torch
 
         key = (tuple(x.shape), torch.get_num_threads())
@@ -92,7 +92,7 @@ class _Enlarge:
             return wanted
         return made
 
-    def _product(self, x: Any) -> Any:
+    def _product(self, x: Any) -> object:
         import torch
 
         weight = self._layer.weight

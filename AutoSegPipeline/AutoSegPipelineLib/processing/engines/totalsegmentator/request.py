@@ -29,10 +29,10 @@ class Request:
 
     runs: list[Run]
     warnings: list[dict[str, str]] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
 
 
-def understand(known: Catalogue, options: dict[str, Any], modality: str) -> Request:
+def understand(known: Catalogue, options: dict[str, object], modality: str) -> Request:
     """The runs for ``options`` (task, quality, structures) on a scan of ``modality``.
 
     ``task`` holds one or more names, ``total,body``; each may say a quality of its

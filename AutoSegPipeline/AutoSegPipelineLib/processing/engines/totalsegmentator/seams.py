@@ -24,7 +24,7 @@ _ABSENT = object()
 
 
 @contextmanager
-def replaced(pairs: list[tuple[Any, str, Any]]) -> Iterator[None]:
+def replaced(pairs: list[tuple[object, str, object]]) -> Iterator[None]:
     """Set each attribute of each object, and set what it was before at the end."""
     before = [(owner, name, getattr(owner, name, _ABSENT)) for owner, name, _ in pairs]
     try:
@@ -51,7 +51,9 @@ def is_warm() -> bool:
 
 
 @contextmanager
-def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., Any]], None]) -> Iterator[None]:
+def seams(
+    course: Course, models: Models, fetch: Callable[[object, Callable[..., object]], None]
+) -> Iterator[None]:
     """Run the package in the block. ``fetch(number, original)`` decides about weights."""
     import torch
     from nnunetv2.inference import predict_from_raw_data
@@ -59,7 +61,7 @@ def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., An
 
     threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
     original_fetch = python_api.download_pretrained_weights
-    pairs: list[tuple[Any, str, Any]] = [
+    pairs: list[tuple[object, str, object]] = [
         (predict_from_raw_data, "tqdm", bar(course)),
         (python_api, "download_pretrained_weights", lambda number: fetch(number, original_fetch)),
         *statistics.replacements(python_api),
@@ -81,10 +83,10 @@ def seams(course: Course, models: Models, fetch: Callable[[Any, Callable[..., An
         torch.backends.cudnn.benchmark = benchmark
 
 
-def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[..., Any]:
+def _watched_spacing(original: Callable[..., object], course: Course) -> Callable[..., object]:
     """The package's resampling, which is also where a case can be stopped and its end is near."""
 
-    def change_spacing(*arguments: Any, **named: Any) -> Any:
+    def change_spacing(*arguments: object, **named: object) -> object:
         if named.get("target_shape") is not None or (len(arguments) > 2 and arguments[2] is not None):
             course.resampling_back()
         else:
@@ -94,10 +96,10 @@ def _watched_spacing(original: Callable[..., Any], course: Course) -> Callable[.
     return change_spacing
 
 
-def _predict_with(models: Models, course: Course, original: Callable[..., Any]) -> Callable[..., Any]:
+def _predict_with(models: Models, course: Course, original: Callable[..., object]) -> Callable[..., object]:
     signature = inspect.signature(original)
 
-    def nnUNetv2_predict(*arguments: Any, **named: Any) -> None:
+    def nnUNetv2_predict(*arguments: object, **named: object) -> None:
         bound = signature.bind(*arguments, **named)
         bound.apply_defaults()
         asked = bound.arguments
@@ -166,7 +168,7 @@ def _images(folder: Path, ending: str) -> dict[str, list[str]]:
     return images
 
 
-def _torch_device(device: Any) -> Any:
+def _torch_device(device: object) -> Any:
     import torch
 
     return device if isinstance(device, torch.device) else torch.device(str(device))

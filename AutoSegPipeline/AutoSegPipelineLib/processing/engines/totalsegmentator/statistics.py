@@ -17,12 +17,12 @@ def wanted() -> bool:
     return os.environ.get(SWITCH, "").casefold() in ("1", "true", "yes", "on")
 
 
-def replacements(python_api: Any) -> list[tuple[Any, str, Any]]:
+def replacements(python_api: Any) -> list[tuple[object, str, object]]:
     """What takes the place of the package's own functions while it runs a case."""
     if wanted():
         own = python_api.send_usage_stats
 
-        def send(config: Any, *more: Any) -> Any:
+        def send(config: Any, *more: Any) -> object:
             return own({**(config or {}), "send_usage_stats": True}, *more)
 
         return [(python_api, "send_usage_stats", send)]
@@ -36,14 +36,14 @@ def replacements(python_api: Any) -> list[tuple[Any, str, Any]]:
     return [(python_api, name, value) for name, value in instead.items() if hasattr(python_api, name)]
 
 
-def _nothing(*_: Any, **__: Any) -> None:
+def _nothing(*_: object, **__: object) -> None:
     return
 
 
-def _shown(own: Any) -> Any:
+def _shown(own: Any) -> object:
     """The notice that statistics are sent would be wrong, and it is noted in the configuration."""
 
-    def get_config_key(name: str) -> Any:
+    def get_config_key(name: str) -> object:
         return True if name == "statistics_disclaimer_shown" else own(name)
 
     return get_config_key

@@ -37,7 +37,7 @@ class Models:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, folder: str, folds: Any, device: Any, step_size: float, mirror: bool) -> Any:
+    def get(self, folder: str, folds: object, device: object, step_size: float, mirror: bool) -> Any:
         """The predictor for these weights, loaded when it is not there or its files have changed."""
         key = _key(folder, folds, device)
         predictor = self._kept.pop(key, None)
@@ -52,7 +52,7 @@ class Models:
         self._make_room_on_gpu(predictor)
         return predictor
 
-    def drop_others(self, keep: Any = None) -> int:
+    def drop_others(self, keep: object = None) -> int:
         """Give up every model but ``keep``; says how many. For when memory did not suffice."""
         others = [key for key, predictor in self._kept.items() if predictor is not keep]
         for key in others:
@@ -107,14 +107,14 @@ def free_caches() -> None:
         torch.cuda.empty_cache()
 
 
-def _key(folder: str, folds: Any, device: Any) -> Key:
+def _key(folder: str, folds: object, device: object) -> Key:
     chosen = tuple(folds) if isinstance(folds, (list, tuple)) else folds
     files = sorted(Path(folder).glob("fold_*/" + CHECKPOINT))
     stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     return (folder, chosen, str(device), stamps)
 
 
-def _load(folder: str, folds: Any, device: Any) -> Any:
+def _load(folder: str, folds: object, device: object) -> object:
     predictor = _predictor_class()(device=device)
     chosen = tuple(folds) if isinstance(folds, (list, tuple)) else folds
     predictor.initialize_from_trained_model_folder(folder, use_folds=chosen, checkpoint_name=CHECKPOINT)
@@ -135,8 +135,8 @@ def _watch_layers(predictor: Any) -> None:
     """Every layer asks whether the case was cancelled, and says how far the tile is."""
     layers = [module for module in predictor.network.modules() if not list(module.children())]
 
-    def entered(number: int) -> Callable[[Any, Any], None]:
-        def hook(_module: Any, _inputs: Any) -> None:
+    def entered(number: int) -> Callable[[object, object], None]:
+        def hook(_module: object, _inputs: object) -> None:
             if predictor.course is not None:
                 predictor.course.within_tile(number / len(layers))
 
@@ -163,20 +163,20 @@ def _predictor_class() -> type:
         course: Course | None = None
         stopped: Cancelled | None = None
         head: Head | None = None
-        _scan: Any = None
+        _scan: object = None
 
-        def __init__(self, device: Any) -> None:
+        def __init__(self, device: object) -> None:
             where = _on_device_argument()
             super().__init__(use_mirroring=False, device=device, allow_tqdm=True, **{where: True})
 
-        def predict_sliding_window_return_logits(self, input_image: Any) -> Any:
+        def predict_sliding_window_return_logits(self, input_image: object) -> object:
             self._scan = input_image
             try:
                 return super().predict_sliding_window_return_logits(input_image)
             finally:
                 self._scan = None
 
-        def scores_of(self, piece: Any, part: tuple[slice, ...]) -> Any:
+        def scores_of(self, piece: object, part: tuple[slice, ...]) -> object:
             """Scores of the network for ``part`` of a tile (1, channels, ...), on the CPU."""
             begin = time.perf_counter()
             mirrored = self.use_mirroring and self.allowed_mirroring_axes is not None
@@ -202,7 +202,9 @@ def _predictor_class() -> type:
             heads = self.label_manager.num_segmentation_heads
             return x.new_zeros((x.shape[0], heads, *x.shape[2:]))
 
-        def _internal_predict_sliding_window_return_logits(self, data: Any, slicers: Any, *more: Any) -> Any:
+        def _internal_predict_sliding_window_return_logits(
+            self, data: object, slicers: object, *more: object
+        ) -> object:
             if self.device.type == "cpu" and own_window:
                 return window.scores(self, data, _Stoppable(slicers, self), self._scan)
             theirs = super()._internal_predict_sliding_window_return_logits
@@ -212,7 +214,7 @@ def _predictor_class() -> type:
                 self.course.network_seconds += time.perf_counter() - begin
             return found
 
-        def logits(self, data: Any) -> Any:
+        def logits(self, data: object) -> object:
             """Scores for preprocessed ``data``; raises ``Cancelled`` with everything tidied up."""
             self.stopped = None
             scores = self.predict_logits_from_preprocessed_data(data)

@@ -36,7 +36,7 @@ def is_equal(predictor_class: type) -> bool:
     return all(words in source for words in _SAYS)
 
 
-def scores(predictor: Any, data: Any, tiles: Any, scan: Any = None) -> Any:
+def scores(predictor: Any, data: Any, tiles: Any, scan: object = None) -> object:
     """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
 
     ``scan`` is ``data`` before it was padded to a whole tile: scores of the margin are
@@ -108,7 +108,7 @@ def _overlap(tile: Any, real: Box) -> tuple[Box, Box]:
     return there, tuple(slice(w.start - t.start, w.stop - t.start) for w, t in zip(there, tile))
 
 
-def _has_infinity(part: Any) -> bool:
+def _has_infinity(part: object) -> bool:
     """As ``isinf(part).any()``, which takes several times as long."""
     import torch
 

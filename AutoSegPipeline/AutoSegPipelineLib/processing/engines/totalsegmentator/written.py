@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 from .known_tasks import PACKAGE
 
@@ -66,7 +66,7 @@ def _function(module: str, name: str) -> list[ast.stmt]:
     return []
 
 
-def _branches(statements: list[ast.stmt], variable: str) -> Iterator[tuple[Any, list[ast.stmt]]]:
+def _branches(statements: list[ast.stmt], variable: str) -> Iterator[tuple[object, list[ast.stmt]]]:
     """Value and body of every branch of ``if variable == VALUE: ... elif ...``."""
     for statement in statements:
         node: ast.stmt | None = statement
@@ -77,7 +77,7 @@ def _branches(statements: list[ast.stmt], variable: str) -> Iterator[tuple[Any, 
             node = node.orelse[0] if len(node.orelse) == 1 else None
 
 
-def _compared(test: ast.expr, variable: str) -> Any:
+def _compared(test: ast.expr, variable: str) -> object:
     """VALUE of ``variable == VALUE``, or None."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq):
         return None
