@@ -53,6 +53,19 @@ class Exit:
     pid: int = 0
     asked: bool = False
     note: str = ""
+    began: bool = False  # it said hello; else it never got as far as our code
+
+    @property
+    def last_words(self) -> str:
+        """The last line that it wrote to standard error, or what the pipeline knows; empty for neither."""
+        lines = [line.strip() for line in self.stderr_tail.splitlines() if line.strip()]
+        return lines[-1] if lines else self.note
+
+    @property
+    def how(self) -> str:
+        """``exit code 1: ModuleNotFoundError: ...`` or ``signal 9``."""
+        ending = f"signal {self.code}" if self.crashed else f"exit code {self.code}"
+        return f"{ending}: {self.last_words}" if self.last_words else ending
 
     @property
     def clean(self) -> bool:
@@ -121,6 +134,7 @@ class Child:
         self._quit_alarm: Any = None
         self._process: Any = None
         self._pid = 0
+        self._began = False
         self._asked = False
         self._note = ""
         self._ended = False
@@ -237,6 +251,7 @@ class Child:
         if isinstance(message, _SIGNS_OF_PROGRESS):
             self._hung.progress()
         if isinstance(message, Hello):
+            self._began = True
             self._pid = message.pid or self._pid
             if self._tree is not None and self._pid:
                 self._tree.add(self._pid)
@@ -288,7 +303,8 @@ class Child:
         self._stderr.close()
         crashed = qt.crashed(self._process)
         code = int(self._process.exitCode())
-        self._end(Exit(code, crashed, False, self._stderr.tail, self._pid, self._asked, self._note))
+        tail, began = self._stderr.tail, self._began
+        self._end(Exit(code, crashed, False, tail, self._pid, self._asked, self._note, began))
 
     def _end(self, exit_: Exit) -> None:
         if self._ended:

@@ -17,7 +17,7 @@ from ...core.errors import PipelineError, from_dict
 from ...core.messages.child_messages import Done, Failed, Log
 from ...core.messages.intake_messages import RunTask
 from ...core.protocol import Envelope
-from .child import ChildLike
+from .child import ChildLike, Exit
 from .child_kinds import INTAKE
 
 log = logging.getLogger(__name__)
@@ -130,13 +130,13 @@ class IntakeClient:
         else:
             task.answer(None, from_dict(message.error))
 
-    def _on_end(self, end: object) -> None:
+    def _on_end(self, end: Exit) -> None:
         self._child = None
         if self._stopped:
             return
         lost = sorted(self._running.values(), key=lambda task: task.number)
         self._running.clear()
-        if getattr(end, "failed_to_start", False):
+        if end.failed_to_start or not end.began:
             self._failed_starts += 1
         # Only the oldest can have been at work: the child takes one after the other.
         if lost:
@@ -150,13 +150,12 @@ class IntakeClient:
                 self._waiting.appendleft(task)
         self._pump()
 
-    def _give_up(self, task: _Task, end: object) -> None:
-        if getattr(end, "failed_to_start", False):
-            error = PipelineError("worker.not_started", "the intake child cannot be started")
+    def _give_up(self, task: _Task, end: Exit) -> None:
+        if end.failed_to_start or not end.began:
+            said = f"the intake child cannot start ({end.how})"
+            error = PipelineError("worker.not_started", said, log_tail=end.stderr_tail)
             self.on_idle_error(error)
         else:
-            tail = getattr(end, "stderr_tail", "")
-            error = PipelineError(
-                "worker.vanished", f"the intake child ended {task.kills} times over this input", log_tail=tail
-            )
+            said = f"the intake child ended {task.kills} times over this input ({end.how})"
+            error = PipelineError("worker.vanished", said, log_tail=end.stderr_tail)
         task.answer(None, error)

@@ -178,6 +178,4 @@ class WebHost:
 
 
 def _last_words(ended: Exit) -> str:
-    how = f"signal {ended.code}" if ended.crashed else f"exit code {ended.code}"
-    tail = ended.stderr_tail.strip().splitlines()
-    return f"the web child ended ({how})" + (f": {tail[-1]}" if tail else "")
+    return f"the web child ended ({ended.how})"

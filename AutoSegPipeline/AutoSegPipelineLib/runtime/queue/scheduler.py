@@ -267,12 +267,11 @@ class Scheduler:
             return self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
         job.vanished += 1
         code = "worker.hung" if slot.hung else "worker.vanished"
-        if end.failed_to_start:
-            code = "worker.not_started"
-        error = PipelineError(
-            code, f"the worker ended {job.vanished} times over this case", log_tail=end.stderr_tail
-        )
-        self._logs.write(job.id, "error", f"{error.code}: exit code {end.code}: {end.stderr_tail}")
+        said = f"the worker ended {job.vanished} times over this case ({end.how})"
+        if end.failed_to_start or not end.began:
+            code, said = "worker.not_started", f"the worker cannot start ({end.how})"
+        error = PipelineError(code, said, log_tail=end.stderr_tail)
+        self._logs.write(job.id, "error", f"{error}\n{end.stderr_tail}".rstrip())
         if job.vanished >= VANISHED_LIMIT:
             self._end(job, states.FAILED, error)
         else:

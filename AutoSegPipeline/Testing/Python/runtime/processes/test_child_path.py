@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
 from AutoSegPipelineLib.runtime.processes.child import Child, Exit
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of, module_arguments
-from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE
+from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, WORKER
+from support.pipeline import Bench, fake_spawns, write_scan
 from support.qt import run_until
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the launcher is a shell script")
@@ -51,3 +54,64 @@ def test_the_current_folder_is_never_searched(tmp_path: Path) -> None:
     command = [sys.executable, *module_arguments("processing.volume")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0 and "neighbour" not in done.stderr, done.stderr
+
+
+NO_LIBRARY = "echo 'ModuleNotFoundError: No module named numpy' >&2; exit 1;"
+
+
+class BrokenWorkers(Bench):
+    """A pipeline whose workers run under an interpreter without what they need."""
+
+    def _make(self) -> Pipeline:
+        self.home.root.mkdir(parents=True, exist_ok=True)
+        python = launcher(self.home.root, NO_LIBRARY)
+
+        def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
+            env = child_environment(self.home.work)
+            return Child(command_of(WORKER, python), env, on_message, on_log, on_end, on_hung=on_hung)
+
+        spawns = Spawns(worker, fake_spawns(self.home).intake)
+        return Pipeline(self.home, self.settings, spawns, what="test")
+
+
+@posix
+def test_a_child_that_ends_before_its_hello_leaves_its_last_words(tmp_path: Path) -> None:
+    ends: list[Exit] = []
+    command = command_of(INTAKE, launcher(tmp_path, NO_LIBRARY))
+    child = Child(command, child_environment(tmp_path), lambda _: None, lambda line: None, ends.append)
+    child.start()
+    run_until(lambda: bool(ends), 20)
+    assert not ends[0].began
+    assert ends[0].how == "exit code 1: ModuleNotFoundError: No module named numpy"
+
+
+@posix
+def test_the_log_of_a_case_says_why_its_worker_cannot_start(tmp_path: Path) -> None:
+    with BrokenWorkers(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "one.nii"))
+        log = bench.home.job_log(job.id)
+        run_until(lambda: log.exists() and "No module named numpy" in log.read_text(), 60)
+        text = log.read_text()
+    assert "worker.not_started" in text and "memory" not in text
+
+
+@posix
+def test_an_intake_child_that_cannot_start_refuses_with_the_reason(tmp_path: Path) -> None:
+    class BrokenIntake(Bench):
+        def _make(self) -> Pipeline:
+            self.home.root.mkdir(parents=True, exist_ok=True)
+            python = launcher(self.home.root, NO_LIBRARY)
+
+            def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
+                env = child_environment(self.home.work)
+                return Child(command_of(INTAKE, python), env, on_message, on_log, on_end)
+
+            return Pipeline(
+                self.home, self.settings, Spawns(fake_spawns(self.home).worker, intake), what="test"
+            )
+
+    with BrokenIntake(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "one.nii"))
+        run_until(lambda: bool(bench.job(job.id).error), 60)
+        error = bench.job(job.id).error
+    assert error["code"] == "worker.not_started" and "No module named numpy" in error["message"]
