@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -17,46 +16,10 @@ from . import sniff
 from .case_names import file_stem, is_junk_name, is_options_name, name_state
 from .durable_copy import hash_file, hash_of
 from .header_checks import SEGMENTATION, check_content, check_header
+from .inspection_state import InputFile, Inspection
 from .options_files import Layers, scan_options_path
 from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content
-
-DEFAULT_VOXELS = 2_000_000_000
-
-
-@dataclass
-class InputFile:
-    """One file of the job: ``path``, its name below the staged folder, and how its source called it."""
-
-    path: str
-    relative: str
-    label: str
-    format: str = ""
-
-
-@dataclass
-class Inspection:
-    """What the whole inspection needs, and what it found so far."""
-
-    expect: str
-    limits: Mapping[str, Any]
-    own_outputs: frozenset[str]
-    staging: StagedProducts
-    check: Check
-    layers: Layers
-    key: bytes | None = None
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    refusals: list[dict[str, object]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
-
-    @property
-    def max_voxels(self) -> int:
-        """The limit of one volume."""
-        return int(self.limits.get("max_voxels") or DEFAULT_VOXELS)
-
-    def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: object) -> None:
-        """One more refusal."""
-        self.refusals.append({"files": files, "stem": stem, "label": label, "error": error.to_dict(), **more})
 
 
 def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, object]:

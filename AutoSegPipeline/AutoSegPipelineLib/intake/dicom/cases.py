@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...core.errors import PipelineError, Refused
 from ...formats.geometry import spacing_of
@@ -11,15 +11,13 @@ from ...formats.volume_file import read_volume_file
 from ..case_names import DEFAULT_KEY, dicom_stem, file_stem
 from ..durable_copy import hash_file, hash_of
 from ..header_checks import SEGMENTATION
+from ..inspection_state import InputFile, Inspection
 from ..sniff import DICOMDIR_CLASS
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
 from .group import Stack, TurnedAway, group_series, series_name, stack_facts
 from .instance import Instance
 from .read import read_instance
-
-if TYPE_CHECKING:
-    from ..inspect import InputFile, Inspection
 
 
 def look_at_dicom(state: Inspection, found: list[InputFile]) -> None:
