@@ -11,8 +11,6 @@ TESTS = support.MODULE / "Testing" / "Python"
 LONGEST = 350
 # Folders of tests that mirror no folder of the library.
 OTHERS = {"architecture", "docs", "support"}
-# Tests that are still too long. This list only gets shorter and then goes away.
-KNOWN_LONG = {"slicer_app/test_embedded_server.py"}
 
 
 def python_files(folder: Path) -> list[Path]:
@@ -51,7 +49,7 @@ def test_no_file_of_the_library_is_too_long() -> None:
 
 
 def test_no_test_is_too_long() -> None:
-    assert set(too_long(TESTS)) == KNOWN_LONG
+    assert too_long(TESTS) == {}
 
 
 def test_a_long_file_is_noticed(tmp_path: Path) -> None:
