@@ -69,7 +69,8 @@ class Intent:
     version: int = 1
     parent: str | None = None
     refusal: dict[str, str] | None = None  # decided at the door: taken only to be put away
-    union: list[list[str]] = field(default_factory=list)  # [path, staged name] of an earlier version's slices
+    # [path, staged name, given name] of an earlier version's slices; without the last in intents of 0.1
+    union: list[list[str]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -112,6 +113,14 @@ def read_intent(folder: Path) -> Intent | None:
         return Intent.from_dict(read_json(folder / "intent.json"))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def given_names(intent: Intent) -> dict[str, str]:
+    """The names that the source gave the files, by their staged names."""
+    given = {item.name: item.original or item.name for item in intent.files}
+    for path, name, *original in intent.union:
+        given[name] = original[0] if original else os.path.basename(path)
+    return given
 
 
 def ending_of(name: str) -> str:

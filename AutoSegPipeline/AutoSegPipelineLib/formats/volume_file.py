@@ -36,6 +36,11 @@ class VolumeFile:
     offset: int  # where the (encoded) data begin in that file
 
     @property
+    def data_name(self) -> str:
+        """What messages call the file at ``data_path``."""
+        return self.name if self.data_path == self.path else os.path.basename(self.data_path)
+
+    @property
     def files(self) -> list[str]:
         """Every file that belongs to the volume and is there."""
         alone = self.data_path == self.path or self.data_size < 0
@@ -76,7 +81,7 @@ def read_volume_file(path: str, fmt: str = "", exclusive: bool = False, name: st
     if offset < 0:
         offset = max(0, size - header.data_bytes)
     elif header.line_skip and size >= 0:
-        offset = _after_lines(data_path, offset, header.line_skip)
+        offset = _after_lines(data_path, offset, header.line_skip, header.data_file or name)
     if header.encoding in ("raw", "ascii", "hex"):
         offset += header.byte_skip
     return VolumeFile(path, name, header, data_path, size, offset)
@@ -110,9 +115,9 @@ def _read_text_header(stream: BinaryIO, most: int) -> bytes:
     return head
 
 
-def _after_lines(path: str, offset: int, lines: int) -> int:
+def _after_lines(path: str, offset: int, lines: int, name: str) -> int:
     """Where the data begin after so many lines; the end of the file where there are fewer."""
-    with open_input(path) as stream:
+    with open_input(path, name=name) as stream:
         stream.seek(offset)
         for _ in range(lines):
             # A line without end is data; it is not read into memory as one.
@@ -163,7 +168,7 @@ def completeness(volume: VolumeFile, check: Check = no_check) -> Refused | None:
 
 def _check_gzip(volume: VolumeFile, start: int, expected: int, check: Check) -> Refused | None:
     """The trailer says how long the contents are (RFC 1952, 2.3.1); where it does not fit, look at all."""
-    with open_input(volume.data_path) as stream:
+    with open_input(volume.data_path, name=volume.data_name) as stream:
         stream.seek(max(start, volume.data_size - 4))
         tail = stream.read(4)
     if volume.data_size - start >= 18 and len(tail) == 4 and struct.unpack("<I", tail)[0] == expected % 2**32:

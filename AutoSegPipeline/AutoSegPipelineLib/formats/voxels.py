@@ -54,7 +54,7 @@ def too_few(volume: VolumeFile) -> Refused:
 
 def _read_raw(volume: VolumeFile, flat: Array) -> None:
     view = flat.data.cast("B")
-    with open_input(volume.data_path, name=volume.name) as stream:
+    with open_input(volume.data_path, name=volume.data_name) as stream:
         stream.seek(volume.offset)
         at = 0
         while at < len(view):
@@ -114,7 +114,7 @@ def _pieces(volume: VolumeFile, check: Check) -> Iterator[bytes]:
 
 
 def _plain_pieces(volume: VolumeFile, check: Check) -> Iterator[bytes]:
-    with open_input(volume.data_path, name=volume.name) as stream:
+    with open_input(volume.data_path, name=volume.data_name) as stream:
         stream.seek(volume.offset)
         while True:
             check()
@@ -147,7 +147,7 @@ def _hex_pieces(volume: VolumeFile, check: Check) -> Iterator[bytes]:
 
 def _ascii_arrays(volume: VolumeFile, check: Check) -> Iterator[Array]:
     left, rest = volume.header.voxels * volume.header.extra, b""
-    with open_input(volume.data_path, name=volume.name) as stream:
+    with open_input(volume.data_path, name=volume.data_name) as stream:
         stream.seek(volume.offset)
         while left > 0:
             check()

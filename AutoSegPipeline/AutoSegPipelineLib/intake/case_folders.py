@@ -59,7 +59,7 @@ def _give(
         (target / "input").mkdir(mode=0o700, parents=True, exist_ok=True)
         write_json(target / "intent.json", own.to_dict(), durable=False)
     pairs = [(folder / "input" / item.name, target / "input" / item.name) for item in own.files]
-    link_files(pairs)
+    link_files(pairs, incoming.given_names(own))
     paths = {target, target / "intent.json", target / "input", *(place.parent for _, place in pairs)}
     if "case" in part:
         product = Path(part["case"]["path"]).parent

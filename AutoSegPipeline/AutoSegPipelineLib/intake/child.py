@@ -80,7 +80,8 @@ def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, object]:
 def _link(args: dict[str, Any], check: Check) -> dict[str, object]:
     from .ended_inputs import link_files
 
-    link_files([(Path(source), Path(target)) for source, target in args["pairs"]])
+    pairs = [(Path(source), Path(target)) for source, target in args["pairs"]]
+    link_files(pairs, dict(args["names"]))
     return {}
 
 
@@ -120,9 +121,10 @@ def run_task(name: str, args: dict[str, object], check: Check) -> dict[str, obje
 
 def _of_the_system(error: OSError) -> PipelineError:
     """A full disk makes the case wait; a disk that cannot be read refuses it."""
-    where = str(error.filename or "a file")
     if is_disk_full(error):
-        return PipelineError("environment.disk_full", f"Writing {where} failed: {error.strerror or error}.")
+        where = f" to {os.path.dirname(str(error.filename))}" if error.filename else ""
+        return PipelineError("environment.disk_full", f"Writing{where} failed: {error.strerror or error}.")
+    where = str(error.filename or "A file")
     return PipelineError("input.unreadable", f"{where}: {error.strerror or error}.")
 
 

@@ -19,20 +19,20 @@ PIECE = 1 << 20
 
 
 def disk_error(error: OSError, path: str) -> PipelineError:
-    """A write's OSError as one of the ``environment`` codes."""
+    """A write's OSError as one of the ``environment`` codes; names the folder, as ``path`` may be staged."""
     code = "environment.disk_full" if is_disk_full(error) else "environment.home_unwritable"
-    return PipelineError(code, f"Writing {path} failed: {error.strerror or error}.")
+    return PipelineError(code, f"Writing to {os.path.dirname(path)} failed: {error.strerror or error}.")
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
-def _pieces(path: str, check: Check) -> Iterator[bytes]:
+def _pieces(path: str, check: Check, name: str = "") -> Iterator[bytes]:
     try:
-        stream = open_input(path)
+        stream = open_input(path, name=name)
     except FileNotFoundError:
-        raise Refused("input.missing", f"{os.path.basename(path)} is gone.") from None
+        raise Refused("input.missing", f"{name or os.path.basename(path)} is gone.") from None
     with stream:
         while True:
             check()
@@ -42,10 +42,13 @@ def _pieces(path: str, check: Check) -> Iterator[bytes]:
             yield piece
 
 
-def hash_file(path: str, check: Check = no_check) -> dict[str, Any]:
-    """``{"sha256", "size"}`` of a file; raises :class:`Refused` when it is missing or unreadable."""
+def hash_file(path: str, check: Check = no_check, name: str = "") -> dict[str, Any]:
+    """``{"sha256", "size"}`` of a file; raises :class:`Refused` when it is missing or unreadable.
+
+    ``name`` is what messages call it.
+    """
     digest, size = hashlib.sha256(), 0
-    for piece in _pieces(path, check):
+    for piece in _pieces(path, check, name):
         digest.update(piece)
         size += len(piece)
     return {"sha256": digest.hexdigest(), "size": size}
@@ -75,24 +78,25 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def copy_file(source: str, target: str, check: Check = no_check) -> dict[str, object]:
+def copy_file(source: str, target: str, check: Check = no_check, name: str = "") -> dict[str, object]:
     """Copy to ``target + ".part"``, look at the source again, fsync, rename.
 
     Returns ``{"to", "size", "sha256"}``. Raises ``input.changed`` when the source
     moved on meanwhile, ``environment.*`` when the target cannot be written; then
-    nothing is left under either name of the target.
+    nothing is left under either name of the target. ``name`` is what messages call the source.
     """
+    name = name or os.path.basename(source)
     part = target + ".part"
     try:
-        before = check_regular(source)
+        before = check_regular(source, name)
     except FileNotFoundError:
-        raise Refused("input.missing", f"{os.path.basename(source)} is gone.") from None
+        raise Refused("input.missing", f"{name} is gone.") from None
     done = False
     try:
-        digest, size = _write(source, part, check)
+        digest, size = _write(source, part, check, name)
         after = _stat_again(source)
         if after is None or not _same(before, after) or size != before.st_size:
-            raise Refused("input.changed", f"{os.path.basename(source)} changed while it was copied.")
+            raise Refused("input.changed", f"{name} changed while it was copied.")
         try:
             retried(lambda: os.replace(part, target))
             sync_folder(os.path.dirname(os.path.abspath(target)))
@@ -113,7 +117,7 @@ def _stat_again(path: str) -> os.stat_result | None:
     return info if stat.S_ISREG(info.st_mode) else None
 
 
-def _write(source: str, part: str, check: Check) -> tuple[str, int]:
+def _write(source: str, part: str, check: Check, name: str) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     try:
         os.makedirs(os.path.dirname(os.path.abspath(part)), mode=0o700, exist_ok=True)
@@ -122,7 +126,7 @@ def _write(source: str, part: str, check: Check) -> tuple[str, int]:
     except OSError as error:
         raise disk_error(error, part) from error
     with stream:
-        for piece in _pieces(source, check):
+        for piece in _pieces(source, check, name):
             digest.update(piece)
             size += len(piece)
             try:
@@ -170,12 +174,15 @@ def sync_paths(paths: Sequence[str]) -> None:
             pass
 
 
-def link_or_copy(source: str, target: str, check: Check = no_check) -> None:
-    """``target`` as a second name of ``source`` (no space used), or a copy where links do not work."""
-    check_regular(source)
+def link_or_copy(source: str, target: str, check: Check = no_check, name: str = "") -> None:
+    """``target`` as a second name of ``source`` (no space used), or a copy where links do not work.
+
+    ``name`` is what messages call the source.
+    """
+    check_regular(source, name)
     try:
         os.link(source, target)
     except FileExistsError:
         raise
     except OSError:
-        copy_file(source, target, check)
+        copy_file(source, target, check, name)

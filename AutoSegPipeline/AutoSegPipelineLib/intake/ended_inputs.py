@@ -9,6 +9,7 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Mapping
 
 from ..core.errors import PipelineError
 from ..core.files import fsync_file, fsync_folder, read_json, remove_tree, retried, write_json
@@ -142,8 +143,11 @@ def move_files(pairs: list[tuple[Path, Path]]) -> None:
         fsync_folder(folder)
 
 
-def link_files(pairs: list[tuple[Path, Path]]) -> None:
-    """Make each ``to`` another name of ``from`` (a copy where links cannot be); existing ones stay."""
+def link_files(pairs: list[tuple[Path, Path]], names: Mapping[str, str]) -> None:
+    """Make each ``to`` another name of ``from`` (a copy where links cannot be); existing ones stay.
+
+    ``names``: how their source called the files, by the name of ``to``. Raises ``dicom.late_slices``.
+    """
     for source, target in pairs:
         if target.exists():
             continue
@@ -151,7 +155,7 @@ def link_files(pairs: list[tuple[Path, Path]]) -> None:
         try:
             os.link(source, target)
         except FileNotFoundError as error:
-            gone = f"{source.name} of the earlier version is gone"
+            gone = f"{names.get(target.name, 'a file')} of the earlier version is gone"
             raise PipelineError("dicom.late_slices", gone) from error
         except OSError:
             part = target.with_name(target.name + ".part")

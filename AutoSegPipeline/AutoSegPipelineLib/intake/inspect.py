@@ -43,7 +43,11 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
         key=bytes.fromhex(key) if key else None,
     )
     names = args.get("names")
-    look_into(state, folder, dict(names) if names else original_names(folder), "")
+    try:
+        look_into(state, folder, dict(names) if names else original_names(folder), "")
+    except OSError as error:
+        state.name_given(error)
+        raise
     if not state.cases and not state.refusals:
         stem = file_stem(os.path.basename(folder))
         state.refuse(Refused("input.nothing_inside", "No scan was found."), [], stem, stem)
@@ -63,7 +67,7 @@ def original_names(folder: str) -> dict[str, str]:
     intent = incoming.read_intent(Path(folder).parent)
     if intent is None:
         return {}
-    names = {item.name: item.original or item.name for item in intent.files}
+    names = incoming.given_names(intent)
     if intent.name and len(intent.files) == 1 and intent.files[0].name in names:
         # A stem that the caller wishes.
         names[intent.files[0].name] = intent.name
@@ -101,12 +105,14 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
     for path, relative in every:
         label = names.get(relative, relative)
         item = InputFile(path, prefix + relative, prefix + label)
+        state.labels[path] = item.label
         if name_state(label) == "ignored" and len(every) > 1:
             state.ignored.append(item.label)
             continue
         try:
-            check_regular(path)
-            with open_input(path) as stream:
+            name = os.path.basename(label)
+            check_regular(path, name)
+            with open_input(path, name=name) as stream:
                 head = stream.read(sniff.HEAD)
             item.format = sniff.sniff(head) if head else "empty"
         except PipelineError as error:
@@ -165,7 +171,7 @@ def _volume(state: Inspection, item: InputFile, table: InputFile | None) -> list
         files = volume.files
         row = volume_case(state, volume, item)
         for one in tables:
-            state.staging.table(row["path"], one.path, state.check)
+            state.staging.table(row["path"], one.path, state.check, os.path.basename(one.label))
         row["files"] += [one.relative for one in tables]
         state.cases.append(row)
     except PipelineError as error:
@@ -191,7 +197,10 @@ def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[
     problem = completeness(volume, state.check)
     if problem is not None:
         raise problem
-    hashes = [hash_file(path, state.check)["sha256"] for path in volume.files]
+    hashes = [
+        hash_file(path, state.check, called)["sha256"]
+        for path, called in zip(volume.files, (name, volume.data_name))
+    ]
     if state.expect != SEGMENTATION and state.own_outputs.intersection(hashes):
         raise Refused("input.own_output", f"{name} is a result of this pipeline.")
     content = scan_content(volume, state.check)

@@ -37,6 +37,7 @@ class Inspection:
     cases: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, object]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
     @property
     def max_voxels(self) -> int:
@@ -46,3 +47,9 @@ class Inspection:
     def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: object) -> None:
         """One more refusal."""
         self.refusals.append({"files": files, "stem": stem, "label": label, "error": error.to_dict(), **more})
+
+    def name_given(self, error: OSError) -> None:
+        """Let ``error`` about a staged file carry the name that the file's source gave it."""
+        label = self.labels.get(str(error.filename))
+        if label is not None:
+            error.filename = label

@@ -15,14 +15,15 @@ from .case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 MOST_BYTES = 1 << 20
 
 
-def read_options(path: str) -> dict[str, object]:
+def read_options(path: str, name: str = "") -> dict[str, object]:
     """The options in ``path``, checked and as their specs' types.
 
     Raises ``options.unreadable`` (no JSON object, too large), ``options.unknown_key``
     (naming the nearest key), ``options.invalid``, ``input.link``, ``input.unreadable``.
+    ``name`` is what messages call the file.
     """
-    name = os.path.basename(path)
-    with open_input(path) as stream:
+    name = name or os.path.basename(path)
+    with open_input(path, name=name) as stream:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise PipelineError("options.unreadable", f"{name} is too large for options.")
@@ -71,11 +72,13 @@ class Layers:
         self._caller = caller
         self._paths: dict[str, str] = {}
         self._relatives: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def add(self, label: str, path: str, relative: str) -> None:
         """The file at ``path`` is called ``label`` by its source (with slashes), ``relative`` in the job."""
         self._paths[label] = path
         self._relatives[path] = relative
+        self._names[path] = os.path.basename(label)
 
     def relatives(self, *paths: str | None) -> list[str]:
         """Names in the job, so that a case of many can be tried again with its options files."""
@@ -100,7 +103,7 @@ class Layers:
         found = dict(self._resolved)
         if self._caller is not None:
             for path in paths:
-                found.update(read_options(path) if path else {})
+                found.update(read_options(path, self._names.get(path, "")) if path else {})
             found.update(self._caller)
         return found
 

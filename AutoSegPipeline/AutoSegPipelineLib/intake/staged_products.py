@@ -42,19 +42,22 @@ class StagedProducts:
             if header.format == "nrrd" and header.label_marker:
                 ending = ".seg.nrrd"
             path = os.path.join(folder, "scan" + ending)
-            link_or_copy(volume.path, path, check)
+            link_or_copy(volume.path, path, check, volume.name)
             return path
         data = "scan.raw.gz" if header.encoding == "gzip" else "scan.raw"
-        link_or_copy(volume.data_path, os.path.join(folder, data), check)
+        link_or_copy(volume.data_path, os.path.join(folder, data), check, volume.data_name)
         path = os.path.join(folder, "scan" + (".nhdr" if header.format == "nrrd" else ".mhd"))
         with open(path, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(_header_text(volume, data))
         return path
 
-    def table(self, volume: str, table: str, check: Check = no_check) -> None:
-        """Bring a table of names beside the label map at ``volume``, where its reader looks for it."""
+    def table(self, volume: str, table: str, check: Check = no_check, name: str = "") -> None:
+        """Bring a table of names beside the label map at ``volume``, where its reader looks for it.
+
+        ``name`` is what messages call the table.
+        """
         ending = os.path.splitext(table)[1].lower()
-        link_or_copy(table, os.path.join(os.path.dirname(volume), "scan" + ending), check)
+        link_or_copy(table, os.path.join(os.path.dirname(volume), "scan" + ending), check, name)
 
 
 def _header_text(volume: VolumeFile, data: str) -> str:

@@ -52,7 +52,7 @@ def unpack_archive(
     their own names where these are plain. Raises the ``archive`` codes.
     """
     try:
-        with open_input(path) as stream, zipfile.ZipFile(stream) as archive:
+        with open_input(path, name=label) as stream, zipfile.ZipFile(stream) as archive:
             members = _members(archive, label, limits)
             return _unpack(archive, members, place, label, limits, check)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ...core.errors import PipelineError, Refused
@@ -33,7 +34,7 @@ def look_at_dicom(state: Inspection, found: list[InputFile]) -> None:
         if instance.sop_class == DICOMDIR_CLASS:
             state.ignored.append(item.label)
             continue
-        instance.sha256 = hash_file(item.path, state.check)["sha256"]
+        instance.sha256 = hash_file(item.path, state.check, os.path.basename(item.label))["sha256"]
         instances.append(instance)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():

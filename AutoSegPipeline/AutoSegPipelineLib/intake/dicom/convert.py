@@ -8,10 +8,12 @@ pixels and :mod:`.regular` puts them on a grid.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...core.errors import Refused
@@ -98,7 +100,8 @@ def _run(program: str, stack: Stack, staging: StagedProducts, check: Check) -> t
     """The path of a result that fits the headers (else ``None``), and the converter's words."""
     source, target = staging.folder("dicom"), staging.folder()
     for number, instance in enumerate(stack.instances):
-        link_or_copy(instance.path, os.path.join(source, f"{number:06d}.dcm"), check)
+        name = os.path.basename(instance.label)
+        link_or_copy(instance.path, os.path.join(source, _linked_name(number)), check, name)
     # -g i: no defaults file of the user; -x i: neither crop nor rotate; -m y: it is one stack already.
     command = [
         program, "-g", "i", "-b", "n", "-z", "n", "-x", "i", "-m", "y", "-d", "0", "-w", "1", "-f", "scan",
@@ -149,6 +152,17 @@ def _listen(command: list[str], log: str, check: Check) -> str:
     )
 
 
+def _linked_name(number: int) -> str:
+    return f"{number:06d}.dcm"
+
+
+def _given_names(words: str, stack: Stack, ours: list[str]) -> str:
+    """A converter's words with the given name of each slice in place of ``ours`` (in stack order)."""
+    names = {name: os.path.basename(one.label) for name, one in zip(ours, stack.instances)}
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(pattern, lambda found: names[found[0]], words)
+
+
 def _choose(stack: Stack, folder: str, made: list[str]) -> str | None:
     """The one product that lies where the headers say; ``None`` where none or several were made."""
     if len(made) != 1:
@@ -189,10 +203,14 @@ def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: st
         SimpleITK.WriteImage(image, path)
     except RuntimeError as error:
         last = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
+        last = _given_names(
+            last.replace(os.sep, "/"), stack, [Path(one.path).as_posix() for one in stack.instances]
+        )
         if stack.first.syntax not in UNCOMPRESSED:
             raise Refused(
                 "dicom.compressed", f"{name} is compressed ({stack.first.syntax}): {last}."
             ) from error
+        words = _given_names(words, stack, [_linked_name(n) for n in range(len(stack.instances))])
         raise Refused(
             "dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}"
         ) from error

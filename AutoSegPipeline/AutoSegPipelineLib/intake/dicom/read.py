@@ -59,7 +59,7 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
     name = os.path.basename(label)
     wrong_length: type[Exception] = getattr(pydicom.errors, "BytesLengthException", ValueError)
     tags: list[Any] = list(HEADER_TAGS + (GEOMETRY_TAGS if geometry else ()))
-    with open_input(path) as stream, warnings.catch_warnings():
+    with open_input(path, name=name) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         size = os.fstat(stream.fileno()).st_size
         try:

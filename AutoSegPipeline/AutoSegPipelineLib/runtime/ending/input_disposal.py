@@ -187,7 +187,7 @@ def read_options_again(home: Home, job_id: str) -> None:
     intent = read_intent(folder_of(home, job_id))
     if intent is None or intent.door != "inbox":
         return
-    named = [item.name for item in intent.files if item.original.endswith(OPTIONS_ENDING)]
+    named = [item for item in intent.files if item.original.endswith(OPTIONS_ENDING)]
     if not named and intent.file_options != intent.folder_options:
         return  # a part of an archive: what lay beside that is not here
     wrong = intent.refusal is not None and intent.refusal.get("code", "").startswith("options.")
@@ -196,8 +196,9 @@ def read_options_again(home: Home, job_id: str) -> None:
         if folder:
             intent.folder_options = read_options(folder)
         intent.file_options = dict(intent.folder_options)
-        for name in named:
-            intent.file_options.update(read_options(str(input_of(home, job_id) / name)))
+        for item in named:
+            path = input_of(home, job_id) / item.name
+            intent.file_options.update(read_options(str(path), os.path.basename(item.original)))
         intent.refusal = None if wrong else intent.refusal
     except PipelineError as error:
         intent.refusal = error.to_dict()

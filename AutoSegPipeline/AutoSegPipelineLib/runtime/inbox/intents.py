@@ -129,19 +129,22 @@ class InboxIntents:
         return True
 
     def _slices_of(self, job: Job) -> list[list[str]] | None:
-        """[path, staged name] of the slices of ``job``; None where they are gone or inside an archive."""
+        """[path, staged name, given name] of each slice of ``job``; None where gone or in an archive."""
         home, number = self._context.home, f"v{job.version}-"
         if ending_of(job.input) == ".zip":
             return None
         for folder in (home.spent / job.id, folder_of(home, job.id)):
             held = folder / "input"
             if held.is_dir():
-                return [[str(path), number + path.name] for path in sorted(held.iterdir()) if path.is_file()]
+                earlier = incoming.read_intent(folder)
+                given = incoming.given_names(earlier) if earlier else {}
+                paths = [path for path in sorted(held.iterdir()) if path.is_file()]
+                return [[str(path), number + path.name, given.get(path.name, path.name)] for path in paths]
         kept = job.staged.get("kept_at")
         if kept and Path(kept).is_dir():
             paths = [path for path in sorted(Path(kept).rglob("*")) if path.is_file()]
-            slices = [str(path) for path in paths if path.name != "reason.json"]
-            return [[path, f"{number}{n:06d}.dcm"] for n, path in enumerate(slices, 1)]
+            slices = [path for path in paths if path.name != "reason.json"]
+            return [[str(path), f"{number}{n:06d}.dcm", path.name] for n, path in enumerate(slices, 1)]
         return None if job.state == states.DONE else []
 
     def _replace(self, job: Job) -> None:

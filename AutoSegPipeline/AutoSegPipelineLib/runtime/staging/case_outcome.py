@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from ...core import states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError, from_dict
-from ...core.incoming import Intent, folder_of
+from ...core.incoming import Intent, folder_of, given_names
 from ...core.job import Job
 from ...core.rules import Rule
 from ...core.settings import resolve_options
@@ -61,8 +62,8 @@ class CaseOutcome:
         case = part["case"]
         try:
             # The nearest folder's file is weaker than the scan's own.
-            beside = self._beside(case.get("folder_options_file"))
-            beside.update(self._beside(case.get("options_file")))
+            beside = self._beside(intent, case.get("folder_options_file"))
+            beside.update(self._beside(intent, case.get("options_file")))
             rule = self._rules.choose(intent, case)
             job.options = self.options(intent, beside, rule)
             if refused := refusal_of(self._context.host_steps, job.options):
@@ -98,13 +99,15 @@ class CaseOutcome:
         job.message = ""
         self._context.store.jobs.enter(job, states.QUEUED)
 
-    def _beside(self, options_file: str | None) -> dict[str, Any]:
+    def _beside(self, intent: Intent, options_file: str | None) -> dict[str, Any]:
         if not options_file:
             return {}
+        name = Path(options_file).name
+        name = os.path.basename(given_names(intent).get(name, name))
         try:
-            return read_options(options_file)
+            return read_options(options_file, name)
         except OSError as error:
-            raise PipelineError("options.unreadable", f"{Path(options_file).name}: {error}") from error
+            raise PipelineError("options.unreadable", f"{name}: {error.strerror or error}.") from error
 
     def _write_refusal(self, job: Job, error: PipelineError) -> None:
         job.error = error.to_dict()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import uuid
-from pathlib import Path
 from typing import Any
 
 from ...core import incoming, states
 from ...core.errors import PipelineError, from_dict
 from ...core.files import read_json
-from ...core.incoming import Intent, folder_of
+from ...core.incoming import Intent, folder_of, given_names
 from ...core.job import Job
 from ...intake.case_folders import PLAN as SPLIT
 from ..conditions import Conditions
@@ -94,7 +93,7 @@ class Inspection:
     def _unite(self, job: Job, intent: Intent) -> None:
         """Bring the slices of the earlier version beside the new ones, then inspect all of them."""
         target = folder_of(self._context.home, job.id) / "input"
-        pairs = [[path, str(target / name)] for path, name in intent.union]
+        pairs = [[path, str(target / name)] for path, name, *_ in intent.union]
 
         def united(result: dict[str, Any] | None, error: PipelineError | None) -> None:
             fresh = self._context.store.jobs.find(job.id)
@@ -105,7 +104,7 @@ class Inspection:
             else:
                 self._ask(fresh, intent)
 
-        self._intake.ask("link", {"pairs": pairs}, united, job.id)
+        self._intake.ask("link", {"pairs": pairs, "names": given_names(intent)}, united, job.id)
 
     def _ask(self, job: Job, intent: Intent) -> None:
         folder = folder_of(self._context.home, job.id)
@@ -116,10 +115,7 @@ class Inspection:
             "caller": intent.options,
             "expect": intent.expect,
             "limits": {name: self._context.settings[name] for name in _LIMITS},
-            "names": {
-                **{item.name: item.original for item in intent.files},
-                **{name: Path(path).name for path, name in intent.union},
-            },
+            "names": given_names(intent),
             "label": intent.label,
             "name": intent.name,
             "key": self._series_keys.secret(),
