@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import support.skeleton as support
+from AutoSegPipelineLib.core.engines import ENGINES
 
 TESTS = support.MODULE / "Testing" / "Python"
 LONGEST = 350
@@ -81,3 +83,10 @@ def test_folders_of_tests_mirror_the_library() -> None:
     assert len(folders) > 20
     assert strangers(folders, library | {"launcher"}) == set()
     assert strangers({"docs", "core", "core/odd"}, {"core"}) == {"core/odd"}
+
+
+def test_no_support_file_hides_a_package() -> None:
+    # Scripts of this folder run under other Pythons, which look for modules here first.
+    packages = {*sys.stdlib_module_names, *(row.package for row in ENGINES)}
+    assert "totalsegmentator" in packages
+    assert {path.stem for path in (TESTS / "support").glob("*.py")} & packages == set()

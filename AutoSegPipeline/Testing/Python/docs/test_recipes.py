@@ -16,7 +16,7 @@ from support.headless import clean_environment, write_scan
 
 PAGE = docs.DOCS / "recipes.md"
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.M | re.S)
-STEP = re.compile(r"<!-- (new|below|instead|run)(?:: ([^:]+?))?(?:: (.+?))? -->\n```\w*\n(.*?)```", re.S)
+STEP = re.compile(r"<!-- (new|below|run)(?:: ([^:]+?))?(?:: (.+?))? -->\n```\w*\n(.*?)```", re.S)
 PROMISE = re.compile(r"<!-- (prints|file): (.+?)(?:: (.+?))? -->")
 RECIPES = dict(SECTION.findall(PAGE.read_text(encoding="utf-8")))
 
@@ -30,8 +30,7 @@ def change(library: Path, kind: str, file: str, anchor: str, text: str) -> None:
         return
     old = path.read_text(encoding="utf-8")
     assert old.count(anchor) == 1, f"{file} does not have once: {anchor}"
-    fresh = text.rstrip("\n") if kind == "instead" else f"{anchor}\n{text.rstrip()}"
-    path.write_text(old.replace(anchor, fresh), encoding="utf-8")
+    path.write_text(old.replace(anchor, f"{anchor}\n{text.rstrip()}"), encoding="utf-8")
 
 
 def test_the_page_has_the_recipes() -> None:

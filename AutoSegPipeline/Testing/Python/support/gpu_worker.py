@@ -19,7 +19,7 @@ from AutoSegPipelineLib.processing import worker
 from AutoSegPipelineLib.processing.engines.base import Check
 from AutoSegPipelineLib.processing.engines.totalsegmentator import engine, health, package, weights
 
-from support.totalsegmentator import small_catalogue
+from support.tiny_totalsegmentator import small_catalogue
 
 ERRORS = {
     "memory": "CUDA out of memory. Tried to allocate 9.00 GiB",

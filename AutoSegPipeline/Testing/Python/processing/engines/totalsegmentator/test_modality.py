@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import support.totalsegmentator as support
+import support.tiny_totalsegmentator as support
 from AutoSegPipelineLib.core.errors import EngineFailed
 from AutoSegPipelineLib.core.specs import parse_options
 from AutoSegPipelineLib.processing.engines.totalsegmentator import modality
 from AutoSegPipelineLib.processing.engines.totalsegmentator.request import understand
-from support.totalsegmentator import needs_package, small_catalogue
+from support.tiny_totalsegmentator import needs_package, small_catalogue
 
 
 def test_a_ct_task_on_mr_is_switched_and_the_case_says_so() -> None:

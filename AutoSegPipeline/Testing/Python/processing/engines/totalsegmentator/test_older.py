@@ -14,7 +14,7 @@ from typing import Iterator
 
 import numpy as np
 import pytest
-import support.totalsegmentator as support
+import support.tiny_totalsegmentator as support
 from AutoSegPipelineLib.core.protocol import unpack
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.processing.volume import read_volume

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 import numpy as np
 import psutil
 import pytest
-import support.totalsegmentator as support
+import support.tiny_totalsegmentator as support
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.events import Event, JobChanged, JobEnded
 from AutoSegPipelineLib.core.files import sha256
@@ -21,7 +21,7 @@ from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.runtime.api import AutoSeg
 from support.intake import ct_array, nifti_bytes
-from support.totalsegmentator import PYTHON, needs_package, write_scan
+from support.tiny_totalsegmentator import PYTHON, needs_package, write_scan
 
 pytestmark = needs_package
 LONG = {"shape": (120, 90, 60), "blocks": 20}  # two dozen tiles

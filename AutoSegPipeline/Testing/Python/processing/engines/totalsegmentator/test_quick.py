@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import support.totalsegmentator as support
-from support.totalsegmentator import needs_package
+import support.tiny_totalsegmentator as support
+from support.tiny_totalsegmentator import needs_package
 
 pytestmark = needs_package
 

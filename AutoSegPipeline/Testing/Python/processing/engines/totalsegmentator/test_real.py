@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import support.totalsegmentator as support
+import support.tiny_totalsegmentator as support
 from AutoSegPipelineLib.core.protocol import unpack
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.processing.volume import read_volume
-from support.totalsegmentator import ask, command_line, logs, needs_package, result_of, write_scan
+from support.tiny_totalsegmentator import ask, command_line, logs, needs_package, result_of, write_scan
 
 pytestmark = needs_package
 

@@ -19,7 +19,7 @@ from AutoSegPipelineLib.processing.engines.totalsegmentator.request import under
 from AutoSegPipelineLib.processing.engines.totalsegmentator.seams import _images, replaced
 from AutoSegPipelineLib.processing.engines.totalsegmentator.trouble import translate
 from AutoSegPipelineLib.processing.engines.totalsegmentator.warm import Models
-from support.totalsegmentator import small_catalogue
+from support.tiny_totalsegmentator import small_catalogue
 
 KNOWN = small_catalogue()
 
@@ -294,7 +294,7 @@ def test_without_the_package_the_engine_is_known_but_not_available(monkeypatch):
 def test_where_memory_was_short_the_scan_is_done_again_in_parts_and_it_is_said(monkeypatch):
     from AutoSegPipelineLib.processing.engines.totalsegmentator import engine as module
     from AutoSegPipelineLib.processing.engines.totalsegmentator import package
-    from support.totalsegmentator import scan
+    from support.tiny_totalsegmentator import scan
 
     tried, room = [], [0]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import support.totalsegmentator as support
+import support.tiny_totalsegmentator as support
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.processing.engines.totalsegmentator import statistics
 from AutoSegPipelineLib.runtime import wiring
 from support import FOLDER
-from support.totalsegmentator import PYTHON, needs_package, write_scan
+from support.tiny_totalsegmentator import PYTHON, needs_package, write_scan
 from support.worker_process import LIBRARY
 
 PROBE = FOLDER / "statistics_probe.py"
