@@ -68,7 +68,7 @@ class Intent:
     supersedes: str | None = None
     version: int = 1
     parent: str | None = None
-    refusal: dict[str, str] | None = None  # decided at the door: taken only to be put away
+    refusal: dict[str, str] | None = None  # decided at the door: taken only to be archived
     # [path, staged name, given name] of an earlier version's slices; without the last in intents of 0.1
     union: list[list[str]] = field(default_factory=list)
 

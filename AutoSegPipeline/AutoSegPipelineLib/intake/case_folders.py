@@ -1,4 +1,4 @@
-"""Gives every further case of one input a folder of its own; begun anew after a crash."""
+"""Gives every further case of one input a folder of its own; begun again after a crash."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def divide(
     """The first of ``parts`` keeps ``folder`` (``state/incoming/<id>``), the others get one beside it.
 
     A part is ``{"id", "case" or "refusal"}`` of the ``inspect`` task. In this order, each durable before
-    the next: the plan, so that all of it can be begun anew; the others' intents, files and volumes; what
+    the next: the plan, so that all of it can be begun again; the others' intents, files and volumes; what
     is theirs leaves ``folder``. Parts that are ``done`` (their rows are there) are left alone.
     Raises ``input.missing`` and ``environment.*``.
     """

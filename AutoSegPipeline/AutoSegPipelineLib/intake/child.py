@@ -64,10 +64,12 @@ def _inspect(args: dict[str, object], check: Check) -> dict[str, object]:
     return inspect(args, check)
 
 
-def _put_away(args: dict[str, Any], check: Check) -> dict[str, object]:
-    from .ended_inputs import put_away
+def _archive_input(args: dict[str, Any], check: Check) -> dict[str, object]:
+    from .ended_inputs import archive_input
 
-    folder = put_away(Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"]))
+    folder = archive_input(
+        Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"])
+    )
     return {"folder": str(folder)}
 
 
@@ -99,7 +101,7 @@ TASKS: dict[str, Callable[[dict[str, object], Check], dict[str, object]]] = {
     "checkpoint": _checkpoint,
     "hash": _hash,
     "inspect": _inspect,
-    "put_away": _put_away,
+    "archive_input": _archive_input,
     "fetch_back": _fetch_back,
     "link": _link,
     "divide": _divide,
@@ -136,7 +138,7 @@ def _answer(channel: ChildChannel, command: RunTask) -> None:
         channel.send(Done(result), folder)
     except PipelineError as error:
         channel.send(Failed(error.to_dict()))
-    except Exception as error:  # a defect of ours: told with its traceback, never swallowed
+    except Exception as error:  # a defect of ours: reported with its traceback, never swallowed
         name = type(error).__name__
         # Where, not the error's words: they may quote a header, and the pipeline's log names no patient.
         text = "".join(traceback.format_tb(error.__traceback__)) + name

@@ -18,7 +18,7 @@ from ..core.incoming import Intent, read_intent
 REASON = "reason.json"
 
 
-def put_away(folder: Path, parent: Path, name: str, reason: dict[str, object]) -> Path:
+def archive_input(folder: Path, parent: Path, name: str, reason: dict[str, object]) -> Path:
     """Move ``state/incoming/<id>`` to ``parent/name`` (``name-2`` where taken) with ``reason.json``.
 
     ``input/`` is dissolved: its files get their original names back; what the
@@ -65,13 +65,13 @@ def _clear_of_ours(original: str) -> str:
 
 
 def fetch_back(folder: Path, target: Path) -> Intent:
-    """The inverse of :func:`put_away`, for a retry: ``target`` is ``state/incoming/<id>``.
+    """The inverse of :func:`archive_input`, for a retry: ``target`` is ``state/incoming/<id>``.
 
     Raises ``input.missing`` when somebody has taken files away meanwhile.
     """
     intent = _intent_in_reason(folder)
     if intent is None:
-        raise PipelineError("input.missing", f"the input was put away in {folder} and is gone")
+        raise PipelineError("input.missing", f"the input was archived in {folder} and is gone")
     for item in intent.files:
         here, there = folder / _clear_of_ours(item.original), target / "input" / item.name
         if not os.path.lexists(here) and not os.path.lexists(there):

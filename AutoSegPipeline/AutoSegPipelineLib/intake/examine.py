@@ -68,7 +68,7 @@ def _look(path: str, size: int, row: dict[str, object]) -> None:
     name = os.path.basename(path)
     if is_options_name(name):
         row["format"] = OPTIONS
-        _look_at_options(path, name)
+        _examine_options(path, name)
         return
     if size == 0:
         raise Refused("input.empty", f"{name} is empty.")
@@ -77,7 +77,7 @@ def _look(path: str, size: int, row: dict[str, object]) -> None:
     fmt = sniff.sniff(head)
     row["format"] = fmt
     if fmt == sniff.ZIP:
-        _look_at_zip(path, name)
+        _examine_zip(path, name)
     elif fmt == sniff.DICOM:
         # pydicom takes a quarter of a second to import; most files need none.
         from .dicom.read import examine_dicom
@@ -89,7 +89,7 @@ def _look(path: str, size: int, row: dict[str, object]) -> None:
             raise Refused("input.truncated", f"{name} ends within its header.")
         raise Refused("input.unknown_format", f"{name} is no scan that is known here.")
     else:
-        _look_at_volume(path, fmt, row)
+        _examine_volume(path, fmt, row)
 
 
 def _may_become_something(head: bytes) -> bool:
@@ -110,7 +110,7 @@ def _header_ends(path: str, fmt: str) -> bool:
     return re.search(rb"(?m)^[ \t]*ElementDataFile[^\n]*\n", head) is not None
 
 
-def _look_at_volume(path: str, fmt: str, row: dict[str, object]) -> None:
+def _examine_volume(path: str, fmt: str, row: dict[str, object]) -> None:
     try:
         volume = read_volume_file(path, fmt, exclusive=True)
     except Refused as error:
@@ -127,7 +127,7 @@ def _look_at_volume(path: str, fmt: str, row: dict[str, object]) -> None:
         raise problem
 
 
-def _look_at_zip(path: str, name: str) -> None:
+def _examine_zip(path: str, name: str) -> None:
     """Complete when the directory at its end is there."""
     try:
         with open_input(path) as stream, zipfile.ZipFile(stream) as archive:
@@ -136,7 +136,7 @@ def _look_at_zip(path: str, name: str) -> None:
         raise Refused("input.truncated", f"{name} has no archive directory: {error}.") from None
 
 
-def _look_at_options(path: str, name: str) -> None:
+def _examine_options(path: str, name: str) -> None:
     from .options_files import read_options
 
     try:

@@ -44,7 +44,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
     )
     names = args.get("names")
     try:
-        look_into(state, folder, dict(names) if names else original_names(folder), "")
+        inspect_folder(state, folder, dict(names) if names else original_names(folder), "")
     except OSError as error:
         state.name_given(error)
         raise
@@ -74,7 +74,7 @@ def original_names(folder: str) -> dict[str, str]:
     return names
 
 
-def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> None:
+def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> None:
     """Every file below ``folder``; ``prefix`` stands before the relative names (an archive's member)."""
     found = list(_files(state, folder, names, prefix))
     claimed: set[str] = set()
@@ -93,10 +93,10 @@ def look_into(state: Inspection, folder: str, names: Mapping[str, str], prefix: 
         else:
             rest.append(item)
     if dicom:
-        from .dicom.cases import look_at_dicom
+        from .dicom.cases import group_dicom
 
-        look_at_dicom(state, dicom)
-    _leftovers(state, rest, claimed, alone=len(found) == 1)
+        group_dicom(state, dicom)
+    _refuse_the_rest(state, rest, claimed, alone=len(found) == 1)
 
 
 def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[InputFile]:
@@ -152,7 +152,7 @@ def _archive(state: Inspection, item: InputFile, nested: bool) -> None:
         state.refuse(error, [item.relative], file_stem(item.label), item.label)
         return
     before = len(state.cases) + len(state.refusals)
-    look_into(state, place, names, item.label + "/")
+    inspect_folder(state, place, names, item.label + "/")
     for row in (state.cases + state.refusals)[:]:
         # To the pipeline the archive is the file; its members are ours.
         if any(name.startswith(item.label + "/") for name in row["files"]):
@@ -251,7 +251,7 @@ def _facts(
     }  # fmt: skip
 
 
-def _leftovers(state: Inspection, rest: list[InputFile], claimed: set[str], alone: bool) -> None:
+def _refuse_the_rest(state: Inspection, rest: list[InputFile], claimed: set[str], alone: bool) -> None:
     """Files that are no scan: options and junk pass in silence, the rest is refused."""
     for item in rest:
         if item.path in claimed or is_options_name(os.path.basename(item.label)):

@@ -1,6 +1,6 @@
 """Products of the inspection: a folder of its own for each case, under short ASCII names of ours.
 
-A data file beside its header gets a header written anew, so that a reader can
+A data file beside its header gets a new header, so that a reader can
 open nothing but what was checked here.
 """
 

@@ -20,7 +20,7 @@ SAMPLE = 1 << 22
 
 @dataclass
 class Content:
-    """Extremes in the file's scaled intensities, and what tells a label map from a scan."""
+    """Extremes in the file's scaled intensities, and what distinguishes a label map from a scan."""
 
     low: float = math.inf
     high: float = -math.inf

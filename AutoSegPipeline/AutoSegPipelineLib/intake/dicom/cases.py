@@ -16,12 +16,12 @@ from ..inspection_state import InputFile, Inspection
 from ..sniff import DICOMDIR_CLASS
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
-from .group import Stack, TurnedAway, group_series, series_name, stack_facts
+from .group import Rejected, Stack, group_series, series_name, stack_facts
 from .instance import Instance
 from .read import read_instance
 
 
-def look_at_dicom(state: Inspection, found: list[InputFile]) -> None:
+def group_dicom(state: Inspection, found: list[InputFile]) -> None:
     """Cases and refusals of all DICOM files of one folder or archive."""
     instances = []
     for item in found:
@@ -38,10 +38,10 @@ def look_at_dicom(state: Inspection, found: list[InputFile]) -> None:
         instances.append(instance)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
-        more, turned = group_series(some, fewest)
+        more, rejected = group_series(some, fewest)
         stacks += more
-        for refused in turned:
-            _turn_away(state, refused)
+        for one in rejected:
+            _reject(state, one)
     program = dcm2niix_path()
     for stack in stacks:
         _one(state, stack, program, instances)
@@ -57,7 +57,7 @@ def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[I
         try:
             options = state.layers.options(*_options_files(state, members[0]))
         except PipelineError as error:
-            _turn_away(state, TurnedAway(members, Refused(error.code, error.message, error.hint)))
+            _reject(state, Rejected(members, Refused(error.code, error.message, error.hint)))
         else:
             found.setdefault(int(options.get("min_slices") or 2), []).extend(members)
     return found
@@ -77,10 +77,12 @@ def _label(instance: Instance) -> str:
     return f"{series_name(instance)} {instance.description}".strip()
 
 
-def _turn_away(state: Inspection, turned: TurnedAway) -> None:
-    first = turned.instances[0]
-    files = sorted(instance.relative for instance in turned.instances)
-    state.refuse(turned.error, files, _stem(state, first), _label(first), series_key=first.series_uid or None)
+def _reject(state: Inspection, rejected: Rejected) -> None:
+    first = rejected.instances[0]
+    files = sorted(instance.relative for instance in rejected.instances)
+    state.refuse(
+        rejected.error, files, _stem(state, first), _label(first), series_key=first.series_uid or None
+    )
 
 
 def _one(state: Inspection, stack: Stack, program: str | None, instances: list[Instance]) -> None:

@@ -57,7 +57,7 @@ class Stack:
 
 
 @dataclass
-class TurnedAway:
+class Rejected:
     """Instances that are no volume, and why."""
 
     instances: list[Instance]
@@ -71,31 +71,31 @@ def normal_of(orientation: Orientation) -> Vector:
     return (vector[0] / size, vector[1] / size, vector[2] / size)
 
 
-def group_series(instances: Iterable[Instance], min_slices: int) -> tuple[list[Stack], list[TurnedAway]]:
+def group_series(instances: Iterable[Instance], min_slices: int) -> tuple[list[Stack], list[Rejected]]:
     """Stacks and refusals of all instances, series by series."""
     series: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         series[instance.series_uid].append(instance)
     stacks: list[Stack] = []
-    turned: list[TurnedAway] = []
+    rejected: list[Rejected] = []
     for uid in sorted(series, key=lambda uid: (series[uid][0].number or 0, uid)):
         found, refused = _one_series(series[uid], min_slices)
         stacks += found
-        turned += refused
-    return stacks, turned
+        rejected += refused
+    return stacks, rejected
 
 
-def _one_series(instances: list[Instance], min_slices: int) -> tuple[list[Stack], list[TurnedAway]]:
+def _one_series(instances: list[Instance], min_slices: int) -> tuple[list[Stack], list[Rejected]]:
     name = series_name(instances[0])
     if len({instance.patient_key for instance in instances}) > 1:
-        return [], [TurnedAway(instances, Refused("dicom.two_patients", f"{name} names two patients."))]
+        return [], [Rejected(instances, Refused("dicom.two_patients", f"{name} names two patients."))]
     once, conflict = _deduplicated(instances)
     if conflict:
         error = Refused(
             "dicom.conflicting_instances", f"{name}: two different files are instance {conflict}."
         )
-        return [], [TurnedAway(instances, error)]
-    turned: list[TurnedAway] = []
+        return [], [Rejected(instances, error)]
+    rejected: list[Rejected] = []
     left: list[Instance] = []
     refusals: dict[str, tuple[Refused, list[Instance]]] = {}
     for instance in once:
@@ -104,23 +104,23 @@ def _one_series(instances: list[Instance], min_slices: int) -> tuple[list[Stack]
             left.append(instance)
         else:
             refusals.setdefault(error2.code, (error2, []))[1].append(instance)
-    turned += [TurnedAway(members, error) for error, members in refusals.values()]
+    rejected += [Rejected(members, error) for error, members in refusals.values()]
     if not left:
-        return [], turned
+        return [], rejected
     stacks: list[Stack] = []
     parts = _parts(left)
     for members, reason in parts:
         try:
             found = _stacks(members, name, min_slices, several=len(parts) > 1)
         except Refused as error:
-            turned.append(TurnedAway(members, error))
+            rejected.append(Rejected(members, error))
             continue
         for stack in found:
             stack.reason = stack.reason or reason
         stacks += found
     for number, stack in enumerate(stacks):
         stack.index, stack.count = number, len(stacks)
-    return stacks, turned
+    return stacks, rejected
 
 
 def _stacks(members: list[Instance], name: str, min_slices: int, several: bool) -> list[Stack]:
@@ -180,7 +180,7 @@ def _no_volume(instance: Instance, name: str) -> Refused | None:
         return Refused("dicom.not_an_image", f"{name} is a screen capture without a place in the patient.")
     if instance.orientation is None or instance.position is None or instance.spacing is None:
         return Refused("input.orientation_unstated", f"{name} does not say where its slices lie.",
-                       "Export the series anew with positions, orientations and pixel spacing.")  # fmt: skip
+                       "Export the series again with positions, orientations and pixel spacing.")  # fmt: skip
     row, down = instance.orientation[:3], instance.orientation[3:]
     bad = abs(length(row) - 1) > 0.01 or abs(length(down) - 1) > 0.01 or abs(dot(row, down)) > 0.01
     if bad or min(instance.spacing) <= 0:
@@ -206,7 +206,7 @@ def _parts(instances: list[Instance]) -> list[tuple[list[Instance], str]]:
 
 
 def _kind(instance: Instance) -> tuple[str, ...]:
-    """Words of the image type that tell MR pictures of one series apart: magnitude, phase, water ..."""
+    """Words of the image type that distinguish the MR pictures of one series: magnitude, phase, water ..."""
     return instance.image_type[2:] if instance.modality == "MR" else ()
 
 
@@ -274,13 +274,13 @@ def _measure(stack: Stack, places: Sequence[Vector], normal: Vector, name: str) 
     stack.step = usual
     gaps = [round(step / usual) - 1 for step in steps]
     stack.uneven = any(abs(step - usual) > SAME_STEP * usual for step in steps)
-    whole = all(abs(step - (gap + 1) * usual) <= 0.1 * usual for step, gap in zip(steps, gaps))
+    gaps_fit = all(abs(step - (gap + 1) * usual) <= 0.1 * usual for step, gap in zip(steps, gaps))
     stack.missing = sum(gap for gap in gaps if gap > 0)
-    if stack.missing and whole:
+    if stack.missing and gaps_fit:
         share = stack.missing / (len(steps) + 1 + stack.missing)
         if share > MOST_GAP_PART or max(gaps) > MOST_GAP_RUN:
             raise Refused("dicom.missing_slices", f"{name} lacks {stack.missing} slices.")
-    elif not whole:
+    elif not gaps_fit:
         stack.missing = 0
     if max(steps) > (MOST_GAP_RUN + 1.5) * usual:
         raise Refused("dicom.missing_slices", f"{name} has a gap of {max(steps):.1f} mm between its slices.")
@@ -299,7 +299,7 @@ def _measure(stack: Stack, places: Sequence[Vector], normal: Vector, name: str) 
 
 
 def stack_facts(stack: Stack) -> dict[str, object]:
-    """What manifest and report tell of the source."""
+    """What manifest and report say of the source."""
     return {
         "series_number": stack.first.number, "slices": len(stack.positions), "step_mm": stack.step,
         "missing_slices": stack.missing, "uneven": stack.uneven,

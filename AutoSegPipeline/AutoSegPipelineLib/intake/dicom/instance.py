@@ -46,7 +46,7 @@ class Instance:
     frame_moments: list[tuple[int, ...]] = field(default_factory=list)
 
     def to_row(self) -> dict[str, object]:
-        """What the examination tells the pipeline."""
+        """What the examination reports to the pipeline."""
         return {
             "series_uid": self.series_uid, "study_uid": self.study_uid, "sop_uid": self.sop_uid,
             "patient_key": self.patient_key, "modality": self.modality, "number": self.number,

@@ -75,7 +75,7 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
             if stream.tell() >= size:
                 raise Refused("input.truncated", f"{name} ends within its header.") from None
             raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None
-        if not syntax.endswith("1.2.1.99"):  # a deflated data set was decompressed whole
+        if not syntax.endswith("1.2.1.99"):  # a deflated data set was decompressed completely
             instance.image = _pixels(stream, size, data, instance, name)
         elif instance.rows:
             instance.image = True
@@ -89,7 +89,7 @@ def _text(data: Any, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _whole(data: Any, keyword: str, default: int | None) -> int | None:
+def _integer(data: Any, keyword: str, default: int | None) -> int | None:
     value = data.get(keyword)
     if value is None or str(value).strip() == "":
         return default
@@ -106,11 +106,11 @@ def _basics(data: Any, path: str, relative: str, label: str) -> Instance:
     instance.sop_uid = _text(data, "SOPInstanceUID")
     instance.sop_class = _text(data, "SOPClassUID") or str(getattr(meta, "MediaStorageSOPClassUID", ""))
     instance.modality = _text(data, "Modality").upper()
-    instance.number = _whole(data, "SeriesNumber", None)
-    instance.instance = _whole(data, "InstanceNumber", None)
-    instance.rows, instance.columns = _whole(data, "Rows", 0) or 0, _whole(data, "Columns", 0) or 0
-    instance.frames = max(1, _whole(data, "NumberOfFrames", 1) or 1)
-    instance.samples = _whole(data, "SamplesPerPixel", 1) or 1
+    instance.number = _integer(data, "SeriesNumber", None)
+    instance.instance = _integer(data, "InstanceNumber", None)
+    instance.rows, instance.columns = _integer(data, "Rows", 0) or 0, _integer(data, "Columns", 0) or 0
+    instance.frames = max(1, _integer(data, "NumberOfFrames", 1) or 1)
+    instance.samples = _integer(data, "SamplesPerPixel", 1) or 1
     # Names are spelled in many ways; they only count where there is no identifier.
     who = [_text(data, "PatientID"), _text(data, "IssuerOfPatientID")]
     if not who[0]:
@@ -214,7 +214,7 @@ def _pixels(stream: BinaryIO, size: int, data: Any, instance: Instance, name: st
         return True
     if at + length > size:
         raise Refused("input.truncated", f"{name} holds {size - at} of {length} bytes of pixels.")
-    bits = _whole(data, "BitsAllocated", 16) or 16
+    bits = _integer(data, "BitsAllocated", 16) or 16
     needed = instance.rows * instance.columns * instance.frames * instance.samples * bits // 8
     if length < needed:
         raise Refused("input.claims_too_much", f"{name} claims {needed} bytes of pixels and holds {length}.")

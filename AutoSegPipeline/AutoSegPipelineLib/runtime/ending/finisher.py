@@ -1,4 +1,4 @@
-"""The end of a case: published, its input put away, the next one begun; each step in a slice of its own."""
+"""The end of a case: published, its input archived, the next one begun; each step in a slice of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Finisher:
         self.ended(job)
 
     def ended(self, job: Job) -> None:
-        """Put its input away, begin the next case."""
+        """Archive its input, begin the next case."""
         remove_tree(self._publisher.staging(job))
         self._disposal.dispose(job)
         self._dispatcher.dispatch()

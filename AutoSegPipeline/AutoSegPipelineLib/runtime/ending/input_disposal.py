@@ -1,4 +1,4 @@
-"""What happens to an input when its case has ended: spent, archived, put away, or fetched back."""
+"""What happens to an input when its case has ended: spent, archived or fetched back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InputDisposal:
         self._context = context
         self._intake = intake
         self._unsynced = ""  # the newest row that a power cut could take back
-        # Job -> what waits for its input to be put away: nobody may fetch it back before.
+        # Job -> what waits for its input to be archived: nobody may fetch it back before.
         self._on_the_way: dict[str, list[Callable[[], None]]] = {}
 
     def dispose(self, job: Job, then: Callable[[], None] | None = None) -> None:
@@ -47,14 +47,14 @@ class InputDisposal:
             remove_tree(folder)
             return then() if then else None
         if job.staged.get("kept_at") and not (folder / "intent.json").exists():
-            # A crash while the input was fetched back: finish that, then put it away again.
+            # A crash while the input was fetched back: finish that, then archive it again.
             return self._fetch(job, lambda error: self.dispose(job, then) if error is None else None)
         if job.state == states.DONE:
             if self._context.settings["inputs"] == "archive":
-                return self._put_away(job, home.archive, then)
+                return self._archive_input(job, home.archive, then)
             self.spend(job)
             return then() if then else None
-        self._put_away(job, home.refused if job.state == states.REFUSED else home.failed, then)
+        self._archive_input(job, home.refused if job.state == states.REFUSED else home.failed, then)
 
     def sync(self) -> None:
         """Every two seconds: one wait for the disk for all places that were noted meanwhile."""
@@ -74,7 +74,7 @@ class InputDisposal:
         fsync_folder(home.spent)
         reached("input spent")
 
-    def _put_away(self, job: Job, parent: Path, then: Callable[[], None] | None) -> None:
+    def _archive_input(self, job: Job, parent: Path, then: Callable[[], None] | None) -> None:
         reason = {
             "job": job.id,
             "state": job.state,
@@ -105,7 +105,7 @@ class InputDisposal:
             for action in [*([then] if then else []), *waiting]:
                 action()
 
-        self._intake.ask("put_away", args, moved)
+        self._intake.ask("archive_input", args, moved)
 
     def fetch_back(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         """Bring the input back to ``state/incoming/<id>`` so that the job can run again.

@@ -1,4 +1,4 @@
-"""Putting an input away and fetching it back can be cut off anywhere and done again."""
+"""Archiving an input and fetching it back can be cut off anywhere and done again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.incoming import Intent, IntentFile, folder_of, input_of, write_intent
 from AutoSegPipelineLib.intake import ended_inputs
-from AutoSegPipelineLib.intake.ended_inputs import fetch_back, put_away
+from AutoSegPipelineLib.intake.ended_inputs import archive_input, fetch_back
 
 
 class Killed(Exception):
@@ -57,16 +57,16 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(9))
-def test_cut_off_anywhere_an_input_is_put_away_once_and_whole(staged, monkeypatch, number: int) -> None:
+def test_cut_off_anywhere_an_input_is_archived_once_and_complete(staged, monkeypatch, number: int) -> None:
     home, intent = staged
     with monkeypatch.context() as patch:
         cut_off(patch, number)
         try:
-            put_away(folder_of(home, intent.id), home.failed, "case", {})
+            archive_input(folder_of(home, intent.id), home.failed, "case", {})
         except Killed:
             pass  # what a kill leaves is what the second call finds
     if folder_of(home, intent.id).exists():
-        put_away(folder_of(home, intent.id), home.failed, "case", {})
+        archive_input(folder_of(home, intent.id), home.failed, "case", {})
     assert [path.name for path in home.failed.iterdir()] == ["case"]
     assert contents(home.failed / "case") == WANTED
 
@@ -74,7 +74,7 @@ def test_cut_off_anywhere_an_input_is_put_away_once_and_whole(staged, monkeypatc
 @pytest.mark.parametrize("number", range(9))
 def test_cut_off_anywhere_an_input_comes_back_whole(staged, monkeypatch, number: int) -> None:
     home, intent = staged
-    kept = put_away(folder_of(home, intent.id), home.failed, "case", {})
+    kept = archive_input(folder_of(home, intent.id), home.failed, "case", {})
     with monkeypatch.context() as patch:
         cut_off(patch, number)
         try:
@@ -90,7 +90,7 @@ def test_cut_off_anywhere_an_input_comes_back_whole(staged, monkeypatch, number:
 def test_a_name_that_is_taken_gets_a_number_and_a_file_that_left_is_named(staged) -> None:
     home, intent = staged
     (home.failed / "case").mkdir()
-    kept = put_away(folder_of(home, intent.id), home.failed, "case", {"error": None})
+    kept = archive_input(folder_of(home, intent.id), home.failed, "case", {"error": None})
     assert kept.name == "case-2"
     (kept / "sub" / "b.nii").unlink()
     with pytest.raises(PipelineError, match=r"sub/b\.nii") as caught:
@@ -101,7 +101,7 @@ def test_a_name_that_is_taken_gets_a_number_and_a_file_that_left_is_named(staged
 
 @pytest.mark.skipif(os.name != "posix", reason="making links needs a privilege on Windows")
 @pytest.mark.parametrize("disks", [1, 2])
-def test_links_are_put_away_as_links_wherever_they_lead(tmp_path: Path, monkeypatch, disks: int) -> None:
+def test_links_are_archived_as_links_wherever_they_lead(tmp_path: Path, monkeypatch, disks: int) -> None:
     home = Home.at(tmp_path / "home")
     home.create()
     (tmp_path / "private").mkdir()
@@ -128,7 +128,7 @@ def test_links_are_put_away_as_links_wherever_they_lead(tmp_path: Path, monkeypa
         real_rename = os.rename
         monkeypatch.setattr(os, "stat", other_disk)
         monkeypatch.setattr(os, "rename", refuse)
-    kept = put_away(folder_of(home, intent.id), home.refused, "links", {})
+    kept = archive_input(folder_of(home, intent.id), home.refused, "links", {})
     assert {name: os.readlink(kept / name) for name in places} == places
     assert not folder_of(home, intent.id).exists()
     fetch_back(kept, folder_of(home, intent.id))

@@ -44,7 +44,7 @@ class Waits:
         monkeypatch.setattr(Database, "transaction", counted_transaction)
 
 
-def put_away(bench: Bench) -> list[str]:
+def archived(bench: Bench) -> list[str]:
     return sorted(path.name for path in bench.home.refused.rglob("*.dcm"))
 
 
@@ -59,13 +59,13 @@ def test_a_folder_of_broken_slices_is_divided_without_the_loop_waiting_for_the_d
         bench.until(lambda: bench.job(job.id).ended, 60)
         # 3 for each file would be 900.
         assert (waits.files, waits.commits < 12) == (0, True)
-        bench.until(lambda: len(put_away(bench)) == COUNT, 90)
+        bench.until(lambda: len(archived(bench)) == COUNT, 90)
         bench.until(lambda: all("kept_at" in one.staged for one in bench.jobs()))
         assert waits.commits < COUNT / 5, "one for each place"
         jobs = bench.jobs()
         assert len(jobs) == COUNT and {one.state for one in jobs} == {states.REFUSED}
         assert {one.parent for one in jobs} == {None, job.id}
-        assert put_away(bench) == sorted(path.name for path in folder.iterdir())
+        assert archived(bench) == sorted(path.name for path in folder.iterdir())
         assert leftovers(bench) == []
 
 
@@ -89,9 +89,9 @@ def test_stopped_among_the_rows_of_the_parts_the_next_start_goes_on_and_doubles_
         monkeypatch.setattr(multi_case.MultiCase, "_write_some", write)
         bench.restart()
         bench.until_ended(20)
-        bench.until(lambda: len(put_away(bench)) >= 20 and leftovers(bench) == [])
+        bench.until(lambda: len(archived(bench)) >= 20 and leftovers(bench) == [])
         assert len(bench.jobs()) == 20 and bench.job(job.id).state == states.REFUSED
-        assert put_away(bench) == sorted(path.name for path in folder.iterdir())
+        assert archived(bench) == sorted(path.name for path in folder.iterdir())
 
 
 def test_who_cancels_an_input_that_is_being_split_cancels_all_of_it(tmp_path: Path, monkeypatch: Any) -> None:
