@@ -22,6 +22,7 @@ from .job_logs import JobLogs
 from .loop import Loop
 from .processes.intake_client import IntakeClient, Spawn
 from .queue.case_message import CaseMessages
+from .queue.result_cache import ResultCache
 from .queue.scheduler import Scheduler
 from .recovery import Recovery
 from .staging.case_outcome import CaseOutcome
@@ -53,16 +54,18 @@ class Flow:
         # From the queue to the results.
         self.publisher = Publisher(context)
         self.disposal = InputDisposal(context, self.intake)
-        self.case_messages = CaseMessages(context)
+        self.result_cache = ResultCache(context)
+        self.case_messages = CaseMessages(context, self.result_cache)
         self.ends = EndQueue(loop)
         self.scheduler = Scheduler(
-            context, self.conditions, self.publisher, self.case_messages, spawn_worker, self.logs, self.ends
-        )
+            context, self.conditions, self.publisher, self.case_messages, self.result_cache, spawn_worker,
+            self.logs, self.ends,
+        )  # fmt: skip
         self.finisher = Finisher(
-            context, self.conditions, self.publisher, self.case_messages, self.disposal,
+            context, self.conditions, self.publisher, self.result_cache, self.disposal,
             self.scheduler, self.ends,
         )  # fmt: skip
-        self.retention = Retention(context, self.publisher, self.disposal, self.case_messages)
+        self.retention = Retention(context, self.publisher, self.disposal, self.result_cache)
         # From the staged bytes to the queue.
         self.options_gate = OptionsGate(self.scheduler.catalogue, self.scheduler)
         self.series_keys = SeriesKeys(context)

@@ -10,8 +10,8 @@ from ...core.job import Job
 from ..conditions import Conditions
 from ..context import Context
 from ..loop import Dispatcher
-from ..queue.case_message import CaseMessages
 from ..queue.limits import VANISHED_LIMIT
+from ..queue.result_cache import ResultCache
 from .end_queue import EndQueue
 from .input_disposal import InputDisposal
 from .publisher import Publisher, WaitForResults
@@ -25,7 +25,7 @@ class Finisher:
         context: Context,
         conditions: Conditions,
         publisher: Publisher,
-        cases: CaseMessages,
+        result_cache: ResultCache,
         disposal: InputDisposal,
         dispatcher: Dispatcher,
         ends: EndQueue,
@@ -33,7 +33,7 @@ class Finisher:
         self._context = context
         self._conditions = conditions
         self._publisher = publisher
-        self._cases = cases
+        self._result_cache = result_cache
         self._disposal = disposal
         self._dispatcher = dispatcher
         self._ends = ends
@@ -97,7 +97,7 @@ class Finisher:
         except PipelineError as error:
             self._publish_failed(job, error)
             return
-        self._cases.keep(job)
+        self._result_cache.keep(job)
         job.staged.pop("earlier", None)
         job.error = None
         self._conditions.durably(lambda: self._context.enter(job, states.DONE))

@@ -16,7 +16,7 @@ from ...core.events import AlarmRaised
 from ...core.files import free_bytes, read_json, remove_tree
 from ...core.job import Job
 from ..context import Context
-from ..queue.case_message import CaseMessages
+from ..queue.result_cache import ResultCache
 from .input_disposal import InputDisposal
 from .publisher import Publisher
 
@@ -31,12 +31,12 @@ class Retention:
     """One :meth:`steps` is one pass; :meth:`purge` removes one case for good."""
 
     def __init__(
-        self, context: Context, publisher: Publisher, disposal: InputDisposal, cases: CaseMessages
+        self, context: Context, publisher: Publisher, disposal: InputDisposal, cache: ResultCache
     ) -> None:
         self._context = context
         self._publisher = publisher
         self._disposal = disposal
-        self._cases = cases
+        self._cache = cache
         self._distrusted_until = 0.0
         self._last_monotonic: float | None = None
 
@@ -105,7 +105,7 @@ class Retention:
         """Remove every trace of one ended case; only the reservation of its stem stays."""
         self._publisher.remove(job)
         self._disposal.forget(job)
-        self._cases.forget(job)
+        self._cache.forget(job)
         self._context.home.job_log(job.id).unlink(missing_ok=True)
         with self._context.store.transaction():
             self._context.store.ledger.blind(job.id)

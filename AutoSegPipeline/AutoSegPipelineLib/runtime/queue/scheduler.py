@@ -30,6 +30,7 @@ from .engine_catalogue import EngineCatalogue
 from .forecast import Forecast
 from .gpu_watch import GpuWatch
 from .limits import VANISHED_LIMIT
+from .result_cache import ResultCache
 from .worker_slot import WorkerSlot
 
 log = logging.getLogger(__name__)
@@ -42,19 +43,14 @@ class Scheduler:
     """Owns the workers. What they are done with goes into the queue ``ends``."""
 
     def __init__(
-        self,
-        context: Context,
-        conditions: Conditions,
-        publisher: Publisher,
-        cases: CaseMessages,
-        spawn: Spawn,
-        logs: JobLogs,
-        ends: EndQueue,
-    ) -> None:
+        self, context: Context, conditions: Conditions, publisher: Publisher, case_messages: CaseMessages,
+        result_cache: ResultCache, spawn: Spawn, logs: JobLogs, ends: EndQueue,
+    ) -> None:  # fmt: skip
         self._context = context
         self._conditions = conditions
         self._publisher = publisher
-        self._cases = cases
+        self._case_messages = case_messages
+        self._result_cache = result_cache
         self._spawn = spawn
         self._logs = logs
         self._ends = ends
@@ -141,9 +137,9 @@ class Scheduler:
     def _begin(self, job: Job, slot: WorkerSlot) -> None:
         job.attempt += 1
         job.progress, job.eta_s, job.message = 0.0, None, ""
-        self._cases.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._result_cache.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
         out = self._publisher.prepare(job)
-        order = self._cases.order(job, out, self.catalogue.had_gpus)
+        order = self._case_messages.order(job, out, self.catalogue.had_gpus)
         slot.predicted = self._forecast.predict(job)
         slot.job, slot.started, slot.hung = job, self._context.clock.monotonic(), False
         job.eta_s = slot.predicted
@@ -232,7 +228,7 @@ class Scheduler:
         elif error.code == "engine.no_memory" and self._step_down(job, message.used or {}):
             self._back(job, "Tried again with less memory.")
         elif job.cached_from:
-            self._cases.drop(job)
+            self._result_cache.drop(job)
             job.cached_from = None
             self._back(job, "The kept label map did not serve; computed anew.")
         else:

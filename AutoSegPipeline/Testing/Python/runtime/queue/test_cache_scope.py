@@ -12,7 +12,8 @@ from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.runtime.context import Context
-from AutoSegPipelineLib.runtime.queue.case_message import KEEP, CaseMessages
+from AutoSegPipelineLib.runtime.queue.case_message import CaseMessages
+from AutoSegPipelineLib.runtime.queue.result_cache import KEEP, ResultCache
 
 SAME_SCAN = {"kind": "scan", "path": "input/000001.nii", "affine": None, "format": "nifti", "facts": {}}
 
@@ -26,23 +27,25 @@ class Shelf:
         settings = Settings.defaults(visibility=visibility)
         self.store = Store(home.store)
         self.home = home
-        self.cases = CaseMessages(Context(home, settings, self.store, SystemClock(), EventBus()))
+        context = Context(home, settings, self.store, SystemClock(), EventBus())
+        self.cache = ResultCache(context)
+        self.case_messages = CaseMessages(context, self.cache)
 
     def done(self, by: str, door: str = "web") -> Job:
         """A case of somebody that was computed, or answered from the cache."""
         job = Job(name="scan", content="c" * 64, door=door, submitted_by=by, staged=dict(SAME_SCAN))
-        self.cases.order(job, self.home.results, 0)
+        self.case_messages.order(job, self.home.results, 0)
         if job.cached_from is None:
-            made = self.cases.work(job) / KEEP
+            made = self.cache.work(job) / KEEP
             made.parent.mkdir(parents=True)
             made.write_text(f"label map of {by}")
-            self.cases.keep(job)
+            self.cache.keep(job)
         return job
 
     def reused(self, by: str) -> str | None:
         """What a next case of somebody would be given."""
         job = Job(name="scan", content="c" * 64, door="web", submitted_by=by, staged=dict(SAME_SCAN))
-        found = self.cases.order(job, self.home.results, 0).reuse
+        found = self.case_messages.order(job, self.home.results, 0).reuse
         return Path(found).read_text() if found else None
 
 
