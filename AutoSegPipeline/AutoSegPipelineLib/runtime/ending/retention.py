@@ -58,7 +58,7 @@ class Retention:
                 yield from self._old(ends, now - days * _DAY)
 
     def _disk_is_short(self) -> bool:
-        least = 2 * (self._context.settings["disk_min_free_mb"] << 20)
+        least: int = 2 * (self._context.settings["disk_min_free_mb"] << 20)
         return free_bytes(self._context.home.state) < least
 
     def _clock_is_plausible(self) -> bool:

@@ -27,7 +27,7 @@ __all__ = ["Arrival", "ArrivedFile", "InboxWatcher"]
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[list], None]
+Answer = Callable[[list[dict[str, object]]], None]
 SLICE_SECONDS = 0.01
 BATCH = 200
 DELIVER = 10
