@@ -65,15 +65,15 @@ class AutoSeg:
         """A private home that is gone after :meth:`stop`; results go to ``output_folder``."""
         out = Path(output_folder).expanduser().absolute()
         out.mkdir(parents=True, exist_ok=True)
-        made = cls.__new__(cls)
+        autoseg = cls.__new__(cls)
         home = throw_away_home(out)
         try:
-            made._build(home, door, Settings.defaults(**{"watch": False, "cache_mb": 0, **settings}))
+            autoseg._build(home, door, Settings.defaults(**{"watch": False, "cache_mb": 0, **settings}))
         except BaseException:
             discard(home)
             raise
-        made._throw_away, made._door = True, door
-        return made
+        autoseg._throw_away, autoseg._door = True, door
+        return autoseg
 
     def _build(self, home: Home, what: str, settings: Settings, host_steps: HostSteps | None = None) -> None:
         self.application = qt.application()

@@ -130,10 +130,10 @@ def _nothing(_thing: object) -> None:
 
 def environment(variables: Mapping[str, str]) -> object:
     """A QProcessEnvironment of exactly these variables."""
-    made = QProcessEnvironment()
+    process_environment = QProcessEnvironment()
     for name, value in variables.items():
-        made.insert(name, value)
-    return made
+        process_environment.insert(name, value)
+    return process_environment
 
 
 def to_bytes(data: Any) -> bytes:

@@ -16,7 +16,7 @@ from ..core.job import Job
 from .context import Context
 from .ending.finisher import Finisher
 from .ending.input_disposal import InputDisposal
-from .processes.host_steps import wants_inside
+from .processes.host_steps import needs_host
 from .queue.limits import DEATHS_LIMIT, HOST_DEATHS_LIMIT
 from .staging.inspection import SPLIT, Inspection
 from .staging.stager import Stager
@@ -76,7 +76,7 @@ class Recovery:
     def _died(self, job: Job, counted: bool) -> None:
         job.deaths += counted
         job.progress, job.eta_s = 0.0, None
-        if job.deaths >= (HOST_DEATHS_LIMIT if wants_inside(job.options) else DEATHS_LIMIT):
+        if job.deaths >= (HOST_DEATHS_LIMIT if needs_host(job.options) else DEATHS_LIMIT):
             error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")
             job.error = error.to_dict()
             self._context.enter(job, states.FAILED, error.message)

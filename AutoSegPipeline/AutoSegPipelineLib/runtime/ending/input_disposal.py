@@ -130,7 +130,7 @@ class InputDisposal:
             return then(None)
         if spent.exists():
             (spent / "spent.json").unlink(missing_ok=True)
-            remove_tree(spent / "work")  # inspected anew
+            remove_tree(spent / "work")  # inspected again
             os.rename(spent, folder)
             fsync_folder(home.incoming)
             return then(None)

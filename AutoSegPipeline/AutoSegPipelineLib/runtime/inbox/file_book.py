@@ -315,7 +315,7 @@ class InboxBook:
                 self._drop(entry, now)
 
     def put_back(self, paths: list[str], now: float) -> None:
-        """The pipeline could not take these; they arrive anew."""
+        """The pipeline could not take these; they arrive again."""
         self.taken(paths, now)
 
     def _give(self, path: str) -> None:

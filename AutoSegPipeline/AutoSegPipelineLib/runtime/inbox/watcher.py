@@ -123,7 +123,7 @@ class InboxWatcher:
         self._book.taken(paths, self._clock.monotonic())
 
     def put_back(self, paths: list[str]) -> None:
-        """The pipeline could not take these (they changed); they arrive anew."""
+        """The pipeline could not take these (they changed); they arrive again."""
         self._book.put_back(paths, self._clock.monotonic())
         self.look_soon()
 

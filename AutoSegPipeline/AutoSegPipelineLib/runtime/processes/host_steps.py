@@ -50,17 +50,17 @@ class HostSteps(Protocol):
         """End what runs at once; its call raises ``Cancelled`` when the loop comes back to it."""
 
 
-def refusal(inside: HostSteps | None, options: Mapping[str, object]) -> PipelineError | None:
+def refusal(host: HostSteps | None, options: Mapping[str, object]) -> PipelineError | None:
     """Why this pipeline cannot do what ``options`` ask of its host; None when it can or nothing is asked."""
-    if not wants_inside(options):
+    if not needs_host(options):
         return None
-    if inside is not None:
-        return inside.refusal(options)
+    if host is not None:
+        return host.refusal(options)
     asked = [f"{name} {options[name]}" for name, _ in _asked(options)]
     return PipelineError("engine.needs_slicer", f"{' and '.join(asked)}: only a pipeline in 3D Slicer has it")
 
 
-def wants_inside(options: Mapping[str, object]) -> bool:
+def needs_host(options: Mapping[str, object]) -> bool:
     """Whether a case with these options does a part in the pipeline's process."""
     return bool(_asked(options))
 

@@ -50,12 +50,12 @@ class _Course:
     facts: dict[str, object] = field(default_factory=dict)
 
     @property
-    def made(self) -> Path:
+    def segmentation(self) -> Path:
         return Path(self.case.work) / MADE
 
 
 class _Report:
-    """What the host tells, as messages of the protocol."""
+    """What the host reports, as messages of the protocol."""
 
     def __init__(
         self, course: _Course, say: Callable[[_Course, Message], None], moved: Callable[[], None]
@@ -93,14 +93,14 @@ class HostStepsChild:
     def __init__(
         self,
         spawn: Callable[..., ChildLike],
-        inside: HostSteps,
+        host: HostSteps,
         on_message: OnMessage,
         on_log: OnLog,
         on_end: OnEnd,
         on_hung: Callable[[float], None] | None = None,
         hung_seconds: float | None = None,
     ) -> None:
-        self._inside = inside
+        self._host = host
         self._on_message = on_message
         self._on_log = on_log
         self._on_end = on_end
@@ -145,7 +145,7 @@ class HostStepsChild:
             return self._worker.cancel(job, attempt)
         course.cancelled = True
         if self._here:
-            self._inside.stop()
+            self._host.stop()
         return True
 
     def quit(self, grace: float = CANCEL_SECONDS) -> None:
@@ -163,7 +163,7 @@ class HostStepsChild:
         if course is not None:
             course.cancelled = True
         if self._here:
-            self._inside.stop()
+            self._host.stop()
 
     # --- the way of a case ---------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class HostStepsChild:
         if course.cancelled:
             self._failed(course, Cancelled())
             return
-        if course.steps[0] in _HERE and self._inside.running:
+        if course.steps[0] in _HERE and self._host.running:
             if not course.step:
                 self._say(course, Stage("preparing", "waits for another case inside Slicer"))
             qt.single_shot(_AGAIN_MS, lambda: self._next(course))
@@ -185,9 +185,9 @@ class HostStepsChild:
         if course.step in _HERE:
             self._work_here(course)
         elif course.step == "first":
-            self._give(course, replace(course.case, only="segmentation", made=str(course.made)))
+            self._give(course, replace(course.case, only="segmentation", made=str(course.segmentation)))
         else:
-            self._give(course, replace(course.case, made=str(course.made), made_facts=course.facts))
+            self._give(course, replace(course.case, made=str(course.segmentation), made_facts=course.facts))
 
     def _give(self, course: _Course, case: CaseOrder) -> None:
         self._worker.send(Envelope(RunCase(plain(case)), course.job, course.attempt, case.work))
@@ -227,16 +227,16 @@ class HostStepsChild:
         work = Path(course.case.work)
         work.mkdir(mode=0o700, parents=True, exist_ok=True)
         if course.step == "segment":
-            course.facts = self._inside.segment(course.case, course.made, report, self._guard)
-            made, kind = course.made, "segmentation"
+            course.facts = self._host.segment(course.case, course.segmentation, report, self._guard)
+            written, kind = course.segmentation, "segmentation"
         else:
             folder = work / "exported"
             folder.mkdir(mode=0o700, exist_ok=True)
-            made, kind = self._inside.export(course.case, course.made, folder, report), "glTF"
-            course.case = replace(course.case, given={"gltf": str(made)})
+            written, kind = self._host.export(course.case, course.segmentation, folder, report), "glTF"
+            course.case = replace(course.case, given={"gltf": str(written)})
         report.check()
         # Exit first, output second: a host that is content without a file has not done its part.
-        if not made.is_file() or made.stat().st_size == 0:
+        if not written.is_file() or written.stat().st_size == 0:
             raise PipelineError("engine.failed", f"Slicer ended without an error and without a {kind}")
 
     def _guard(self, pid: int) -> None:
@@ -260,7 +260,7 @@ class HostStepsChild:
         message, course = envelope.message, self._course
         if envelope.job == "describe" and isinstance(message, Done):
             described = read(Described, message.result, "result")
-            described["engines"] += self._inside.describe(described["engines"])
+            described["engines"] += self._host.describe(described["engines"])
             self._on_message(replace(envelope, message=Done(dict(described))))
         elif course is None or envelope.key != (course.job, course.attempt):
             self._on_message(envelope)

@@ -13,7 +13,7 @@ TAIL_CHARACTERS = 8000
 class StderrLines:
     """Cuts bytes into lines for ``on_line`` and remembers the last ones.
 
-    A carriage return starts a line anew, as on a terminal: of a progress bar
+    A carriage return starts the line again, as on a terminal: of a progress bar
     only its last state is kept. Undecodable bytes are replaced.
     """
 

@@ -142,7 +142,7 @@ class WebHost:
             self._kept_port = 0
             return
         if ended.asked:
-            self._begin()  # it was told to end, and then there was a wish for another
+            self._begin()  # asked for while the one before it was ending
             return
         error = self._said
         if ended.failed_to_start:

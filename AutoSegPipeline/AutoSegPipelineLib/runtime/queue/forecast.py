@@ -15,9 +15,9 @@ from .engine_catalogue import EngineCatalogue
 class Forecast:
     """Reads and writes the store's timings. ``auto`` and empty options count as what they come to."""
 
-    def __init__(self, context: Context, description: EngineCatalogue) -> None:
+    def __init__(self, context: Context, catalogue: EngineCatalogue) -> None:
         self._context = context
-        self._description = description
+        self._catalogue = catalogue
 
     def predict(self, job: Job) -> float | None:
         """Seconds for the whole case; None where nothing like it was seen."""
@@ -35,7 +35,7 @@ class Forecast:
         self._context.store.timings.note(kind, _voxels(job), seconds)
 
     def _kind(self, job: Job, options: dict[str, object], used: dict[str, object] | None = None) -> str:
-        expected = resolved(self._description.for_now, options, job.modality)
+        expected = resolved(self._catalogue.for_now, options, job.modality)
         return eta.kind_of({**expected, **(used or {})}, bool(options.get("structures")))
 
 

@@ -2,7 +2,7 @@
 
 The intake child divides the files and waits for the disk (:mod:`..intake.dividing`). The rows of
 a slice are not synced; that of the first case, which comes last, is, and all others with it. Until
-then ``split.json`` has everything begun anew after a crash, and nobody acts on a refusal.
+then ``split.json`` has everything begun again after a crash, and nobody acts on a refusal.
 """
 
 from __future__ import annotations

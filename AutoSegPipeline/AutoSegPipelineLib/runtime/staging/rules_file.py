@@ -1,4 +1,4 @@
-"""The rules of a home, read anew when their file changes."""
+"""The rules of a home, read again when their file changes."""
 
 from __future__ import annotations
 
