@@ -7,9 +7,13 @@ patient's right is on the left. Runs only in the drawing process (``draw.py``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import TYPE_CHECKING, Tuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkRenderer, vtkRenderWindow, vtkTextActor
 
 Vector = Tuple[float, float, float]
 BACKGROUND_TOP, BACKGROUND_BOTTOM = (0.16, 0.19, 0.24), (0.05, 0.06, 0.08)
@@ -104,7 +108,7 @@ def _bounds(meshes: list[Mesh]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _add_view(
-    window: Any, meshes: list[Mesh], view: View, viewport: tuple[float, ...], layout: Layout
+    window: vtkRenderWindow, meshes: list[Mesh], view: View, viewport: tuple[float, ...], layout: Layout
 ) -> None:
     from vtkmodules.vtkRenderingCore import vtkRenderer
 
@@ -142,7 +146,7 @@ def _is_glass(mesh: Mesh) -> bool:
     return mesh.opacity < GLASS_BELOW or mesh.group in GLASS_GROUPS
 
 
-def _solid_actor(mesh: Mesh) -> Any:
+def _solid_actor(mesh: Mesh) -> vtkActor:
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
     mapper = vtkPolyDataMapper()
@@ -159,7 +163,7 @@ def _solid_actor(mesh: Mesh) -> Any:
     return actor
 
 
-def _glass_actor(meshes: list[Mesh], view: View) -> Any:
+def _glass_actor(meshes: list[Mesh], view: View) -> vtkActor:
     """All glass as one surface whose triangles run from the farthest to the nearest."""
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
@@ -208,7 +212,7 @@ def _hull(meshes: list[Mesh]) -> Mesh:
 
 def _poly_data(
     points: np.ndarray, triangles: np.ndarray, normals: np.ndarray, rgba: np.ndarray | None
-) -> Any:
+) -> vtkPolyData:
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
     from vtkmodules.vtkCommonCore import vtkPoints
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
@@ -227,7 +231,7 @@ def _poly_data(
     return data
 
 
-def _light(renderer: Any) -> None:
+def _light(renderer: vtkRenderer) -> None:
     """Key from the upper left, fill from the right, a rim from behind: depth without black shadows."""
     from vtkmodules.vtkRenderingCore import vtkLight
 
@@ -247,7 +251,7 @@ def _light(renderer: Any) -> None:
         renderer.AddLight(light)
 
 
-def _aim(renderer: Any, meshes: list[Mesh], view: View, layout: Layout) -> None:
+def _aim(renderer: vtkRenderer, meshes: list[Mesh], view: View, layout: Layout) -> None:
     low, high = _bounds(meshes)
     centre, reach = (low + high) / 2.0, float(np.linalg.norm(high - low)) or 1.0
     camera = renderer.GetActiveCamera()
@@ -259,7 +263,7 @@ def _aim(renderer: Any, meshes: list[Mesh], view: View, layout: Layout) -> None:
     camera.SetClippingRange(reach, reach * 3.0)
 
 
-def _letter(text: str, place: tuple[float, float]) -> Any:
+def _letter(text: str, place: tuple[float, float]) -> vtkTextActor:
     from vtkmodules.vtkRenderingCore import vtkTextActor
 
     actor = vtkTextActor()

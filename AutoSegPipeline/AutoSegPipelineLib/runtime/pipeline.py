@@ -21,6 +21,7 @@ from . import qt
 from .commands import Commands
 from .context import Context, disk_is_full
 from .flow import Flow
+from .processes.child import ChildLike, OnEnd, OnHung, OnLog, OnMessage
 from .processes.host_steps import HostSteps
 from .processes.intake_client import Spawn
 from .processes.web_host import WebHost
@@ -129,12 +130,14 @@ class Pipeline:
         self.commands = Commands(self.flow, self)
         self._request_answerer = RequestAnswerer(self.store, self.commands)
 
-    def _spawn_worker(self, on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Any:
+    def _spawn_worker(
+        self, on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung
+    ) -> ChildLike:
         return self._spawns.worker(
             self._safe(on_message), self._safe(on_log), self._safe(on_end), on_hung=self._safe(on_hung)
         )
 
-    def _spawn_intake(self, on_message: Any, on_log: Any, on_end: Any) -> Any:
+    def _spawn_intake(self, on_message: OnMessage, on_log: OnLog, on_end: OnEnd) -> ChildLike:
         return self._spawns.intake(self._safe(on_message), self._safe(on_log), self._safe(on_end))
 
     def _safe_web(self) -> Spawn | None:
@@ -142,7 +145,7 @@ class Pipeline:
         if spawn is None:
             return None
 
-        def safe(on_message: Any, on_log: Any, on_end: Any) -> Any:
+        def safe(on_message: OnMessage, on_log: OnLog, on_end: OnEnd) -> ChildLike:
             return spawn(self._safe(on_message), self._safe(on_log), self._safe(on_end))
 
         return safe
@@ -188,7 +191,7 @@ class Pipeline:
     def _safe(self, slot: Callable[..., None]) -> Callable[..., None]:
         """``slot``; where even the reserve did not help it to write, the pipeline waits for free disk."""
 
-        def run(*arguments: Any) -> None:
+        def run(*arguments: object) -> None:
             try:
                 slot(*arguments)
             except (OSError, sqlite3.OperationalError) as error:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core import engines
 from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python as chosen_python
 from .pipeline import Pipeline, Spawns
-from .processes.child import Child, ChildLike
+from .processes.child import Child, ChildLike, OnEnd, OnHung, OnLog, OnMessage
 from .processes.child_command import child_environment, command_of
 from .processes.child_kinds import INTAKE, WEB, WORKER, ChildKind
 from .processes.host_steps import HostSteps
@@ -28,7 +26,7 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
     """
     python = worker_python if kind.engines else None
 
-    def spawn(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
+    def spawn(on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung | None = None) -> Child:
         folder = home.work / kind.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         of_engines = engines.environment(settings.values) if kind.engines else {}
@@ -60,7 +58,9 @@ def real_spawns(
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
     worker = spawner(WORKER, home, settings, python)
 
-    def helped(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> ChildLike:
+    def helped(
+        on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung | None = None
+    ) -> ChildLike:
         assert host_steps is not None
         hung_seconds = settings["hung_minutes"] * 60
         return HostStepsChild(worker, host_steps, on_message, on_log, on_end, on_hung, hung_seconds)

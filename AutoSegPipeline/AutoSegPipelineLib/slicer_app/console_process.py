@@ -25,11 +25,18 @@ _TAIL_LINES = 40
 class Reader:
     """Waits for one ``subprocess.Popen`` whose standard output is a pipe, and hands out its lines."""
 
-    def __init__(self, process: Any, on_line: Callable[[str], None], tree: ProcessTree | None = None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes] | subprocess.Popen[str],
+        on_line: Callable[[str], None],
+        tree: ProcessTree | None = None,
+    ) -> None:
         self._process = process
         self._on_line = on_line
         self._tree = tree or make_tree()
         self._tree.add(process.pid)
+        assert process.stdout is not None
+        self._stdout = process.stdout
         self._pipe = pipe_of(process.stdout.fileno())
         self._rest = b""
         self._loop: Any = None
@@ -79,7 +86,7 @@ class Reader:
             self._process.kill()
             return int(self._process.wait(timeout=5))
         finally:
-            self._process.stdout.close()
+            self._stdout.close()
 
     def _look(self) -> None:
         if self._over:
@@ -114,12 +121,12 @@ class Reader:
                 self._on_line(line)
 
 
-def pipe_of(descriptor: int) -> Callable[[], Any]:
+def pipe_of(descriptor: int) -> Callable[[], bytes | None]:
     """Reads what is in the pipe now: bytes, ``b""`` at its end, None while it is empty."""
     return _windows_pipe(descriptor) if sys.platform == "win32" else _posix_pipe(descriptor)
 
 
-def _posix_pipe(descriptor: int) -> Callable[[], object]:
+def _posix_pipe(descriptor: int) -> Callable[[], bytes | None]:
     os.set_blocking(descriptor, False)
 
     def read() -> bytes | None:
@@ -131,7 +138,7 @@ def _posix_pipe(descriptor: int) -> Callable[[], object]:
     return read
 
 
-def _windows_pipe(descriptor: int, peek: Callable[[], int] | None = None) -> Callable[[], object]:
+def _windows_pipe(descriptor: int, peek: Callable[[], int] | None = None) -> Callable[[], bytes | None]:
     """Anonymous pipes cannot be made non-blocking there: never read more than there is."""
     how_many = peek or _peeker(descriptor)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 from ..core.errors import EngineFailed, PipelineError
 from ..core.specs import did_you_mean
@@ -75,7 +75,7 @@ def modality_of(name: str, task: dict[str, Any]) -> str:
 
 
 def choose_task(
-    tasks: dict[str, dict[str, object]], options: dict[str, object], modality: str
+    tasks: dict[str, dict[str, object]], options: Mapping[str, object], modality: str
 ) -> tuple[str, str]:
     """The extension's task for these options, and a sentence where it is not the one that was asked for.
 
@@ -102,13 +102,14 @@ def choose_task(
     return name, told
 
 
-def subset_of(task: str, options: dict[str, Any]) -> list[str] | None:
+def subset_of(task: str, options: Mapping[str, object]) -> list[str] | None:
     """The structures that the package itself can be restricted to; other tasks find all of theirs."""
-    names = list(options.get("structures") or [])
+    given = options.get("structures")
+    names = [str(name) for name in given] if isinstance(given, (list, tuple)) else []
     return names if names and task in ("total", "total_mr") else None
 
 
-def wants_cpu(options: dict[str, object]) -> bool:
+def wants_cpu(options: Mapping[str, object]) -> bool:
     """Whether the case is to keep off the GPU; raises ``engine.no_gpu`` for what cannot be asked."""
     device = str(options.get("device") or "auto").strip().casefold()
     if device in ("auto", "gpu"):

@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import TYPE_CHECKING, Callable, Protocol
+
+if TYPE_CHECKING:
+    from ..runtime.api import AutoSeg
+    from ..runtime.processes.host_steps import HostSteps
+
+
+class HostSession(Protocol):
+    """What a host needs of the module's session."""
+
+    host: Host
+    guards: list[Callable[[], str]]
+
+    @property
+    def autoseg(self) -> AutoSeg:
+        """The running pipeline."""
 
 
 class Host(Protocol):
@@ -30,12 +45,12 @@ class Host(Protocol):
     def python(self) -> str:
         """The Python of child processes."""
 
-    def inside(self, session: object) -> Any:
+    def inside(self, session: HostSession) -> HostSteps | None:
         """What this application does of a case by itself (:class:`..runtime.inside.HostSteps`), or None."""
 
     # --- the scene ------------------------------------------------------------------------
 
-    def is_volume(self, thing: Any) -> bool:
+    def is_volume(self, thing: object) -> bool:
         """Whether ``thing`` is a scalar volume node."""
 
     def export_volume(self, node: object, folder: Path) -> Path:
@@ -44,7 +59,7 @@ class Host(Protocol):
         Raises ``request.invalid`` for anything but a scalar volume that can be saved.
         """
 
-    def load_result(self, session: object, job_id: str, with_scan: bool) -> object:
+    def load_result(self, session: HostSession, job_id: str, with_scan: bool) -> object:
         """Show the segmentation of an ended job in the scene; its node. Raises :class:`PipelineError`."""
 
     # --- people ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator
 
 import slicer
 import vtk
@@ -17,6 +17,10 @@ import vtk
 from ..core import states
 from ..core.errors import PipelineError
 from ..core.job import Job
+
+if TYPE_CHECKING:
+    from ..runtime.api import AutoSeg
+    from .host import HostSession
 
 _DICOM = "DICOM"
 _BESIDE = (".json", ".csv")  # options and tables, which lie with a scan
@@ -30,7 +34,7 @@ class Source:
     to_world: tuple[float, ...] | None
 
     @classmethod
-    def of(cls, node: Any) -> Source:
+    def of(cls, node: slicer.vtkMRMLTransformableNode) -> Source:
         """What is to be known of ``node`` when its result comes back."""
         transform = node.GetParentTransformNode()
         if transform is None:
@@ -42,7 +46,7 @@ class Source:
         return cls(node.GetID(), _numbers(matrix))
 
 
-def load_result(session: Any, job_id: str, with_scan: bool = False) -> object:
+def load_result(session: HostSession, job_id: str, with_scan: bool = False) -> object:
     """The segmentation node of a job that is done, shown in slices and in 3D.
 
     It lies beside the volume node that it was made of, or under the patient and
@@ -79,7 +83,7 @@ def load_result(session: Any, job_id: str, with_scan: bool = False) -> object:
     return node
 
 
-def _load_segmentation(path: Path, name: str) -> Any:
+def _load_segmentation(path: Path, name: str) -> slicer.vtkMRMLSegmentationNode:
     try:
         node = slicer.util.loadSegmentation(str(path), {"name": name})
     except RuntimeError as error:
@@ -88,7 +92,7 @@ def _load_segmentation(path: Path, name: str) -> Any:
     return node
 
 
-def _colour_3d(node: Any) -> None:
+def _colour_3d(node: slicer.vtkMRMLSegmentationNode) -> None:
     """Surfaces for the 3D view; opacity as the file says it for structures around others."""
     node.CreateClosedSurfaceRepresentation()
     display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
@@ -113,7 +117,7 @@ class _Series:
         self.item = item
 
     @classmethod
-    def of(cls, autoseg: Any, job: Job) -> _Series:
+    def of(cls, autoseg: AutoSeg, job: Job) -> _Series:
         if not job.series_key:
             return cls()
         key = autoseg.pipeline.flow.series_keys.of
@@ -177,7 +181,7 @@ def _database_series() -> Iterator[str]:
             yield from (str(uid) for uid in database.seriesForStudy(study))
 
 
-def _source_of(session: Any, job: Job) -> tuple[object, Source] | None:
+def _source_of(session: HostSession, job: Job) -> tuple[object, Source] | None:
     """The volume node that the job was made of, while it is in the scene."""
     source: Source | None = getattr(session.host, "sources", {}).get(job.input)
     if source is None:
@@ -186,7 +190,9 @@ def _source_of(session: Any, job: Job) -> tuple[object, Source] | None:
     return None if node is None else (node, source)
 
 
-def _beside(node: Any, volume: Any, source: Source) -> None:
+def _beside(
+    node: slicer.vtkMRMLTransformableNode, volume: slicer.vtkMRMLTransformableNode, source: Source
+) -> None:
     """Under the volume's transform, so that both move together; it was segmented in the world."""
     transform = volume.GetParentTransformNode()
     if transform is None or source.to_world is None:
@@ -216,11 +222,11 @@ def _put_in_hierarchy(node: object, volume: object, job: Job, series: _Series, l
     hierarchy.SetItemParent(item, place)
 
 
-def _hierarchy() -> Any:
+def _hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
-def _items(hierarchy: Any) -> list[int]:
+def _items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode) -> list[int]:
     found = vtk.vtkIdList()
     hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), found, True)
     return [found.GetId(number) for number in range(found.GetNumberOfIds())]
@@ -229,7 +235,7 @@ def _items(hierarchy: Any) -> list[int]:
 # --- the scan ------------------------------------------------------------------------------
 
 
-def _find_scan(session: object, job: Job, series: _Series) -> Any:
+def _find_scan(session: HostSession, job: Job, series: _Series) -> Callable[[], object]:
     """What loads the scan when called; raises ``input.missing`` when no copy of it is left."""
     if _source_of(session, job) is not None:
         return lambda: None  # it is in the scene already
@@ -242,7 +248,7 @@ def _find_scan(session: object, job: Job, series: _Series) -> Any:
     raise PipelineError("input.missing", f"the scan of {job.name} is kept no longer", hint)
 
 
-def _copies(session: Any, job: Job) -> Iterator[Path]:
+def _copies(session: HostSession, job: Job) -> Iterator[Path]:
     """Where the scan may still lie: the caller's file, the grace, the archive."""
     yield Path(job.input)
     home = session.autoseg.home
@@ -274,7 +280,7 @@ def _load_volume(path: Path, job: Job) -> object:
     return node
 
 
-def read_slices(files: list[Path], uid: str = "") -> Any:
+def read_slices(files: list[Path], uid: str = "") -> slicer.vtkMRMLScalarVolumeNode:
     """A volume node of the slices of one DICOM series. Raises ``input.missing``, ``input.unreadable``."""
     import SimpleITK
     import sitkUtils
@@ -305,7 +311,7 @@ def read_slices(files: list[Path], uid: str = "") -> Any:
 # --- what the user sees ----------------------------------------------------------------------
 
 
-def _show(node: Any, volume: object, with_scan: bool) -> None:
+def _show(node: slicer.vtkMRMLSegmentationNode, volume: object, with_scan: bool) -> None:
     """The anatomy in the middle of the views, unless the user looks at something else."""
     manager = slicer.app.layoutManager()
     if manager is None:
@@ -327,7 +333,7 @@ def _show(node: Any, volume: object, with_scan: bool) -> None:
         manager.threeDWidget(number).threeDView().resetCamera()
 
 
-def _numbers(matrix: Any) -> tuple[float, ...]:
+def _numbers(matrix: vtk.vtkMatrix4x4) -> tuple[float, ...]:
     return tuple(matrix.GetElement(row, column) for row in range(4) for column in range(4))
 
 

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator, TypedDict
 
 import slicer
 import vtk
+
+if TYPE_CHECKING:
+    import qt
 
 log = logging.getLogger(__name__)
 _ROLES = ("ActiveVolumeID", "SecondaryVolumeID", "ActiveLabelVolumeID", "ActiveTableID")
 _SLICES = ("BackgroundVolumeID", "ForegroundVolumeID", "LabelVolumeID", "ForegroundOpacity", "LabelOpacity")
 # Slicer's own ways to close the scene; what scripts do cannot be refused, only seen.
 _CLOSING = ("FileCloseSceneAction", "FileLoadSceneAction")
+
+
+class _Look(TypedDict, total=False):
+    """What the user looks at: the selected volumes, the slices by their node's ID, the layout, the items."""
+
+    selection: dict[str, str | None]
+    slices: dict[str, dict[str, str | float | None]]
+    layout: int | None
+    items: set[int]
 
 
 class SceneGuard:
@@ -30,9 +42,9 @@ class SceneGuard:
         self._ours: list[object] = []
         self._items: set[int] = set()
         self._tags: list[int] = []
-        self._disabled: list[tuple[Any, str]] = []
+        self._disabled: list[tuple[qt.QAction, str]] = []
         self._watching = False
-        self._before: dict[str, Any] = {}
+        self._before = _Look()
         self._undo = 0
 
     def __enter__(self) -> SceneGuard:
@@ -65,7 +77,7 @@ class SceneGuard:
         finally:
             self._begin()
 
-    def add(self, class_name: str, name: str) -> Any:
+    def add(self, class_name: str, name: str) -> slicer.vtkMRMLNode:
         """A node that no list shows and no saved scene holds."""
         node = self._scene.CreateNodeByClass(class_name)
         node.UnRegister(None)
@@ -100,7 +112,7 @@ class SceneGuard:
         _look_again(self._before)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _node_added(self, _scene: object, _event: str, node: Any) -> None:
+    def _node_added(self, _scene: object, _event: str, node: slicer.vtkMRMLNode | None) -> None:
         if not self._watching or node is None:
             return
         self._ours.append(node)
@@ -139,17 +151,17 @@ class SceneGuard:
                 action.setToolTip(f"Not now: {self._why}.")
 
 
-def _items(hierarchy: Any) -> set[int]:
+def _items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode) -> set[int]:
     found = vtk.vtkIdList()
     hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), found, True)
     return {found.GetId(number) for number in range(found.GetNumberOfIds())}
 
 
-def _hierarchy() -> Any:
+def _hierarchy() -> slicer.vtkMRMLSubjectHierarchyNode:
     return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
 
-def _look() -> dict[str, Any]:
+def _look() -> _Look:
     """What the user looks at: selected volumes, slices, layout."""
     logic = slicer.app.applicationLogic()
     selection = logic.GetSelectionNode() if logic is not None else None
@@ -167,7 +179,7 @@ def _look() -> dict[str, Any]:
     }
 
 
-def _look_again(before: dict[str, Any]) -> None:
+def _look_again(before: _Look) -> None:
     """Bring back what differs from ``before``."""
     now = _look()
     if now["layout"] != before["layout"]:
@@ -178,6 +190,6 @@ def _look_again(before: dict[str, Any]) -> None:
             getattr(selection, f"Set{role}")(value)
     for identity, values in before["slices"].items():
         node = slicer.mrmlScene.GetNodeByID(identity)
-        for what, value in values.items():
-            if node is not None and now["slices"].get(identity, {}).get(what) != value:
-                getattr(node, f"Set{what}")(value)
+        for what, setting in values.items():
+            if node is not None and now["slices"].get(identity, {}).get(what) != setting:
+                getattr(node, f"Set{what}")(setting)

@@ -172,7 +172,7 @@ class Session(SessionWork):
         host_steps = self.host.inside(self)
         autoseg = AutoSeg(
             where.root, inbox=where.inbox, results=where.results, what=self.host.what,
-            watch=watch, **({} if host_steps is None else {"host_steps": host_steps}), **settings,
+            watch=watch, host_steps=host_steps, **settings,
         )  # fmt: skip
         autoseg.pipeline.start()
         self._autoseg, self._given, self.fault = autoseg, settings, None

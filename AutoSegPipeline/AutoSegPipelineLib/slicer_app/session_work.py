@@ -21,6 +21,7 @@ from ..runtime.commands import Outcome
 from .host import Host
 
 if TYPE_CHECKING:
+    from ..core.store import Store
     from .servers import Servers
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class SessionWork:
         return autoseg
 
     @property
-    def store(self) -> object:
+    def store(self) -> Store | None:
         """The running pipeline's store, or None."""
         return self._autoseg.pipeline.store if self._autoseg and self.state in (STARTING, RUNNING) else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Callable
 
 import qt
 import slicer
@@ -11,6 +11,11 @@ import slicer
 from ..core.errors import PipelineError
 from ..runtime.processes.child_command import interpreter
 from .scene import Source
+
+if TYPE_CHECKING:
+    from ..runtime.processes.host_steps import HostSteps
+    from .host import HostSession
+    from .slicer_steps import SlicerSteps
 
 _PREFIX = "AutoSegPipeline/"
 _FILTER = "Scans (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.dicom *.ima *.zip);;All files (*)"
@@ -22,7 +27,7 @@ class SlicerHost:
     def __init__(self) -> None:
         self.what = f"Slicer {slicer.app.applicationVersion}"
         self.sources: dict[str, Source] = {}  # exported file -> the node it was made of
-        self._inside: Any = None
+        self._inside: SlicerSteps | None = None
 
     @property
     def has_window(self) -> bool:
@@ -45,7 +50,7 @@ class SlicerHost:
     def python(self) -> str:
         return interpreter()
 
-    def inside(self, session: Any) -> object:
+    def inside(self, session: HostSession) -> HostSteps:
         if self._inside is None:
             from .slicer_steps import SlicerSteps
 
@@ -59,7 +64,7 @@ class SlicerHost:
     def is_volume(self, thing: object) -> bool:
         return bool(hasattr(thing, "IsA") and thing.IsA("vtkMRMLScalarVolumeNode"))
 
-    def export_volume(self, node: Any, folder: Path) -> Path:
+    def export_volume(self, node: slicer.vtkMRMLScalarVolumeNode, folder: Path) -> Path:
         label = "".join(c if c.isalnum() or c in " -_." else "_" for c in node.GetName()) or "Volume"
         path = folder / f"{label}.nrrd"
         # exportNode leaves the node's own storage as it is: the scene does not become "modified".
@@ -73,7 +78,7 @@ class SlicerHost:
         self.sources[str(path)] = Source.of(node)
         return path
 
-    def load_result(self, session: object, job_id: str, with_scan: bool) -> object:
+    def load_result(self, session: HostSession, job_id: str, with_scan: bool) -> object:
         from . import scene
 
         return scene.load_result(session, job_id, with_scan)

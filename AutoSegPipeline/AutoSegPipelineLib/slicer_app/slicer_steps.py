@@ -10,7 +10,7 @@ import logging
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Mapping
 
 import slicer
 
@@ -76,7 +76,7 @@ class SlicerSteps:
             }
         ]
 
-    def refusal(self, options: dict[str, Any]) -> PipelineError | None:
+    def refusal(self, options: Mapping[str, object]) -> PipelineError | None:
         """See :class:`~..runtime.inside.HostSteps`."""
         engine = str(options.get("engine") or "").strip().casefold() == "slicer"
         lack = extensions.missing_for(engine, options.get("exporter") == "openanatomy")
@@ -148,7 +148,7 @@ class SlicerSteps:
         course: calls.Course,
         started: Callable[[int], None],
         folders: set[Path],
-    ) -> Callable[..., Any]:
+    ) -> Callable[..., str | None]:
         """What replaces the logic's own reading, which would freeze Slicer between two lines."""
 
         def heard(line: str) -> None:
@@ -317,7 +317,7 @@ def _read_scan(guard: SceneGuard, case: CaseOrder) -> object:
     return node
 
 
-def _write_segmentation(node: Any, made: Path) -> None:
+def _write_segmentation(node: slicer.vtkMRMLSegmentationNode, made: Path) -> None:
     storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.UnRegister(None)
     storage.SetFileName(str(made))
@@ -335,7 +335,7 @@ def _read_segmentation(node: object, made: Path) -> None:
         raise EngineFailed("engine.failed", f"Slicer could not read {made.name}")
 
 
-def _name_apart(node: Any) -> int:
+def _name_apart(node: slicer.vtkMRMLSegmentationNode) -> int:
     """How many segments there are; OpenAnatomy takes two of one name for the same model."""
     segmentation = node.GetSegmentation()
     taken: set[str] = set()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any, Callable, Iterator
+from typing import Callable, Iterator
 
 import uvicorn
+from fastapi import FastAPI
 
 from ..core.errors import PipelineError
 from .app import make_app
@@ -64,7 +65,7 @@ async def run(
         raise PipelineError("web.internal", "the application of the web page did not start; the log says why")
 
 
-def _uvicorn(config: WebConfig, app: Any) -> uvicorn.Config:
+def _uvicorn(config: WebConfig, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=LargeBodyH11,

@@ -7,13 +7,16 @@ import os
 import re
 import sqlite3
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Iterator, Mapping, Sequence, Union
 
 from ..errors import PipelineError
 from ..files import fsync_file
 from . import schema
 
 _PROGRAM = "0.1.0"  # the first release that reads the newest schema; named to older ones
+
+
+Values = Union[Sequence[object], Mapping[str, object]]  # of the marks in a statement, by place or by name
 
 
 class Database:
@@ -137,13 +140,13 @@ class Database:
         finally:
             self._connection.execute("PRAGMA synchronous = FULL")
 
-    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, values: Values = ()) -> sqlite3.Cursor:
         return self._connection.execute(sql, values)
 
-    def rows(self, sql: str, values: Any = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
         return self._connection.execute(sql, values).fetchall()
 
-    def row(self, sql: str, values: Any = ()) -> sqlite3.Row | None:
+    def row(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
         found = self._connection.execute(sql, values).fetchone()
         return found if found is None or isinstance(found, sqlite3.Row) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import unicodedata
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -152,7 +153,7 @@ class Cache:
             self._database.execute("DELETE FROM cache WHERE key = ? AND scope = ?", (kept.key, kept.scope))
 
 
-def _kept(row: Any) -> Kept:
+def _kept(row: sqlite3.Row) -> Kept:
     return Kept(row["key"], row["scope"], row["job"], row["file"], row["size"])
 
 

@@ -8,13 +8,16 @@ import os
 import struct
 import warnings
 import zlib
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Sequence
 
 from ...core.errors import Refused
 from ...core.safe_open import open_input
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
 from .instance import Instance, Orientation, Vector
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 HEADER_TAGS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "PatientID",
@@ -58,7 +61,7 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
 
     name = os.path.basename(label)
     wrong_length: type[Exception] = getattr(pydicom.errors, "BytesLengthException", ValueError)
-    tags: list[Any] = list(HEADER_TAGS + (GEOMETRY_TAGS if geometry else ()))
+    tags: list[str] = list(HEADER_TAGS + (GEOMETRY_TAGS if geometry else ()))
     with open_input(path, name=name) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         size = os.fstat(stream.fileno()).st_size
@@ -84,19 +87,19 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
     return instance
 
 
-def _text(data: Any, keyword: str) -> str:
+def _text(data: Dataset, keyword: str) -> str:
     value = data.get(keyword)
     return "" if value is None else str(value).strip()
 
 
-def _integer(data: Any, keyword: str, default: int | None) -> int | None:
+def _integer(data: Dataset, keyword: str, default: int | None) -> int | None:
     value = data.get(keyword)
     if value is None or str(value).strip() == "":
         return default
     return int(float(str(value)))
 
 
-def _basics(data: Any, path: str, relative: str, label: str) -> Instance:
+def _basics(data: Dataset, path: str, relative: str, label: str) -> Instance:
     meta = data.file_meta
     instance = Instance(path, relative, label)
     instance.series_uid, instance.study_uid = (
@@ -119,13 +122,13 @@ def _basics(data: Any, path: str, relative: str, label: str) -> Instance:
     return instance
 
 
-def _floats(value: Any, count: int) -> tuple[float, ...] | None:
+def _floats(value: Sequence[float] | str | None, count: int) -> tuple[float, ...] | None:
     if value is None or isinstance(value, str) or not hasattr(value, "__len__") or len(value) != count:
         return None
     return tuple(float(part) for part in value)
 
 
-def _geometry(data: Any, instance: Instance) -> None:
+def _geometry(data: Dataset, instance: Instance) -> None:
     instance.image_type = tuple(str(part).upper() for part in (data.get("ImageType") or ()))
     instance.description = _text(data, "SeriesDescription")
     instance.body_part = _text(data, "BodyPartExamined").upper()
@@ -143,7 +146,7 @@ def _geometry(data: Any, instance: Instance) -> None:
         instance.orientation = instance.frame_orientations[0] if instance.frame_orientations else None
 
 
-def _place(position: Any, orientation: Any, measures: Any, instance: Instance) -> None:
+def _place(position: Dataset, orientation: Dataset, measures: Dataset, instance: Instance) -> None:
     where, how = (
         _floats(position.get("ImagePositionPatient"), 3),
         _floats(orientation.get("ImageOrientationPatient"), 6),
@@ -167,16 +170,19 @@ def _orientation(values: tuple[float, ...]) -> Orientation:
     return (a, b, c, d, e, f)
 
 
-def _group(frame: Any, shared: Any, keyword: str) -> Any:
+def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
     """A functional group's only item, of the frame or of all frames (PS3.3 C.7.6.16)."""
+    from pydicom import Dataset
+
     for place in (frame, shared):
         items = place.get(keyword) if place is not None else None
         if items:
-            return items[0]
-    return {}
+            found: Dataset = items[0]
+            return found
+    return Dataset()
 
 
-def _frame(frame: object, shared: object, instance: Instance) -> None:
+def _frame(frame: Dataset, shared: Dataset | None, instance: Instance) -> None:
     where = _floats(_group(frame, shared, "PlanePositionSequence").get("ImagePositionPatient"), 3)
     how = _floats(_group(frame, shared, "PlaneOrientationSequence").get("ImageOrientationPatient"), 6)
     apart = _floats(_group(frame, shared, "PixelMeasuresSequence").get("PixelSpacing"), 2)
@@ -190,7 +196,7 @@ def _frame(frame: object, shared: object, instance: Instance) -> None:
     instance.frame_moments.append((int(content.get("TemporalPositionIndex") or 0),))
 
 
-def _pixels(stream: BinaryIO, size: int, data: Any, instance: Instance, name: str) -> bool:
+def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name: str) -> bool:
     """Whether there are pixels; the stream stands at their tag, as pydicom leaves it."""
     at = stream.tell()
     stream.seek(at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Iterator, Protocol, Tuple
+from typing import Iterator, Protocol, Tuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Solid(Protocol):
     def box(self) -> Box:
         """Lowest and highest corner of a box around it, mm."""
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Boolean array: which of the points (arrays that broadcast, mm) lie inside."""
 
 
@@ -41,7 +41,7 @@ class Ellipsoid:
         low, high = (tuple(c + s * e for c, e in zip(self.centre, self.semi)) for s in (-1, 1))
         return (low[0], low[1], max(low[2], self.floor)), (high[0], high[1], high[2])
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         (cx, cy, cz), (a, b, c) = self.centre, self.semi
         within = ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 + ((z - cz) / c) ** 2 <= 1.0
         return within & (z >= self.floor) if self.floor > -_INFINITE else within
@@ -75,7 +75,7 @@ class Capsule:
         )
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         (ax, ay, az), (bx, by, bz) = self.start, self.end
         dx, dy, dz = bx - ax, by - ay, bz - az
         along = ((x - ax) * dx + (y - ay) * dy + (z - az) * dz) / (dx * dx + dy * dy + dz * dz)
@@ -98,7 +98,7 @@ class Column:
         (x, y), r = self.axis, self.radius
         return (x - r, y - r, self.low), (x + r, y + r, self.high)
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         off = (x - self.axis[0]) ** 2 + (y - self.axis[1]) ** 2
         ring = (off <= self.radius**2) & (off >= self.bore**2)
         return ring & (z >= self.low) & (z <= self.high)
@@ -123,7 +123,7 @@ class Rib:
         low_y = max(-b - r, self.front)
         return (-a - r, low_y, self.height - drop), (a + r, b + r, self.height + drop)
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         a, b = self.semi
         level = np.sqrt((x / a) ** 2 + (y / b) ** 2)
         steepness = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2) / np.maximum(level, 1e-6)
@@ -142,7 +142,7 @@ class Block:
     def box(self) -> Box:
         return self.low, self.high
 
-    def inside(self, x: Any, y: Any, z: Any) -> Any:
+    def inside(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         (ax, ay, az), (bx, by, bz) = self.low, self.high
         return (x >= ax) & (x <= bx) & (y >= ay) & (y <= by) & (z >= az) & (z <= bz)
 
@@ -192,7 +192,7 @@ class Canvas:
         shape = tuple(s.stop - s.start for s in window)
         return np.broadcast_to(solid.inside(*self._points(window)), shape)
 
-    def _points(self, window: tuple[slice, slice, slice]) -> list[Any]:
+    def _points(self, window: tuple[slice, slice, slice]) -> list[np.ndarray]:
         """x, y, z in the solids' frame; an axis that does not matter keeps length one."""
         k, j, i = window
         axes = (
@@ -202,7 +202,7 @@ class Canvas:
         )
         points = []
         for row, centre in zip(self.grid.affine[:3], self.centre):
-            value: Any = np.full((1, 1, 1), row[3] - centre, np.float32)
+            value: np.ndarray = np.full((1, 1, 1), row[3] - centre, np.float32)
             for step, axis in zip(row[:3], axes):
                 if step:
                     value = value + np.float32(step) * axis

@@ -74,6 +74,7 @@ class Exit:
 
 
 OnEnd = Callable[[Exit], None]
+OnHung = Callable[[float], None]
 
 
 class ChildLike(Protocol):
@@ -112,7 +113,7 @@ class Child:
         *,
         folder: str | None = None,
         hung_seconds: float | None = None,
-        on_hung: Callable[[float], None] | None = None,
+        on_hung: OnHung | None = None,
         cancel_seconds: float = CANCEL_SECONDS,
         tree: ProcessTree | None = None,
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Callable
 
 from ...runtime import qt
 from .. import package_install
@@ -72,7 +72,7 @@ def _extension(name: str, there: bool, what_for: str) -> Dependency:
 class DependenciesPart(Part):
     """Shows :func:`look` and runs an :class:`~..installing.Installation`."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)
         self._engines: list[dict[str, object]] = []
         self._rows: list[Dependency] = []

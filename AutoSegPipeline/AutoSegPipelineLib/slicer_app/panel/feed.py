@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.store import Store
+from ...core.store.jobs import Brief
 from ..session import STOPPED, Session
 from .job_list import JobList
 
@@ -30,7 +30,7 @@ class Feed:
         self.problem: PipelineError | None = None
 
     @property
-    def store(self) -> Any:
+    def store(self) -> Store | None:
         """The store to read, or None where there is none (yet)."""
         own = self._session.store
         path = self._session.home.store
@@ -55,7 +55,7 @@ class Feed:
 
     _opened_path: Path | None = None
 
-    def read(self) -> tuple[list[Any], bool]:
+    def read(self) -> tuple[list[Brief], bool]:
         """(what changed since the last time, whether rows came, went or moved)."""
         store = self.store
         if store is None and self._of == self._session.home.store and self._of.exists():
@@ -69,7 +69,7 @@ class Feed:
         self._final = self._session.state == STOPPED and not self.more
         return changed, moved
 
-    def _read(self, store: Any) -> tuple[list[object], bool]:
+    def _read(self, store: Store) -> tuple[list[Brief], bool]:
         newest = store.revision()
         if newest < self._revision:  # another store under the same name
             self._revision = self._deleted = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ..session import RUNNING, STARTING, STOPPED, STOPPING, Session
 from . import ui
@@ -18,7 +18,7 @@ START_WITH_SLICER = "start_with_slicer"
 class FoldersPart(Part):
     """Changing a folder of a running pipeline starts it anew."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)
         self._then_start: bool | None = None  # once it has stopped, start again (watching or not)
         for name in _NAMES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 from ...core import states
 from ...core.commands import Cancel, Command, Place, Purge, Retry
@@ -23,7 +23,7 @@ _MOST_AT_ONCE = 20  # jobs that a click changes before the loop gets its turn ag
 class JobsPart(Part):
     """The table, and buttons for the rows that are selected."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None], feed: Feed) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None], feed: Feed) -> None:
         super().__init__(session, widgets, say)
         self._feed = feed
         self._waiting: list[Command] = []  # changes of many jobs, a few at a time

@@ -21,7 +21,7 @@ _FORMAT_COLUMNS = 3
 class OptionsPart(Part):
     """Reads and writes the home's settings; what the environment says wins and is shown."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)
         self._engines: list[dict[str, Any]] = []
         self._choices: dict[str, tuple[str, ...]] = {}
@@ -141,7 +141,7 @@ class OptionsPart(Part):
                 getattr(widgets, widget).setChecked(bool(settings[name]))
 
 
-def _format_checks(widgets: Any) -> dict[str, Any]:
+def _format_checks(widgets: ui.Widgets) -> dict[str, Any]:
     """A check box for each result format, by its kind; ``widgets`` gets them as ``glbCheck``."""
     from ...runtime import qt
 

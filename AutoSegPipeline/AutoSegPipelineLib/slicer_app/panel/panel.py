@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core import states
 from ...core.hints import PANEL, hint_at
+from ...core.store import Store
 from ...runtime import qt
 from ..session import STOPPED, Session
 from . import ui
@@ -96,7 +95,7 @@ class Panel:
         if self.feed.more or self.jobs.busy:
             self._alarm.start(1)
 
-    def _show_status(self, store: Any) -> None:
+    def _show_status(self, store: Store | None) -> None:
         paused = None if store is None else store.meta.get("paused")
         if store is not None:
             engines = list((store.meta.get("describe") or {}).get("engines", []))

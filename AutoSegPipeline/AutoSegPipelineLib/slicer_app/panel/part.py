@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable
+from typing import Callable
 
 from ...core.errors import PipelineError
 from ...core.hints import PANEL, hint_at
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 class Part:
     """One section of the panel. ``say(text)`` shows what needs attention, empty for nothing."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         self.session = session
         self.ui = widgets
         self.say = say

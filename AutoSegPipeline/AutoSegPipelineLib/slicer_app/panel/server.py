@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import Any, Callable
+from typing import Callable
 
 from ..session import Session
 from . import ui
@@ -16,7 +16,7 @@ _KINDS = ("embedded", "full")
 class ServerPart(Part):
     """Starts and stops one server at a time."""
 
-    def __init__(self, session: Session, widgets: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)
         words = (_("Embedded: this computer only"), _("Full: page, accounts, TLS"))
         widgets.serverKindCombo.addItems(list(words))

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Callable
+from typing import Any, Callable, Protocol, cast
 
 from ...runtime import qt
 
 FILE = Path(__file__).resolve().parents[3] / "Resources" / "UI" / "AutoSegPipeline.ui"
 
 
-def load(path: Path = FILE) -> tuple[object, Any]:
+class Widgets(Protocol):
+    """The widgets of the form, as attributes by the names that the .ui file gives them."""
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
+def load(path: Path = FILE) -> tuple[object, Widgets]:
     """(the widget of a .ui, its named children as attributes)."""
     if qt.IN_SLICER:
         import slicer
@@ -32,7 +38,8 @@ def load(path: Path = FILE) -> tuple[object, Any]:
     for box in children:
         if isinstance(box, everything.QGroupBox):
             box.setTitle(str(box.property("text")))
-    return widget, SimpleNamespace(**{child.objectName(): child for child in children})
+    named = SimpleNamespace(**{child.objectName(): child for child in children})
+    return widget, cast(Widgets, named)
 
 
 def _stand_in(everything: Any) -> type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +118,7 @@ def _short(text: str) -> str:
     return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
 
 
-def _line(row: Any) -> Line:
+def _line(row: sqlite3.Row) -> Line:
     return Line(
         row["id"], row["at"], row["who"], row["via"], row["address"], row["what"], row["job"], row["detail"],
         bool(row["ok"]),

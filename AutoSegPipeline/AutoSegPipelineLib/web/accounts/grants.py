@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import ClassVar, Generic, TypeVar
 
 from ...core.clock import Clock, rfc3339
@@ -28,7 +29,7 @@ class Grants(Generic[T]):
         self._database = database
         self._clock = clock
 
-    def _made(self, row: object) -> T:
+    def _made(self, row: sqlite3.Row) -> T:
         """The value of a row."""
         raise AssertionError("each table says how")
 

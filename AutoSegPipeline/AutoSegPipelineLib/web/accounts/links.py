@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class Links(Grants[Link]):
 
     table, one, most = "links", "link", 1000
 
-    def _made(self, row: object) -> Link:
+    def _made(self, row: sqlite3.Row) -> Link:
         return _link(row)
 
     def create(self, job: str, user: str, hours: float, note: str = "") -> tuple[Link, str]:
@@ -79,7 +80,7 @@ class Links(Grants[Link]):
             self._database.execute("UPDATE links SET used = ? WHERE id = ?", (self._clock.now(), number))
 
 
-def _link(row: Any) -> Link:
+def _link(row: sqlite3.Row) -> Link:
     return Link(
         row["id"], row["job"], row["user"], row["note"], row["created"], row["expires"], row["used"],
         row["revoked"],

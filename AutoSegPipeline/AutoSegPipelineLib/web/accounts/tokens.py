@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ class Tokens(Grants[Token]):
 
     table, one, most = "tokens", "token", 100
 
-    def _made(self, row: object) -> Token:
+    def _made(self, row: sqlite3.Row) -> Token:
         return _token(row)
 
     def create(self, user: str, label: str, role: str, days: float) -> tuple[Token, str]:
@@ -94,7 +95,7 @@ def checked_label(text: str) -> str:
     return text
 
 
-def _token(row: Any) -> Token:
+def _token(row: sqlite3.Row) -> Token:
     return Token(
         row["id"], row["user"], row["label"], row["role"], row["created"], row["expires"], row["used"],
         row["revoked"],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
-from typing import Any
 
 from ...core.clock import Clock, rfc3339
 from ...core.errors import PipelineError
@@ -141,5 +141,5 @@ def _check_role(role: str) -> None:
         raise PipelineError("account.invalid", f"{role!r} is no role: {', '.join(ROLES)} are")
 
 
-def _user(row: Any) -> User:
+def _user(row: sqlite3.Row) -> User:
     return User(row["name"], row["role"], bool(row["disabled"]), row["created"], row["last_login"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from starlette.types import Scope
 
 from ...core.errors import PipelineError
 from .access import UPLOAD, Access
@@ -18,7 +20,7 @@ _WHICH = ("job_id", "case", "filename")
 _READING = ("result.", "job.log")
 
 
-def write(context: WebContext, scope: Any, status: int) -> None:
+def write(context: WebContext, scope: Scope, status: int) -> None:
     """What a request did, where it reached a route whose row says so."""
     row: Access | None = scope.get("autoseg.access")
     principal: Principal | None = scope.get(KEY)
@@ -46,14 +48,29 @@ def write(context: WebContext, scope: Any, status: int) -> None:
         )
 
 
-def note(context: WebContext, scope: Any, what: str, who: str, **more: Any) -> None:
-    """A line that a route writes itself; it waits for the disk."""
-    principal: Principal | None = scope.get(KEY)
-    via = principal.via if principal is not None else ""
-    context.accounts.audit.note(what, who, address=address_of(scope), durable=True, **{"via": via, **more})
+def note(
+    context: WebContext,
+    scope: Scope,
+    what: str,
+    who: str,
+    *,
+    via: str | None = None,
+    job: str = "",
+    detail: str = "",
+    ok: bool = True,
+    once: bool = False,
+) -> None:
+    """A line that a route writes itself; it waits for the disk. ``via`` is by default the visitor's own."""
+    if via is None:
+        principal: Principal | None = scope.get(KEY)
+        via = principal.via if principal is not None else ""
+    address = address_of(scope)
+    context.accounts.audit.note(
+        what, who, via=via, address=address, job=job, detail=detail, ok=ok, once=once, durable=True
+    )
 
 
-def address_of(scope: Any) -> str:
+def address_of(scope: Scope) -> str:
     """From where the request came."""
     return str(scope["client"][0]) if scope.get("client") else ""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Awaitable, Callable
+from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive
 
 from ...core.errors import PipelineError
-
-Receive = Callable[[], Awaitable[object]]
 
 SMALL = 1 << 20  # bytes of a body that is no upload
 WHOLE_SECONDS = 60.0  # for a small body
@@ -23,7 +22,7 @@ _TOO_LARGE = f"the body of this request may have {SMALL} bytes at most"
 _timeout: Any = getattr(asyncio, "timeout", None)  # of Python 3.11: no task for each piece of an upload
 
 
-async def _within(seconds: float, receive: Receive) -> Any:
+async def _within(seconds: float, receive: Receive) -> Message:
     """``receive()``; raises TimeoutError when it takes longer."""
     if _timeout is None:
         return await asyncio.wait_for(receive(), seconds)
@@ -47,7 +46,7 @@ class Body:
         if small and declared is not None and declared > SMALL:
             raise PipelineError("request.too_large", _TOO_LARGE)
 
-    async def __call__(self) -> object:
+    async def __call__(self) -> Message:
         """The next message of the channel."""
         if self.complete:
             return await self._receive()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from typing import Any, Optional
+from typing import Optional
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...core.errors import PipelineError
 from ..accounts.secret import same
@@ -66,13 +67,13 @@ def install(app: FastAPI, context: WebContext) -> None:
 class Guard:
     """ASGI middleware; one :class:`_Visit` for each request."""
 
-    def __init__(self, app: Any, context: WebContext, owner: FastAPI) -> None:
+    def __init__(self, app: ASGIApp, context: WebContext, owner: FastAPI) -> None:
         self.app = app
         self.owner = owner
         self.context = context
         self.site = hosts.Site(context.config)
 
-    async def __call__(self, scope: Any, receive: object, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _Visit(self, scope, receive, send).answer()
         elif scope["type"] == "websocket":
@@ -84,7 +85,7 @@ class Guard:
 class _Visit:
     """One request on its way through."""
 
-    def __init__(self, guard: Guard, scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
         self._guard, self._context = guard, guard.context
         self._scope, self._receive, self._send = scope, receive, send
         self._headers = Headers(scope=scope)
@@ -98,6 +99,7 @@ class _Visit:
         self._scope[NONCE] = secrets.token_urlsafe(16)
         try:
             self._admit()
+            assert self._body is not None  # made by _admit
             await self._guard.app(self._scope, self._body, self._out)
         except PipelineError as error:
             await self._refuse(error)
@@ -188,7 +190,7 @@ class _Visit:
 
     # --- out --------------------------------------------------------------------------------
 
-    async def _out(self, message: Any) -> None:
+    async def _out(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             # What was not read would be taken for the next request.

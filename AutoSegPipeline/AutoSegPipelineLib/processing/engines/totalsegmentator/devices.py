@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from types import ModuleType
 
 from ....core.errors import EngineFailed, PipelineError
 
@@ -42,7 +42,7 @@ def resolve(wanted: str, had_gpus: int = 0) -> str:
     return word if number else "gpu"
 
 
-def _gone(torch: object, count: int) -> PipelineError:
+def _gone(torch: ModuleType, count: int) -> PipelineError:
     return PipelineError("environment.gpu_gone", f"a GPU was here and is gone: {_there(torch, count)}")
 
 
@@ -54,12 +54,12 @@ def facts() -> dict[str, object]:
     return {"gpus": count, "device": {"auto": "gpu" if count else "cpu", "gpu:0": "gpu"}}
 
 
-def _mps(torch: Any) -> bool:
+def _mps(torch: ModuleType) -> bool:
     backend = getattr(torch.backends, "mps", None)
     return bool(backend is not None and backend.is_available())
 
 
-def _there(torch: Any, count: int) -> str:
+def _there(torch: ModuleType, count: int) -> str:
     if count:
         names = ", ".join(f"gpu:{n} ({torch.cuda.get_device_name(n)})" for n in range(count))
         return f"only {names} is there"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 _VOXELS = 1 << 14  # a block whose widened scores stay near the processor
 
@@ -13,7 +16,7 @@ def use_quick_labels(label_manager: Any) -> None:
     """Let this label manager of nnU-Net choose the best class with :func:`first_best`."""
     own = label_manager.convert_probabilities_to_segmentation
 
-    def convert(scores: Any) -> object:
+    def convert(scores: np.ndarray | torch.Tensor) -> object:
         # Regions overlap and are decided by a threshold, not by the best score.
         if label_manager.has_regions or scores.shape[0] != label_manager.num_segmentation_heads:
             return own(scores)
@@ -22,7 +25,7 @@ def use_quick_labels(label_manager: Any) -> None:
     label_manager.convert_probabilities_to_segmentation = convert
 
 
-def first_best(scores: Any) -> np.ndarray:
+def first_best(scores: np.ndarray | torch.Tensor) -> np.ndarray:
     """For each voxel the first of its best classes, as ``numpy.argmax(scores, 0)`` says.
 
     ``scores`` has shape (classes, ...), half or single precision, in RAM. numpy

@@ -5,7 +5,10 @@ XX"""
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
+
+if TYPE_CHECKING:
+    import torch
 
 Box = Tuple[slice, ...]
 
@@ -13,13 +16,14 @@ Box = Tuple[slice, ...]
 class Head:
     """A network's last layer, a convolution of single voxels; computes only :attr:`part` where it is set."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: torch.nn.Module) -> None:
         self.part: Optional[Box] = None
         self._own = layer.forward
-        self._same: dict[Any, bool] = {}  # by shape and part: whether the part alone gives the same numbers
+        # By shape and part: whether the part alone gives the same numbers.
+        self._same: dict[tuple[object, ...], bool] = {}
         layer.forward = self._forward
 
-    def _forward(self, x: Any) -> object:
+    def _forward(self, x: torch.Tensor) -> object:
         import torch
 
         if self.part is None:
@@ -52,7 +56,7 @@ def quick_head(network: object) -> Optional[Head]:
     return Head(last)
 
 
-def enlarge_by_product(network: Any) -> int:
+def enlarge_by_product(network: torch.nn.Module) -> int:
     """Let each transposed convolution that doubles its input be a product of matrices; says how many."""
     from torch import nn
 
@@ -64,7 +68,7 @@ def enlarge_by_product(network: Any) -> int:
     return changed
 
 
-def _doubles(layer: Any) -> bool:
+def _doubles(layer: torch.nn.Module) -> bool:
     plain = layer.groups == 1 and layer.bias is not None and set(layer.dilation) == {1}
     two = set(layer.kernel_size) == set(layer.stride) == {2}
     return plain and two and set(layer.padding) == set(layer.output_padding) == {0}
@@ -73,12 +77,12 @@ def _doubles(layer: Any) -> bool:
 class _Enlarge:
     """What ``ConvTranspose3d`` computes with kernel and stride 2: eight products, one for each corner."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: torch.nn.Module) -> None:
         self._layer = layer
         self._own = layer.forward
         self._same: dict[object, bool] = {}
 
-    def __call__(self, x: Any, output_size: object = None) -> object:
+    def __call__(self, x: torch.Tensor, output_size: object = None) -> object:
         import torch
 
         key = (tuple(x.shape), torch.get_num_threads())
@@ -92,7 +96,7 @@ class _Enlarge:
             return wanted
         return made
 
-    def _product(self, x: Any) -> object:
+    def _product(self, x: torch.Tensor) -> object:
         import torch
 
         weight = self._layer.weight
@@ -106,7 +110,7 @@ class _Enlarge:
         return made.add_(self._layer.bias.view(1, -1, 1, 1, 1))
 
 
-def normalise_in_place(network: Any) -> int:
+def normalise_in_place(network: torch.nn.Module) -> int:
     """Let each instance norm that follows a convolution write over its input; says how many."""
     from torch import nn
 
@@ -122,14 +126,14 @@ def normalise_in_place(network: Any) -> int:
     return changed
 
 
-def _fits(norm: Any) -> bool:
+def _fits(norm: torch.nn.Module) -> bool:
     from torch import nn
 
     plain = type(norm) is nn.InstanceNorm3d and norm.affine and not norm.track_running_stats
     return bool(plain and not isinstance(norm.forward, _InPlace) and _equal(norm))
 
 
-def _equal(norm: Any) -> bool:
+def _equal(norm: torch.nn.Module) -> bool:
     """Whether this torch normalises in place to the same numbers."""
     import torch
 
@@ -146,11 +150,11 @@ def _equal(norm: Any) -> bool:
 class _InPlace:
     """What ``InstanceNorm3d`` computes: each channel's own mean and variance, here over its input."""
 
-    def __init__(self, norm: Any) -> None:
+    def __init__(self, norm: torch.nn.Module) -> None:
         self._norm = norm
         self._own = norm.forward
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         import torch
 
         norm = self._norm

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 from ....core.errors import Cancelled
 from ... import heap
@@ -17,6 +17,9 @@ from . import window
 from .labels import use_quick_labels
 from .progress import Course
 from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
+
+if TYPE_CHECKING:
+    import torch
 
 CHECKPOINT = "checkpoint_final.pth"
 _KEEP_FREE = 0.25  # of the RAM: below this the models that rested longest are given up
@@ -193,7 +196,7 @@ def _predictor_class() -> type:
             wanted = (slice(None), slice(None), *part)
             return found if tuple(found.shape[2:]) == size else found[wanted]
 
-        def _internal_maybe_mirror_and_predict(self, x: Any) -> Any:
+        def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
             if self.stopped is None:
                 try:
                     return super()._internal_maybe_mirror_and_predict(x)
@@ -232,7 +235,7 @@ class _Stoppable(list):
         super().__init__(slicers)
         self._predictor = predictor
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[object]:
         for slicer in super().__iter__():
             if self._predictor.stopped is not None:
                 return

@@ -9,9 +9,12 @@ tiles either: copying a tile takes no time beside a network on the CPU.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 _ELEMENTS = 1 << 20
 
@@ -36,7 +39,9 @@ def is_equal(predictor_class: type) -> bool:
     return all(words in source for words in _SAYS)
 
 
-def scores(predictor: Any, data: Any, tiles: Any, scan: object = None) -> object:
+def scores(
+    predictor: Any, data: torch.Tensor, tiles: Sequence[Box], scan: torch.Tensor | None = None
+) -> object:
     """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
 
     ``scan`` is ``data`` before it was padded to a whole tile: scores of the margin are
@@ -53,7 +58,7 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: object = None) -> object
     wanted = (slice(None), *real)
     total[wanted] = 0
     weight = torch.zeros(shape, dtype=torch.half)
-    window: Any = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
+    window: torch.Tensor = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
     if predictor.use_gaussian:
         size = tuple(predictor.configuration_manager.patch_size)
         window = compute_gaussian(
@@ -89,7 +94,7 @@ def scores(predictor: Any, data: Any, tiles: Any, scan: object = None) -> object
 Box = tuple  # of slices with a start and a stop
 
 
-def _unpadded(data: Any, scan: Any) -> Box:
+def _unpadded(data: torch.Tensor, scan: torch.Tensor | None) -> Box:
     """Where ``scan`` lies in ``data``; all of it where that cannot be told for certain."""
     import torch
 
@@ -102,7 +107,7 @@ def _unpadded(data: Any, scan: Any) -> Box:
     return box if torch.equal(data[every_channel], scan.to(data.device)) else everything
 
 
-def _overlap(tile: Any, real: Box) -> tuple[Box, Box]:
+def _overlap(tile: Box, real: Box) -> tuple[Box, Box]:
     """The part of ``tile`` that lies in ``real``: in the whole volume, and counted from the tile's corner."""
     there = tuple(slice(max(t.start, r.start), min(t.stop, r.stop)) for t, r in zip(tile, real))
     return there, tuple(slice(w.start - t.start, w.stop - t.start) for w, t in zip(there, tile))
