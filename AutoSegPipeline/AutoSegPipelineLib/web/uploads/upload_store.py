@@ -233,8 +233,23 @@ class UploadStore:
 
 def _read(folder: Path) -> Upload | None:
     try:
-        values = read_json(folder / ABOUT)
+        values = _renamed(read_json(folder / ABOUT))
         known = {one.name for one in fields(Upload)}
         return Upload(**{name: value for name, value in values.items() if name in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` under the names of today; an upload may wait while the program is updated.
+
+    Earlier versions called ``request`` ``wish``, with the batch in it, and a file's ``name`` ``label``.
+    """
+    if "wish" in values:
+        wish = values.pop("wish")
+        values["request"] = {name: value for name, value in wish.items() if name != "batch"}
+        values["files"] = [
+            {("name" if name == "label" else name): value for name, value in one.items()}
+            for one in values.get("files", [])
+        ]
+    return values
