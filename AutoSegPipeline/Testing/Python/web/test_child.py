@@ -283,5 +283,7 @@ def test_packages_in_the_homes_private_folder_are_found(tmp_path: Path) -> None:
     spawn = real_spawns(home, Settings.defaults()).web
     assert spawn is not None
     child = spawn(print, print, print)
-    found = subprocess.run([sys.executable, "-c", "import only_here"], env=child._env, check=False)
+    start = child._command[1:-1]  # the folders are its arguments; the last one is the module that it runs
+    found = subprocess.run([sys.executable, *start, "only_here"], env=child._env, check=False)
     assert found.returncode == 0
+    assert subprocess.run([sys.executable, *start, "not_there"], env=child._env, check=False).returncode == 1
