@@ -62,7 +62,7 @@ class AutoSegPipelineWidget(ScriptedLoadableModuleWidget):
             self.panel = None
 
     def onReload(self) -> None:
-        """Stop the pipeline, load every file of the library anew, and go on as before."""
+        """Stop the pipeline, load every file of the library again, and go on as before."""
         from AutoSegPipelineLib.slicer_app import start
 
         with slicer.util.tryWithErrorDisplay(_("The module cannot be reloaded now."), waitCursor=True):

@@ -128,7 +128,7 @@ def _node(environment: Environment) -> str | None:
 
 
 def _slicer_environments(folder: Path) -> dict[str, str]:
-    """Interpreters with Slicer's libraries and with the packages of Slicer 5.8, where they can be had.
+    """Interpreters with Slicer's libraries and with the packages of Slicer 5.8, where they is available.
 
     A test that needs one which is not there says so and is skipped.
     """
@@ -201,6 +201,6 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
     except Trouble as error:
         if "no ready-made package" not in str(error):
             raise
-        say(f"{what} cannot be had for this machine: its tests are skipped.")
+        say(f"{what} is not available for this machine: its tests are skipped.")
         return {}
     return {name: str(environment.python)}

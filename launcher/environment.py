@@ -1,9 +1,9 @@
-"""A virtual environment with pinned packages, made once, whole or not at all.
+"""A virtual environment with pinned packages, made once, completely or not at all.
 
 Its folder carries the Python and the pins in its name, so another Python or
 another set of pins gets another folder, and a running pipeline keeps the one
-it was started from. A marker written last says which parts are whole; without
-it the folder was cut off and is made anew.
+it was started from. A marker written last says which parts are complete; without
+it the folder was cut off and is made again.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Environment:
         self._mark(parts={**self._marker().get("parts", {}), part.name: part.fingerprint})
 
     def extras(self) -> dict[str, dict[str, str]]:
-        """What was installed beside the parts, by name, as :meth:`set_extra` was told."""
+        """What was installed beside the parts, by name, as :meth:`set_extra` was reported."""
         found = self._marker().get("extras", {})
         return dict(found) if isinstance(found, dict) else {}
 
@@ -164,7 +164,7 @@ class Environment:
         return found
 
     def _mark(self, **changes: Any) -> None:
-        """Write the marker beside itself and rename it: it is there whole or not at all."""
+        """Write the marker beside itself and rename it: it is there completely or not at all."""
         marker = {"parts": {}, "extras": {}, **self._marker(), **changes}
         marker.update(format=_FORMAT, path=str(self.path), python=sys.version)
         text = json.dumps(marker)
@@ -195,9 +195,7 @@ class Environment:
             raise Trouble(
                 f"{self.path} is there and was not made by this program; choose another --venv DIR."
             )
-        self.say(
-            "The environment is not whole (cut off while it was made, or its Python is gone); making it anew."
-        )
+        self.say("The environment is incomplete (cut off, or its Python is gone); making it again.")
         _remove(self.path)
 
     def _remove_older(self) -> None:

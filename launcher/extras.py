@@ -124,7 +124,7 @@ def is_whole(environment: Environment) -> bool:
 
 
 def install(environment: Environment, torch: Torch) -> None:
-    """Install the extra and torch in one pip command, check them, and mark them as whole.
+    """Install the extra and torch in one pip command, check them, and mark them as complete.
 
     Raises :class:`~.trouble.Trouble`.
     """
@@ -156,7 +156,7 @@ def install(environment: Environment, torch: Torch) -> None:
 
 
 def _unmark(environment: Environment, torch: Torch, there: dict[str, str] | None) -> None:
-    """Until the end it does not count as whole; one that was wanted before stays wanted."""
+    """Until the end it does not count as complete; one that was wanted before stays wanted."""
     environment.set_extra(TOTALSEGMENTATOR, {"torch": torch.text, "fingerprint": ""} if there else None)
 
 
@@ -193,9 +193,9 @@ def check(environment: Environment) -> str:
 
 
 def bring_along(environment: Environment) -> None:
-    """Where new pins made the environment anew, the extra that the user had comes too.
+    """Where new pins made the environment again, the extra that the user had comes too.
 
-    A failure is told and does not keep the program from starting.
+    A failure is reported and does not keep the program from starting.
     """
     wanted = environment.extras().get(TOTALSEGMENTATOR)
     if wanted is None or is_whole(environment):

@@ -45,7 +45,7 @@ def pair(local: str = "") -> tuple[str, ...]:
 def parse_torch(text: str, system: str = sys.platform) -> Torch:
     """``cpu``, ``cuda`` or requirements, each with options of pip behind it.
 
-    Raises :class:`Declined` where that cannot be had on this system.
+    Raises :class:`Declined` where that is not available on this system.
     """
     try:
         words = shlex.split(text)

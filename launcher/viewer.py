@@ -55,7 +55,7 @@ def main(environment: Environment) -> int:
 
 
 def install(environment: Environment) -> None:
-    """Install them whole or not at all. Raises :class:`~.trouble.Trouble`."""
+    """Install them completely or not at all. Raises :class:`~.trouble.Trouble`."""
     began = time.monotonic()
     check_space(environment.path, _BYTES)
     node, npm = find_node(environment)
@@ -87,7 +87,7 @@ def install(environment: Environment) -> None:
 
 
 def bring_along(environment: Environment) -> None:
-    """At set-up, and once for each new set of pins, install them; a failure is told and stops nothing."""
+    """At set-up, and once for each new set of pins, install them; a failure is reported and stops nothing."""
     wanted = fingerprint()
     there = environment.extras().get(VIEWER, {})
     if not wanted or is_whole(environment) or there.get("tried") == f"{environment.path.name}-{wanted}":

@@ -66,7 +66,7 @@ if sys.platform == "win32":
         """Put this process into a job that is killed when its only handle closes, which is when we end.
 
         Children are born into the job, so none can slip away between birth and assignment. Where a job
-        cannot be had (very old nested sessions) the program still runs; it only loses this net.
+        is not available (very old nested sessions) the program still runs; it only loses this net.
         """
         kernel = _kernel()
         job = kernel.CreateJobObjectW(None, None)

@@ -3,7 +3,7 @@
 ``intent.json`` says what was meant before a byte moves; ``input/`` holds the
 bytes. The pipeline makes the row and the folder itself. Another process (the
 command line, the web or dicom child) fills ``<id>.part/``, under a lock, and
-renames the folder when it is whole: what has no ``.part`` is complete.
+renames the folder when it is complete: what has no ``.part`` is complete.
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ def _host(described: Plain, options: Plain) -> list[Plain]:
 
 
 def qualities(described: Plain, options: Plain, modality: str = "") -> tuple[str, ...]:
-    """The qualities that every task of the case has; all of them where that cannot be told."""
+    """The qualities that every task of the case has; all of them where that cannot be decided."""
     found = set(QUALITIES)
     try:
         for engine in _candidates(described, options, modality)[:1]:

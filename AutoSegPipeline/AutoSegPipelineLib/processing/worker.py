@@ -102,7 +102,7 @@ def _heartbeats(channel: ChildChannel, stop: threading.Event) -> None:
 
 
 def as_pipeline_error(error: BaseException, folder: str) -> PipelineError:
-    """The coded error that the pipeline is told; ``folder`` is where the outputs were written."""
+    """The coded error that the pipeline is reported; ``folder`` is where the outputs were written."""
     disk_full = PipelineError("environment.disk_full", f"no space left while writing into {folder}")
     if isinstance(error, OSError):
         full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -138,7 +138,7 @@ def _run_case(channel: ChildChannel, command: RunCase) -> None:
         report = ChannelReport(channel, engine_runs=case.runs_engine)
         result = process_case(case, report)
         channel.send(Done(plain(result), *_memory()), str(case.work))
-    except Exception as error:  # the job boundary: whatever happened, the pipeline is told
+    except Exception as error:  # the job boundary: whatever happened, the pipeline is reported
         _fail(channel, error, folder)
 
 
@@ -148,8 +148,8 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
         send_log(
             channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error"
         )
-    told = {key: text[:4000] for key, text in known.to_dict().items()}
-    channel.send(Failed(told, known.data.get("used") or {}, *_memory()))
+    error_fields = {key: text[:4000] for key, text in known.to_dict().items()}
+    channel.send(Failed(error_fields, known.data.get("used") or {}, *_memory()))
 
 
 def _memory() -> tuple[float, int]:

@@ -111,7 +111,7 @@ class Reader:
         self._loop.quit()
 
     def _take(self, data: bytes) -> None:
-        # A progress bar is drawn anew after a carriage return.
+        # A progress bar is drawn again after a carriage return.
         pieces = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = pieces.pop()
         for piece in pieces:

@@ -98,9 +98,9 @@ def _colour_3d(node: slicer.vtkMRMLSegmentationNode) -> None:
     display, segmentation = node.GetDisplayNode(), node.GetSegmentation()
     for number in range(segmentation.GetNumberOfSegments()):
         identity = segmentation.GetNthSegmentID(number)
-        told = vtk.reference("")
-        if segmentation.GetSegment(identity).GetTag("AutoSegPipeline.Opacity", told):
-            opacity = float(str(told) or 1.0)
+        opacity_text = vtk.reference("")
+        if segmentation.GetSegment(identity).GetTag("AutoSegPipeline.Opacity", opacity_text):
+            opacity = float(str(opacity_text) or 1.0)
             display.SetSegmentOpacity3D(identity, opacity)
             if opacity < 1.0:
                 display.SetSegmentOpacity2DFill(identity, 0.2)

@@ -195,7 +195,7 @@ class Session(SessionWork):
     ) -> None:
         """Watch the inbox from now on; ``settings`` hold until the pipeline stops.
 
-        With other folders or settings a running pipeline is started anew.
+        With other folders or settings a running pipeline is started again.
         """
         elsewhere = any(place is not None for place in (inbox, results, home))
         if self.state in (STARTING, RUNNING) and not (elsewhere or settings):

@@ -102,7 +102,7 @@ class SlicerSteps:
         options = case.options
         modality = str(options.get("modality") or case.modality or "")
         logic = self._make_segmenter()
-        task, told = calls.choose_task(logic.tasks, options, modality)
+        task, switched = calls.choose_task(logic.tasks, options, modality)
         wish: dict[str, Any] = {
             "quality": str(options.get("quality") or "normal"),
             "cpu": calls.wants_cpu(options),
@@ -131,7 +131,7 @@ class SlicerSteps:
             self._end()
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)  # the extension's own, left by a failure
-        warnings = [{"code": "engine.task_switched", "message": told}] if told else []
+        warnings = [{"code": "engine.task_switched", "message": switched}] if switched else []
         warnings += [{"code": "engine.extension_limits", "message": sentence} for sentence in sentences]
         return {
             "engine": "slicer",

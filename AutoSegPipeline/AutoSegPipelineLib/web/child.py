@@ -1,6 +1,6 @@
 """The web child: ``python -m AutoSegPipelineLib.web.child``.
 
-It is told its configuration in one ``serve`` message and answers ``serving`` with the
+It is reported its configuration in one ``serve`` message and answers ``serving`` with the
 URL, or ``failed``. It ends on ``quit`` and when its standard input closes.
 """
 

@@ -1,7 +1,7 @@
 """What changed, for many who listen: the store is looked at once for all of them.
 
 A change has a revision, which is the id of its event; whoever comes back with the last
-id that it saw gets everything since, also from a web child that was started anew.
+id that it saw gets everything since, also from a web child that was started again.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from .gate import exposure_rule
 from .http import sockets
 from .http.large_bodies import LargeBodyH11
 
-# An idle connection is closed after this long; browsers open it anew.
+# An idle connection is closed after this long; browsers open it again.
 KEEP_ALIVE_SECONDS = 30
 # What is still going on at the end (downloads, event streams) is cut after this long.
 GRACE_SECONDS = 2

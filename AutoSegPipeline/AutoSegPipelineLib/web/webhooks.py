@@ -1,6 +1,6 @@
 """Tells another server when a job is done, failed or refused: ids only, signed, until it was heard.
 
-Every delivery is a POST of JSON with these headers; the receiver computes the HMAC anew
+Every delivery is a POST of JSON with these headers; the receiver computes the HMAC again
 over ``TIMESTAMP.BODY`` and refuses what is old:
 
     AutoSeg-Delivery: the same for every try of one event
@@ -38,12 +38,12 @@ _REMEMBERED = 1000
 
 
 def delivery_of(job: Job) -> str:
-    """The id of one event: a job that is retried ends anew."""
+    """The id of one event: a job that is retried ends again."""
     return hashlib.sha256(f"{job.id} {job.state} {job.times.get(job.state)}".encode()).hexdigest()[:32]
 
 
 def body_of(job: Job, delivery: str) -> bytes:
-    """What is told. No names: they may be patients'."""
+    """What is reported. No names: they may be patients'."""
     about = {
         "event": f"job.{job.state}",
         "job": job.id,
@@ -62,7 +62,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 class Cursor:
-    """Up to which revision everything was told, and what of the later was; survives a restart."""
+    """Up to which revision everything was reported, and what of the later was; survives a restart."""
 
     def __init__(self, path: Path, newest: int) -> None:
         self._path = path
@@ -74,7 +74,7 @@ class Cursor:
             self._told = [str(one) for one in found["told"]]
 
     def knows(self, delivery: str) -> bool:
-        """Whether it was told already: the row of an ended job may change for other reasons."""
+        """Whether it was reported already: the row of an ended job may change for other reasons."""
         return delivery in self._told
 
     def told(self, delivery: str, revision: int) -> None:
@@ -164,10 +164,10 @@ def _make(context: WebContext, complain: Callable[..., object] = log.error) -> O
         return None
     target = target_of(config.webhook_url)
     if target is None:
-        complain("webhook_url is no http:// or https:// address; nobody is told")
+        complain("webhook_url is no http:// or https:// address; nobody is reported")
         return None
     if not config.webhook_secret:
-        complain("webhook_url needs webhook_secret, with which to sign; nobody is told")
+        complain("webhook_url needs webhook_secret, with which to sign; nobody is reported")
         return None
     cursor = Cursor(context.home.state / FILE, context.store.revision())
     cursor.passed(cursor.revision)

@@ -292,7 +292,7 @@ class Child:
 
     def _failed(self, error: object = None) -> None:
         if error is None or qt.number(error) != _FAILED_TO_START:
-            return  # a crash is told by `finished`; a failed write means the same
+            return  # a crash is reported by `finished`; a failed write means the same
         self._note = f"{self._command[0]} cannot be started: {self._process.errorString()}"
         # Never inside start(): its caller is not ready for the answer (Windows tells at once).
         ended = Exit(-1, failed_to_start=True, note=self._note, asked=self._asked)

@@ -230,7 +230,7 @@ class Scheduler:
         elif job.cached_from:
             self._result_cache.drop(job)
             job.cached_from = None
-            self._back(job, "The kept label map did not serve; computed anew.")
+            self._back(job, "The kept label map did not serve; computed again.")
         else:
             self._end(job, states.FAILED, error)
 

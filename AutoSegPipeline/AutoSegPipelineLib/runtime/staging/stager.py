@@ -178,7 +178,7 @@ class Stager:
             self.paused_copies.append(intent)
 
     def copy_again(self, job: Job, intent: Intent) -> None:
-        """Go on with a copy that a crash cut off; what is whole is not copied twice."""
+        """Go on with a copy that a crash cut off; what is complete is not copied twice."""
         self._copy(job, intent)
 
     def resume(self) -> None:

@@ -33,8 +33,8 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
     words = {"installed": _("installed"), "missing": _("not installed"), "outdated": _("outdated")}
     offer = "" if web == "installed" else "web"
     place = str(package_install.packages_folder(session.home))
-    told = _("Packages of the full web server; they go into {folder}.").format(folder=place)
-    rows = [Dependency(_("Full web server"), words[web], told, offer)]
+    about = _("Packages of the full web server; they go into {folder}.").format(folder=place)
+    rows = [Dependency(_("Full web server"), words[web], about, offer)]
     engine = next((one for one in engines if one.get("name") == "totalsegmentator"), None)
     extension = host.extension("TotalSegmentator")
     rows.append(_totalsegmentator(engine, extension))

@@ -16,7 +16,7 @@ START_WITH_SLICER = "start_with_slicer"
 
 
 class FoldersPart(Part):
-    """Changing a folder of a running pipeline starts it anew."""
+    """Changing a folder of a running pipeline starts it again."""
 
     def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)

@@ -108,19 +108,19 @@ class Panel:
         ui.set_text(self.ui.statusLabel, line)
 
     def _show_notice(self) -> None:
-        told = []
+        notices = []
         holder = self.session.locked
         if holder:
             text = _(
                 "{home} is in use by {what} (process {pid}). This is a view; nothing can be changed here."
             )
             what, pid = holder.get("what", "?"), holder.get("pid", "?")
-            told.append(text.format(home=self.session.home.root, what=what, pid=pid))
+            notices.append(text.format(home=self.session.home.root, what=what, pid=pid))
         if self.session.fault is not None:
             fault = self.session.fault
-            told.append(f"{fault.message} {hint_at(PANEL, fault.code, fault.hint)}".strip())
+            notices.append(f"{fault.message} {hint_at(PANEL, fault.code, fault.hint)}".strip())
         if self.feed.problem is not None:
-            told.append(self.feed.problem.message)
-        told += [self._said] if self._said and self._said not in told else []
-        ui.set_text(self.ui.noticeLabel, "\n".join(told))
-        self.ui.noticeLabel.setVisible(bool(told))
+            notices.append(self.feed.problem.message)
+        notices += [self._said] if self._said and self._said not in notices else []
+        ui.set_text(self.ui.noticeLabel, "\n".join(notices))
+        self.ui.noticeLabel.setVisible(bool(notices))

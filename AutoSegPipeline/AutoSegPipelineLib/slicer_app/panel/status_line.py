@@ -21,7 +21,7 @@ class News:
 
     def hear(self, changed: Iterable[Brief], quietly: bool = False) -> list[str]:
         """Sentences about what changed; ``quietly`` only remembers (what was there before)."""
-        told: list[str] = []
+        lines: list[str] = []
         added: list[Brief] = []
         for job in changed:
             before = self._seen.get(job.id)
@@ -31,16 +31,16 @@ class News:
             if before is None:
                 added.append(job)
             if job.state in states.RUNNING and before not in states.RUNNING:
-                told.append(_("Processing {name}").format(name=job.label))
+                lines.append(_("Processing {name}").format(name=job.label))
             elif job.state in states.ENDS:
-                told.append(_ending(job))
+                lines.append(_ending(job))
         if len(added) > _MANY:
-            told.insert(0, _("{number} new files added").format(number=len(added)))
+            lines.insert(0, _("{number} new files added").format(number=len(added)))
         else:
-            told[:0] = [_("New file added: {name}").format(name=job.label) for job in added]
-        if told:
-            self._latest = told[-1]
-        return told
+            lines[:0] = [_("New file added: {name}").format(name=job.label) for job in added]
+        if lines:
+            self._latest = lines[-1]
+        return lines
 
     def line(self, jobs: JobList, watching: bool, paused: dict[str, object] | None, state: str) -> str:
         """What to show now."""

@@ -31,7 +31,7 @@ class Exchange(Protocol):
         """A piece of the body. May raise :class:`HttpError`."""
 
     def end(self, reply: Reply) -> None:
-        """The body is whole; ``reply`` is called now or later, once."""
+        """The body is complete; ``reply`` is called now or later, once."""
 
     def abandon(self) -> None:
         """The client went away before its end."""
@@ -56,7 +56,7 @@ class Connection:
         self._head: Head | None = None
         self._body: LengthBody | ChunkedBody | None = None
         self._exchange: Exchange | None = None
-        self._waiting = False  # the body is whole, the reply is not there
+        self._waiting = False  # the body is complete, the reply is not there
         self._sending = bytearray()
         self._file: IO[bytes] | None = None
         self._file_left = 0
@@ -203,7 +203,7 @@ class Connection:
         self._file_left -= len(data)
         self._sending += data
         if not data and self._file_left:
-            # The length was promised: only a closed connection says that it is not whole.
+            # The length was promised: only a closed connection says that it is incomplete.
             raise OSError(0, "a file became shorter while it was sent")
         if not self._file_left:
             self._file.close()
@@ -254,7 +254,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """End it; an upload that is not whole is dropped. Again is fine."""
+        """End it; an upload that is incomplete is dropped. Again is fine."""
         if self._closed:
             return
         self._closed = True

@@ -58,7 +58,7 @@ class _Parser(BaseHTTPRequestHandler):
 
 
 def take_head(received: bytearray) -> Head | None:
-    """The head at the beginning of ``received``, which it is cut from; None while it is not whole.
+    """The head at the beginning of ``received``, which it is cut from; None while it is incomplete.
 
     Raises :class:`HttpError`.
     """

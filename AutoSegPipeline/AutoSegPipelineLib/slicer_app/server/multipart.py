@@ -23,7 +23,7 @@ class Parts(Protocol):
         """More of it."""
 
     def end(self) -> None:
-        """It is whole."""
+        """It is complete."""
 
 
 def boundary_of(content_type: str) -> bytes:

@@ -17,7 +17,7 @@ class Results:
     """Looks results up in the store; the names in the folder itself are never trusted."""
 
     def __init__(self, open_store: Callable[[], Store], folder: Path) -> None:
-        """``open_store`` is asked each time: after a full disk the pipeline opens its store anew."""
+        """``open_store`` is asked each time: after a full disk the pipeline opens its store again."""
         self._open_store = open_store
         self._folder = folder
 

@@ -27,7 +27,7 @@ def bind(listener: socket.socket, port: int) -> None:
     except OSError as error:
         if not is_busy(error):
             raise PipelineError(
-                "web.cannot_bind", f"port {port} of {HOST} cannot be had: {error.strerror or error}"
+                "web.cannot_bind", f"port {port} of {HOST} is not available: {error.strerror or error}"
             ) from error
         raise PipelineError(
             "web.port_busy", f"port {port} is in use by another program", "Choose another port."
@@ -53,7 +53,7 @@ class Clients:
         self._timer = qt.make_timer(int(_TICK_SECONDS * 1000), self._tick)
 
     def stop(self) -> None:
-        """Close everything; uploads that are not whole are dropped. Again is fine."""
+        """Close everything; uploads that are incomplete are dropped. Again is fine."""
         if self._notifier is not None:
             self._notifier.setEnabled(False)
             qt.release(self._notifier)

@@ -1,4 +1,4 @@
-"""One upload: its files go to ``state/incoming`` as they arrive and become jobs when all are whole."""
+"""One upload: its files go to ``state/incoming`` as they arrive and become jobs when all are complete."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Upload:
             self._open.size += len(data)
 
     def end(self) -> None:
-        """The present part is whole."""
+        """The present part is complete."""
         if self._field is not None:
             (name, value), self._field = self._field, None
             # A field that is no option is some client's own affair.

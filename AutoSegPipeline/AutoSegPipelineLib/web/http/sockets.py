@@ -70,7 +70,8 @@ def _bound(family: int, address: tuple[object, ...], config: WebConfig) -> socke
                 "web.port_busy", f"another program listens on port {address[1]} of {address[0]}"
             ) from error
         raise PipelineError(
-            "web.cannot_bind", f"port {address[1]} of {address[0]} cannot be had: {error.strerror or error}"
+            "web.cannot_bind",
+            f"port {address[1]} of {address[0]} is not available: {error.strerror or error}",
         ) from error
 
 

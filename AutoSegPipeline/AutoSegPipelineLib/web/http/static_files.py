@@ -69,7 +69,7 @@ def assets_folder(assets: str) -> Path | None:
 
 
 def missing_assets(assets: str) -> list[str]:
-    """The names of libraries that are not there, or not whole."""
+    """The names of libraries that are not there, or incomplete."""
     folder = assets_folder(assets)
     wanted = {"three": THREE, "@niivue/niivue": NIIVUE}
     return [

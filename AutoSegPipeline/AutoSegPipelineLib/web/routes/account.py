@@ -34,7 +34,7 @@ class NewToken(BaseModel):
 
 
 class TokenDocument(BaseModel):
-    """One token. ``secret`` is told once, when it is made."""
+    """One token. ``secret`` is reported once, when it is made."""
 
     id: str
     user: str
@@ -108,7 +108,7 @@ async def list_tokens(request: Request, principal: Principal = Depends(needs(VIE
 async def create_token(
     request: Request, given: NewToken, principal: Principal = Depends(needs(VIEWER))
 ) -> Response:
-    """A new token; its `secret` is told here and never again."""
+    """A new token; its `secret` is reported here and never again."""
     _by_login(principal)
     if not principal.is_at_least(given.role):
         most = f"a token of {principal.name} can be {principal.role} at most"

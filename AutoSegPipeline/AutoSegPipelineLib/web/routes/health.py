@@ -39,8 +39,8 @@ def _health(request: Request) -> dict[str, Any]:
     context = context_of(request)
     details = _details(context)
     is_ready = bool(details["pipeline"] and details["store"] and details["room"] and not details["trouble"])
-    told = {"status": "ok" if is_ready else "not ready", "live": True, "ready": is_ready}
-    return {**told, "details": details} if may_look_inside(request) else told
+    document = {"status": "ok" if is_ready else "not ready", "live": True, "ready": is_ready}
+    return {**document, "details": details} if may_look_inside(request) else document
 
 
 def _details(context: WebContext) -> dict[str, Any]:

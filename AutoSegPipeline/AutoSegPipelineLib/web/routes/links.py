@@ -29,7 +29,7 @@ class NewLink(BaseModel):
 
 
 class LinkDocument(BaseModel):
-    """One link. ``url`` is told once, when it is made."""
+    """One link. ``url`` is reported once, when it is made."""
 
     id: str
     job: str

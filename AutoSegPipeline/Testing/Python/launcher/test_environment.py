@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("offline")
 
 @pytest.fixture
 def missing(tmp_path: Path) -> Part:
-    """A requirement that cannot be had."""
+    """A requirement that is not available."""
     (tmp_path / "missing.txt").write_text("tiny==3.0\n")
     return Part("missing", folder=tmp_path)
 
@@ -42,7 +42,7 @@ def test_an_installation_that_was_killed_is_made_anew(tmp_path: Path) -> None:
     assert not environment.is_ready()
     environment.ensure()
     assert environment.is_ready()
-    assert any("making it anew" in line for line in said)
+    assert any("making it again" in line for line in said)
     assert any("is running; waiting" in line for line in said) or os.name == "nt"
 
 

@@ -53,7 +53,9 @@ def test_it_says_hello_then_works_and_progress_never_falls(warm, segmentation, t
 
 
 def test_a_bad_case_fails_with_its_code_and_the_worker_goes_on(warm, segmentation, tmp_path):
-    warm.send(type="case", job="j2", attempt=1, case=case_message(tmp_path / "no.nii", tmp_path))
+    warm.send(
+        type="case", job="j2", attempt=1, case=case_message(tmp_path / "no.nii", tmp_path, label="no.nii")
+    )
     failed = warm.until("done", "failed")[-1]
     assert failed["type"] == "failed" and failed["error"]["code"] == "input.missing"
     assert "no.nii" in failed["error"]["message"] and failed["error"]["hint"]

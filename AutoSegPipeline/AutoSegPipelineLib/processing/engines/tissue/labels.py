@@ -31,7 +31,7 @@ _BONES, _MARROW, _INNER, _MUSCLE, _LUNG_CORE = (1 << n for n in range(5, 10))
 
 @dataclass
 class Shapes:
-    """What was found on the frame. ``muscle`` is None where muscle cannot be told."""
+    """What was found on the frame. ``muscle`` is None where muscle cannot be decided."""
 
     body: np.ndarray
     air: Air

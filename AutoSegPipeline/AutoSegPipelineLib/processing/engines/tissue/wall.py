@@ -118,7 +118,7 @@ def find_inner(frame: Frame, body: np.ndarray, bones: np.ndarray, hollow: np.nda
 def find_muscle_zone(
     frame: Frame, inner: np.ndarray, bones: np.ndarray, air: np.ndarray, midline: np.ndarray | None
 ) -> np.ndarray | None:
-    """Where lean tissue is muscle; None when that cannot be told (a head, for one).
+    """Where lean tissue is muscle; None when that cannot be decided (a head, for one).
 
     Of a trunk: the outer wall, what lies between and outside the ribs, and
     the back beside and behind the spine. Of a limb: everything.

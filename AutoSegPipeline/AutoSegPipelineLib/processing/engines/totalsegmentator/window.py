@@ -95,7 +95,7 @@ Box = tuple  # of slices with a start and a stop
 
 
 def _unpadded(data: torch.Tensor, scan: torch.Tensor | None) -> Box:
-    """Where ``scan`` lies in ``data``; all of it where that cannot be told for certain."""
+    """Where ``scan`` lies in ``data``; all of it where that cannot be decided for certain."""
     import torch
 
     everything = tuple(slice(0, size) for size in data.shape[1:])

@@ -34,7 +34,7 @@ export function confirm(title, text, yes) {
   });
 }
 
-/** The log of one job, read anew while the dialog is open. */
+/** The log of one job, read again while the dialog is open. */
 export async function showLog(job) {
   const text = el("pre", { class: "log", tabindex: 0, "aria-label": "Log", text: "Reading ..." });
   const dialog = open(`Log of ${job.label || job.name}`, [text], [button("Close", () => dialog.close(), "primary")]);

@@ -90,7 +90,7 @@ export class Live extends EventTarget {
       this.status = { ...this.status, ...data };
       this.say("status", { status: this.status });
     });
-    on("reset", () => this.anew());
+    on("reset", () => this.again());
     this.heard();
   }
 
@@ -121,7 +121,7 @@ export class Live extends EventTarget {
   }
 
   /** The server has another store than the one that is known here. */
-  anew() {
+  again() {
     for (const id of [...this.jobs.keys()]) this.drop(id);
     this.cursor = null;
     this.revision = 0;

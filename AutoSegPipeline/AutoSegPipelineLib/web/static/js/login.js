@@ -1,4 +1,4 @@
-// Logs in without leaving the page, so that a mistake is told beside the fields.
+// Logs in without leaving the page, so that a mistake is reported beside the fields.
 import { address, problemOf } from "./api.js";
 import { byId } from "./dom.js";
 

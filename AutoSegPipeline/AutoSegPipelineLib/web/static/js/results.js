@@ -65,7 +65,7 @@ async function showBorders(job, list) {
     list.append(el("li", { class: "badge", title: `Cut off by the edge of the scan, so their volumes are incomplete: ${cut.join(", ")}` },
       `${many(cut.length, "structure")} ${cut.length === 1 ? "touches" : "touch"} the border`));
   } catch {
-    // The card is whole without it; the report tells the same.
+    // The card is complete without it; the report tells the same.
   }
 }
 

@@ -138,7 +138,7 @@ async function known(file, about) {
       if (response.headers.get("upload-metadata") === about) return new URL(one.href, location.href).href;
     }
   } catch {
-    return null; // then it begins anew
+    return null; // then it begins again
   }
   return null;
 }
