@@ -63,8 +63,11 @@ class Figures:
 
 def durations(job: Job) -> Iterator[tuple[str, float]]:
     """(stage, seconds) of an ended job, from the times at which it entered each."""
-    entered = sorted((at, state) for state, at in job.times.items())
-    for (begin, stage), (end, _) in zip(entered, entered[1:]):
+    # Times have milliseconds: states of one and the same keep the order of the table.
+    entered = sorted(
+        (at, states.ALL.index(state), state) for state, at in job.times.items() if state in states.ALL
+    )
+    for (begin, _, stage), (end, _, _) in zip(entered, entered[1:]):
         if stage in _STAGES:
             yield stage, max(0.0, parse_rfc3339(end) - parse_rfc3339(begin))
 

@@ -116,6 +116,12 @@ def test_durations_are_between_the_times_of_two_states() -> None:
     assert list(metrics.durations(job)) == [("queued", 10.0), ("preparing", 1.0), ("segmenting", 30.0)]
 
 
+def test_states_of_one_millisecond_keep_their_order() -> None:
+    job = states_of({"queued": "00", "preparing": "10", "segmenting": "10", "exporting": "10", "done": "10"})
+    found = list(metrics.durations(job))
+    assert found == [("queued", 10.0), ("preparing", 0.0), ("segmenting", 0.0), ("exporting", 0.0)]
+
+
 def states_of(times: dict[str, str]):
     from AutoSegPipelineLib.core.job import Job
 
