@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import support.inner_parts as support
-from support import totalsegmentator
+from support import tiny_totalsegmentator as totalsegmentator
 
 OLDER = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR_26", "")
 

@@ -28,6 +28,7 @@ export class TusFile {
     this.url = null;
     this.offset = 0;
     this.stopped = false;
+    this.creating = null; // the request that creates it, while it is under way
     this.jobs = [];
   }
 
@@ -55,13 +56,15 @@ export class TusFile {
 
   stop() {
     this.stopped = true;
-    this.request?.abort();
+    // Cut off while it is being created, the server would keep an upload whose address nobody knows.
+    if (!this.creating) this.request?.abort();
     this.awake?.();
   }
 
   /** Tell the server to forget it. */
   async forget() {
     this.stop();
+    await this.creating?.catch(() => {});
     if (!this.url) return;
     await this.http("DELETE", this.url, VERSION).catch(() => {}); // what is left expires
     this.url = null;
@@ -71,8 +74,10 @@ export class TusFile {
     // Small files go along with the first request.
     const whole = this.file.size > 0 && this.file.size <= 4 * 1024 * 1024;
     const more = whole ? { "Content-Type": "application/offset+octet-stream" } : {};
-    const response = await this.http("POST", address("api/v1/uploads"),
+    const asked = this.http("POST", address("api/v1/uploads"),
       { ...VERSION, ...more, "Upload-Length": String(this.file.size), "Upload-Metadata": metadata(this.about) }, whole ? this.file : null, 0);
+    this.creating = whole ? null : asked;
+    const response = await asked.finally(() => { this.creating = null; });
     this.url = new URL(response.header("Location"), new URL(response.url, location.href)).href;
     this.offset = Number(response.header("Upload-Offset") ?? 0) || 0;
     this.became(response);

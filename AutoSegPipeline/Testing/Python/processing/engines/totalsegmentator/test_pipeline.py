@@ -21,6 +21,7 @@ from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd
 from AutoSegPipelineLib.runtime.api import AutoSeg
 from support.intake import ct_array, nifti_bytes
+from support.qt import run_until
 from support.tiny_totalsegmentator import PYTHON, needs_package, write_scan
 
 pytestmark = needs_package
@@ -161,6 +162,7 @@ def test_a_cancelled_case_leaves_the_worker_warm_for_the_next(weights: Path, tmp
         autoseg.cancel(job)
         assert autoseg.wait(job, 60).state == states.CANCELLED
         assert worker_of(autoseg) == process and process.children(recursive=True) == []
+        run_until(lambda: not list(autoseg.home.results.iterdir()))  # it goes in a step of its own
         assert list(autoseg.home.results.iterdir()) == []
         after = autoseg.wait(autoseg.submit(write_scan(tmp_path / "after", seed=5)[0]), 60)
         assert after.state == states.DONE and "loaded Dataset" not in log_of(autoseg, after)
