@@ -11,7 +11,7 @@ from __future__ import annotations
 # ruff: noqa: E501 - a table is read by its columns
 from typing import Any
 
-from . import engines, formats
+from . import engines, result_formats
 from .errors import PipelineError
 from .spec import Spec, did_you_mean
 
@@ -38,7 +38,7 @@ OPTIONS: tuple[Spec, ...] = (
     Spec("device", "text", "auto", "Where the engine computes: auto, cpu, gpu, gpu:N or mps.", option=True, pattern=r"|auto|cpu|gpu(:\d{1,3})?|mps", shape="auto, cpu, gpu, gpu:N, mps"),
     Spec("download_weights", "bool", False, "Let the engine fetch missing weights of its models.", option=True),
     Spec("exporter", "choice", "ours", "Who writes the .gltf: ours, or OpenAnatomy Export in 3D Slicer.", ("ours", "openanatomy"), option=True),
-    Spec("formats", "list", formats.DEFAULT, f"Result files; {' and '.join(formats.ALWAYS)} are always there.", formats.KINDS, option=True),
+    Spec("formats", "list", result_formats.DEFAULT, f"Result files; {' and '.join(result_formats.ALWAYS)} are always there.", result_formats.KINDS, option=True),
     Spec("detail", "float", 0.1, "Part of the surface triangles that is kept.", minimum=0.005, maximum=1, option=True),
     Spec("smoothing", "bool", True, "Smooth the surfaces without shrinking them.", option=True),
     Spec(
@@ -127,5 +127,5 @@ def parse_options(given: dict[str, Any], origin: str) -> dict[str, object]:
         raise PipelineError("options.invalid", f"{origin}: options are a JSON object")
     parsed = {name: find(name, origin, True).parse(value, origin) for name, value in given.items()}
     if "formats" in parsed:
-        parsed["formats"] = formats.complete(parsed["formats"])
+        parsed["formats"] = result_formats.complete(parsed["formats"])
     return parsed

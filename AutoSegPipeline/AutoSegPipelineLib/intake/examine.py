@@ -132,6 +132,7 @@ def _examine_zip(path: str, name: str) -> None:
     try:
         with open_input(path) as stream, zipfile.ZipFile(stream) as archive:
             archive.infolist()
+    # NotImplementedError: zipfile does not know the version that the archive states.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, NotImplementedError) as error:
         raise Refused("input.truncated", f"{name} has no archive directory: {error}.") from None
 

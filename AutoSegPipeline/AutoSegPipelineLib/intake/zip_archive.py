@@ -57,7 +57,7 @@ def unpack_archive(
             return _unpack(archive, members, place, label, limits, check)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError) as error:
         raise Refused("archive.corrupt", f"{label} cannot be unpacked: {error}.") from None
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # so zipfile says that it does not know the compression
         raise Refused(
             "archive.corrupt", f"{label} uses a compression that is not known here: {error}."
         ) from None

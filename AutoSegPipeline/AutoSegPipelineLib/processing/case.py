@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core import formats
+from ..core import result_formats
 from ..core.errors import PipelineError
 from ..core.segmentation import Affine
 from ..core.specs import OPTIONS, parse_options
@@ -92,7 +92,7 @@ def complete_options(given: dict[str, object]) -> dict[str, object]:
     """Every case option with its value; formats always hold those that are never left out."""
     options = {spec.name: spec.default for spec in OPTIONS}
     options.update(parse_options(given, "case"))
-    options["formats"] = formats.complete(options["formats"])
+    options["formats"] = result_formats.complete(options["formats"])
     options["structures"] = list(options["structures"])
     return options
 

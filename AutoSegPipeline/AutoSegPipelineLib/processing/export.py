@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core import formats
+from ..core import result_formats
 from ..core.errors import PipelineError
 from ..core.files import fsync_file, sha256
 from ..core.messages.worker_messages import Output
@@ -28,19 +28,19 @@ def write_files(data: ExportData, report: Report) -> None:
         with data.watch.time("statistics"):
             segmentation = data.found.segmentation
             data.measured = measure(segmentation, data.found.volume, Portion(report, 0.45, 0.55))
-        _write_all(data, data.requested(formats.FILES), Portion(report, 0.55, 0.9))
+        _write_all(data, data.requested(result_formats.FILES), Portion(report, 0.55, 0.9))
         report.progress(0.9, "drawing the picture")
         _finish_picture(data, shot, report)
         shot = None
     finally:
         if shot is not None:
             shot.abandon()
-    _write_all(data, data.requested(formats.OVERVIEW), Portion(report, 0.97, 1.0))
+    _write_all(data, data.requested(result_formats.OVERVIEW), Portion(report, 0.97, 1.0))
 
 
 def complete_case(data: ExportData, report: Report) -> None:
     """The files that say that the case is complete. Raises OSError."""
-    _write_all(data, data.requested(formats.COMPLETION), report)
+    _write_all(data, data.requested(result_formats.COMPLETION), report)
 
 
 def seal(kind: str, path: Path) -> Output:
@@ -49,7 +49,7 @@ def seal(kind: str, path: Path) -> Output:
     return Output(kind, path.name, path.stat().st_size, sha256(path))
 
 
-def _write_all(data: ExportData, rows: list[formats.Format], report: Report) -> None:
+def _write_all(data: ExportData, rows: list[result_formats.ResultFormat], report: Report) -> None:
     files = [(row, ending) for row in rows for ending in row.endings]
     for number, (row, ending) in enumerate(files):
         part = Portion(report, number / len(files), (number + 1) / len(files))
@@ -75,7 +75,7 @@ def _make_surfaces(data: ExportData, report: Report) -> None:
 
 
 def _begin_picture(data: ExportData) -> Shot | None:
-    if not any(formats.BY_KIND[kind].picture for kind in data.case.options["formats"]):
+    if not any(result_formats.BY_KIND[kind].picture for kind in data.case.options["formats"]):
         return None
     with data.watch.time("picture"):
         return begin_picture(data.case.work / "picture.png", data.surfaces, data.case.work)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core import formats
+from ..core import result_formats
 from ..core.messages.worker_messages import CaseResult
 from .case import Case
 from .layers import Flat, flatten
@@ -37,17 +37,17 @@ class ExportData:
             spacing=grid.spacing,
             warnings=list(found.segmentation.warnings),
             timings=watch.seconds,
-            manifest_name=case.file(formats.MANIFEST).name,
+            manifest_name=case.file(result_formats.MANIFEST).name,
             cached=found.cached,
         )
         if found.absent:
             names = ", ".join(segment.title for segment in found.absent)
             self.warn("segmentation.absent", f"not found in this scan: {names}")
 
-    def requested(self, written: int) -> list[formats.Format]:
+    def requested(self, written: int) -> list[result_formats.ResultFormat]:
         """The formats that the case asks for, of those that are written then."""
         wanted = self.case.options["formats"]
-        return [row for row in formats.FORMATS if row.written == written and row.kind in wanted]
+        return [row for row in result_formats.FORMATS if row.written == written and row.kind in wanted]
 
     def warn(self, code: str, message: str) -> None:
         """A warning that is in the result, the manifest and the report."""

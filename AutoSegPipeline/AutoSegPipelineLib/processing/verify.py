@@ -9,9 +9,9 @@ from typing import Sequence
 
 from ..core.errors import PipelineError
 from ..core.files import sha256
-from ..core.formats import BY_KIND
 from ..core.messages.worker_messages import Output
 from ..core.progress import Report
+from ..core.result_formats import BY_KIND
 from .export_data import ExportData
 from .writers.load import load
 from .writers.unsound import unsound

@@ -50,7 +50,7 @@ class Installation:
         work = home.work / "install"
         work.mkdir(mode=0o700, parents=True, exist_ok=True)
         process = self._process = qt.QProcess()
-        process.setProcessChannelMode(_merged())
+        process.setProcessChannelMode(qt.enumerator(qt.QProcess, "ProcessChannelMode", "MergedChannels"))
         process.setProcessEnvironment(qt.environment(child_environment(work)))
         process.readyReadStandardOutput.connect(qt.guarded(self._read))
         process.started.connect(qt.guarded(self._started))
@@ -116,7 +116,3 @@ class Installation:
         if self._cancelled:
             self._on_line("cancelled; nothing was installed")
         self._on_end(worked)
-
-
-def _merged() -> object:
-    return qt.enumerator(qt.QProcess, "ProcessChannelMode", "MergedChannels")

@@ -1,4 +1,4 @@
-"""One module for each row of :mod:`~AutoSegPipelineLib.core.formats`, and what they share."""
+"""One module for each row of :mod:`~AutoSegPipelineLib.core.result_formats`, and what they share."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ...core.formats import Format
 from ...core.progress import Report
+from ...core.result_formats import ResultFormat
 
 if TYPE_CHECKING:
     from ..export_data import ExportData
@@ -34,6 +34,6 @@ class Writer(Protocol):
         """
 
 
-def load(row: Format) -> Writer:
+def load(row: ResultFormat) -> Writer:
     """The writer of ``row``, imported when first needed."""
     return cast(Writer, import_module(f"{__package__}.{row.writer}"))

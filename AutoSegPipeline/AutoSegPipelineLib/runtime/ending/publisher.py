@@ -8,8 +8,8 @@ from pathlib import Path
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
 from ...core.files import fsync_folder, is_sharing_violation, remove_tree
-from ...core.formats import ENDINGS, MANIFEST
 from ...core.job import Job
+from ...core.result_formats import ENDINGS, MANIFEST
 from ..context import Context
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable
 
-from ...core import formats, specs
+from ...core import result_formats, specs
 from ...core.settings import Settings
+from ...runtime import qt
 from ..session import Session
 from . import ui
 from .part import Part
@@ -33,7 +34,7 @@ class OptionsPart(Part):
                 continue
             self._fill(name, specs.BY_NAME[name].choices)
             if name in _EDITABLE:
-                combo.setInsertPolicy(_never(combo))
+                combo.setInsertPolicy(qt.enumerator(qt.everything().QComboBox, "InsertPolicy", "NoInsert"))
                 ui.on(combo.lineEdit(), "editingFinished", "", self.doing(partial(self._pick, name)))
             ui.on(combo, "activated", "int", self.doing(partial(self._pick, name)))
         self._fill("device", _DEVICES)
@@ -95,7 +96,7 @@ class OptionsPart(Part):
         ):
             ui.set_enabled(getattr(self.ui, name), not self.read_only)
         for kind, check in self._formats.items():
-            ui.set_enabled(check, not self.read_only and not formats.BY_KIND[kind].always)
+            ui.set_enabled(check, not self.read_only and not result_formats.BY_KIND[kind].always)
 
     def _tasks(self, engine: str) -> tuple[str, ...]:
         names = ["", *(
@@ -143,11 +144,9 @@ class OptionsPart(Part):
 
 def _format_checks(widgets: ui.Widgets) -> dict[str, Any]:
     """A check box for each result format, by its kind; ``widgets`` gets them as ``glbCheck``."""
-    from ...runtime import qt
-
     layout = widgets.formatsBox.layout()
     checks = {}
-    for number, row in enumerate(formats.FORMATS):
+    for number, row in enumerate(result_formats.FORMATS):
         check = qt.everything().QCheckBox(row.title)
         check.setObjectName(f"{row.kind}Check")
         names = ", ".join(f"NAME{ending}" for ending in row.endings)
@@ -156,9 +155,3 @@ def _format_checks(widgets: ui.Widgets) -> dict[str, Any]:
         setattr(widgets, f"{row.kind}Check", check)
         checks[row.kind] = check
     return checks
-
-
-def _never(combo: object) -> object:
-    from ...runtime import qt
-
-    return qt.enumerator(qt.everything().QComboBox, "InsertPolicy", "NoInsert")

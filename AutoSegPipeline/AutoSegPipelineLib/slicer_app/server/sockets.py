@@ -6,8 +6,8 @@ import socket
 from typing import Any
 
 from ...core.errors import PipelineError
+from ...core.ports import claim, is_busy
 from ...runtime import qt
-from ...web.http.sockets import claim, is_busy
 from .connection import Connection, Site
 
 HOST = "127.0.0.1"

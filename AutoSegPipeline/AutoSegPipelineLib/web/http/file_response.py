@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...core.errors import PipelineError
-from ...core.formats import media_type
+from ...core.result_formats import media_type
 from .streams import Streamed
 
 PIECE = 1 << 20

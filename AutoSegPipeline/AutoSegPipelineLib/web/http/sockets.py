@@ -6,10 +6,10 @@ import contextlib
 import errno
 import socket
 import ssl
-import sys
 from pathlib import Path
 
 from ...core.errors import PipelineError
+from ...core.ports import claim, is_busy
 from ..config import WebConfig
 
 _BACKLOG = 512
@@ -73,21 +73,6 @@ def _bound(family: int, address: tuple[object, ...], config: WebConfig) -> socke
             "web.cannot_bind",
             f"port {address[1]} of {address[0]} is not available: {error.strerror or error}",
         ) from error
-
-
-def claim(one: socket.socket) -> None:
-    """Before it is bound: a port that ended a moment ago may be had again, one in use never."""
-    if sys.platform == "win32":
-        # There SO_REUSEADDR would let two programs share the port.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
-
-def is_busy(error: OSError) -> bool:
-    """Whether binding failed because another program has the port."""
-    # 10013: Windows, when another program holds the port exclusively.
-    return error.errno == errno.EADDRINUSE or getattr(error, "winerror", 0) in (10013, 10048)
 
 
 def check_certificate(config: WebConfig) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from ...core import specs
-from ...core.formats import FORMATS
+from ...core.result_formats import FORMATS
 from ...core.spec import Spec
 from ..context import context_of
 from ..gate.principal import VIEWER, Principal, needs

@@ -197,7 +197,7 @@ def names(one: Import, folder: str) -> bool:
 
 
 def doors_opened(found: list[Import]) -> list[str]:
-    """Imports of one door by another, of the page's uploads by Slicer, of a room above by RECEIVED."""
+    """Imports of one door by another, of the page's rooms by Slicer's server, of a room above by RECEIVED."""
     wrong = [
         one
         for one in found
@@ -205,6 +205,7 @@ def doors_opened(found: list[Import]) -> list[str]:
         if names(one, door) and any(lies_in(one, other) for other in DOORS if other != door)
     ]
     wrong += [one for one in found if one.room == "slicer_app" and names(one, "web.uploads")]
+    wrong += [one for one in found if lies_in(one, "slicer_app/server") and one.room_imported == "web"]
     wrong += [
         one
         for one in found
@@ -226,6 +227,7 @@ def test_no_door_imports_another_and_the_room_of_all_doors_imports_none(imports:
     [
         ("slicer_app/server/x.py", "from ...web.uploads.body import chunks"),
         ("slicer_app/x.py", "from ..web.uploads import digests"),
+        ("slicer_app/server/x.py", "from ...web.http.sockets import claim"),
         ("web/uploads/x.py", "from ...dicom.receive import Receiver"),
         ("intake/received/x.py", "def f():\n    from ...web.config import WebConfig"),
         ("intake/received/x.py", "from ...runtime import qt"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import support.docs as docs
 from AutoSegPipelineLib import __version__
-from AutoSegPipelineLib.core import crash_points, formats, specs, states
+from AutoSegPipelineLib.core import crash_points, result_formats, specs, states
 from AutoSegPipelineLib.core.errors import CODES
 from AutoSegPipelineLib.core.job import Job
 from support.headless import clean_environment, write_scan
@@ -97,7 +97,7 @@ def test_every_field_of_a_job_is_documented() -> None:
 
 def test_every_result_file_is_documented() -> None:
     page = text_of("results.md")
-    for known in formats.FORMATS:
+    for known in result_formats.FORMATS:
         row = next(line for line in page.splitlines() if line.startswith(f"| `{known.kind}` |"))
         assert all(f"`NAME{ending}`" in row for ending in known.endings), known.kind
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
-from AutoSegPipelineLib.core.formats import BY_KIND, FORMATS, KINDS
+from AutoSegPipelineLib.core.result_formats import BY_KIND, FORMATS, KINDS
 from AutoSegPipelineLib.processing import export, verify
 from AutoSegPipelineLib.processing.case import Case
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti

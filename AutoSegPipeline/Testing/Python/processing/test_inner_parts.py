@@ -25,7 +25,6 @@ def complaints_of(python: str, wanted: list[support.Part], home: Path) -> list[s
 
 
 def test_pydicoms_dictionary_has_meanings_and_groups_by_scheme_name_and_value() -> None:
-    pytest.importorskip("pydicom")
     assert support.complaints(support.PYDICOM) == []
     from pydicom.sr import _concepts_dict
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.core import formats, states
+from AutoSegPipelineLib.core import result_formats, states
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 from AutoSegPipelineLib.processing.writers.gltf_check import read_meshes
@@ -30,7 +30,7 @@ def test_a_scan_in_the_inbox_becomes_named_anatomy_in_every_default_format(tmp_p
         (job,) = autoseg.jobs()
         job = autoseg.wait(job, 60)
         assert job.state == states.DONE, job.error
-        assert {output["kind"] for output in job.outputs} == set(formats.DEFAULT)
+        assert {output["kind"] for output in job.outputs} == set(result_formats.DEFAULT)
         meshes = read_meshes(autoseg.results(job)["gltf"])
         assert {"lung_left", "lung_right", "bones", "body"} <= {mesh[0] for mesh in meshes}
         manifest = json.loads(autoseg.results(job)["manifest.json"].read_text(encoding="utf-8"))

@@ -22,12 +22,6 @@ __all__ = ["slicer_web_server"]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path / "home") as made:
-        yield made
-
-
-@pytest.fixture
 def servers(bench: Bench, slicer_web_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
     autoseg = SimpleNamespace(pipeline=bench.pipeline, home=bench.home, settings=bench.settings)
     made = Servers(lambda: autoseg)  # type: ignore[arg-type, return-value]

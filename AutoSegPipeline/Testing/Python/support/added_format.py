@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from AutoSegPipelineLib.core import formats
+from AutoSegPipelineLib.core import result_formats
 
-ROW = formats.Format(
+ROW = result_formats.ResultFormat(
     "names", "List of names", {".names.txt": "text/plain; charset=utf-8"}, "names", "one structure per line"
 )
 
@@ -35,11 +35,11 @@ def writer() -> ModuleType:
 
 def add() -> None:
     """Add the row before anything that derives from the table is imported."""
-    rows = (*formats.FORMATS, ROW)
-    source = Path(formats.__file__).read_text(encoding="utf-8")
+    rows = (*result_formats.FORMATS, ROW)
+    source = Path(result_formats.__file__).read_text(encoding="utf-8")
     derived = source[source.index("\nBY_KIND") :]
-    formats.FORMATS = rows
-    exec(compile(derived, formats.__file__, "exec"), vars(formats))
+    result_formats.FORMATS = rows
+    exec(compile(derived, result_formats.__file__, "exec"), vars(result_formats))
     sys.modules["AutoSegPipelineLib.processing.writers.names"] = writer()
 
 

@@ -7,7 +7,6 @@ With STEP and N it kills itself the moment it has reached that step the Nth time
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -15,23 +14,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(HERE), str(HERE.parents[1])]
 
-from AutoSegPipelineLib.core import crash_points  # noqa: E402
-
+from support.kill_at import kill_at  # noqa: E402
 from support.pipeline import Bench  # noqa: E402 - the path comes first
 from support.qt import run_until  # noqa: E402
-
-
-def kill_at(step: str, number: int) -> None:
-    """Die without a word at the Nth ``step``."""
-    seen = 0
-
-    def listener(reached: str) -> None:
-        nonlocal seen
-        seen += reached == step
-        if reached == step and seen == number:
-            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-    crash_points.listener = listener
 
 
 def idle(bench: Bench, count: int) -> bool:

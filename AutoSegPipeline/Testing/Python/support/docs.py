@@ -21,7 +21,7 @@ if __name__ == "__main__":
 elif str(LIBRARY_PARENT) not in sys.path:
     sys.path.insert(0, str(LIBRARY_PARENT))
 
-from AutoSegPipelineLib.core import formats, specs, states  # noqa: E402
+from AutoSegPipelineLib.core import result_formats, specs, states  # noqa: E402
 from AutoSegPipelineLib.core.errors import CODES  # noqa: E402
 from AutoSegPipelineLib.core.job import FIELDS  # noqa: E402
 
@@ -96,7 +96,7 @@ def settings_table() -> str:
 def formats_table() -> str:
     """Every result format with its files."""
     rows = []
-    for one in formats.FORMATS:
+    for one in result_formats.FORMATS:
         files = ", ".join(f"`NAME{ending}`" for ending in one.endings)
         default = "always" if one.always else "yes" if one.default else "on request"
         rows.append([f"`{one.kind}`", files, default, one.help])

@@ -12,6 +12,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-m", "AutoSegPipelineLib.headless"]
+# A pipeline that is quick to take what is dropped.
+SERVE = (
+    "serve",
+    "--engine",
+    "tissue",
+    "--formats",
+    "gltf",
+    "--settle-seconds",
+    "0.3",
+    "--rescan-seconds",
+    "0.5",
+)
 
 
 def clean_environment(**more: str) -> dict[str, str]:

@@ -17,19 +17,8 @@ from AutoSegPipelineLib.core.lock import HomeLock
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.headless.app import Host, Serving
 from AutoSegPipelineLib.headless.display import Silence
-from support.headless import COMMAND, Running, autoseg, clean_environment, write_scan
+from support.headless import COMMAND, SERVE, Running, autoseg, clean_environment, write_scan
 
-SERVE = (
-    "serve",
-    "--engine",
-    "tissue",
-    "--formats",
-    "gltf",
-    "--settle-seconds",
-    "0.3",
-    "--rescan-seconds",
-    "0.5",
-)
 no_signals = pytest.mark.skipif(
     sys.platform == "win32", reason="signals are POSIX; Windows has console events"
 )

@@ -18,20 +18,9 @@ from AutoSegPipelineLib.headless.doctor_web import page
 from AutoSegPipelineLib.headless.findings import Finding
 from AutoSegPipelineLib.headless.session import Session
 from AutoSegPipelineLib.runtime.api import AutoSeg
-from support.headless import Running, autoseg, write_scan
+from support.headless import SERVE, Running, autoseg, write_scan
 from support.web import request
 
-SERVE = (
-    "serve",
-    "--engine",
-    "tissue",
-    "--formats",
-    "gltf",
-    "--settle-seconds",
-    "0.3",
-    "--rescan-seconds",
-    "0.5",
-)
 WEB = ("--web", "--port", "0")
 
 

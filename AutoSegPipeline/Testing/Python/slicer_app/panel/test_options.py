@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
-from AutoSegPipelineLib.core import formats
+from AutoSegPipelineLib.core import result_formats
 from AutoSegPipelineLib.slicer_app.panel.options import OptionsPart
 from support.panel import Place, places, text
 
@@ -61,12 +61,12 @@ CONTROLS: list[tuple[str, Callable[[Any], None], Any]] = [
     ("smoothing", click("smoothingCheck"), False),
     ("download_weights", click("downloadWeightsCheck"), True),
     ("inputs", pick("inputsCombo", "archive"), "archive"),
-    ("formats", click("stlCheck"), [*formats.DEFAULT[:7], "stl", "manifest"]),
-    ("formats", click("objCheck"), [*formats.DEFAULT[:7], "obj", "manifest"]),
+    ("formats", click("stlCheck"), [*result_formats.DEFAULT[:7], "stl", "manifest"]),
+    ("formats", click("objCheck"), [*result_formats.DEFAULT[:7], "obj", "manifest"]),
     *(
-        ("formats", click(f"{name}Check"), [one for one in formats.DEFAULT if one != name])
-        for name in formats.DEFAULT
-        if name not in formats.ALWAYS
+        ("formats", click(f"{name}Check"), [one for one in result_formats.DEFAULT if one != name])
+        for name in result_formats.DEFAULT
+        if name not in result_formats.ALWAYS
     ),
 ]
 

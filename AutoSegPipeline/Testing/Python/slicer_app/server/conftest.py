@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -12,12 +11,6 @@ from support.pipeline import Bench
 from support.web_server import slicer_web_server
 
 __all__ = ["slicer_web_server"]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path / "home") as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import support.skeleton as skeleton
-from AutoSegPipelineLib.core import formats
+from AutoSegPipelineLib.core import result_formats
 from AutoSegPipelineLib.processing.writers.load import Writer, load
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import grid, two_layers
@@ -53,8 +53,8 @@ def test_the_verifier_of_an_added_format_is_asked(tmp_path: Path) -> None:
     assert found["error"].startswith("export.verification: case.names.txt")
 
 
-@pytest.mark.parametrize("row", formats.FORMATS, ids=lambda row: row.kind)
-def test_the_writer_of_each_row_has_both_functions(row: formats.Format) -> None:
+@pytest.mark.parametrize("row", result_formats.FORMATS, ids=lambda row: row.kind)
+def test_the_writer_of_each_row_has_both_functions(row: result_formats.ResultFormat) -> None:
     module = load(row)
     for name in ("write", "verify"):
         wanted = list(inspect.signature(getattr(Writer, name)).parameters)[1:]
@@ -62,8 +62,8 @@ def test_the_writer_of_each_row_has_both_functions(row: formats.Format) -> None:
 
 
 def test_no_two_formats_share_a_kind_or_an_ending() -> None:
-    endings = [ending for row in formats.FORMATS for ending in row.endings]
-    assert len(endings) == len(set(endings)) and len(formats.BY_KIND) == len(formats.FORMATS)
+    endings = [ending for row in result_formats.FORMATS for ending in row.endings]
+    assert len(endings) == len(set(endings)) and len(result_formats.BY_KIND) == len(result_formats.FORMATS)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_no_two_formats_share_a_kind_or_an_ending() -> None:
         ("a.gltf", "model/gltf+json"),
         ("A.STATISTICS.CSV", "text/csv; charset=utf-8"),
         ("a.labels.nii.gz", "application/gzip"),
-        ("a.seg.nrrd", formats.BYTES),
-        ("a.exe", formats.BYTES),
+        ("a.seg.nrrd", result_formats.BYTES),
+        ("a.exe", result_formats.BYTES),
     ],
 )
 def test_a_result_file_is_sent_as_what_it_is(name: str, kind: str) -> None:
-    assert formats.media_type(name) == kind
+    assert result_formats.media_type(name) == kind
 
 
 def test_what_is_always_written_is_added_in_the_order_of_the_table() -> None:
-    assert formats.complete(["obj", "labels"]) == ["gltf", "labels", "obj", "manifest"]
+    assert result_formats.complete(["obj", "labels"]) == ["gltf", "labels", "obj", "manifest"]

@@ -18,7 +18,7 @@ BYTES = "application/octet-stream"
 
 
 @dataclass(frozen=True)
-class Format:
+class ResultFormat:
     """One kind of result.
 
     ``kind`` is the word of ``--formats``; ``title`` and ``help`` are for people. ``files`` are the
@@ -43,45 +43,47 @@ class Format:
         return tuple(self.files)
 
 
-FORMATS: tuple[Format, ...] = (
-    Format(
+FORMATS: tuple[ResultFormat, ...] = (
+    ResultFormat(
         "gltf", "glTF", {".gltf": "model/gltf+json"}, "gltf",
         "one named object per structure; every 3D viewer", always=True,
     ),
-    Format("glb", "GLB", {".glb": "model/gltf-binary"}, "glb", "the same as one smaller binary file"),
-    Format(
+    ResultFormat("glb", "GLB", {".glb": "model/gltf-binary"}, "glb", "the same as one smaller binary file"),
+    ResultFormat(
         "seg", "3D Slicer segmentation", {".seg.nrrd": BYTES}, "seg_nrrd",
         "segmentation for 3D Slicer, structures may overlap",
     ),
-    Format(
+    ResultFormat(
         "labels", "Label map", {".labels.nii.gz": "application/gzip"}, "labels",
         "one label map on the scan's grid",
     ),
-    Format(
+    ResultFormat(
         "statistics", "Statistics",
         {".statistics.csv": "text/csv; charset=utf-8", ".statistics.json": "application/json"}, "statistics",
         "volumes, intensities, positions",
     ),
-    Format(
+    ResultFormat(
         "picture", "Picture", {".png": "image/png"}, "picture", "rendered from the front and from the left",
         written=OVERVIEW, picture=True,
     ),
-    Format(
+    ResultFormat(
         "report", "Report", {".report.html": "text/html; charset=utf-8"}, "report", "one page for people",
         written=OVERVIEW, picture=True,
     ),
-    Format("stl", "STL", {".stl.zip": "application/zip"}, "stl", "one STL per structure", default=False),
-    Format(
+    ResultFormat(
+        "stl", "STL", {".stl.zip": "application/zip"}, "stl", "one STL per structure", default=False,
+    ),
+    ResultFormat(
         "obj", "OBJ", {".obj.zip": "application/zip"}, "obj", "one OBJ per structure, with colours",
         default=False,
     ),
-    Format(
+    ResultFormat(
         "manifest", "Manifest", {".manifest.json": "application/json"}, "manifest",
         "how everything was computed", always=True, written=COMPLETION,
     ),
 )  # fmt: skip
 
-BY_KIND: dict[str, Format] = {row.kind: row for row in FORMATS}
+BY_KIND: dict[str, ResultFormat] = {row.kind: row for row in FORMATS}
 KINDS: tuple[str, ...] = tuple(BY_KIND)
 ALWAYS: tuple[str, ...] = tuple(row.kind for row in FORMATS if row.always)
 DEFAULT: tuple[str, ...] = tuple(row.kind for row in FORMATS if row.default)
