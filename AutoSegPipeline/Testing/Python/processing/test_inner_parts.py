@@ -46,7 +46,8 @@ def test_each_part_of_totalsegmentator_and_nnunet_is_there(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(
-    not OLDER, reason="AUTOSEG_TEST_TOTALSEGMENTATOR_26 names no Python with TotalSegmentator 2.6"
+    not OLDER,
+    reason="needs TotalSegmentator 2.6: AUTOSEG_TEST_TOTALSEGMENTATOR=yes runs it with Python 3.9",
 )
 def test_each_part_is_there_in_the_older_version_apart_from_a_search_that_has_a_substitute(
     tmp_path: Path,

@@ -26,7 +26,7 @@ from support.worker_process import LIBRARY, Worker
 
 PYTHON = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR", "")
 needs_package = pytest.mark.skipif(
-    not PYTHON, reason="AUTOSEG_TEST_TOTALSEGMENTATOR names no Python with TotalSegmentator and torch"
+    not PYTHON, reason="needs TotalSegmentator (14 GB): AUTOSEG_TEST_TOTALSEGMENTATOR=yes runs it"
 )
 QUIET = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 

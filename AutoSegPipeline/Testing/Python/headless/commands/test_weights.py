@@ -195,7 +195,7 @@ def test_the_list_names_the_folder_and_what_is_there_even_without_the_package(tm
 def test_the_list_asks_the_workers_own_package(tmp_path: Path) -> None:
     python = os.environ.get("AUTOSEG_TEST_TOTALSEGMENTATOR")
     if not python:
-        pytest.skip("AUTOSEG_TEST_TOTALSEGMENTATOR names no Python with TotalSegmentator")
+        pytest.skip("needs TotalSegmentator (14 GB): AUTOSEG_TEST_TOTALSEGMENTATOR=yes runs it")
     write_folder(tmp_path / "nnunet" / "results", model_files())
     env = {"TOTALSEG_HOME_DIR": str(tmp_path)}
     done = autoseg("weights", "list", "total", "--worker-python", python, "--json", env=env)
