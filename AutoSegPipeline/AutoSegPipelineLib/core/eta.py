@@ -8,7 +8,7 @@ from typing import Mapping, Sequence
 def kind_of(used: Mapping[str, object], part: bool = False) -> str:
     """Cases of one kind take alike: engine, tasks with their qualities, device, all structures or a part.
 
-    ``used`` is what a worker said that it used, or what :func:`.request_check.resolved` expects of it.
+    ``used`` is what a worker said that it used, or what :func:`.options_check.resolved` expects of it.
     """
     words = [str(used.get(name, "")) for name in ("engine", "task", "device")]
     return "/".join([*words, "part"] if part else words)

@@ -1,7 +1,7 @@
 """What the picture shows: the structures from the front, outer tissue like glass, letters for the sides.
 
 Orthographic, seen from anterior as in a radiologist's coronal view: the
-patient's right is on the left. Runs only in the drawing process (``draw.py``).
+patient's right is on the left. Runs only in the drawing process (``drawing_process.py``).
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class Commands:
         return reorder.place(self._context, job_id, before)
 
     def purge(self, job_id: str) -> None:
-        """Remove every trace of one ended case; see :meth:`.retention.Retention.purge`."""
+        """Remove every trace of one ended case; see :meth:`.ending.retention.Retention.purge`."""
         job = self._store.jobs.get(job_id)
         if not job.ended:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; cancel it first")

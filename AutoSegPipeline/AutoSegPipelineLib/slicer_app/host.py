@@ -46,7 +46,10 @@ class Host(Protocol):
         """The Python of child processes."""
 
     def inside(self, session: HostSession) -> HostSteps | None:
-        """What this application does of a case by itself (:class:`..runtime.inside.HostSteps`), or None."""
+        """What this application does of a case by itself, or None.
+
+        See :class:`..runtime.processes.host_steps.HostSteps`.
+        """
 
     # --- the scene ------------------------------------------------------------------------
 

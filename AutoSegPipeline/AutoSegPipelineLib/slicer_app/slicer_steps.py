@@ -28,7 +28,7 @@ _LICENCE = "TotalSegmentator licence (free for non-commercial use)"
 
 
 class SlicerSteps:
-    """The :class:`~..runtime.inside.HostSteps` of this Slicer; ``make_...`` are replaced by tests."""
+    """The :class:`~..runtime.processes.host_steps.HostSteps` of this Slicer; tests replace ``make_...``."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class SlicerSteps:
         ]
 
     def refusal(self, options: Mapping[str, object]) -> PipelineError | None:
-        """See :class:`~..runtime.inside.HostSteps`."""
+        """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         engine = str(options.get("engine") or "").strip().casefold() == "slicer"
         lack = extensions.missing_for(engine, options.get("exporter") == "openanatomy")
         if lack is None and engine:
@@ -88,7 +88,7 @@ class SlicerSteps:
         return lack
 
     def stop(self) -> None:
-        """See :class:`~..runtime.inside.HostSteps`."""
+        """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         self._stopped = True
         if self._reader is not None:
             self._reader.stop()
@@ -98,7 +98,7 @@ class SlicerSteps:
     def segment(
         self, case: CaseOrder, made: Path, report: Report, started: Callable[[int], None]
     ) -> dict[str, object]:
-        """See :class:`~..runtime.inside.HostSteps`."""
+        """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         options = case.options
         modality = str(options.get("modality") or case.modality or "")
         logic = self._make_segmenter()
@@ -191,7 +191,7 @@ class SlicerSteps:
     # --- the exporter --------------------------------------------------------------------------
 
     def export(self, case: CaseOrder, made: Path, folder: Path, report: Report) -> Path:
-        """See :class:`~..runtime.inside.HostSteps`."""
+        """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         logic = self._make_exporter()
         detail = case.options.get("detail")
         share = detail if isinstance(detail, (int, float)) and detail else 0.1

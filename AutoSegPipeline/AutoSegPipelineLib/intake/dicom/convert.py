@@ -2,7 +2,7 @@
 
 Where the slices are tilted, uneven or missing, without dcm2niix, and where its
 result lies elsewhere than the headers say, GDCM (in SimpleITK) decodes the
-pixels and :mod:`.regular` puts them on a grid.
+pixels and :mod:`.regular_grid` puts them on a grid.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is known of every file in the inbox, and what follows from it. No I/O but a rare ``lstat``; no Qt.
 
 A file's way: CHANGING until it rested, ASKING while the intake child looks,
-then one of the rest. The arrival rule itself is :mod:`..intake.arrival`.
+then one of the rest. The arrival rule itself is :mod:`...intake.arrival`.
 """
 
 from __future__ import annotations

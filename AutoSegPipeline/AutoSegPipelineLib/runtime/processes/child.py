@@ -1,4 +1,4 @@
-"""A child process that speaks :mod:`..core.protocol`, watched from the Qt loop without ever waiting.
+"""A child process that speaks :mod:`...core.protocol`, watched from the Qt loop without ever waiting.
 
 The child's standard output carries messages, its standard error goes to the log
 line by line. When the child ends, however, its whole tree is ended too.
@@ -178,7 +178,7 @@ class Child:
     def send(self, envelope: Envelope) -> None:
         """Queue one command; a child that has ended swallows it (its ``on_end`` tells).
 
-        Raises what :func:`~..core.protocol.encode` does.
+        Raises what :func:`~...core.protocol.encode` does.
         """
         line = encode(envelope)
         if self._ended or self._asked or self._process is None:

@@ -24,7 +24,7 @@ class HostSteps(Protocol):
 
     :meth:`segment` and :meth:`export` return when they are done and serve the event
     loop meanwhile; one of them runs at a time. Both raise
-    :class:`~..core.errors.PipelineError`, ``Cancelled`` after :meth:`stop`.
+    :class:`~...core.errors.PipelineError`, ``Cancelled`` after :meth:`stop`.
     """
 
     @property

@@ -87,7 +87,7 @@ class _Report:
 class HostStepsChild:
     """A real worker and, for cases that ask for it, the host's engine and exporter.
 
-    ``spawn`` makes the real worker. All callbacks are those of :class:`.children.Child`.
+    ``spawn`` makes the real worker. All callbacks are those of :class:`.child.Child`.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Putting a queued case at another place of the queue by changing its own row alone.
 
-The queue is ordered by ``priority + minutes waited`` (:meth:`..core.store.jobs.Jobs.next_queued`). All
+The queue is ordered by ``priority + minutes waited`` (:meth:`...core.store.jobs.Jobs.next_queued`). All
 scores grow alike, so a case stays where a score between two others puts it.
 """
 

@@ -1,6 +1,6 @@
 """Several cases in one input: rows of their own, written in slices of the Qt loop.
 
-The intake child divides the files and waits for the disk (:mod:`..intake.dividing`). The rows of
+The intake child divides the files and waits for the disk (:mod:`...intake.case_folders`). The rows of
 a slice are not synced; that of the first case, which comes last, is, and all others with it. Until
 then ``split.json`` has everything begun again after a crash, and nobody acts on a refusal.
 """

@@ -70,7 +70,7 @@ def _extension(name: str, there: bool, what_for: str) -> Dependency:
 
 
 class DependenciesPart(Part):
-    """Shows :func:`look` and runs an :class:`~..installing.Installation`."""
+    """Shows :func:`look` and runs an :class:`~..package_install.Installation`."""
 
     def __init__(self, session: Session, widgets: ui.Widgets, say: Callable[[str], None]) -> None:
         super().__init__(session, widgets, say)

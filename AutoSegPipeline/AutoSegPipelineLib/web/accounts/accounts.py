@@ -26,7 +26,7 @@ class Accounts:
     """``users``, ``sessions``, ``tokens``, ``links``, ``backoff`` and ``audit``.
 
     One connection, used from one thread. Only hashing a password takes longer than a moment;
-    the web runs that part elsewhere (:mod:`..logging_in`).
+    the web runs that part elsewhere (:mod:`..gate.password_login`).
     """
 
     def __init__(self, path: Path, clock: Clock | None = None, audit_days: float = KEEP_DAYS) -> None:

@@ -42,7 +42,7 @@ class VisibleJobs:
         newest_first: bool = False,
         door: str | None = None,
     ) -> List[Job]:
-        """As :meth:`~..core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
+        """As :meth:`~...core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
         after = None if cursor is None else _place(cursor)
         return self._jobs.list(
             states,

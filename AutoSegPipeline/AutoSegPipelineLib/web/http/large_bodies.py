@@ -3,6 +3,7 @@
 h11 reads the head of every request and every small or chunked body. A large body of a known length is only
 counted: the socket is read straight into blocks of some megabytes, which the application is lent one after
 the other, where h11 and uvicorn would copy each byte five times and wake the application for every 64 KB.
+Measured: 1.5 times as fast for a raw body, 1.9 times for tus (docs/benchmarks.md).
 """
 
 from __future__ import annotations
