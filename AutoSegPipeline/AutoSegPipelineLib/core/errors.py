@@ -37,6 +37,7 @@ CODES: dict[str, str] = {
     ),
     "input.label_map": "This is a segmentation, not a scan; turn it into 3D with `autoseg export`.",
     "input.not_labels": "Give a label map, integers with 0 for background; a scan is for `autoseg run`.",
+    "input.implausible_unit": "Compare the volumes with the scan; export it again with the right unit.",
     "input.own_output": "This is a result of this pipeline; it is not segmented again.",
     "input.too_large": "The scan exceeds the limit max_voxels; crop or resample it.",
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
@@ -72,7 +73,10 @@ CODES: dict[str, str] = {
     "engine.unknown": "`autoseg doctor` lists the engines.",
     "engine.not_available": "`autoseg doctor` shows what the engine lacks.",
     "engine.wrong_modality": "Choose an engine or task for this modality.",
-    "engine.implausible_intensity": "The intensities are not Hounsfield units; check the export's rescaling.",
+    "engine.implausible_intensity": (
+        "If it is a CT, export it again with its rescaling, so that air is -1000. If it is an MR, choose "
+        "modality=MR and the engine totalsegmentator, whose task total_mr reads MR."
+    ),
     "engine.no_body": "No body was found in the scan; check that it shows a patient.",
     "engine.failed": "See the engine's messages in the case's log.",
     "engine.no_memory": "Choose a lower quality, crop the scan, or use a machine with more memory.",

@@ -20,13 +20,16 @@ from . import lock
 from .errors import PipelineError
 from .files import fsync_file, fsync_folder, is_link, read_json, remove_tree, write_json
 from .home import Home
+from .safe_open import local_name
 
 # Endings that readers recognise a format by; longest first.
 ENDINGS = (
     ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".raw.gz", ".raw", ".zraw",
-    ".img.gz", ".img", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", ".csv", ".ctbl", ".txt",
-    ".label",
+    ".img.gz", ".img", ".hdr.gz", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", ".csv", ".ctbl",
+    ".txt", ".label",
 )  # fmt: skip
+# Headers whose data may lie in a second file beside them.
+DETACHED_HEADERS = (".nhdr", ".mhd", ".hdr", ".hdr.gz")
 # A table of names may lie beside a label map under one of these.
 TABLE_ENDINGS = (".csv", ".ctbl", ".txt", ".label")
 _LABEL_MAP = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd)(\.gz)?$", re.IGNORECASE)
@@ -169,7 +172,7 @@ def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Inte
     if about.get("expect") == "segmentation" and not about.get("labels") and not path.is_dir():
         companions += tables_beside(path)
     sources = list(staged_files(path)) + [(c, c.name) for c in companions]
-    headers = any(ending_of(name) in (".nhdr", ".mhd", ".nrrd", ".mha") for _, name in sources)
+    headers = any(ending_of(name) in (*DETACHED_HEADERS, ".nrrd", ".mha") for _, name in sources)
     files = []
     for number, (source, name) in enumerate(sources, 1):
         found = source.stat()
@@ -206,12 +209,32 @@ def stage(home: Home, path: Path, **about: object) -> str:
 
 
 def data_files(path: Path) -> tuple[Path, ...]:
-    """Data files that a text header beside them names; whether it may is decided at inspection."""
-    if path.is_dir() or ending_of(path.name) not in (".nhdr", ".mhd"):
+    """The data file beside the header at ``path``, if any; inspection decides whether it may be read."""
+    if path.is_dir() or ending_of(path.name) not in DETACHED_HEADERS:
         return ()
-    name = named_data(path)
-    beside = path.parent / name
-    return (beside,) if name and beside.is_file() and not is_link(beside) else ()
+    for name in data_names(path.name, path):
+        beside = path.parent / name
+        if beside.is_file() and not is_link(beside):
+            return (beside,)
+    return ()
+
+
+def data_names(name: str, header: Path) -> list[str]:
+    """Names under which the data of the ``header`` called ``name`` may lie beside it, the likeliest first."""
+    if ending_of(name) in (".hdr", ".hdr.gz"):
+        return image_names(name)
+    named = named_data(header)
+    return [named] if named else []
+
+
+def image_names(name: str) -> list[str]:
+    """Names of the second file of a NIfTI or Analyze pair: ``a.img`` and the like for ``a.hdr``."""
+    ending = ending_of(name)
+    stem = name[: len(name) - len(ending)] if ending in (".hdr", ".hdr.gz") else os.path.splitext(name)[0]
+    endings = [".img", ".img.gz", ".IMG", ".IMG.GZ", ".Img", ".IMG.gz"]
+    if ending == ".hdr.gz":
+        endings[:2] = [".img.gz", ".img"]
+    return [stem + one for one in endings]
 
 
 def named_data(path: Path) -> str:
@@ -221,7 +244,7 @@ def named_data(path: Path) -> str:
     found = re.search(r"^\s*(?:data ?file|elementdatafile)\s*[:=]\s*(.+?)\s*$", head, re.I | re.M)
     if not found or found.group(1).upper() in ("LOCAL", "LIST"):
         return ""
-    name = found.group(1)
+    name = local_name(found.group(1))
     return name if not re.search(r"[/\\:]", name) and name not in (".", "..") else ""
 
 

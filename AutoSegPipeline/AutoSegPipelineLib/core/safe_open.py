@@ -41,6 +41,13 @@ def bare_name(name: str) -> bool:
     return bool(name) and name not in (".", "..") and not RESERVED.search(name) and name == name.strip()
 
 
+def local_name(name: str) -> str:
+    """``name`` without the ``./`` or ``.\\`` that some writers put before a file of the same folder."""
+    while name.startswith(("./", ".\\")):
+        name = name[2:].lstrip("/\\")
+    return name
+
+
 def check_regular(path: str, name: str = "") -> os.stat_result:
     """``lstat`` of a regular file; raises :class:`Refused` for links and devices, OSError when gone.
 

@@ -41,6 +41,7 @@ class Header:
     intercept: float = 0.0
     label_marker: str = ""  # why the header itself says that this is a segmentation
     own_output: bool = False
+    warnings: list[dict[str, str]] = field(default_factory=list)  # code, message
     facts: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)  # of a text header, keys in lower case
     # NRRD's key/value pairs, or all fields of a MetaImage; keys as the file spells them.

@@ -10,10 +10,11 @@ import math
 import re
 
 from ..core.errors import Refused
-from ..core.safe_open import bare_name
+from ..core.safe_open import bare_name, local_name
 from .geometry import make_affine
 from .header import STATED, UNSTATED, Header, corrupt
 from .text_fields import floats, integers
+from .units import believed_factor, factor_to_mm
 
 HEAD_BYTES = 64 * 1024
 TYPES = {
@@ -21,7 +22,15 @@ TYPES = {
     "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
     "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-_LINE = re.compile(rb"^[ \t]*([A-Za-z][A-Za-z0-9_ ]*?)[ \t]*[=:][ \t]*(.*?)[ \t]*$")
+# Programs write keys of their own: `dim[0]` of NIfTI, `0008|0060` of DICOM.
+_LINE = re.compile(rb"^[ \t]*([^\s=:][^=:]*?)[ \t]*[=:][ \t]*(.*?)[ \t]*$")
+# Fields that decide what is read; readers differ in which of two they take.
+_DECIDING = {
+    "ndims", "dimsize", "elementnumberofchannels", "elementspacing", "elementsize", "elementtype",
+    "transformmatrix", "rotation", "orientation", "offset", "position", "origin", "distanceunits",
+    "binarydata", "binarydatabyteordermsb", "elementbyteordermsb", "compresseddata", "compresseddatasize",
+    "headersize", "elementdatafile", "objecttype",
+}  # fmt: skip
 
 
 def looks_like(head: bytes) -> bool:
@@ -36,21 +45,27 @@ def looks_like(head: bytes) -> bool:
 def fields_of(head: bytes, name: str) -> tuple[dict[str, str], int]:
     """Keys as they are written with their values, and where the data of a .mha begin.
 
-    Raises ``input.corrupt`` for a header without end, with a line that is none,
-    or with a key that is there twice (readers differ in which they take).
+    A line without a key goes on with the value before it. Raises ``input.corrupt`` for a header
+    without end, with bytes that are no text, or with two values of a field that decides what is read.
     """
     fields: dict[str, str] = {}
     taken: set[str] = set()
-    at = 0
+    last, at = "", 0
     while True:
         end = head.find(b"\n", at)
         line = head[at : end if end >= 0 else len(head)].rstrip(b"\r")
         if line.strip():
             match = _LINE.match(line)
-            if match is None:
+            if b"\0" in line or (match is None and last.lower() in ("", *_DECIDING)):
                 raise corrupt(name, "a line of its header is not `Key = Value`")
-            key = match.group(1).decode("latin-1")
-            if key.lower() in taken:
+            if match is None:
+                fields[last] += " " + line.strip().decode("utf-8", "replace")
+                at = end + 1
+                if end < 0:
+                    raise corrupt(name, "its header has no ElementDataFile")
+                continue
+            key = last = match.group(1).decode("utf-8", "replace")
+            if key.lower() in taken and key.lower() in _DECIDING:
                 raise corrupt(name, f"its header says {key.lower()} twice")
             taken.add(key.lower())
             fields[key] = match.group(2).decode("utf-8", "replace")
@@ -82,6 +97,9 @@ def parse(head: bytes, name: str) -> Header:
         raise corrupt(name, f"it claims {channels} channels")
     steps = floats(fields, "elementspacing" if "elementspacing" in fields else "elementsize", dims, name, 1.0)
     steps += [1.0] * (3 - dims)
+    unit = factor_to_mm(fields.get("distanceunits", ""))
+    if unit is None:
+        raise corrupt(name, f"it is measured in {fields['distanceunits'][:20]!r}, which is no length")
     header = Header(
         format="metaimage", shape=(sizes[0], sizes[1], sizes[2]), dtype=_dtype(fields, name), affine=None,
         spacing=(abs(steps[0]), abs(steps[1]), abs(steps[2])),
@@ -90,7 +108,9 @@ def parse(head: bytes, name: str) -> Header:
         sizes=(channels, *sizes), spatial=(1, 2, 3),
         extra_kind="time" if math.prod(sizes[3:]) > 1 else "colour" if channels in (3, 4) else "vector",
     )  # fmt: skip
-    _set_geometry(header, fields, dims, steps, name)
+    factor = believed_factor(header, header.spacing, unit, name)
+    header.spacing = (header.spacing[0] * factor, header.spacing[1] * factor, header.spacing[2] * factor)
+    _set_geometry(header, fields, dims, [step * factor for step in steps], factor, name)
     _set_data(header, fields, end, name)
     header.fields = fields
     header.values = {key: value for key, value in written.items() if key.lower() != "elementdatafile"}
@@ -108,7 +128,9 @@ def _dtype(fields: dict[str, str], name: str) -> str:
     return ("|" if word[1] == "1" else ">" if msb.strip().lower().startswith(("t", "1", "y")) else "<") + word
 
 
-def _set_geometry(header: Header, fields: dict[str, str], dims: int, steps: list[float], name: str) -> None:
+def _set_geometry(
+    header: Header, fields: dict[str, str], dims: int, steps: list[float], factor: float, name: str
+) -> None:
     key = next((k for k in ("transformmatrix", "rotation", "orientation") if k in fields), None)
     if dims < 3 or key is None:
         header.orientation = UNSTATED
@@ -117,7 +139,7 @@ def _set_geometry(header: Header, fields: dict[str, str], dims: int, steps: list
     origin_key = next((k for k in ("offset", "position", "origin") if k in fields), "offset")
     origin = floats(fields, origin_key, dims, name, 0.0)
     columns = [[matrix[axis * dims + r] * steps[axis] for r in range(3)] for axis in range(3)]
-    header.affine = make_affine(columns, origin[:3])
+    header.affine = make_affine(columns, [place * factor for place in origin[:3]])
     header.orientation = STATED
 
 
@@ -136,7 +158,7 @@ def _set_data(header: Header, fields: dict[str, str], end: int, name: str) -> No
     if data.upper() == "LOCAL":
         header.data_offset = end
         return
-    words = data.split()
+    words, data = data.split(), local_name(data)
     if not words or words[0].upper() == "LIST" or "%" in data or not bare_name(data):
         raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
     if skip < -1 or (skip == -1 and header.encoding != "raw"):

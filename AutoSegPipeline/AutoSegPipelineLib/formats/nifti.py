@@ -1,4 +1,7 @@
-"""NIfTI-1 and NIfTI-2 headers (nifti.nimh.nih.gov, nifti1.h and nifti2.h), single files."""
+"""NIfTI-1 and NIfTI-2 headers (nifti.nimh.nih.gov, nifti1.h and nifti2.h), single files and pairs.
+
+A header without NIfTI's mark is one of Analyze 7.5, from which NIfTI-1 grew: it has no orientation.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import IO, Any, Iterator, Sequence
 
 from ..core.errors import Refused
 from ..core.segmentation import Affine
-from .geometry import furthest, is_finite, is_singular, make_affine, ras_to_lps, scaled
+from .geometry import furthest, is_finite, is_singular, length, make_affine, ras_to_lps, scaled
 from .header import CONFLICT, STATED, UNSTATED, Header, corrupt
+from .units import believed_factor
 
 HEAD_BYTES = 544
 OWN_MARK = b"AutoSegPipeline"
@@ -44,23 +48,36 @@ def version_of(head: bytes) -> tuple[int, str] | None:
             return (1, order)
         if size == 540 and len(head) >= 540 and head[4:8] in (b"n+2\0", b"ni2\0"):
             return (2, order)
+        if size == 348 and is_analyze(head, order):
+            return (1, order)
     return None
+
+
+def is_analyze(head: bytes, order: str) -> bool:
+    """Whether ``head`` is an Analyze 7.5 header: no mark, but numbers that fit each other."""
+    if len(head) < 348 or head[344:348] in (b"n+1\0", b"ni1\0"):
+        return False
+    dims, code, bits = (_unpack(head, _V1, order)[key] for key in ("dim", "datatype", "bitpix"))
+    known = {**{one: int(word[1:]) * 8 for one, word in TYPES.items()}, 128: 24}
+    return 3 <= dims[0] <= 7 and min(dims[1:4]) > 0 and bool(known.get(code[0]) == bits[0])
+
+
+def is_pair(head: bytes) -> bool:
+    """Whether the voxels of the file that begins with ``head`` lie in a second one."""
+    found = version_of(head)
+    return found is not None and head[344:348] != b"n+1\0" and head[4:8] != b"n+2\0"
 
 
 def parse(head: bytes, name: str) -> Header:
     """The header in the file's first (decompressed) :data:`HEAD_BYTES` bytes.
 
-    Raises :class:`Refused`: ``input.corrupt``, ``input.two_dimensional``,
-    ``input.unknown_format`` (number types and pairs of files that nothing here reads).
+    Raises :class:`Refused`: ``input.corrupt``, ``input.two_dimensional``, ``input.bad_affine`` (a unit
+    that cannot be true), ``input.unknown_format`` (number types that nothing here reads).
     """
     found = version_of(head)
     if found is None:
         raise corrupt(name, "this is no NIfTI header")
     version, order = found
-    if head[344:347] == b"ni1" or head[4:7] == b"ni2":
-        raise Refused(
-            "input.unknown_format", f"{name} is half of a two-file NIfTI.", "Save it as one .nii file."
-        )
     raw = _unpack(head, _V1 if version == 1 else _V2, order)
     dims, sizes = _shape(raw["dim"], name)
     extra = math.prod(sizes[3:])
@@ -68,14 +85,18 @@ def parse(head: bytes, name: str) -> Header:
     offset = raw["offset"][0]
     if not math.isfinite(offset) or not 0 <= offset < 2**40:
         raise corrupt(name, f"the data begin at an impossible place, {offset}")
+    smallest = 0 if is_pair(head) else 348 if version == 1 else 540
     header = Header(
         format="nifti", shape=(sizes[0], sizes[1], sizes[2]), affine=None,
         dtype=("|" if dtype[1] == "1" else order) + dtype,
-        spacing=(1.0, 1.0, 1.0), dimensions=dims, data_offset=max(int(offset), 348 if version == 1 else 540),
+        spacing=(1.0, 1.0, 1.0), dimensions=dims, data_offset=max(int(offset), smallest),
         sizes=((colour,) if colour else ()) + sizes,
         spatial=(1, 2, 3) if colour else (0, 1, 2),
     )  # fmt: skip
     _set_extra(header, extra, colour, int(raw["intent"][0]))
+    if version == 1 and is_analyze(head, order):
+        # Its fields for an orientation mean something else, and programs differ in it.
+        raw.update(qcode=(0,), scode=(0,), units=(2,), inter=(0.0,), intent=(0,))
     _set_geometry(header, raw, name)
     slope, inter = float(raw["slope"][0]), float(raw["inter"][0])
     # The standard: no scaling where the slope is 0; writers also say "none" with NaN.
@@ -155,14 +176,17 @@ def _set_extra(header: Header, extra: int, colour: int, intent: int) -> None:
 
 
 def _set_geometry(header: Header, raw: dict[str, tuple[Any, ...]], name: str) -> None:
-    factor = {1: 1000.0, 3: 0.001}.get(int(raw["units"][0]) & 7, 1.0)
+    stated = {1: 1000.0, 3: 0.001}.get(int(raw["units"][0]) & 7, 1.0)
     pixdim = [float(value) for value in raw["pixdim"]]
-    sizes = [abs(value) * factor if math.isfinite(value) else 0.0 for value in pixdim[1:4]]
-    header.spacing = (sizes[0], sizes[1], sizes[2])
+    steps = [abs(value) if math.isfinite(value) else 0.0 for value in pixdim[1:4]]
+    row = [float(value) for value in raw["srow"]]
+    columns = [(row[axis], row[4 + axis], row[8 + axis]) for axis in range(3)]
+    edges = [length(column) for column in columns]
+    uses_sform = raw["scode"][0] > 0 and all(math.isfinite(edge) and edge > 0 for edge in edges)
+    factor = believed_factor(header, edges if uses_sform else steps, stated, name)
+    header.spacing = (steps[0] * factor, steps[1] * factor, steps[2] * factor)
     found: dict[str, Affine] = {}
     if raw["scode"][0] > 0:
-        row = [float(value) for value in raw["srow"]]
-        columns = [(row[axis], row[4 + axis], row[8 + axis]) for axis in range(3)]
         found["sform"] = make_affine(columns, (row[3], row[7], row[11]))
     if raw["qcode"][0] > 0:
         found["qform"] = _qform([float(value) for value in raw["quatern"]], pixdim)

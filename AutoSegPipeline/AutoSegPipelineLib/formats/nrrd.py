@@ -6,10 +6,11 @@ import math
 import re
 
 from ..core.errors import Refused
-from ..core.safe_open import bare_name
+from ..core.safe_open import bare_name, local_name
 from .geometry import length, make_affine
 from .header import STATED, UNSTATED, Header, corrupt
-from .text_fields import factor_to_mm, integers
+from .text_fields import integers
+from .units import believed_factor, factor_to_mm
 
 # A segmentation of a hundred structures carries its names and codes here.
 HEAD_BYTES = 8 * 1024 * 1024
@@ -200,6 +201,7 @@ def _set_geometry(header: Header, fields: dict[str, str], spatial: list[int], di
         except ValueError:
             raise corrupt(name, f"spacings are {fields['spacings']!r}") from None
         factors = _factors(_quoted(fields, "units", spatial, dims), name)
+        factors = _believed(header, steps, factors, name)
         steps = [step * factor if math.isfinite(step) else 1.0 for step, factor in zip(steps, factors)] + [
             1.0
         ] * 3
@@ -208,7 +210,8 @@ def _set_geometry(header: Header, fields: dict[str, str], spatial: list[int], di
     vectors = [direction for direction in directions if direction is not None]
     if len(vectors) != 3 or any(len(vector) != 3 for vector in vectors):
         return
-    x, y, z = _factors(_quoted(fields, "space units", [0, 1, 2], 3), name)
+    factors = _factors(_quoted(fields, "space units", [0, 1, 2], 3), name)
+    x, y, z = _believed(header, [length(vector) for vector in vectors], factors, name)
     vectors = [[vector[0] * x, vector[1] * y, vector[2] * z] for vector in vectors]
     header.spacing = (length(vectors[0]), length(vectors[1]), length(vectors[2]))
     signs = SPACES.get(fields.get("space", "").lower())
@@ -226,6 +229,13 @@ def _quoted(fields: dict[str, str], key: str, axes: list[int], count: int) -> li
     """The quoted words of a field for these axes; empty words where it does not give one for each axis."""
     words = re.findall(r'"([^"]*)"', fields.get(key, ""))
     return [words[axis] for axis in axes] if len(words) == count else [""] * len(axes)
+
+
+def _believed(header: Header, steps: list[float], factors: list[float], name: str) -> list[float]:
+    """``factors`` where they can be true; see :func:`.units.believed_factor`."""
+    if len(steps) != 3 or len(set(factors)) != 1 or not all(math.isfinite(step) for step in steps):
+        return factors
+    return [believed_factor(header, steps, factors[0], name)] * 3
 
 
 def _factors(units: list[str], name: str) -> list[float]:
@@ -254,9 +264,10 @@ def _set_data(header: Header, fields: dict[str, str], end: int | None, name: str
     header.byte_skip = max(skip, 0)
     data = fields.get("data file")
     if data is not None:
-        if data.upper().startswith("LIST") or "%" in data or not bare_name(data):
+        beside = local_name(data)
+        if data.upper().startswith("LIST") or "%" in data or not bare_name(beside):
             raise Refused("input.external_data", f"{name} points to its data as {data!r}.")
-        header.data_file = data
+        header.data_file = beside
     elif end is None:
         raise corrupt(name, "its header has no end")
     header.data_offset = -1 if skip == -1 else 0 if end is None or data is not None else end

@@ -32,14 +32,3 @@ def floats(
         return [float(word) for word in words[:count]]
     except ValueError:
         raise corrupt(name, f"{key} is {fields.get(key)!r}") from None
-
-
-def factor_to_mm(unit: str) -> float | None:
-    """Millimetres in one ``unit``; 1 where none is stated, ``None`` for a word that is no length."""
-    known = {
-        "": 1.0, "???": 1.0, "none": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0,
-        "millimetre": 1.0, "millimetres": 1.0, "m": 1000.0, "meter": 1000.0, "metre": 1000.0,
-        "cm": 10.0, "um": 0.001, "µm": 0.001, "μm": 0.001, "micron": 0.001, "microns": 0.001,
-        "micrometer": 0.001, "micrometre": 0.001, "nm": 1e-6, "in": 25.4, "inch": 25.4,
-    }  # fmt: skip
-    return known.get(unit.strip().lower())

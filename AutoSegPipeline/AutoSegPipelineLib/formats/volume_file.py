@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..core.errors import Refused
+from ..core.incoming import ending_of, image_names
 from ..core.progress import Check, no_check
 from ..core.safe_open import check_regular, open_input
 from . import metaimage, nifti, nrrd
@@ -38,7 +39,13 @@ class VolumeFile:
     @property
     def data_name(self) -> str:
         """What messages call the file at ``data_path``."""
-        return self.name if self.data_path == self.path else os.path.basename(self.data_path)
+        if self.data_path == self.path:
+            return self.name
+        base = os.path.basename(self.data_path)
+        if self.header.format == NIFTI:  # a pair: both are called alike
+            stem = image_names(self.name)[0][: -len(ending_of(image_names(self.name)[0]))]
+            return stem + base[len(base) - len(ending_of(base)) :]
+        return base
 
     @property
     def files(self) -> list[str]:
@@ -68,7 +75,7 @@ def read_volume_file(path: str, fmt: str = "", exclusive: bool = False, name: st
         if not fmt:
             fmt = format_of(stream.read(4096))
             stream.seek(0)
-        header = _parse(stream, fmt, name)
+        header = _parse(stream, fmt, name, path)
         size = os.fstat(stream.fileno()).st_size
     data_path = path
     if header.data_file is not None:
@@ -87,19 +94,30 @@ def read_volume_file(path: str, fmt: str = "", exclusive: bool = False, name: st
     return VolumeFile(path, name, header, data_path, size, offset)
 
 
-def _parse(stream: BinaryIO, fmt: str, name: str) -> Header:
+def _parse(stream: BinaryIO, fmt: str, name: str, path: str) -> Header:
     if fmt == NIFTI:
-        head = stream.read(4096)
-        if not head.startswith(GZIP):
-            return nifti.parse(head, name)
-        header = nifti.parse(gunzip_head(head, nifti.HEAD_BYTES), name)
-        header.file_gzipped = True
-        return header
+        return _parse_nifti(stream.read(4096), name, path)
     if fmt == NRRD:
         return nrrd.parse(_read_text_header(stream, nrrd.HEAD_BYTES), name)
     if fmt == METAIMAGE:
         return metaimage.parse(stream.read(metaimage.HEAD_BYTES), name)
     raise Refused("input.unknown_format", f"{name} is no volume file in a format that is known here.")
+
+
+def _parse_nifti(head: bytes, name: str, path: str) -> Header:
+    gzipped = head.startswith(GZIP)
+    plain = gunzip_head(head, nifti.HEAD_BYTES) if gzipped else head
+    header = nifti.parse(plain, name)
+    if not nifti.is_pair(plain):
+        header.file_gzipped = gzipped
+        return header
+    names = image_names(os.path.basename(path))
+    folder = os.path.dirname(path)
+    found = [one for one in names if os.path.lexists(os.path.join(folder, one))]
+    header.data_file = (found or names)[0]
+    if header.data_file.lower().endswith(".gz"):
+        header.encoding, header.byte_skip, header.data_offset = "gzip", header.data_offset, 0
+    return header
 
 
 def _read_text_header(stream: BinaryIO, most: int) -> bytes:
@@ -139,7 +157,7 @@ def completeness(volume: VolumeFile, check: Check = no_check) -> Refused | None:
     """
     header, name = volume.header, volume.name
     if volume.data_size < 0:
-        return Refused("input.missing_data_file", f"{name}: its data file {header.data_file} is not there.")
+        return Refused("input.missing_data_file", f"{name}: its data file {volume.data_name} is not there.")
     stored = volume.data_size - volume.offset
     if header.file_gzipped:
         return _check_gzip(volume, 0, header.data_offset + header.data_bytes, check)

@@ -21,7 +21,7 @@ from .case_names import is_options_name
 
 COMPLETE, INCOMPLETE, LOCKED, GONE = "complete", "incomplete", "locked", "gone"
 OPTIONS, DATA = "options", "data"
-DATA_ENDINGS = (".raw", ".zraw", ".img", ".raw.gz", ".bin", ".dat")
+DATA_ENDINGS = (".raw", ".zraw", ".img", ".img.gz", ".raw.gz", ".bin", ".dat")
 # Errors that time may heal; every other one is final.
 MAY_HEAL = ("input.truncated", "input.missing_data_file", "input.empty")
 

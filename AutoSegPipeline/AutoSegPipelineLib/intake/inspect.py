@@ -222,7 +222,7 @@ def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[
         "series_key": None,
         "sha256": hashes[0] if len(hashes) == 1 else hash_of(hashes),
         "format": header.format,
-        "warnings": [],
+        "warnings": list(header.warnings),
         "facts": _facts(volume, content.low, content.high, source, options),
         "files": [item.relative]
         + [_beside(item.relative, path) for path in volume.files[1:]]

@@ -44,11 +44,23 @@ class StagedProducts:
             path = os.path.join(folder, "scan" + ending)
             link_or_copy(volume.path, path, check, volume.name)
             return path
+        if header.format == "nifti":
+            return self._pair(volume, folder, check)
         data = "scan.raw.gz" if header.encoding == "gzip" else "scan.raw"
         link_or_copy(volume.data_path, os.path.join(folder, data), check, volume.data_name)
         path = os.path.join(folder, "scan" + (".nhdr" if header.format == "nrrd" else ".mhd"))
         with open(path, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(_header_text(volume, data))
+        return path
+
+    def _pair(self, volume: VolumeFile, folder: str, check: Check) -> str:
+        """Both files of a NIfTI pair under one name of ours; it names no other file."""
+        with open(volume.path, "rb") as stream:
+            zipped = ".gz" if stream.read(2) == b"\x1f\x8b" else ""
+        path = os.path.join(folder, "scan.hdr" + zipped)
+        data = "scan.img.gz" if volume.header.encoding == "gzip" else "scan.img"
+        link_or_copy(volume.path, path, check, volume.name)
+        link_or_copy(volume.data_path, os.path.join(folder, data), check, volume.data_name)
         return path
 
     def table(self, volume: str, table: str, check: Check = no_check, name: str = "") -> None:

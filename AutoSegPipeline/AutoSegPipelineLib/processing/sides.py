@@ -150,7 +150,7 @@ def _named(segmentation: Segmentation) -> list[Cue]:
 
 def _from_intensities(volume: Volume) -> list[Cue]:
     """Heart and liver as blocks of solid tissue beside the spine; nothing where there is no trunk."""
-    name = volume.path.name if volume.path else "the scan"
+    name = volume.name
     try:
         check_hounsfield(volume.array, name)
         frame = make_frame(volume, _COARSE_MM)

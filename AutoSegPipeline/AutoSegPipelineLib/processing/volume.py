@@ -20,12 +20,16 @@ Rows = Union[Sequence[Sequence[float]], np.ndarray]  # three or four rows of fou
 
 @dataclass
 class Volume:
-    """A scan: ``array`` is C-contiguous ``(k, j, i)`` on ``grid``; ``modality`` is CT, MR or empty."""
+    """A scan: ``array`` is C-contiguous ``(k, j, i)`` on ``grid``; ``modality`` is CT, MR or empty.
+
+    ``name`` is what messages call it.
+    """
 
     array: np.ndarray
     grid: Grid
     modality: str = ""
     path: Path | None = None
+    name: str = "the scan"
 
     def __post_init__(self) -> None:
         if tuple(self.array.shape) != self.grid.array_shape:
@@ -71,7 +75,7 @@ def read_volume(path: Path | str, affine: Rows | None = None, modality: str = ""
         array = array * np.float32(header.slope) + np.float32(header.intercept)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
-    return Volume(np.ascontiguousarray(array), grid, modality, path)
+    return Volume(np.ascontiguousarray(array), grid, modality, path, name)
 
 
 def _affine(header: Header, name: str) -> Affine:

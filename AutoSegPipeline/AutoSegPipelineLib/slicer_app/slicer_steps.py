@@ -306,7 +306,7 @@ def _read_scan(guard: SceneGuard, case: CaseOrder) -> object:
     storage.SetFileName(case.path)
     storage.SetSingleFile(1)
     if not storage.ReadData(node) or node.GetImageData() is None:
-        raise EngineFailed("engine.failed", f"Slicer could not read {Path(case.path).name}")
+        raise EngineFailed("engine.failed", f"Slicer could not read {case.label}")
     if case.affine:
         matrix = vtk.vtkMatrix4x4()
         for row in range(4):

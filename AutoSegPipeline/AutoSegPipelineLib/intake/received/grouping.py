@@ -10,12 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import PipelineError
-from ...core.incoming import Intent, IntentFile, ending_of, named_data, safe_name, table_names
+from ...core.incoming import (
+    DETACHED_HEADERS,
+    Intent,
+    IntentFile,
+    data_names,
+    ending_of,
+    image_names,
+    safe_name,
+    table_names,
+)
 from ...core.safe_open import bare_name
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 
-_HEADERS = (".nhdr", ".mhd")
 _DICOM = (".dcm", ".dicom", ".ima")
 _MOST_OPTIONS = 1 << 20
 
@@ -106,10 +114,12 @@ def _names(root: Path, here: dict[str, ReceivedFile], numbers: dict[str, int]) -
     names = {one.file: safe_name(base, numbers[one.file]) for base, one in here.items()}
     stems = {without_endings(base): one for base, one in here.items() if not _is_options(base)}
     for base, one in here.items():
-        if ending_of(base) in _HEADERS:
+        if ending_of(base) in DETACHED_HEADERS:
             data = _data_of(root, one, here)
-            if data is not None and last_part(data.name) not in names.values():
-                names[data.file] = last_part(data.name)  # as the header calls it
+            if data is not None:
+                called = _data_name(names[one.file], data)
+                if called not in names.values():
+                    names[data.file] = called
         elif _is_options(base) and base.casefold() != FOLDER_OPTIONS:
             stem = base[: -len(OPTIONS_ENDING)]
             scan = here.get(stem) or stems.get(stem)
@@ -120,9 +130,19 @@ def _names(root: Path, here: dict[str, ReceivedFile], numbers: dict[str, int]) -
 
 def _data_of(root: Path, header: ReceivedFile, here: dict[str, ReceivedFile]) -> ReceivedFile | None:
     """The file of ``here`` that a text header names, if it may keep that name."""
-    name = named_data(root / header.file)
-    found = here.get(name) if bare_name(name) else None
-    return found if found is not None and found.file != header.file else None
+    for name in data_names(last_part(header.name), root / header.file):
+        found = here.get(name) if bare_name(name) else None
+        if found is not None and found.file != header.file:
+            return found
+    return None
+
+
+def _data_name(staged: str, data: ReceivedFile) -> str:
+    """What ``data`` is called beside its header ``staged``: as a text header says, or like it in a pair."""
+    base = last_part(data.name)
+    if ending_of(staged) not in (".hdr", ".hdr.gz"):
+        return base
+    return next(name for name in image_names(staged) if name.lower().endswith(ending_of(base)))
 
 
 def _is_options(base: str) -> bool:
@@ -163,8 +183,9 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
 def _single(one: ReceivedFile, companion: ReceivedFile | None) -> Group:
     grouped = Group(one.name, [(one, safe_name(one.name, 1))], container=ending_of(one.name) == ".zip")
     if companion is not None:
-        keep = ending_of(one.name) in _HEADERS
-        grouped.files.append((companion, companion.name if keep else safe_name(companion.name, 2)))
+        header = ending_of(one.name) in DETACHED_HEADERS
+        name = _data_name(grouped.files[0][1], companion) if header else safe_name(companion.name, 2)
+        grouped.files.append((companion, name))
         if grouped.files[0][1].casefold() == grouped.files[1][1].casefold():
             grouped.files[0] = (one, f"header-{grouped.files[0][1]}")
     return grouped
@@ -179,7 +200,7 @@ def _slices(slices: list[ReceivedFile]) -> Group:
 def _companion(
     root: Path, one: ReceivedFile, here: dict[str, ReceivedFile], expect: str
 ) -> ReceivedFile | None:
-    if ending_of(one.name) in _HEADERS:
+    if ending_of(one.name) in DETACHED_HEADERS:
         return _data_of(root, one, here)
     if expect == "segmentation":
         return next((here[name] for name in table_names(one.name) if name in here), None)

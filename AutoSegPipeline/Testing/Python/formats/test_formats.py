@@ -97,8 +97,9 @@ def test_nifti_2_and_big_endian_files_are_read(tmp_path):
 
 def test_metres_and_micrometres_become_millimetres():
     for units, factor in ((1, 1000.0), (2, 1.0), (3, 0.001)):
-        header = nifti.parse(nifti_bytes(units=units)[:544], "a.nii")
-        assert np.allclose(header.affine, LPS @ np.diag([factor, factor, factor, 1]) @ RAS)
+        written = np.diag([1 / factor, 1 / factor, 1 / factor, 1]) @ RAS
+        header = nifti.parse(nifti_bytes(units=units, sform=written)[:544], "a.nii")
+        assert np.allclose(header.affine, LPS @ RAS)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ REFUSED = {
     "empty": ("input.empty", "a.nii", b""),
     "text": ("input.unknown_format", "a.nii", b"this is no scan at all\n" * 30),
     "a picture": ("input.unknown_format", "a.png", b"\x89PNG\r\n\x1a\n" + bytes(500)),
-    "half of a pair": ("input.unknown_format", "a.hdr", nifti_bytes(magic=b"ni1\0")),
+    "half of a pair": ("input.missing_data_file", "a.hdr", nifti_bytes(magic=b"ni1\0")[:352]),
     "complex numbers": ("input.unknown_format", "a.nii", nifti_bytes(datatype=32, bitpix=64)),
     "unknown encoding": ("input.unknown_format", "a.nrrd", nrrd_bytes(encoding="zrl")),
     "broken bzip2": ("input.corrupt", "a.nrrd", nrrd_bytes(encoding="bzip2")),

@@ -50,7 +50,7 @@ class TissueEngine:
 
     def segment(self, volume: Volume, options: dict[str, object], report: Report) -> Segmentation:
         """See :class:`~..base.Engine`. Left and right follow from the grid's LPS affine."""
-        name = volume.path.name if volume.path else "the scan"
+        name = volume.name
         wanted = _wanted(options)
         _check_modality(volume, name)
         check_hounsfield(volume.array, name)

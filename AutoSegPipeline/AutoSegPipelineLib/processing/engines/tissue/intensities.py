@@ -36,4 +36,4 @@ def _sample(array: np.ndarray) -> np.ndarray:
 
 
 def _refuse(name: str, found: str) -> None:
-    raise EngineFailed("engine.implausible_intensity", f"{name} is not in Hounsfield units: {found}")
+    raise EngineFailed("engine.implausible_intensity", f"{name} is not in Hounsfield units: {found}.")

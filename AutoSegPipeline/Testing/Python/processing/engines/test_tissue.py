@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, EngineFailed
@@ -206,8 +208,10 @@ def rescaled(array, kind):
 def test_numbers_that_are_no_hounsfield_units_are_refused_with_what_was_found(torso, kind):
     array = rescaled(torso.volume.array, kind)
     with pytest.raises(EngineFailed) as caught:
-        segment(with_array(torso.volume, array))
+        segment(replace(with_array(torso.volume, array), name="knee of May.nii.gz"))
     assert caught.value.code == "engine.implausible_intensity"
+    assert caught.value.message.startswith("knee of May.nii.gz ")
+    assert "modality=MR" in caught.value.hint and "totalsegmentator" in caught.value.hint
     assert f"{array.max():g}" in caught.value.message or "between 800 and 1500" in caught.value.message
 
 
