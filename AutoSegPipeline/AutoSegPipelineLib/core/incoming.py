@@ -1,9 +1,9 @@
 """``state/incoming/<id>/``: how bytes wait between a door and the pipeline.
 
 ``intent.json`` says what was meant before a byte moves; ``input/`` holds the
-bytes. The pipeline makes the row and the folder itself. Another process (the
-command line, the web or dicom child) fills ``<id>.part/``, under a lock, and
-renames the folder when it is complete: what has no ``.part`` is complete.
+bytes. The pipeline makes the row and the folder itself. The command line fills
+``<id>.part/``, under a lock, and renames the folder when it is complete: what has
+no ``.part`` is complete. Doors that receive files use ``intake/received/handover.py``.
 """
 
 from __future__ import annotations

@@ -45,6 +45,18 @@ def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
     return {}
 
 
+def _hand_over(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .received.handover_tasks import hand_over
+
+    return hand_over(args)
+
+
+def _resume_handovers(args: dict[str, Any], check: Check) -> dict[str, Any]:
+    from .received.handover_tasks import resume
+
+    return resume(args)
+
+
 def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, object]:
     from ..core.store.database import checkpoint
 
@@ -98,6 +110,8 @@ TASKS: dict[str, Callable[[dict[str, object], Check], dict[str, object]]] = {
     "examine": _examine,
     "copy": _copy,
     "sync": _sync,
+    "hand_over": _hand_over,
+    "resume_handovers": _resume_handovers,
     "checkpoint": _checkpoint,
     "hash": _hash,
     "inspect": _inspect,

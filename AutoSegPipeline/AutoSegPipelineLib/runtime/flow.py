@@ -7,6 +7,7 @@ from typing import Iterator
 
 from ..core import states
 from ..core.errors import PipelineError
+from ..intake.received.handover import Handover
 from .checkpoint import Checkpoint
 from .conditions import Conditions
 from .context import Context
@@ -30,6 +31,7 @@ from .staging.case_rows import CaseRows
 from .staging.inspection import Inspection
 from .staging.multi_case import MultiCase
 from .staging.options_gate import OptionsGate
+from .staging.received_inputs import ReceivedInputs
 from .staging.series_keys import SeriesKeys
 from .staging.stager import Stager
 
@@ -42,7 +44,9 @@ class Flow:
     A flow is abandoned and built again where the disk was too full for states.
     """
 
-    def __init__(self, context: Context, spawn_worker: Spawn, spawn_intake: Spawn, loop: Loop) -> None:
+    def __init__(
+        self, context: Context, spawn_worker: Spawn, spawn_intake: Spawn, loop: Loop, doors: list[Handover]
+    ) -> None:
         self.context = context
         self.store = context.store
         spill = context.home.work / "intake"
@@ -83,6 +87,7 @@ class Flow:
         self.stager = Stager(
             context, self.conditions, self.intake, self.inspection, self.finisher, self.watched_inbox
         )
+        self.received = ReceivedInputs(self.conditions, self.intake, self.stager, doors)
         self.inbox_batches = InboxBatches(
             context, self.conditions, self.stager, self.watched_inbox, self.examiner, loop
         )
@@ -114,6 +119,7 @@ class Flow:
         self.scheduler.stop()
         self.intake.stop()
         self.examiner.stop()
+        self.received.end(PipelineError("request.wrong_state", "the pipeline was stopped"))
 
     def abandon(self) -> None:
         """End everything and write nothing, as if this process had died."""
@@ -122,6 +128,7 @@ class Flow:
         self.scheduler.abandon()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
+        self.received.end(PipelineError("environment.disk_full", "the disk is too full even for states"))
         self.finisher.abandon()
         self.logs.close()
 
@@ -183,6 +190,7 @@ class Flow:
     def go_on(self) -> None:
         """After a pause: what waited for the disk, then the queue."""
         self.stager.resume()
+        self.received.resume()
         for job in self.store.jobs.list([states.INSPECTING]):
             if not self.inspection.has(job.id):
                 self.inspection.inspect(job)

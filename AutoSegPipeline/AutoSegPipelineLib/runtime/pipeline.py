@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from ..core.clock import Clock, SystemClock, rfc3339
-from ..core.errors import PipelineError
 from ..core.events import EventBus, PipelinePaused, PipelineResumed
 from ..core.files import free_bytes
 from ..core.home import Home
@@ -17,6 +16,7 @@ from ..core.lock import HomeLock
 from ..core.rules import read_rules
 from ..core.settings import Settings
 from ..core.store import Store
+from ..intake.received.handover import Handover
 from . import qt
 from .commands import Commands
 from .context import Context, disk_is_full
@@ -72,6 +72,7 @@ class Pipeline:
         self._what = what
         self._clock = clock or SystemClock()
         self._lock = HomeLock(home.lock)
+        self._doors: list[Handover] = []
         self._timers: list[Any] = []
         self._chores: list[Iterator[None]] = []
         self._ticks = 0
@@ -126,7 +127,7 @@ class Pipeline:
         read_rules(self.home.rules_file)  # wrong rules are reported at the start, not case by case
         self.store = Store(self.home.store, self._clock)
         context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.host_steps)
-        self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self)
+        self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self, self._doors)
         self.commands = Commands(self.flow, self)
         self._request_answerer = RequestAnswerer(self.store, self.commands)
 
@@ -163,6 +164,7 @@ class Pipeline:
     def _startup(self, counted: bool) -> Iterator[None]:
         yield from self.flow.recovery(counted)
         self.ready = True
+        self.flow.received.resume()
         self.flow.scheduler.dispatch()
 
     # --- while it runs --------------------------------------------------------------------------
@@ -182,9 +184,9 @@ class Pipeline:
         self.settings = settings
         self.flow.context.settings = settings
 
-    def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
-        """Have files and folders synced by the intake child; ``then`` hears whether it could."""
-        self.flow.intake.ask("sync", {"paths": paths}, lambda _result, error: then(error))
+    def add_door(self, door: Handover) -> None:
+        """Take at each start what ``door``, which lives in this process, has left; before :meth:`start`."""
+        self._doors.append(door)
 
     # --- a disk too full even for states ------------------------------------------------------
 

@@ -18,6 +18,7 @@ from ..runtime import qt
 from ..runtime.api import AutoSeg
 from ..runtime.logs import EventLog, log_to, stop_logging
 from .host import Host
+from .server.host import door_of
 from .session_work import RUNNING, STARTING, STOPPED, STOPPING, Resume, SessionWork
 from .settings_file import change_settings
 from .slicer_folders import Places
@@ -174,6 +175,7 @@ class Session(SessionWork):
             where.root, inbox=where.inbox, results=where.results, what=self.host.what,
             watch=watch, host_steps=host_steps, **settings,
         )  # fmt: skip
+        autoseg.pipeline.add_door(door_of(autoseg))
         autoseg.pipeline.start()
         self._autoseg, self._given, self.fault = autoseg, settings, None
         made = autoseg.settings

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 from ...core import states
-from ...core.errors import PipelineError
 from ...core.events import Event, JobChanged
-from ...core.home import Home
 from ...core.job import Job
+from ...intake.received.client_input import CaseRequest
+from ...intake.received.grouping import ReceivedFile
+from ...intake.received.handover import Handover
 from ...runtime.api import AutoSeg
+from ...runtime.staging.received_inputs import Then
 from .results import Results
+
+DOOR = "web"
+
+
+def door_of(autoseg: AutoSeg) -> Handover:
+    """The hand-over of all uploads to a Slicer, whichever of its servers they came to."""
+    home = autoseg.home
+    return Handover(
+        home, DOOR, home.state / "slicer-uploads", int(autoseg.settings["disk_min_free_mb"]) << 20
+    )
 
 
 class PipelineHost:
@@ -35,21 +47,15 @@ class PipelineHost:
             self._live.pop(event.job_id, None)
 
     @property
-    def home(self) -> Home:
-        return self._autoseg.home
-
-    @property
-    def min_free_bytes(self) -> int:
-        return int(self._autoseg.settings["disk_min_free_mb"]) << 20
+    def door(self) -> Handover:
+        return door_of(self._autoseg)
 
     def check(self, options: dict[str, Any]) -> None:
         self._autoseg.pipeline.flow.options_gate.check_at_the_door(options)
 
-    def make_durable(self, paths: list[str], then: Callable[[PipelineError | None], None]) -> None:
-        self._autoseg.pipeline.make_durable(paths, then)
-
-    def adopt(self, job_id: str) -> dict[str, Any]:
-        return self._autoseg.pipeline.commands.adopt(job_id).to_dict()
+    def hand_over(self, upload: str, files: list[ReceivedFile], request: CaseRequest, then: Then) -> None:
+        door = self.door
+        self._autoseg.pipeline.flow.received.hand_over(door, door.root / upload, files, request, "", then)
 
     def results(self) -> Results:
         return self._results

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ...core.errors import PipelineError
 from ...core.hints import PANEL, error_at
 from ...core.job import Job
+from ...runtime.staging.received_inputs import Received
 from . import page
 from .connection import Exchange, Reply
 from .head import Head
@@ -166,13 +167,14 @@ class _Receiving:
             reply(HttpError(400, "the form ends before its last boundary; nothing was taken").answer())
             return
 
-        def finished(outcome: list[dict[str, object]] | HttpError) -> None:
+        def finished(outcome: Received | HttpError) -> None:
             if isinstance(outcome, HttpError):
                 reply(outcome.answer())
             elif self._wants_page:
                 reply(Answer(303, headers={"Location": "upload"}))
             else:
-                reply(json_answer({"jobs": outcome}, 201))
+                jobs = [job.to_dict() for job in outcome.jobs]
+                reply(json_answer({"jobs": jobs}, 201 if outcome.taken else 202))
 
         try:
             self._upload.finish(finished)

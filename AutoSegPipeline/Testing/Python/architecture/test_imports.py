@@ -186,6 +186,8 @@ def test_the_walk_sees_relative_absolute_and_late_imports(file: str, source: str
 # Where a scan comes in from outside; what they receive becomes jobs through RECEIVED alone.
 DOORS = ("web/uploads", "slicer_app/server", "dicom")
 RECEIVED = "intake/received"
+SERVANTS = ("runtime/staging",)  # carries a hand-over to the intake child for doors in the pipeline's process
+WRITERS = ("stage", "write_intent", "input_of")  # what else fills state/incoming
 
 
 def lies_in(one: Import, folder: str) -> bool:
@@ -218,8 +220,48 @@ def doors_opened(found: list[Import]) -> list[str]:
 
 def test_no_door_imports_another_and_the_room_of_all_doors_imports_none(imports: list[Import]) -> None:
     assert doors_opened(imports) == []
-    users = {door for one in imports if names(one, RECEIVED) for door in DOORS if lies_in(one, door)}
-    assert users >= {"web/uploads", "slicer_app/server"}, "a door goes another way"
+
+
+def own_ways(where: str, source: str) -> list[str]:
+    """How a file of a door brings bytes to ``state/incoming`` by itself: nobody but Handover may."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] in ("incoming", "core"):
+            found += [alias.name for alias in node.names if alias.name in WRITERS]
+        elif isinstance(node, ast.Attribute) and node.attr in ("incoming", *WRITERS):
+            found.append(node.attr)
+    return [f"{where}: {name}" for name in found]
+
+
+def test_every_door_that_makes_jobs_of_received_files_goes_through_the_handover(
+    imports: list[Import],
+) -> None:
+    ways = []
+    for door in DOORS:
+        for path in sorted((support.LIBRARY / door).rglob("*.py")):
+            ways += own_ways(path.relative_to(support.LIBRARY).as_posix(), path.read_text(encoding="utf-8"))
+    assert ways == []
+    receivers = {door_of(one) for one in imports if one.name.endswith(".ReceivedFile")} - {RECEIVED}
+    users = {door_of(one) for one in imports if one.name.endswith("handover.Handover")}
+    assert receivers >= {"web/uploads", "slicer_app/server"}
+    assert receivers <= {*DOORS, *SERVANTS}, "a door that this test does not know: add it to DOORS"
+    assert receivers - users == set(), "a door goes another way"
+
+
+def door_of(one: Import) -> str:
+    return next((door for door in (*DOORS, *SERVANTS, RECEIVED) if lies_in(one, door)), one.where)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from ...core.incoming import stage",
+        "from ...core import incoming\ndef f(home, intent):\n    incoming.write_intent(home, intent)",
+        "import os\ndef f(host, part):\n    os.rename(part, host.home.incoming / part.stem)",
+    ],
+)
+def test_a_door_that_fills_incoming_by_itself_is_seen(source: str) -> None:
+    assert own_ways("slicer_app/server/x.py", source)
 
 
 @pytest.mark.parametrize(

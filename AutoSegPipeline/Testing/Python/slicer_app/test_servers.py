@@ -14,6 +14,7 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.slicer_app import servers as module
 from AutoSegPipelineLib.slicer_app.server import stock_handler
 from AutoSegPipelineLib.slicer_app.servers import Servers
+from support.embedded_server import nothing_left
 from support.pipeline import Bench, write_scan
 from support.qt import run_until
 from support.web_server import WebServerLogic, curl, slicer_web_server
@@ -142,7 +143,7 @@ def test_what_the_handler_cannot_do_is_said_in_its_answer(
 ) -> None:
     kind, answer = _handler(servers, stock).handleRequest(method=method, uri=uri, requestBody=body)
     assert kind == b"application/problem+json" and json.loads(answer)["status"] == status
-    run_until(lambda: not list(bench.home.incoming.glob("*.part")))
+    run_until(lambda: nothing_left(bench))
     assert bench.jobs() == []
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from AutoSegPipelineLib.slicer_app.server.embedded import EmbeddedServer
+from AutoSegPipelineLib.slicer_app.server.host import door_of
 
 from support.pipeline import Bench
 from support.web_server import talk
 
 
-def autoseg_of(bench: Bench) -> SimpleNamespace:
+def autoseg_of(bench: Bench) -> Any:
     return SimpleNamespace(pipeline=bench.pipeline, home=bench.home, settings=bench.settings)
 
 
@@ -49,5 +52,11 @@ def post(server: EmbeddedServer, body: bytes, more: str = "") -> tuple[int, dict
     return ask(server, f"POST /upload\n{about}", body=body)
 
 
+def uploads_of(bench: Bench) -> list[Path]:
+    """The folders of uploads that are under way or were left."""
+    root = door_of(autoseg_of(bench)).root
+    return sorted(root.iterdir()) if root.is_dir() else []
+
+
 def nothing_left(bench: Bench) -> bool:
-    return not list(bench.home.incoming.glob("*.part"))
+    return uploads_of(bench) == [] and not list(bench.home.incoming.glob("*.part"))

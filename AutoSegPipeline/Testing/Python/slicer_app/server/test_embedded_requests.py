@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.slicer_app.server import upload
+from AutoSegPipelineLib.intake.received import handover
 from AutoSegPipelineLib.slicer_app.server.embedded import EmbeddedServer
-from support.embedded_server import ask, form, nothing_left, parsed, post
+from support.embedded_server import ask, form, nothing_left, parsed, post, uploads_of
 from support.pipeline import Bench, write_scan
 from support.qt import run_for, run_until
 from support.web_server import talk
@@ -74,7 +74,7 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing(bench: Bench, serv
     head += "Content-Type: multipart/form-data; boundary=xyz\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(head.encode() + form([("a.nii", b"x" * 1000)])[:500])
-        run_until(lambda: list(bench.home.incoming.glob("*.part/input/*")))
+        run_until(lambda: any((folder / "f000001").exists() for folder in uploads_of(bench)))
     run_until(lambda: nothing_left(bench))
     assert bench.jobs() == []
 
@@ -159,7 +159,7 @@ def test_too_little_disk_is_said_before_it_is_full(
     bench: Bench, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr(upload, "free_bytes", lambda _folder: 1 << 20)
+    monkeypatch.setattr(handover, "free_bytes", lambda _folder: 1 << 20)
     status, _, body = post(server, form([("a.nii", b"x")]))
     assert (status, json.loads(body)["code"]) == (507, "environment.disk_full")
     assert bench.jobs() == [] and nothing_left(bench)
