@@ -40,12 +40,24 @@ def test_the_pictures_that_the_extension_shows_are_in_the_tree() -> None:
     facts = dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"]*)"', text, re.M))
     assert set(facts) >= {"HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"}
     assert all(facts.values()) and "not a medical device" in facts["DESCRIPTION"]
-    site = facts["HOMEPAGE"].replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
+    site = "${PROJECT_ADDRESS}/raw/main/"
     for url in [facts["ICONURL"], *facts["SCREENSHOTURLS"].split()]:
         assert url.startswith(site), url
         # Names are compared as the site does it, in capitals too.
         path = support.ROOT / url[len(site) :]
         assert path.is_file() and path.name in [one.name for one in path.parent.iterdir()], url
+
+
+def test_the_address_of_the_project_stands_in_one_place() -> None:
+    name = re.compile(r"(?:github|githubusercontent|gitlab)\.com/[^/\s]+/AutoSegPipeline\b", re.I)
+    found = [
+        path.relative_to(support.ROOT).as_posix()
+        for path in support.project_files()
+        if path.suffix
+        in {".md", ".txt", ".py", ".cff", ".yml", ".yaml", ".toml", ".json", ".html", ".js", ".ui"}
+        for _ in name.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["CMakeLists.txt"]
 
 
 def test_a_cmake_file_without_the_list_is_an_error() -> None:

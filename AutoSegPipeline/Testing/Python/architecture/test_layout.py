@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
 import support.skeleton as support
 from AutoSegPipelineLib.core.engines import ENGINES
+from support.figures import lengths, python_files
 
 TESTS = support.MODULE / "Testing" / "Python"
 LONGEST = 350
@@ -15,18 +17,9 @@ LONGEST = 350
 OTHERS = {"architecture", "docs", "support"}
 
 
-def python_files(folder: Path) -> list[Path]:
-    """Every Python file below ``folder``."""
-    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
-
-
 def too_long(folder: Path) -> dict[str, int]:
     """Files of more than `LONGEST` lines, and their number of lines."""
-    lengths = {
-        path.relative_to(folder).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
-        for path in python_files(folder)
-    }
-    return {name: lines for name, lines in lengths.items() if lines > LONGEST}
+    return {name: lines for name, lines in lengths(folder).items() if lines > LONGEST}
 
 
 def imported_tests(source: str) -> list[str]:
@@ -90,3 +83,9 @@ def test_no_support_file_hides_a_package() -> None:
     packages = {*sys.stdlib_module_names, *(row.package for row in ENGINES)}
     assert "totalsegmentator" in packages
     assert {path.stem for path in (TESTS / "support").glob("*.py")} & packages == set()
+
+
+def test_the_figures_that_ci_prints_need_nothing_but_python() -> None:
+    script = TESTS / "support" / "figures.py"
+    done = subprocess.run([sys.executable, "-S", str(script)], capture_output=True, text=True, check=True)
+    assert "import circles         0" in done.stdout and "longest test file" in done.stdout
