@@ -21,18 +21,15 @@ from .errors import PipelineError
 from .files import fsync_file, fsync_folder, is_link, read_json, remove_tree, write_json
 from .home import Home
 from .safe_open import local_name
+from .table_files import TABLE_ENDINGS, tables_beside
 
 # Endings that readers recognise a format by; longest first.
 ENDINGS = (
     ".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".raw.gz", ".raw", ".zraw",
-    ".img.gz", ".img", ".hdr.gz", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", ".csv", ".ctbl",
-    ".txt", ".label",
+    ".img.gz", ".img", ".hdr.gz", ".hdr", ".dcm", ".dicom", ".ima", ".zip", ".options.json", *TABLE_ENDINGS,
 )  # fmt: skip
 # Headers whose data may lie in a second file beside them.
 DETACHED_HEADERS = (".nhdr", ".mhd", ".hdr", ".hdr.gz")
-# A table of names may lie beside a label map under one of these.
-TABLE_ENDINGS = (".csv", ".ctbl", ".txt", ".label")
-_LABEL_MAP = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd)(\.gz)?$", re.IGNORECASE)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
 
@@ -160,7 +157,7 @@ def staged_files(path: Path) -> Iterator[tuple[Path, str]]:
 def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Intent:
     """The intent for ``path`` (a file or a folder) of a caller who keeps it.
 
-    With ``expect="segmentation"`` and no ``labels`` the table of names beside a label map comes along.
+    With ``expect="segmentation"`` and no ``labels`` the tables of names beside a label map come along.
     Raises ``input.missing`` and ``input.link``.
     """
     path = Path(os.path.abspath(path))
@@ -246,18 +243,6 @@ def named_data(path: Path) -> str:
         return ""
     name = local_name(found.group(1))
     return name if not re.search(r"[/\\:]", name) and name not in (".", "..") else ""
-
-
-def table_names(name: str) -> list[str]:
-    """Names under which a table may lie beside the label map ``name``: ``map.csv`` for ``map.nii.gz``."""
-    stem = _LABEL_MAP.sub("", name)
-    return [stem + ending for ending in TABLE_ENDINGS] if stem != name else []
-
-
-def tables_beside(path: Path) -> tuple[Path, ...]:
-    """The table of names beside a label map, if there is one."""
-    found = (path.with_name(name) for name in table_names(path.name))
-    return tuple(table for table in found if table.is_file() and not is_link(table))[:1]
 
 
 def _copy(item: IntentFile, target: Path) -> None:

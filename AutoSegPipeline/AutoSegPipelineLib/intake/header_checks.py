@@ -45,8 +45,11 @@ def check_header(
     return decide_affine(header, str(options.get("assume_orientation") or ""), name)
 
 
-def check_content(content: Content, name: str, label: str, expect: str) -> None:
-    """Raises ``input.non_finite``, ``constant``, ``label_map``, ``not_labels`` or ``export.empty``."""
+def check_content(content: Content, name: str, label: str, expect: str, has_names: bool = False) -> None:
+    """Raises ``input.non_finite``, ``constant``, ``label_map``, ``not_labels`` or ``export.empty``.
+
+    ``has_names``: something names the labels, so many different values are no intensities.
+    """
     if not content.finite:
         raise Refused("input.non_finite", f"{name} holds NaN or infinity.")
     if expect == SEGMENTATION:
@@ -56,7 +59,7 @@ def check_content(content: Content, name: str, label: str, expect: str) -> None:
             raise Refused(
                 "input.not_labels", f"{name} holds values from {content.low:g} to {content.high:g}."
             )
-        if content.distinct is None and content.flatness < 0.3:
+        if content.distinct is None and content.flatness < 0.3 and not has_names:
             raise Refused("input.not_labels", f"{name} holds intensities, not labels.")
         return
     if content.constant:

@@ -17,6 +17,7 @@ from .case_names import file_stem, is_junk_name, is_options_name, name_state
 from .durable_copy import hash_file, hash_of
 from .header_checks import SEGMENTATION, check_content, check_header
 from .inspection_state import InputFile, Inspection
+from .label_names import FoundTables, has_own_names
 from .options_files import Layers, scan_options_path
 from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content
@@ -29,7 +30,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
     intent beside the folder says it. ``key`` (hex) keys the hash in DICOM stems.
     ``only`` (labels) leaves out every other case, for a retry of one part of an archive.
     ``options`` are resolved from all but files in the job; ``caller`` are those among them
-    that win over such files.
+    that win over such files. ``has_table``: the caller gave a table of names for label maps.
     """
     folder = os.path.abspath(str(args["folder"]))
     key = args.get("key")
@@ -41,6 +42,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
         check=check,
         layers=Layers(args.get("options") or {}, args.get("caller")),
         key=bytes.fromhex(key) if key else None,
+        has_table=bool(args.get("has_table")),
     )
     names = args.get("names")
     try:
@@ -80,12 +82,11 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
     claimed: set[str] = set()
     rest: list[InputFile] = []
     dicom: list[InputFile] = []
-    by_label = {item.label: item for item in found} if state.expect == SEGMENTATION else {}
+    tables = FoundTables.among(found) if state.expect == SEGMENTATION and not state.has_table else None
     for item in found:
         state.check()
         if item.format in (sniff.NIFTI, sniff.NRRD, sniff.METAIMAGE):
-            tables = [by_label[name] for name in incoming.table_names(item.label) if name in by_label]
-            claimed.update(_volume(state, item, tables[0] if tables else None))
+            claimed.update(_volume(state, item, tables))
         elif item.format == sniff.DICOM:
             dicom.append(item)
         elif item.format == sniff.ZIP:
@@ -96,6 +97,7 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
         from .dicom.cases import group_dicom
 
         group_dicom(state, dicom)
+    claimed.update(tables.claimed if tables else ())
     _refuse_the_rest(state, rest, claimed, alone=len(found) == 1)
 
 
@@ -163,24 +165,29 @@ def _archive(state: Inspection, item: InputFile, nested: bool) -> None:
         state.refuse(empty, [item.relative], file_stem(item.label), item.label)
 
 
-def _volume(state: Inspection, item: InputFile, table: InputFile | None) -> list[str]:
-    """One volume file becomes a case or a refusal; the paths that it owns. ``table`` names its labels."""
-    files, tables = [item.path], [] if table is None else [table]
+def _volume(state: Inspection, item: InputFile, tables: FoundTables | None) -> list[str]:
+    """One volume file becomes a case or a refusal; the paths that it owns. ``tables`` may name its labels."""
+    files = [item.path]
+    table: InputFile | None = None
     try:
         volume = read_volume_file(item.path, item.format, name=os.path.basename(item.label))
         files = volume.files
-        row = volume_case(state, volume, item)
-        for one in tables:
-            state.staging.table(row["path"], one.path, state.check, os.path.basename(one.label))
-        row["files"] += [one.relative for one in tables]
+        table = tables.of(item) if tables else None
+        if tables and table:
+            tables.check(table)
+        row = volume_case(state, volume, item, table is not None)
+        if table is not None:
+            name = os.path.basename(table.label)
+            row["table"] = state.staging.table(row["path"], table.path, state.check, name)
+            row["files"].append(table.relative)
         state.cases.append(row)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
         relatives = [item.relative] + [_beside(item.relative, path) for path in files[1:]]
-        relatives += [one.relative for one in tables]
+        relatives += [table.relative] if table else []
         state.refuse(error, relatives, file_stem(item.label), item.label)
-    return files + [one.path for one in tables]
+    return files
 
 
 def _beside(relative: str, path: str) -> str:
@@ -188,8 +195,13 @@ def _beside(relative: str, path: str) -> str:
     return f"{folder}/{os.path.basename(path)}" if folder else os.path.basename(path)
 
 
-def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[str, Any]:
-    """The row of an acceptable volume; raises :class:`Refused` for every other."""
+def volume_case(
+    state: Inspection, volume: VolumeFile, item: InputFile, has_names: bool = False
+) -> dict[str, Any]:
+    """The row of an acceptable volume; raises :class:`Refused` for every other.
+
+    ``has_names``: something names the labels of this label map.
+    """
     name, header = os.path.basename(item.label), volume.header
     scan_file, folder_file = scan_options_path(item.path), state.layers.nearest(item.label)
     options = state.layers.options(folder_file, scan_file)
@@ -204,7 +216,8 @@ def volume_case(state: Inspection, volume: VolumeFile, item: InputFile) -> dict[
     if state.expect != SEGMENTATION and state.own_outputs.intersection(hashes):
         raise Refused("input.own_output", f"{name} is a result of this pipeline.")
     content = scan_content(volume, state.check)
-    check_content(content, name, item.label, state.expect)
+    has_names = has_names or state.has_table or has_own_names(volume)
+    check_content(content, name, item.label, state.expect, has_names)
     modality = str(options.get("modality") or "")
     source = "option" if modality else ""
     if not modality and state.expect != SEGMENTATION:

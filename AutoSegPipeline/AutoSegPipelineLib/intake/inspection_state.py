@@ -37,6 +37,7 @@ class Inspection:
     cases: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, object]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    has_table: bool = False  # the caller gave a table of names for label maps
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
     @property

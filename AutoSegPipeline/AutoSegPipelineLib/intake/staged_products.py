@@ -11,6 +11,7 @@ import os
 from ..core.progress import Check, no_check
 from ..formats import nrrd
 from ..formats.volume_file import VolumeFile
+from .case_names import safe_stem
 from .durable_copy import link_or_copy
 
 ENDINGS = {"nrrd": ".nrrd", "metaimage": ".mha", "nifti": ".nii"}
@@ -63,13 +64,14 @@ class StagedProducts:
         link_or_copy(volume.data_path, os.path.join(folder, data), check, volume.data_name)
         return path
 
-    def table(self, volume: str, table: str, check: Check = no_check, name: str = "") -> None:
-        """Bring a table of names beside the label map at ``volume``, where its reader looks for it.
+    def table(self, volume: str, table: str, check: Check, name: str) -> str:
+        """Bring a table of names beside the label map at ``volume``; its name there.
 
-        ``name`` is what messages call the table.
+        It keeps its ``name`` where every system takes it, because messages say it.
         """
-        ending = os.path.splitext(table)[1].lower()
-        link_or_copy(table, os.path.join(os.path.dirname(volume), "scan" + ending), check, name)
+        staged = safe_stem(name)
+        link_or_copy(table, os.path.join(os.path.dirname(volume), staged), check, name)
+        return staged
 
 
 def _header_text(volume: VolumeFile, data: str) -> str:

@@ -73,15 +73,15 @@ def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> Non
     every = sample[::4]
     found.air += int(numpy.count_nonzero((every >= -1100) & (every <= -900)))
     found.soft += int(numpy.count_nonzero((every >= -150) & (every <= 250)))
-    if found.distinct is None:
+    if not found.integral:
         return
     if not bool(numpy.all(sample == numpy.rint(sample))):
         found.integral, found.distinct = False, None
         return
-    found.distinct.update(numpy.unique(sample).tolist())
-    if len(found.distinct) > MOST_DISTINCT:
-        found.distinct = None
-        return
+    if found.distinct is not None:
+        found.distinct.update(numpy.unique(sample).tolist())
+        if len(found.distinct) > MOST_DISTINCT:
+            found.distinct = None
     same = sample[1:] == sample[:-1]
     inside = (sample[1:] != 0) | (sample[:-1] != 0)
     found.pairs += int(numpy.count_nonzero(inside))

@@ -26,7 +26,8 @@ class Case:
     ``made`` is a ``.seg.nrrd`` that another step made of this very scan, with
     ``made_facts`` where the file itself has none; with ``only`` = ``segmentation``
     it is what this step is to write, and all. ``given`` are result files, by
-    kind, that another program has written.
+    kind, that another program has written. ``labels`` is the table of names that
+    the caller gave, ``table`` the one that lay beside the label map.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Case:
     modality: str = ""
     affine: Affine | None = None
     labels: Path | None = None
+    table: Path | None = None
     reuse: Path | None = None
     keep: Path | None = None
     made: Path | None = None
@@ -68,6 +70,7 @@ class Case:
             modality=str(plain.get("modality") or ""),
             affine=_affine(plain.get("affine")),
             labels=_path(plain.get("labels")),
+            table=_path(plain.get("table")),
             reuse=_path(plain.get("reuse")),
             keep=_path(plain.get("keep")),
             made=_path(plain.get("made")),

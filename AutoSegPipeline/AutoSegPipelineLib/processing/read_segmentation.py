@@ -1,44 +1,61 @@
 """An existing segmentation for ``export``: ``.seg.nrrd``, or a label map with names from somewhere.
 
-Names come from, in this order: the table that was given, the segments of a
-``.seg.nrrd``, a label table inside a NIfTI file (what ``TotalSegmentator --ml``
-and our own label maps carry), a table beside the file (``NAME.csv``, ``.ctbl``,
-``.txt``). A label map without any is refused: nobody wants ``label_17``.
+Names come from the first of these that exists: the table that was given, the file
+itself (the segments of a ``.seg.nrrd``, the label table in a NIfTI header, which
+``TotalSegmentator --ml`` and our own label maps carry), the table beside the file.
+A mask, which has one label, is else named by its file, and what still has no name
+is called ``Label 7``.
 """
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import PipelineError
-from ..core.incoming import table_names, tables_beside
 from ..core.segmentation import Affine, Segment, Segmentation
 from ..core.structure_names import machine_name
+from ..core.table_files import map_stem
+from ..formats.label_rows import Entry
+from ..formats.label_tables import read_table
+from ..formats.nifti_labels import read_label_table
 from .anatomy import guess_group, likely_colour, readable_title
-from .label_tables import Entry, read_table
-from .nifti_labels import read_label_table
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
+from .regions import add_regions
 from .volume import Volume, read_volume
 
 
 def read_segmentation(
-    path: Path, labels: Path | None = None, affine: Affine | None = None, name: str = ""
+    path: Path,
+    labels: Path | None = None,
+    affine: Affine | None = None,
+    name: str = "",
+    table: Path | None = None,
 ) -> Segmentation:
-    """The segmentation of a file; ``labels`` is a table, ``affine`` (index to LPS mm) overrides the file's.
+    """The segmentation of a file; ``affine`` (index to LPS mm) overrides the file's.
 
-    ``name`` is what messages call the file. Raises :class:`PipelineError`: ``export.no_names``,
-    ``export.bad_table``, ``export.empty`` or what reading the file raises (``input.*``).
+    ``labels`` is the table of names that was given, ``table`` the one that lies beside the file,
+    ``name`` is what messages call the file. Raises :class:`PipelineError`: ``export.bad_table``,
+    ``export.empty`` or what reading the file raises (``input.*``).
     """
     name = name or path.name
     if is_seg_nrrd(path):
         segmentation = read_seg_nrrd(path, affine, name)
-        return segmentation if labels is None else _renamed(segmentation, read_table(labels), labels)
+        if labels is not None:
+            return _renamed(segmentation, read_table(labels), labels)
+        if table is not None:
+            own = [Entry(segment.value, segment.name) for segment in segmentation.segments]
+            segmentation.warnings += _unused(own, table, name)
+        return segmentation
     volume = read_volume(path, affine, name=name)
     array = _as_labels(volume, name)
-    return _from_table(volume, array, _entries(path, labels, name), name)
+    warnings: list[dict[str, str]] = []
+    entries = _entries(path, labels, table, name, warnings)
+    segmentation = _from_entries(volume, array, entries, name, labels or table)
+    segmentation.warnings[:0] = warnings
+    return segmentation
 
 
 def _as_labels(volume: Volume, name: str) -> np.ndarray:
@@ -58,22 +75,35 @@ def _as_labels(volume: Volume, name: str) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=dtype)
 
 
-def _entries(path: Path, labels: Path | None, name: str) -> list[Entry]:
+def _entries(
+    path: Path, labels: Path | None, table: Path | None, name: str, warnings: list[dict[str, str]]
+) -> list[Entry]:
+    """What names the labels; empty for nothing."""
     if labels is not None:
         return read_table(labels)
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        try:
-            stored = read_label_table(path)
-        except (ElementTree.ParseError, ValueError) as error:
-            raise PipelineError(
-                "export.bad_table", f"the label table inside {name} is damaged: {error}"
-            ) from error
+        stored = read_label_table(path, name)
         if stored:
+            if table is not None:
+                warnings += _unused(stored, table, name)
             return _without_cycled_colours(stored)
-    for beside in tables_beside(path):
-        names = dict(zip(table_names(path.name), table_names(name)))
-        return read_table(beside, names.get(beside.name, ""))
-    raise PipelineError("export.no_names", f"{name} holds labels without names")
+    return read_table(table) if table is not None else []
+
+
+def _unused(own: list[Entry], table: Path, name: str) -> list[dict[str, str]]:
+    """A note where a table beside a file says other names than the file itself, which wins."""
+    names: dict[int, list[str]] = {}
+    for entry in own:
+        names.setdefault(entry.value, []).append(machine_name(entry.name))
+    for entry in read_table(table):
+        here, there = names.get(entry.value, []), machine_name(entry.name)
+        if here and there not in here:
+            message = (
+                f"{name.rpartition('/')[2]} names its own labels, so {table.name} beside it was not used "
+                f"(label {entry.value}: {here[0]}, not {there})"
+            )
+            return [{"code": "export.table_not_used", "message": message}]
+    return []
 
 
 def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
@@ -84,26 +114,42 @@ def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
     return [Entry(entry.value, entry.name) for entry in entries]
 
 
-def _from_table(volume: Volume, array: np.ndarray, entries: list[Entry], name: str) -> Segmentation:
+def _from_entries(
+    volume: Volume, array: np.ndarray, entries: list[Entry], name: str, source: Path | None
+) -> Segmentation:
+    """The segmentation of a label map; ``source`` is the table of ``entries``, if they have one."""
     present = _present(array)
-    by_value = {entry.value: entry for entry in entries}
-    named = sorted(value for value in present if value in by_value)
-    if not named:
-        raise PipelineError(
-            "export.no_names", f"the table names none of the labels of {name} ({_some(present)})"
-        )
+    by_value = {entry.value: entry for entry in entries if not entry.region}
+    regions = [entry for entry in entries if set(entry.region).intersection(present)]
+    in_regions = {value for entry in regions for value in entry.region}
+    nameless = [value for value in present if value not in by_value and value not in in_regions]
+    if not entries and len(present) == 1:
+        by_value[present[0]] = Entry(present[0], map_stem(name))  # a mask is what its file is called
+        nameless = []
+    by_value.update({value: Entry(value, f"Label {value}") for value in nameless})
     taken: set[str] = set()
-    segments = tuple(_segment(by_value[value], taken, number) for number, value in enumerate(named))
+    named = [value for value in present if value in by_value]
+    segments = tuple(segment_of(by_value[value], taken, number) for number, value in enumerate(named))
     segmentation = Segmentation(volume.grid, [array], segments)
-    nameless = sorted(set(present) - set(by_value))
-    if nameless:
-        segmentation.warnings.append(
-            {
-                "code": "export.unnamed_labels",
-                "message": f"labels without a name were left out: {_some(nameless)}",
-            }
+    if regions:
+        segmentation = add_regions(
+            segmentation, [(segment_of(entry, taken, 0), entry.region) for entry in regions]
         )
+    if nameless:
+        segmentation.warnings.append(_nameless(nameless, name, bool(entries), source))
     return segmentation
+
+
+def _nameless(labels: list[int], name: str, some_named: bool, source: Path | None) -> dict[str, str]:
+    base = name.rpartition("/")[2]
+    if some_named and source is not None:
+        what = f"{source.name} does not name {len(labels)} of the labels of {base}"
+    else:
+        some = f"{len(labels)} of the" if some_named else "the"
+        what = f"nothing names {some} labels of {base}"
+    called = ", ".join(f"Label {value}" for value in labels[:3])
+    more = f" and so on: {_some(labels)}" if len(labels) > 3 else ""
+    return {"code": "export.unnamed_labels", "message": f"{what}; they are called {called}{more}"}
 
 
 def _present(array: np.ndarray) -> list[int]:
@@ -119,7 +165,8 @@ def _some(values: list[int]) -> str:
     return ", ".join(str(value) for value in values[:10]) + more
 
 
-def _segment(entry: Entry, taken: set[str], number: int) -> Segment:
+def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
+    """Label ``entry`` of the first layer, its name unique among ``taken``; ``number`` varies its colour."""
     from .engines.structures import STRUCTURES
 
     name = unique_name(machine_name(entry.name), taken)
@@ -140,8 +187,6 @@ def _segment(entry: Entry, taken: set[str], number: int) -> Segment:
 
 def _renamed(segmentation: Segmentation, entries: list[Entry], table: Path) -> Segmentation:
     """A table given for a one-layer ``.seg.nrrd`` renames its segments by label value."""
-    from dataclasses import replace
-
     if len(segmentation.layers) > 1:
         raise PipelineError(
             "export.bad_table", f"{table.name}: values name no segment where labels overlap in several layers"

@@ -47,7 +47,7 @@ def _existing(case: Case, watch: Stopwatch) -> SourceSegmentation:
     from .read_segmentation import read_segmentation
 
     with watch.time("read"):
-        segmentation = read_segmentation(case.path, case.labels, case.affine, case.label)
+        segmentation = read_segmentation(case.path, case.labels, case.affine, case.label, case.table)
     return SourceSegmentation(segmentation, None, "", case.modality)
 
 

@@ -51,6 +51,7 @@ class CaseOrder:
     overrides the file's own (index to LPS mm). ``out`` takes the results, ``work`` whatever is
     temporary. ``reuse`` is a cached ``.seg.nrrd`` to take instead of running the engine, ``keep``
     where the cache wants one. ``had_gpus`` GPUs were there before: one that is missing now is gone.
+    ``labels`` is the table of names that the caller gave, ``table`` the one that lay beside the file.
     ``made`` is a ``.seg.nrrd`` that another step made of this very scan, with ``made_facts`` where
     the file itself has none; with ``only`` = ``segmentation`` it is what this step is to write, and
     nothing else. ``given`` are result files, by kind, that another program has written.
@@ -66,6 +67,7 @@ class CaseOrder:
     modality: Optional[str] = None
     affine: Optional[List[List[float]]] = None
     labels: Optional[str] = None
+    table: Optional[str] = None
     reuse: Optional[str] = None
     keep: Optional[str] = None
     made: Optional[str] = None

@@ -54,7 +54,7 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
 @out_folder
 @click.option(
     "--labels", metavar="TABLE", type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV with the columns value,name[,color]; else the names inside the file, or NAME.csv beside it.",
+    help="Table of names (CSV value,name[,color], others); else those in the file or a table beside it.",
 )  # fmt: skip
 @spec_flags(EXPORT_OPTIONS, "Case options")
 @as_json
@@ -65,8 +65,10 @@ def export(
 ) -> int:
     """Turn existing segmentations into every result format, without an engine.
 
-    LABELMAP is a .seg.nrrd, or a label map in any volume format together with
-    a table of names: --labels, or beside it NAME.csv (.ctbl, .txt, .label).
+    LABELMAP is a .seg.nrrd, or a label map in any volume format, and its names
+    come from --labels, the file itself, or a table beside it: NAME.csv (.tsv,
+    .ctbl, .txt, .label), BIDS's dseg.tsv, nnU-Net's dataset.json. A mask is
+    named by its file; labels without a name are called "Label 7".
     Exit codes and --json are those of `autoseg run`.
 
     \b

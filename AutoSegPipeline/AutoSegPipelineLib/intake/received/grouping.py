@@ -18,12 +18,13 @@ from ...core.incoming import (
     ending_of,
     image_names,
     safe_name,
-    table_names,
 )
 from ...core.safe_open import bare_name
+from ...core.table_files import TABLE_ENDINGS, FolderNames, table_files
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
 from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 
+_LABEL_MAPS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", *DETACHED_HEADERS)
 _DICOM = (".dcm", ".dicom", ".ima")
 _MOST_OPTIONS = 1 << 20
 
@@ -159,13 +160,15 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
     by_name: dict[str, ReceivedFile] = {}
     for one in rest:
         by_name.setdefault(one.name, one)
-    taken: set[str] = set()
-    companions: dict[str, ReceivedFile] = {}
+    data: dict[str, list[ReceivedFile]] = {}
     for one in rest:
-        found = _companion(root, one, by_name, expect)
-        if found is not None and found.file not in taken:
-            companions[one.file] = found
-            taken.add(found.file)
+        found = _data_of(root, one, by_name) if ending_of(one.name) in DETACHED_HEADERS else None
+        if found is not None and all(found not in others for others in data.values()):
+            data[one.file] = [found]
+    taken = {found.file for others in data.values() for found in others}
+    tables = _tables(rest, by_name) if expect == "segmentation" else {}
+    taken.update(table.file for others in tables.values() for table in others)
+    together = _sharing(rest, tables)
     slices = [one for one in rest if one.file not in taken and _is_dicom(root, one)]
     groups: list[Group] = []
     for one in rest:
@@ -174,37 +177,68 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
         if len(slices) > 1 and one in slices:
             if one is slices[0]:
                 groups.append(_slices(slices))
-            continue
-        groups.append(_single(one, companions.get(one.file)))
+        elif one in together:
+            if one is together[0]:
+                others = [n for each in together for n in (*data.get(each.file, ()), *tables[each.file])]
+                groups.append(_label_maps(root, together, others, options))
+        else:
+            groups.append(_single(one, [*data.get(one.file, ()), *tables.get(one.file, ())]))
     _give_options(root, options, groups)
     return groups
 
 
-def _single(one: ReceivedFile, companion: ReceivedFile | None) -> Group:
+def _tables(files: list[ReceivedFile], here: dict[str, ReceivedFile]) -> dict[str, list[ReceivedFile]]:
+    """Files that may name the labels of a label map, by the label map's file."""
+    names = FolderNames(here)
+    found = {}
+    for one in files:
+        if ending_of(one.name) in _LABEL_MAPS:
+            tables = [here[table.name] for table in table_files(one.name, [names]) if table.name != one.name]
+            if tables:
+                found[one.file] = tables
+    return found
+
+
+def _sharing(files: list[ReceivedFile], tables: dict[str, list[ReceivedFile]]) -> list[ReceivedFile]:
+    """Label maps of which two have a table in common: one input, since a file belongs to one."""
+    count: dict[str, int] = {}
+    for table in (table for others in tables.values() for table in others):
+        count[table.file] = count.get(table.file, 0) + 1
+    return [one for one in files if any(count[table.file] > 1 for table in tables.get(one.file, ()))]
+
+
+def _single(one: ReceivedFile, companions: list[ReceivedFile]) -> Group:
     grouped = Group(one.name, [(one, safe_name(one.name, 1))], container=ending_of(one.name) == ".zip")
-    if companion is not None:
-        header = ending_of(one.name) in DETACHED_HEADERS
-        name = _data_name(grouped.files[0][1], companion) if header else safe_name(companion.name, 2)
-        grouped.files.append((companion, name))
-        if grouped.files[0][1].casefold() == grouped.files[1][1].casefold():
+    header = ending_of(one.name) in DETACHED_HEADERS
+    for number, other in enumerate(companions, 2):
+        data = header and ending_of(other.name) not in TABLE_ENDINGS
+        name = _data_name(grouped.files[0][1], other) if data else safe_name(other.name, number)
+        grouped.files.append((other, name))
+        if grouped.files[0][1].casefold() == name.casefold():
             grouped.files[0] = (one, f"header-{grouped.files[0][1]}")
     return grouped
 
 
 def _slices(slices: list[ReceivedFile]) -> Group:
-    label = f"{slices[0].name} and {len(slices) - 1} more"
     files = [(one, safe_name(one.name, number)) for number, one in enumerate(slices, 1)]
-    return Group(label, files, container=True)
+    return Group(_and_more(slices), files, container=True)
 
 
-def _companion(
-    root: Path, one: ReceivedFile, here: dict[str, ReceivedFile], expect: str
-) -> ReceivedFile | None:
-    if ending_of(one.name) in DETACHED_HEADERS:
-        return _data_of(root, one, here)
-    if expect == "segmentation":
-        return next((here[name] for name in table_names(one.name) if name in here), None)
-    return None
+def _and_more(files: list[ReceivedFile]) -> str:
+    return f"{files[0].name} and {len(files) - 1} more"
+
+
+def _label_maps(
+    root: Path, maps: list[ReceivedFile], others: list[ReceivedFile], options: list[ReceivedFile]
+) -> Group:
+    """Label maps that share a table, as if they had come in one folder; their ``options`` are taken out."""
+    names = {form for one in maps for form in (one.name, without_endings(one.name))}
+    own = [one for one in options if one.name[: -len(OPTIONS_ENDING)] in names]
+    options[:] = [one for one in options if one not in own]
+    here = {one.name: one for one in (*maps, *others, *own)}
+    staged = _names(root, here, {one.file: number for number, one in enumerate(here.values(), 1)})
+    files = [(one, staged[one.file]) for one in here.values()]
+    return Group(_and_more(maps), files, container=True)
 
 
 def _is_dicom(root: Path, one: ReceivedFile) -> bool:

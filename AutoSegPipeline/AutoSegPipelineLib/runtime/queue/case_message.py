@@ -35,6 +35,7 @@ class CaseMessages:
             out=str(out),
             work=str(work),
             labels=staged.get("labels"),
+            table=str((folder / staged["path"]).with_name(staged["table"])) if staged.get("table") else None,
             reuse=str(self._context.home.cache / kept.file) if kept else None,
             keep=str(work / KEEP) if self._cache.keeps(job) and not kept else None,
             source=CaseSource(

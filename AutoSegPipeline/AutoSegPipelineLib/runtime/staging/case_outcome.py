@@ -91,6 +91,7 @@ class CaseOutcome:
             "format": case["format"],
             "facts": {**case["facts"], "rule": rule.name} if rule else case["facts"],
             "labels": intent.labels,
+            "table": case.get("table"),  # its name beside the label map
             **asked,
         }
         job.name = self._publisher.reserve(job, intent.name or case["stem"])

@@ -114,6 +114,7 @@ class Inspection:
             "options": self._outcome.options(intent),
             "caller": intent.options,
             "expect": intent.expect,
+            "has_table": bool(intent.labels),
             "limits": {name: self._context.settings[name] for name in _LIMITS},
             "names": given_names(intent),
             "label": intent.label,

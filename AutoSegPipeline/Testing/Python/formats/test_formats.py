@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
-from AutoSegPipelineLib.core.incoming import plan, stage, tables_beside
+from AutoSegPipelineLib.core.incoming import plan, stage
 from AutoSegPipelineLib.formats import metaimage, nifti, nrrd
 from AutoSegPipelineLib.formats.volume_file import completeness, read_volume_file
 from AutoSegPipelineLib.intake.examine import examine_one
@@ -160,8 +160,8 @@ def test_a_table_beside_a_label_map_goes_where_its_reader_looks(ending, packed, 
     answer = look(folder, expect="segmentation")
     assert answer["refusals"] == []
     first, second = (Path(case["path"]) for case in answer["cases"])
-    assert [table.read_bytes() for table in tables_beside(first)] == [b"1,Liver"]
-    assert tables_beside(second) == ()
+    assert first.with_name(answer["cases"][0]["table"]).read_bytes() == b"1,Liver"
+    assert "table" not in answer["cases"][1] and not list(second.parent.glob("map*"))
     own = ["all.zip"] if packed else ["a/map.nii", f"a/map{ending}"]
     assert answer["cases"][0]["files"] == own
 
@@ -178,7 +178,7 @@ def test_a_staged_label_map_and_its_table_are_known_by_the_names_of_their_source
     folder = home.incoming / stage(home, tmp_path / "map.nii", expect="segmentation")
     (tmp_path / "map.csv").unlink()  # what was handed over does not depend on it any more
     (case,) = look(folder / "input", folder / "work", expect="segmentation")["cases"]
-    assert [table.read_bytes() for table in tables_beside(Path(case["path"]))] == [b"1,Liver"]
+    assert Path(case["path"]).with_name(case["table"]).read_bytes() == b"1,Liver"
 
 
 def take(path: Path) -> None:

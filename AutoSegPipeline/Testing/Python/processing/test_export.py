@@ -8,7 +8,6 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
 from AutoSegPipelineLib.core.structure_names import machine_name
 from AutoSegPipelineLib.processing.anatomy import guess_group, readable_title
-from AutoSegPipelineLib.processing.label_tables import read_table
 from AutoSegPipelineLib.processing.layers import flatten
 from AutoSegPipelineLib.processing.phantom import write_metaimage, write_nifti, write_nrrd
 from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
@@ -48,56 +47,70 @@ def test_a_label_map_of_any_format_gets_the_names_of_its_table(tmp_path, ending)
     assert np.allclose(read.grid.affine, volume.grid.affine, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "value,name,color\n1,Liver,255 0 0\n2,Left lung,#0000ff\n",
-        "Label;Structure;Colour\n1;Liver;rgb(255, 0, 0)\n2;Left lung;0000FF\n",
-        "name\tred\tgreen\tblue\tindex\nLiver\t255\t0\t0\t1\nLeft lung\t0\t0\t255\t2\n",
-        "\ufeff1,Liver,1.0 0.0 0.0\n\n2,Left lung,0.0 0.0 1.0\n",
-        '0,background\n1,Liver,255,0,0\n2,"Left lung",0,0,255\n',
-        '# ITK-SnAP Label Description File\n 0 0 0 0 0 0 0 "Clear Label"\n 1 255 0 0 1 1 1 "Liver"\n'
-        ' 2 0 0 255 1 1 1 "Left lung"\n',
-        "# Color table file\n0 Background 0 0 0 0\n1 Liver 255 0 0 255\n2 Left_lung 0 0 255 255\n",
-    ],
-)
-def test_tables_are_read_in_the_dialects_that_people_have(tmp_path, text):
-    entries = read_table(table(tmp_path, text))
-    assert [(e.value, e.name) for e in entries] == [(1, "Liver"), (2, "Left lung")]
-    assert [e.colour for e in entries] == [pytest.approx((1, 0, 0)), pytest.approx((0, 0, 1))]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "word"),
-    [
-        ("value,name\n1,Liver\none,Spleen\n", 3, "'one'"),
-        ("value,name\n1,Liver\n\n1,Spleen\n", 4, "twice"),
-        ("value,name\n1\n", 2, "name"),
-        ("value,name\n1,\n", 2, "no name"),
-        ("value,name,color\n1,Liver,reddish\n", 2, "colour"),
-        ("value,name,color\n1,Liver,300 0 0\n", 2, "255"),
-        ("organ,size\nliver,3\n", 1, "value and name"),
-        (' 1 255 0 0 1 1 1 "Liver"\n nonsense\n', 2, "understood"),
-    ],
-)
-def test_a_bad_table_names_its_line(tmp_path, text, line, word):
-    with pytest.raises(PipelineError) as caught:
-        read_table(table(tmp_path, text))
-    assert caught.value.code == "export.bad_table"
-    assert f"t.csv, line {line}:" in caught.value.message and word in caught.value.message
-
-
-def test_a_label_map_without_names_is_refused_with_the_way_out(tmp_path):
+def test_a_label_map_without_names_goes_on_with_its_labels_and_one_warning(tmp_path):
     write_nifti(label_map(), tmp_path / "map.nii.gz")
-    with pytest.raises(PipelineError) as caught:
-        read_segmentation(tmp_path / "map.nii.gz")
-    assert caught.value.code == "export.no_names" and "--labels" in caught.value.hint
+    read = read_segmentation(tmp_path / "map.nii.gz")
+    assert [(s.name, s.title, s.value) for s in read.segments] == [
+        ("label_1", "Label 1", 1), ("label_5", "Label 5", 5),
+    ]  # fmt: skip
+    assert read.warnings == [
+        {
+            "code": "export.unnamed_labels",
+            "message": "nothing names the labels of map.nii.gz; they are called Label 1, Label 5",
+        }
+    ]
 
 
-def test_a_table_beside_the_label_map_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "ending"), [("liver", ".nii.gz"), ("LIVER", ".NII.GZ"), ("a folder/Liver", ".nrrd")]
+)
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_mask_alone_is_named_by_its_file(tmp_path, name, ending, value):
+    volume = label_map()
+    volume.array[:] = np.where(volume.array == 1, value, 0)
+    path = tmp_path / f"scan{ending}"
+    WRITERS[ending.lower()](volume, path)
+    read = read_segmentation(path, name=name + ending)
+    assert [(s.name, s.title) for s in read.segments] == [("liver", "Liver")] and read.warnings == []
+
+
+def test_a_table_beside_the_label_map_gives_the_names(tmp_path):
     write_nrrd(label_map(), tmp_path / "map.nrrd")
-    table(tmp_path, "value,name\n1,Liver\n5,Spleen\n", "map.csv")
-    assert [s.name for s in read_segmentation(tmp_path / "map.nrrd").segments] == ["liver", "spleen"]
+    names = table(tmp_path, "value,name\n1,Liver\n5,Spleen\n", "map.csv")
+    read = read_segmentation(tmp_path / "map.nrrd", table=names)
+    assert [s.name for s in read.segments] == ["liver", "spleen"] and read.warnings == []
+
+
+def test_a_table_beside_a_file_that_names_its_labels_is_not_used_and_that_is_said(tmp_path):
+    segmentation = two_layers(grid((20, 16, 12)))
+    write_labels(tmp_path / "a.nii.gz", segmentation, flatten(segmentation))
+    write_seg_nrrd(tmp_path / "a.seg.nrrd", segmentation)
+    for name in ("a.nii.gz", "a.seg.nrrd"):
+        other = table(tmp_path, "value,name\n1,Torso\n", "a.csv")
+        read = read_segmentation(tmp_path / name, table=other)
+        assert read.segments[0].name == "body"
+        (warning,) = read.warnings
+        assert warning["code"] == "export.table_not_used" and "a.csv" in warning["message"]
+        assert "label 1: body, not torso" in warning["message"]
+        same = table(tmp_path, "value,name\n1,Body\n9,Spleen\n", "b.csv")
+        assert read_segmentation(tmp_path / name, table=same).warnings == []
+    given = read_segmentation(tmp_path / "a.nii.gz", other)
+    assert given.segments[0].name == "torso"
+
+
+def test_a_region_of_several_labels_is_one_structure_that_overlaps_its_parts(tmp_path):
+    volume = label_map()
+    volume.array[6, 2:5, 2:6] = 2
+    write_nifti(volume, tmp_path / "map.nii.gz")
+    text = '{"labels": {"background": 0, "tumor": [1, 2], "all": [1, 2, 5], "core": 5, "gone": [7, 8]}}'
+    read = read_segmentation(tmp_path / "map.nii.gz", table(tmp_path, text, "dataset.json"))
+    found = {s.name: int((read.layers[s.layer] == s.value).sum()) for s in read.segments}
+    counts = {n: int((volume.array == n).sum()) for n in (1, 2, 5)}
+    assert found == {"core": counts[5], "tumor": counts[1] + counts[2], "all": sum(counts.values())}
+    assert read.warnings == []
+    flat = flatten(read)
+    shown = {name: int((flat.labels == flat.values[name]).sum()) for name in found}
+    assert shown == {"core": counts[5], "tumor": counts[1] + counts[2], "all": 0}
 
 
 def test_our_own_label_map_and_segmentation_come_back_without_a_table(tmp_path):
@@ -125,13 +138,15 @@ def test_colours_that_were_dealt_out_in_turn_are_not_taken_for_chosen_ones(tmp_p
     assert same not in colours and len(set(colours)) == 3
 
 
-def test_labels_that_the_table_does_not_name_are_left_out_with_a_warning(tmp_path):
+def test_labels_that_the_table_does_not_name_are_called_by_their_number(tmp_path):
     write_nifti(label_map(), tmp_path / "map.nii.gz")
     read = read_segmentation(tmp_path / "map.nii.gz", table(tmp_path, "value,name\n1,Liver\n9,Spleen\n"))
-    assert [s.name for s in read.segments] == ["liver"]
-    assert read.warnings == [
-        {"code": "export.unnamed_labels", "message": "labels without a name were left out: 5"}
-    ]
+    assert [(s.name, s.value) for s in read.segments] == [("liver", 1), ("label_5", 5)]
+    (warning,) = read.warnings
+    assert warning["code"] == "export.unnamed_labels"
+    assert warning["message"] == (
+        "t.csv does not name 1 of the labels of map.nii.gz; they are called Label 5"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""Which files that came one by one are one input: label maps with their data, tables and options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from AutoSegPipelineLib.intake.received.grouping import Group, ReceivedFile, group
+
+
+def received(root: Path, **more: str) -> list[ReceivedFile]:
+    found = []
+    for name, content in more.items():
+        (root / name).write_text(content)
+        found.append(ReceivedFile(name, name, len(content)))
+    return found
+
+
+def inputs(groups: list[Group]) -> list[list[str]]:
+    return [[one.name for one, _ in grouped.files] for grouped in groups]
+
+
+def test_a_label_map_takes_its_data_and_its_tables_along(tmp_path):
+    header = "NRRD0005\ndata file: m.raw\n\n"
+    files = received(
+        tmp_path, **{"m.tsv": "x", "m.nhdr": header, "m.raw": "x", "dataset.json": "{}", "b.csv": "x"}
+    )
+    groups = group(tmp_path, files, "segmentation")
+    assert inputs(groups) == [["m.nhdr", "m.raw", "m.tsv", "dataset.json"], ["b.csv"]]
+    assert [staged for _, staged in groups[0].files] == [
+        "000001.nhdr", "m.raw", "000003.tsv", "000004.json",
+    ]  # fmt: skip
+
+
+def test_label_maps_that_share_a_table_are_one_input_with_their_options(tmp_path):
+    given = {"a.nii": "x", "b.nii": "y", "c.seg.nrrd": "z", "dataset.json": "{}", "b.options.json": "{}"}
+    (together,) = group(tmp_path, received(tmp_path, **given), "segmentation")
+    assert together.label == "a.nii and 2 more" and together.container
+    staged = {one.name: name for one, name in together.files}
+    assert set(staged) == set(given)
+    assert staged["b.options.json"].partition(".")[0] == staged["b.nii"].partition(".")[0]
+
+
+def test_label_maps_with_tables_of_their_own_are_inputs_of_their_own(tmp_path):
+    files = received(tmp_path, **{"a.nii": "x", "b.nii": "y", "b.csv": "1,x", "a.csv": "1,y"})
+    assert inputs(group(tmp_path, files, "segmentation")) == [["a.nii", "a.csv"], ["b.nii", "b.csv"]]
+
+
+@pytest.mark.parametrize("table", ["a.csv", "dataset.json"])
+def test_a_scan_has_no_table(tmp_path, table):
+    files = received(tmp_path, **{"a.nii": "x", table: "{}"})
+    assert inputs(group(tmp_path, files, "scan")) == [["a.nii"], [table]]
