@@ -97,6 +97,8 @@ CODES: dict[str, str] = {
     "worker.hung": "The worker made no progress for longer than hung_minutes; see the log.",
     "worker.protocol": "The worker sent an unexpected message; see the log.",
     "worker.not_started": "The worker could not be started; `autoseg doctor` shows why.",
+    "child.died": "It is restarted automatically; the log contains its last messages.",
+    "child.not_started": "The log contains the reason; repair that, then restart the pipeline.",
     "pipeline.died": "The pipeline itself ended too often during this case; it will not be tried again.",
     "pipeline.internal": "An error in this program; the log contains the traceback.",
     "job.cancelled": "It was cancelled on request; `autoseg retry` runs it again.",

@@ -7,7 +7,7 @@ the standard output that it had at start:
 
 =========  =====================================================================
 to child   ``case`` (worker), ``task`` (intake child: ``{"task": NAME, "args": {}}``),
-           ``describe``, ``cancel``, ``quit``
+           ``serve`` (one that is kept running), ``describe``, ``cancel``, ``quit``
 to parent  ``hello`` (pid, python, what), ``stage``, ``progress``, ``log``,
            ``done`` (``result``), ``failed`` (``error``: code, message, hint), ``heartbeat``
 =========  =====================================================================
@@ -31,12 +31,13 @@ from .messages.child_messages import (
     Message,
     Progress,
     Quit,
+    Serve,
     Stage,
     Unknown,
 )  # fmt: skip
 from .messages.intake_messages import RunTask
 from .messages.reader import ProtocolError, as_object, plain, read
-from .messages.web_messages import Serve, Serving
+from .messages.web_messages import Serving
 from .messages.worker_messages import Guard, RunCase
 
 VERSION = 1

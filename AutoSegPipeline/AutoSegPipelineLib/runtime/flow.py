@@ -21,7 +21,9 @@ from .inbox.intents import InboxIntents
 from .inbox.watched_inbox import WatchedInbox
 from .job_logs import JobLogs
 from .loop import Loop
-from .processes.intake_client import IntakeClient, Spawn
+from .processes.child import Spawns
+from .processes.child_kinds import INTAKE, WORKER
+from .processes.intake_client import IntakeClient
 from .queue.case_message import CaseMessages
 from .queue.result_cache import ResultCache
 from .queue.scheduler import Scheduler
@@ -44,15 +46,13 @@ class Flow:
     A flow is abandoned and built again where the disk was too full for states.
     """
 
-    def __init__(
-        self, context: Context, spawn_worker: Spawn, spawn_intake: Spawn, loop: Loop, doors: list[Handover]
-    ) -> None:
+    def __init__(self, context: Context, spawns: Spawns, loop: Loop, doors: list[Handover]) -> None:
         self.context = context
         self.store = context.store
         spill = context.home.work / "intake"
         self.conditions = Conditions(context)
-        self.intake = IntakeClient(spawn_intake, spill, _intake_broken)
-        self.examiner = IntakeClient(spawn_intake, spill, _intake_broken)
+        self.intake = IntakeClient(spawns[INTAKE], spill, _intake_broken)
+        self.examiner = IntakeClient(spawns[INTAKE], spill, _intake_broken)
         self.checkpoint = Checkpoint(context.home.store, self.examiner)
         self.logs = JobLogs(context)
         # From the queue to the results.
@@ -62,8 +62,8 @@ class Flow:
         self.case_messages = CaseMessages(context, self.result_cache)
         self.ends = EndQueue(loop)
         self.scheduler = Scheduler(
-            context, self.conditions, self.publisher, self.case_messages, self.result_cache, spawn_worker,
-            self.logs, self.ends,
+            context, self.conditions, self.publisher, self.case_messages, self.result_cache,
+            spawns[WORKER], self.logs, self.ends,
         )  # fmt: skip
         self.finisher = Finisher(
             context, self.conditions, self.publisher, self.result_cache, self.disposal,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator
 
 from ..core.clock import Clock, SystemClock, rfc3339
@@ -21,9 +20,10 @@ from . import qt
 from .commands import Commands
 from .context import Context, disk_is_full
 from .flow import Flow
-from .processes.child import ChildLike, OnEnd, OnHung, OnLog, OnMessage
+from .processes.child import ChildLike, OnEnd, OnHung, OnLog, OnMessage, Spawn, Spawns
+from .processes.child_host import ChildHost
+from .processes.child_kinds import WEB, ChildKind
 from .processes.host_steps import HostSteps
-from .processes.intake_client import Spawn
 from .processes.web_host import WebHost
 from .request_answerer import RequestAnswerer
 
@@ -34,15 +34,6 @@ _SLICE_SECONDS = 0.01  # several parts have their turn in one round of the loop
 _CONDITIONS_TICKS = 10  # every 2 s
 _RETENTION_TICKS = 300  # every minute
 _GRACE_SECONDS = 8.0
-
-
-@dataclass(frozen=True)
-class Spawns:
-    """How child processes are made; tests hand in fakes."""
-
-    worker: Spawn
-    intake: Spawn
-    web: Spawn | None = None
 
 
 class Pipeline:
@@ -63,12 +54,15 @@ class Pipeline:
         web: bool = False,
         host_steps: HostSteps | None = None,
     ) -> None:
-        """``web``: serve the page from the start; else :attr:`web` is asked to."""
+        """``spawns`` makes each kind of child process; a kind with a ``setting`` is kept running by it.
+
+        ``web``: serve the page from the start; else :attr:`web` is asked to.
+        """
         self.home = home
         self.settings = settings
         self.host_steps = host_steps
         self.bus = EventBus()
-        self._spawns = spawns
+        self._spawns = {kind: self._safe_spawn(spawn) for kind, spawn in spawns.items()}
         self._what = what
         self._clock = clock or SystemClock()
         self._lock = HomeLock(home.lock)
@@ -85,7 +79,12 @@ class Pipeline:
         self.stopped = False
         self.failure: Exception | None = None  # what made the start impossible
         self._serves_web = web
-        self.web = WebHost(home, self._safe_web(), self._clock, self._note_web, self.bus.publish)
+        self.web = WebHost(home, self._spawns.get(WEB), self._clock, self._noter(WEB), self.bus.publish)
+        self._kept = {
+            kind: ChildHost(kind, home, spawn, self._clock, self._noter(kind))
+            for kind, spawn in self._spawns.items()
+            if kind.setting
+        }
         self.store: Store
         self.flow: Flow
         self.commands: Commands
@@ -111,6 +110,7 @@ class Pipeline:
         self._begin(counted=True)
         if self._serves_web:
             self.web.start(self.settings)
+        self._keep_children()
 
     def about(self) -> dict[str, Any]:
         """What the store's note ``pipeline`` tells other processes."""
@@ -127,33 +127,37 @@ class Pipeline:
         read_rules(self.home.rules_file)  # wrong rules are reported at the start, not case by case
         self.store = Store(self.home.store, self._clock)
         context = Context(self.home, self.settings, self.store, self._clock, self.bus, self.host_steps)
-        self.flow = Flow(context, self._spawn_worker, self._spawn_intake, self, self._doors)
+        self.flow = Flow(context, self._spawns, self, self._doors)
         self.commands = Commands(self.flow, self)
         self._request_answerer = RequestAnswerer(self.store, self.commands)
 
-    def _spawn_worker(
-        self, on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung
-    ) -> ChildLike:
-        return self._spawns.worker(
-            self._safe(on_message), self._safe(on_log), self._safe(on_end), on_hung=self._safe(on_hung)
-        )
+    def _safe_spawn(self, spawn: Spawn) -> Spawn:
+        """``spawn``, whose child's words and end may find the disk full."""
 
-    def _spawn_intake(self, on_message: OnMessage, on_log: OnLog, on_end: OnEnd) -> ChildLike:
-        return self._spawns.intake(self._safe(on_message), self._safe(on_log), self._safe(on_end))
-
-    def _safe_web(self) -> Spawn | None:
-        spawn = self._spawns.web
-        if spawn is None:
-            return None
-
-        def safe(on_message: OnMessage, on_log: OnLog, on_end: OnEnd) -> ChildLike:
-            return spawn(self._safe(on_message), self._safe(on_log), self._safe(on_end))
+        def safe(
+            on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung | None = None
+        ) -> ChildLike:
+            more = {} if on_hung is None else {"on_hung": self._safe(on_hung)}
+            return spawn(self._safe(on_message), self._safe(on_log), self._safe(on_end), **more)
 
         return safe
 
-    def _note_web(self, note: dict[str, Any] | None) -> None:
-        if not self._suspended:  # the store is being closed and opened again
-            self.store.meta.set("web", note)
+    def _noter(self, kind: ChildKind) -> Callable[[dict[str, object] | None], None]:
+        """Writes the store's note of that kind, by which other processes see how its child is."""
+
+        def write(note: dict[str, object] | None) -> None:
+            if not self._suspended:  # the store is being closed and opened again
+                self.store.meta.set(kind.name, note)
+
+        return write
+
+    def _keep_children(self) -> None:
+        """Begin and end what runs by a setting, as the settings now say."""
+        for kind, host in self._kept.items():
+            if self.settings[kind.setting]:
+                host.start(self.settings)
+            elif host.wanted:
+                host.stop()
 
     def _begin(self, counted: bool) -> None:
         self.flow.conditions.make_reserve()
@@ -179,10 +183,13 @@ class Pipeline:
     def use(self, settings: Settings) -> None:
         """New defaults of cases and what is looked up each time (inputs, workers, retention).
 
-        What processes and the watcher were started with holds until the next start.
+        What processes and the watcher were started with holds until the next start. A child that
+        runs by a setting begins or ends with it.
         """
         self.settings = settings
         self.flow.context.settings = settings
+        if self._running and self._stopping is None:
+            self._keep_children()
 
     def add_door(self, door: Handover) -> None:
         """Take at each start what ``door``, which lives in this process, has left; before :meth:`start`."""
@@ -300,23 +307,31 @@ class Pipeline:
                 then()
             return
         if self._stopping is not None:
-            self.flow.kill()
-            self.web.kill()
+            self._kill_children()
             return
         self._stopping = then or (lambda: None)
         self._stop_by = self._clock.monotonic() + _GRACE_SECONDS
-        self.web.stop()
+        for host in self._hosts:
+            host.stop()
         if not self._suspended:
             self.flow.stop()
         self._timers[0].setInterval(20)
         self._end_when_all_have()
 
+    @property
+    def _hosts(self) -> list[ChildHost]:
+        return [self.web, *self._kept.values()]
+
+    def _kill_children(self) -> None:
+        self.flow.kill()
+        for host in self._hosts:
+            host.kill()
+
     def _end_when_all_have(self) -> None:
-        if not (self.flow.ended and self.web.ended):
+        if not (self.flow.ended and all(host.ended for host in self._hosts)):
             if self._clock.monotonic() >= self._stop_by:
                 self._stop_by += _GRACE_SECONDS
-                self.flow.kill()
-                self.web.kill()
+                self._kill_children()
             return
         then, self._stopping = self._stopping, None
         self._running = False

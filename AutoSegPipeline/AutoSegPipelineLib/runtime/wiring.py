@@ -7,13 +7,12 @@ from ..core.clock import SystemClock
 from ..core.home import Home
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python as chosen_python
-from .pipeline import Pipeline, Spawns
-from .processes.child import Child, ChildLike, OnEnd, OnHung, OnLog, OnMessage
+from .pipeline import Pipeline
+from .processes.child import Child, ChildLike, OnEnd, OnHung, OnLog, OnMessage, Spawn, Spawns
 from .processes.child_command import child_environment, command_of
-from .processes.child_kinds import INTAKE, WEB, WORKER, ChildKind
+from .processes.child_kinds import KINDS, WORKER, ChildKind
 from .processes.host_steps import HostSteps
 from .processes.host_steps_child import HostStepsChild
-from .processes.intake_client import Spawn
 
 # Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
 PACKAGES = "packages"
@@ -49,27 +48,29 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
 def real_spawns(
     home: Home, settings: Settings, worker_python: str | None = None, host_steps: HostSteps | None = None
 ) -> Spawns:
-    """Factories of every child process.
+    """What makes each kind of child process.
 
     ``worker_python``, or else the settings ``worker_python`` and ``slicer``, name
     another Python for the workers. Raises ``worker.not_started`` where it is not there.
     ``host_steps`` does its part of a case in this process, before the worker.
     """
     python = worker_python or chosen_python(settings["worker_python"], settings["slicer"])
-    worker = spawner(WORKER, home, settings, python)
+    spawns = {kind: spawner(kind, home, settings, python) for kind in KINDS}
+    if host_steps is not None:
+        spawns[WORKER] = _helped(spawns[WORKER], host_steps, settings)
+    return spawns
+
+
+def _helped(worker: Spawn, host_steps: HostSteps, settings: Settings) -> Spawn:
+    """Workers that have ``host_steps`` do its part of a case."""
 
     def helped(
         on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung | None = None
     ) -> ChildLike:
-        assert host_steps is not None
         hung_seconds = settings["hung_minutes"] * 60
         return HostStepsChild(worker, host_steps, on_message, on_log, on_end, on_hung, hung_seconds)
 
-    return Spawns(
-        worker if host_steps is None else helped,
-        spawner(INTAKE, home, settings),
-        spawner(WEB, home, settings),
-    )
+    return helped
 
 
 def make_pipeline(

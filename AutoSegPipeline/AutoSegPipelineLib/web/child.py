@@ -18,8 +18,8 @@ from pathlib import Path
 from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
 from ..core.home import Home
-from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log
-from ..core.messages.web_messages import Serve, Serving
+from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from ..core.messages.web_messages import Serving
 from ..core.settings import Settings
 from .config import WebConfig
 

@@ -47,6 +47,26 @@ class Quit(Message):
 
 
 @dataclass(frozen=True)
+class HomeFolders:
+    """The folders of the pipeline's home."""
+
+    root: str
+    inbox: str
+    results: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Serve(Message):
+    """To a child that is kept running: serve this home by these settings."""
+
+    TYPE: ClassVar[str] = "serve"
+
+    home: HomeFolders
+    settings: Dict[str, object]
+
+
+@dataclass(frozen=True)
 class Hello(Message):
     """First words: the pid of the real process, which a launcher may have started."""
 

@@ -11,7 +11,9 @@ from ...core import states
 from ...core.commands import Command, Pause, Resume, Stop
 from ...core.errors import PipelineError
 from ...core.lock import HomeLock
+from ...core.store import Store
 from ...core.store.ask import Waiting, ask
+from ...runtime.processes.child_kinds import KINDS
 from ..ask import text_of
 from ..flags import common
 from ..output import safe
@@ -75,6 +77,7 @@ def status_document(session: Session) -> dict[str, Any]:
         "pipeline": HomeLock(home.lock).holder() if running else None,
         "paused": store.meta.get("paused") if store else None,
         "web": store.meta.get("web") if store and running else None,
+        "children": _kept_children(store) if store and running else {},
         "home": str(home.root),
         "inbox": str(home.inbox),
         "results": str(home.results),
@@ -82,6 +85,20 @@ def status_document(session: Session) -> dict[str, Any]:
         "current": [session.job_document(job) for job in current],
         "open_requests": len(store.requests.open()) if store else 0,
     }
+
+
+def _kept_children(store: Store) -> dict[str, Any]:
+    """The notes of the children that the pipeline keeps running by a setting; the page has its own."""
+    notes = {kind.name: store.meta.get(kind.name) for kind in KINDS if kind.setting}
+    return {name: note for name, note in notes.items() if note}
+
+
+def state_of(child: dict[str, Any]) -> str:
+    """How a child is, by its note."""
+    error = child.get("error")
+    if error:
+        return f"not running: {error['message']} ({error['code']})"
+    return f"running (process {child['pid']})"
 
 
 def page_of(web: dict[str, Any] | None) -> str | None:
@@ -113,6 +130,7 @@ def status(session: Session, as_json: bool) -> int:
     facts = [
         ("pipeline", f"running (process {holder.get('pid', '?')})" if document["running"] else "not running"),
         ("page", page_of(document["web"])),
+        *((name, state_of(note)) for name, note in document["children"].items()),
         ("paused", (paused or {}).get("reason") or (paused or {}).get("code")),
         ("inbox", document["inbox"]),
         ("results", document["results"]),

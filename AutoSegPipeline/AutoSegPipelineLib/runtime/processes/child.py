@@ -17,6 +17,7 @@ from ...core.messages.worker_messages import RunCase
 from ...core.protocol import Envelope, Key, LineBuffer, ProtocolError, decode, encode
 from .. import qt
 from .child_command import library_parent
+from .child_kinds import ChildKind
 from .hang_watch import HungWatch
 from .process_tree import ProcessTree, make_tree
 from .stderr_lines import StderrLines
@@ -25,7 +26,8 @@ __all__ = [
     "Child",
     "ChildLike",
     "Exit",
-    "SpawnChild",
+    "Spawn",
+    "Spawns",
 ]
 
 CANCEL_SECONDS = 5.0
@@ -93,10 +95,11 @@ class ChildLike(Protocol):
     def silent_for(self) -> float: ...
 
 
-class SpawnChild(Protocol):
-    """Makes a child that is not yet started, with its command and environment already bound."""
-
-    def __call__(self, on_message: OnMessage, on_log: OnLog, on_end: OnEnd) -> ChildLike: ...
+# spawn(on_message, on_log, on_end) makes a child that is not yet started, with its command and
+# environment already bound; that of the workers also takes on_hung.
+Spawn = Callable[..., ChildLike]
+# How each kind of child process is made; tests hand in fakes.
+Spawns = Mapping[ChildKind, Spawn]
 
 
 class Child:

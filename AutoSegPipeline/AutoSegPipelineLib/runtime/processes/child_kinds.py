@@ -11,7 +11,8 @@ class Restart:
 
     ``first_wait`` seconds later, then each time twice as long up to ``longest_wait``; a child that
     was well for ``well_seconds`` starts that count again. 0: when there is work for it.
-    ``tries``: after so many ends over the same work nobody tries again; 0: no limit here.
+    ``tries``: after so many ends over the same work, or in a row of a child that is kept running,
+    nobody tries again; 0: no limit here.
     """
 
     first_wait: float = 0.0
@@ -28,6 +29,10 @@ class ChildKind:
     ``hangs``: without progress for ``hung_minutes`` it is ended. ``engines``: it runs under the
     workers' Python and gets the engines' settings. ``packages``: it finds what was installed into
     the home's own folder of packages.
+
+    ``setting``: the pipeline keeps it running from its start to its stop while this setting is true
+    or above 0; see :class:`.child_host.ChildHost`. Empty: whoever needs it starts it.
+    Raises ValueError for one that is kept running and would be started again without any pause.
     """
 
     name: str
@@ -36,6 +41,11 @@ class ChildKind:
     hangs: bool = True
     engines: bool = False
     packages: bool = False
+    setting: str = ""
+
+    def __post_init__(self) -> None:
+        if self.setting and self.restart.first_wait <= 0:
+            raise ValueError(f"{self.name}: a child that is kept running needs a first_wait above 0")
 
 
 # A case that its worker did not survive goes back into the queue, which counts (runtime/ending).

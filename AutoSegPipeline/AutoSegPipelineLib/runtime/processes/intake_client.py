@@ -17,16 +17,13 @@ from ...core.errors import PipelineError, from_dict
 from ...core.messages.child_messages import Done, Failed, Log
 from ...core.messages.intake_messages import RunTask
 from ...core.protocol import Envelope
-from .child import ChildLike, Exit
+from .child import ChildLike, Exit, Spawn
 from .child_kinds import INTAKE
 
 log = logging.getLogger(__name__)
 
 Answer = Callable[["dict[str, object] | None", "PipelineError | None"], None]
 _IN_FLIGHT = 8
-
-
-Spawn = Callable[..., ChildLike]
 
 
 @dataclass
@@ -45,7 +42,7 @@ class _Task:
 class IntakeClient:
     """``ask`` never blocks; answers come in any order, each exactly once, unless :meth:`stop` was called.
 
-    ``spawn(on_message, on_log, on_end)`` makes a child that is not yet started.
+    ``spawn`` makes its child.
     """
 
     spawn: Spawn

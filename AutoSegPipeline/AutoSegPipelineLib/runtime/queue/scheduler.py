@@ -23,8 +23,7 @@ from ..context import Context, disk_is_full
 from ..ending.end_queue import EndQueue
 from ..ending.publisher import Publisher
 from ..job_logs import JobLogs
-from ..processes.child import Exit
-from ..processes.intake_client import Spawn
+from ..processes.child import Exit, Spawn
 from .case_message import CaseMessages
 from .engine_catalogue import EngineCatalogue
 from .forecast import Forecast

@@ -34,7 +34,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     # Pages of pipelines that run side by side would meet on one port; a test that wants one says --web.
     given = {"LANG": "C.UTF-8", "AUTOSEG_WEB": "no", **more}
-    kept.update(PYTHONPATH=os.pathsep.join(path for path in paths if path), **given)
+    kept.update({"PYTHONPATH": os.pathsep.join(path for path in paths if path), **given})
     return kept
 
 

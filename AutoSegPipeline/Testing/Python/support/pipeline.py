@@ -13,10 +13,10 @@ import numpy
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
-from AutoSegPipelineLib.runtime.processes.child import Child
+from AutoSegPipelineLib.runtime.pipeline import Pipeline
+from AutoSegPipelineLib.runtime.processes.child import Child, Spawn, Spawns
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
-from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE
+from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, WORKER, ChildKind
 
 from support.qt import run_until
 
@@ -50,8 +50,10 @@ def write_scan(
     return path
 
 
-def fake_spawns(home: Home, do: str = "", hung_seconds: float | None = None) -> Spawns:
-    """The fake worker, doing ``do`` with every case, and the real intake child."""
+def fake_spawns(
+    home: Home, do: str = "", hung_seconds: float | None = None, more: dict[ChildKind, Spawn] | None = None
+) -> Spawns:
+    """The fake worker, doing ``do`` with every case, and the real intake child; ``more`` adds or replaces."""
 
     def worker(on_message: Any, on_log: Any, on_end: Any, on_hung: Any = None) -> Child:
         home.work.mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ def fake_spawns(home: Home, do: str = "", hung_seconds: float | None = None) -> 
         home.work.mkdir(parents=True, exist_ok=True)
         return Child(command_of(INTAKE), child_environment(home.work), on_message, on_log, on_end)
 
-    return Spawns(worker, intake)
+    return {WORKER: worker, INTAKE: intake, **(more or {})}
 
 
 class Bench:

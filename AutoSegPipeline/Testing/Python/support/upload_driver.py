@@ -60,9 +60,10 @@ def take_protocol(name: str) -> None:
 
 def main() -> int:
     from AutoSegPipelineLib.core.settings import Settings
-    from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+    from AutoSegPipelineLib.runtime.pipeline import Pipeline
     from AutoSegPipelineLib.runtime.processes.child import Child
     from AutoSegPipelineLib.runtime.processes.child_command import child_environment
+    from AutoSegPipelineLib.runtime.processes.child_kinds import WEB, WORKER
     from AutoSegPipelineLib.runtime.wiring import real_spawns
 
     from support.pipeline import QUICK, Home, fake_spawns
@@ -73,7 +74,6 @@ def main() -> int:
     given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     python = os.environ.get("WEB_CHILD_PYTHON", sys.executable)
     do, real = given.pop("do", ""), given.pop("real_worker", False)
-    fakes = fake_spawns(home, do)
 
     def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
         home.work.mkdir(parents=True, exist_ok=True)
@@ -82,8 +82,10 @@ def main() -> int:
         return Child(command, env, on_message, lambda text: print(text, file=sys.stderr), on_end)
 
     settings = Settings.defaults(**{**QUICK, "port": 0, **given})
-    worker = real_spawns(home, settings).worker if real else fakes.worker
-    pipeline = Pipeline(home, settings, Spawns(worker, fakes.intake, web), what="test", web=True)
+    spawns = fake_spawns(home, do, more={WEB: web})
+    if real:
+        spawns = {**spawns, WORKER: real_spawns(home, settings)[WORKER]}
+    pipeline = Pipeline(home, settings, spawns, what="test", web=True)
     told: list[str] = []
     closed = threading.Event()
 

@@ -19,7 +19,7 @@ from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.lock import HomeLock
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.store import Store
-from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+from AutoSegPipelineLib.runtime.pipeline import Pipeline
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import (
     child_environment,
@@ -262,14 +262,12 @@ class WebBench(Bench):
         super().__init__(root, do, None, **{**QUICK, "web": True, **settings})
 
     def _make(self) -> Pipeline:
-        plain = fake_spawns(self.home, self.do, self.hung_seconds)
-
         def web(on_message: Any, on_log: Any, on_end: Any) -> Child:
             work = self.home.work / "web"
             work.mkdir(parents=True, exist_ok=True)
             return Child(command_of(WEB), child_environment(work), on_message, on_log, on_end)
 
-        spawns = Spawns(plain.worker, plain.intake, web)
+        spawns = fake_spawns(self.home, self.do, self.hung_seconds, {WEB: web})
         return Pipeline(self.home, self.settings, spawns, what="test", web=self.settings["web"])
 
     def start(self) -> None:

@@ -22,6 +22,7 @@ from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.runtime.processes import web_host
 from AutoSegPipelineLib.runtime.processes.child_command import library_parent
+from AutoSegPipelineLib.runtime.processes.child_kinds import WEB
 from AutoSegPipelineLib.runtime.wiring import PACKAGES, real_spawns
 from support.web import Served, WebBench, request
 from support.web_events import Listener
@@ -89,9 +90,7 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly(
     monkeypatch.setattr(web_host, "WEB", soon)
     starts: list[float] = []
     bench = WebBench(tmp_path)
-    spawns = bench.pipeline._spawns
-    spawn = spawns.web
-    assert spawn is not None
+    spawn = bench.pipeline._spawns[WEB]
 
     def dying(on_message: Any, on_log: Any, on_end: Any) -> Any:
         starts.append(time.monotonic())
@@ -99,7 +98,6 @@ def test_a_child_that_keeps_dying_is_started_ever_more_slowly(
         child._command = [sys.executable, "-c", "import sys; sys.exit('ouch')"]
         return child
 
-    object.__setattr__(spawns, "web", dying)
     bench.pipeline.web._spawn = dying
     bench.pipeline.start()
     bench.until(lambda: len(starts) >= 5)
@@ -280,9 +278,7 @@ def test_packages_in_the_homes_private_folder_are_found(tmp_path: Path) -> None:
     home.create()
     (home.state / PACKAGES).mkdir()
     (home.state / PACKAGES / "only_here.py").write_text("")
-    spawn = real_spawns(home, Settings.defaults()).web
-    assert spawn is not None
-    child = spawn(print, print, print)
+    child: Any = real_spawns(home, Settings.defaults())[WEB](print, print, print)
     start = child._command[1:-1]  # the folders are its arguments; the last one is the module that it runs
     found = subprocess.run([sys.executable, *start, "only_here"], env=child._env, check=False)
     assert found.returncode == 0

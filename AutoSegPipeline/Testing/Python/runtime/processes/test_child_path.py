@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+from AutoSegPipelineLib.runtime.pipeline import Pipeline
 from AutoSegPipelineLib.runtime.processes.child import Child, Exit
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of, module_arguments
 from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, WORKER
@@ -70,7 +70,7 @@ class BrokenWorkers(Bench):
             env = child_environment(self.home.work)
             return Child(command_of(WORKER, python), env, on_message, on_log, on_end, on_hung=on_hung)
 
-        spawns = Spawns(worker, fake_spawns(self.home).intake)
+        spawns = fake_spawns(self.home, more={WORKER: worker})
         return Pipeline(self.home, self.settings, spawns, what="test")
 
 
@@ -106,9 +106,8 @@ def test_an_intake_child_that_cannot_start_refuses_with_the_reason(tmp_path: Pat
                 env = child_environment(self.home.work)
                 return Child(command_of(INTAKE, python), env, on_message, on_log, on_end)
 
-            return Pipeline(
-                self.home, self.settings, Spawns(fake_spawns(self.home).worker, intake), what="test"
-            )
+            spawns = fake_spawns(self.home, more={INTAKE: intake})
+            return Pipeline(self.home, self.settings, spawns, what="test")
 
     with BrokenIntake(tmp_path / "home", watch=False) as bench:
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "one.nii"))

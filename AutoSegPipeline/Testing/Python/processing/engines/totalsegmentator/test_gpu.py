@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.processing.engines.totalsegmentator.trouble import translate
-from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns
+from AutoSegPipelineLib.runtime.pipeline import Pipeline
+from AutoSegPipelineLib.runtime.processes import child_kinds
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment
 from AutoSegPipelineLib.runtime.queue import gpu_watch
@@ -35,7 +36,7 @@ class GpuBench(Bench):
             env = child_environment(self.home.work, {"FAKE_GPU": str(self.home.root / "gpu.json")})
             return Child([sys.executable, str(WORKER)], env, on_message, on_log, on_end, on_hung=on_hung)
 
-        spawns = Spawns(worker, fake_spawns(self.home).intake)
+        spawns = fake_spawns(self.home, more={child_kinds.WORKER: worker})
         return Pipeline(self.home, self.settings, spawns, what="test")
 
 

@@ -14,6 +14,7 @@ from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.processing.engines.totalsegmentator import statistics
 from AutoSegPipelineLib.runtime import wiring
+from AutoSegPipelineLib.runtime.processes.child_kinds import WORKER
 from support import FOLDER
 from support.tiny_totalsegmentator import PYTHON, needs_package, write_scan
 from support.worker_process import LIBRARY
@@ -82,8 +83,8 @@ def test_workers_are_told_what_the_setting_says_whatever_the_environment_holds(
     settings = Settings.defaults(totalsegmentator_statistics=value)
     spawns = wiring.real_spawns(Home.at(tmp_path / "home"), settings)
     nothing: Any = lambda *_: None  # noqa: E731
-    child = spawns.worker(nothing, nothing, nothing)
-    assert child._env[statistics.SWITCH] == told  # type: ignore[attr-defined]
+    child: Any = spawns[WORKER](nothing, nothing, nothing)
+    assert child._env[statistics.SWITCH] == told
     monkeypatch.setenv(statistics.SWITCH, told)
     assert statistics.wanted() is value
     assert Settings.defaults()["totalsegmentator_statistics"] is False
