@@ -17,8 +17,11 @@ from ..sniff import DICOMDIR_CLASS
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
 from .group import Rejected, Stack, group_series, series_name, stack_facts
+from .identity import name_instance, name_series
 from .instance import Instance
+from .mend import odd_headers, write_mended
 from .read import read_instance
+from .twins import pixel_digest, with_twins
 
 
 def group_dicom(state: Inspection, found: list[InputFile]) -> None:
@@ -35,16 +38,30 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
             state.ignored.append(item.label)
             continue
         instance.sha256 = hash_file(item.path, state.check, os.path.basename(item.label))["sha256"]
+        name_instance(instance)
         instances.append(instance)
+    name_series(instances)
+    _mend(state, instances)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
-        more, rejected = group_series(some, fewest)
+        more, rejected = group_series(some, fewest, pixel_digest(state.check))
         stacks += more
         for one in rejected:
             _reject(state, one)
     program = dcm2niix_path()
     for stack in stacks:
-        _one(state, stack, program, instances)
+        _one(state, stack, program)
+
+
+def _mend(state: Inspection, instances: list[Instance]) -> None:
+    """From here on, files with numbers that converters misread are read from a copy."""
+    odd = [instance for instance in instances if instance.mended]
+    folder = state.staging.folder("mended") if odd else ""
+    for number, instance in enumerate(odd):
+        state.check()
+        copy = os.path.join(folder, f"{number:06d}.dcm")
+        write_mended(instance, copy)
+        instance.path = copy
 
 
 def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[Instance]]:
@@ -73,20 +90,23 @@ def _stem(state: Inspection, instance: Instance) -> str:
     return dicom_stem(instance.modality, instance.number, instance.series_uid, key)
 
 
+def _series_key(instance: Instance) -> str | None:
+    """The series UID; what stands for a missing one says nothing beyond this job."""
+    return instance.series_uid if instance.series_stated else None
+
+
 def _label(instance: Instance) -> str:
     return f"{series_name(instance)} {instance.description}".strip()
 
 
 def _reject(state: Inspection, rejected: Rejected) -> None:
     first = rejected.instances[0]
-    files = sorted(instance.relative for instance in rejected.instances)
-    state.refuse(
-        rejected.error, files, _stem(state, first), _label(first), series_key=first.series_uid or None
-    )
+    files = sorted(one.relative for one in with_twins(rejected.instances))
+    state.refuse(rejected.error, files, _stem(state, first), _label(first), series_key=_series_key(first))
 
 
-def _one(state: Inspection, stack: Stack, program: str | None, instances: list[Instance]) -> None:
-    files = sorted(_all_files(stack, instances))
+def _one(state: Inspection, stack: Stack, program: str | None) -> None:
+    files = sorted(one.relative for one in with_twins(stack.instances))
     stem = _stem(state, stack.first) + (f"_{stack.index + 1}" if stack.count > 1 else "")
     label = _label(stack.first) + (f" ({stack.reason})" if stack.reason else "")
     try:
@@ -102,18 +122,10 @@ def _one(state: Inspection, stack: Stack, program: str | None, instances: list[I
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
-        state.refuse(error, files, stem, label, series_key=stack.first.series_uid)
+        state.refuse(error, files, stem, label, series_key=_series_key(stack.first))
         return
     files += state.layers.relatives(row["options_file"], row["folder_options_file"])
     state.cases.append({**row, "stem": stem, "label": label, "files": files})
-
-
-def _all_files(stack: Stack, instances: list[Instance]) -> list[str]:
-    """Also the identical copies that grouping left out."""
-    uids = {instance.sop_uid for instance in stack.instances}
-    return [
-        one.relative for one in instances if one.sop_uid in uids and one.series_uid == stack.first.series_uid
-    ]
 
 
 def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[str, Any]:
@@ -137,10 +149,10 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[
         "shape": list(header.shape),
         "spacing": list(spacing_of(affine)),
         "affine": [list(row) for row in affine],
-        "series_key": first.series_uid,
+        "series_key": _series_key(first),
         "sha256": hash_of(part for pair in pairs for part in pair),
         "format": "dicom",
-        "warnings": made.warnings,
+        "warnings": made.warnings + odd_headers(stack),
         "facts": {
             "format": "dicom", "modality_source": "dicom", "orientation": "stated",
             "converter": made.converter, "converter_log": made.log[-4000:],

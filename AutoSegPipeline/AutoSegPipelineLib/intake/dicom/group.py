@@ -11,11 +11,11 @@ from typing import Iterable, Sequence
 from ...core.errors import Refused
 from ...formats.geometry import cross, dot, length
 from .instance import Instance, Orientation, Vector
+from .patients import two_patients
+from .twins import Digest, parallel, same_spacing, without_twins
 
 MODALITIES = ("CT", "MR")
 SCREEN_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-# Angles between image axes (as a cosine's distance from 1) that count as the same.
-SAME_DIRECTION = 1e-4
 # Steps that differ by less than this part of the usual one are the same.
 SAME_STEP = 0.02
 MOST_GAP_PART = 0.1
@@ -71,25 +71,29 @@ def normal_of(orientation: Orientation) -> Vector:
     return (vector[0] / size, vector[1] / size, vector[2] / size)
 
 
-def group_series(instances: Iterable[Instance], min_slices: int) -> tuple[list[Stack], list[Rejected]]:
-    """Stacks and refusals of all instances, series by series."""
+def group_series(
+    instances: Iterable[Instance], min_slices: int, digest: Digest
+) -> tuple[list[Stack], list[Rejected]]:
+    """Stacks and refusals of all instances, series by series; ``digest`` tells twins (:mod:`.twins`)."""
     series: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         series[instance.series_uid].append(instance)
     stacks: list[Stack] = []
     rejected: list[Rejected] = []
     for uid in sorted(series, key=lambda uid: (series[uid][0].number or 0, uid)):
-        found, refused = _one_series(series[uid], min_slices)
+        found, refused = _one_series(series[uid], min_slices, digest)
         stacks += found
         rejected += refused
     return stacks, rejected
 
 
-def _one_series(instances: list[Instance], min_slices: int) -> tuple[list[Stack], list[Rejected]]:
+def _one_series(
+    instances: list[Instance], min_slices: int, digest: Digest
+) -> tuple[list[Stack], list[Rejected]]:
     name = series_name(instances[0])
-    if len({instance.patient_key for instance in instances}) > 1:
+    if two_patients(instance.patient for instance in instances):
         return [], [Rejected(instances, Refused("dicom.two_patients", f"{name} names two patients."))]
-    once, conflict = _deduplicated(instances)
+    once, conflict = without_twins(instances, digest)
     if conflict:
         error = Refused(
             "dicom.conflicting_instances", f"{name}: two different files are instance {conflict}."
@@ -145,16 +149,6 @@ def series_name(instance: Instance) -> str:
     return f"{instance.modality or 'DICOM'} series {instance.number if instance.number is not None else '?'}"
 
 
-def _deduplicated(instances: list[Instance]) -> tuple[list[Instance], str]:
-    """Each SOP instance once, and the UID of one that is there with other bytes."""
-    seen: dict[str, Instance] = {}
-    for instance in sorted(instances, key=lambda one: one.relative):
-        other = seen.setdefault(instance.sop_uid or instance.relative, instance)
-        if other is not instance and other.sha256 != instance.sha256:
-            return [], instance.sop_uid
-    return list(seen.values()), ""
-
-
 def _no_volume(instance: Instance, name: str) -> Refused | None:
     """Why one instance can be part of no volume."""
     if not instance.image or instance.modality in (
@@ -171,9 +165,12 @@ def _no_volume(instance: Instance, name: str) -> Refused | None:
     if instance.samples > 1:
         return Refused("input.colour", f"{name} holds colour pictures.")
     if instance.modality not in MODALITIES:
-        return Refused(
-            "dicom.unsupported_modality", f"{name} has the modality {instance.modality or 'unknown'}."
+        says = (
+            f"has the modality {instance.modality}"
+            if instance.modality
+            else "states no modality, nor does its SOP class"
         )
+        return Refused("dicom.unsupported_modality", f"{name} {says}.")
     if _SCOUT_TYPES.intersection(instance.image_type):
         return Refused("dicom.scout", f"{name} is a localizer.")
     if instance.sop_class.startswith(SCREEN_CAPTURE) and instance.position is None:
@@ -214,22 +211,11 @@ def _belongs(a: Instance, b: Instance) -> bool:
     if a.frame_positions or b.frame_positions:
         return False  # each enhanced instance is a volume of its own
     same = (a.rows, a.columns, a.echo, _kind(a)) == (b.rows, b.columns, b.echo, _kind(b))
-    return same and _parallel(a.orientation, b.orientation) and _same_spacing(a, b)
-
-
-def _parallel(a: Orientation | None, b: Orientation | None) -> bool:
-    if a is None or b is None:
-        return False
-    return dot(a[:3], b[:3]) > 1 - SAME_DIRECTION and dot(a[3:], b[3:]) > 1 - SAME_DIRECTION
-
-
-def _same_spacing(a: Instance, b: Instance) -> bool:
-    pairs = zip(a.spacing or (), b.spacing or ())
-    return all(abs(one - other) <= 1e-3 * max(one, other) for one, other in pairs)
+    return same and parallel(a.orientation, b.orientation) and same_spacing(a, b)
 
 
 def _apart(one: Instance, other: Instance) -> str:
-    if not _parallel(one.orientation, other.orientation):
+    if not parallel(one.orientation, other.orientation):
         return "another orientation"
     if one.echo != other.echo:
         return "another echo"
@@ -241,7 +227,7 @@ def _stack(members: list[Instance], name: str, min_slices: int, several: bool) -
     first = members[0]
     if first.frame_positions:
         places, multiframe = first.frame_positions, True
-        if not all(_parallel(one, first.frame_orientations[0]) for one in first.frame_orientations):
+        if not all(parallel(one, first.frame_orientations[0]) for one in first.frame_orientations):
             raise Refused("input.four_dimensional", f"{name}: one file holds several orientations.")
         if len(places) != first.frames:
             raise Refused("input.orientation_unstated", f"{name} does not say where each of its frames lies.")

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Tuple
 
+from .patients import Patient
+
 Vector = Tuple[float, float, float]
 Orientation = Tuple[float, float, float, float, float, float]
 
 
 @dataclass
 class Instance:
-    """One DICOM instance. Positions in LPS mm (PS3.3 C.7.6.2); ``spacing`` between rows and columns."""
+    """One DICOM instance. Positions in LPS mm (PS3.3 C.7.6.2); ``spacing`` between rows and columns.
+
+    ``missing``: which of "instance", "series" and "study" have no UID in the data set. ``series_uid`` and
+    ``sop_uid`` then hold what stands for them (:mod:`.identity`). ``mended`` and ``remarks``: see
+    :class:`.elements.Elements`. ``twins``: instances with the same pixels at the same place.
+    """
 
     path: str
     relative: str
@@ -21,7 +28,11 @@ class Instance:
     sop_uid: str = ""
     sop_class: str = ""
     modality: str = ""
-    patient_key: str = ""
+    modality_assumed: bool = False  # the SOP class said it
+    patient: Patient = field(default_factory=Patient)
+    missing: tuple[str, ...] = ()
+    frame_of_reference: str = ""
+    kernel: str = ""
     number: int | None = None
     description: str = ""
     body_part: str = ""
@@ -41,14 +52,30 @@ class Instance:
     syntax: str = ""
     tilt: float = 0.0
     sha256: str = ""
+    pixels: str = ""  # digest of the decoded and rescaled pixels, where they had to be looked at
+    twins: list[Instance] = field(default_factory=list)
+    mended: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     frame_positions: list[Vector] = field(default_factory=list)  # enhanced multi-frame only
     frame_orientations: list[Orientation] = field(default_factory=list)
     frame_moments: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def series_stated(self) -> bool:
+        """Whether the header names its series."""
+        return "series" not in self.missing
+
+    @property
+    def sop_stated(self) -> bool:
+        """Whether the data set itself names the instance."""
+        return "instance" not in self.missing
 
     def to_row(self) -> dict[str, object]:
         """What the examination reports to the pipeline."""
         return {
             "series_uid": self.series_uid, "study_uid": self.study_uid, "sop_uid": self.sop_uid,
-            "patient_key": self.patient_key, "modality": self.modality, "number": self.number,
+            "patient_key": self.patient.key, "modality": self.modality, "number": self.number,
             "image": self.image, "instance": self.instance, "frames": self.frames,
+            "series_stated": self.series_stated,
+            "place": None if self.series_stated or self.position is None else list(self.position),
         }  # fmt: skip

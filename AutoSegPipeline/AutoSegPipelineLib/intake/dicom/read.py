@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import re
 import struct
 import warnings
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...core.errors import Refused
 from ...core.safe_open import open_input
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
+from .elements import BadValue, Elements, usable_uid
+from .identity import arriving_series
 from .instance import Instance, Orientation, Vector
+from .modalities import modality_of
+from .patients import Patient
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -22,12 +26,13 @@ if TYPE_CHECKING:
 HEADER_TAGS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "PatientID",
     "IssuerOfPatientID", "PatientName", "PatientBirthDate", "SeriesNumber", "InstanceNumber",
-    "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated",
+    "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "FrameOfReferenceUID",
 )  # fmt: skip
 GEOMETRY_TAGS = (
     "ImageType", "SeriesDescription", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "AcquisitionNumber", "EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "TriggerTime",
-    "BodyPartExamined", "GantryDetectorTilt", "SharedFunctionalGroupsSequence",
+    "BodyPartExamined", "GantryDetectorTilt", "ConvolutionKernel", "RescaleSlope", "RescaleIntercept",
+    "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
@@ -48,7 +53,12 @@ logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 def examine_dicom(path: str) -> dict[str, object]:
     """The examination's row; raises ``input.truncated``, ``input.corrupt``, ``input.claims_too_much``."""
-    return read_instance(path, "", os.path.basename(path), geometry=False).to_row()
+    name = os.path.basename(path)
+    instance = read_instance(path, "", name, geometry=False)
+    if not instance.series_stated:
+        instance = read_instance(path, "", name)
+        instance.series_uid = arriving_series(instance, os.path.dirname(path))
+    return instance.to_row()
 
 
 def read_instance(path: str, relative: str, label: str, geometry: bool = True) -> Instance:
@@ -74,71 +84,79 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
                 _geometry(data, instance)
         except zlib.error:
             raise Refused("input.truncated", f"{name} ends within its compressed data set.") from None
+        except BadValue as error:
+            raise corrupt(name, str(error)) from None
+        except OSError as error:
+            # pydicom's own for a sequence that ends early; the system's have a number.
+            if error.errno is not None:
+                raise
+            raise Refused("input.truncated", f"{name} ends within its header.") from None
         except (pydicom.errors.InvalidDicomError, wrong_length, *_BROKEN) as error:
             if stream.tell() >= size:
                 raise Refused("input.truncated", f"{name} ends within its header.") from None
             raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None
         if not syntax.endswith("1.2.1.99"):  # a deflated data set was decompressed completely
             instance.image = _pixels(stream, size, data, instance, name)
-        elif instance.rows:
-            instance.image = True
-    if not instance.sop_uid and not instance.series_uid and instance.sop_class != DICOMDIR_CLASS:
-        raise corrupt(name, "it names neither a series nor an instance")
+        elif not _inflates(stream, data):
+            raise Refused("input.truncated", f"{name} ends within its compressed data set.")
+        else:
+            instance.image = bool(instance.rows)
+    if not (instance.image or instance.sop_class or instance.sop_uid or instance.series_uid):
+        raise corrupt(name, "it says neither what it is nor what it belongs to")
     return instance
-
-
-def _text(data: Dataset, keyword: str) -> str:
-    value = data.get(keyword)
-    return "" if value is None else str(value).strip()
-
-
-def _integer(data: Dataset, keyword: str, default: int | None) -> int | None:
-    value = data.get(keyword)
-    if value is None or str(value).strip() == "":
-        return default
-    return int(float(str(value)))
 
 
 def _basics(data: Dataset, path: str, relative: str, label: str) -> Instance:
     meta = data.file_meta
     instance = Instance(path, relative, label)
-    instance.series_uid, instance.study_uid = (
-        _text(data, "SeriesInstanceUID"),
-        _text(data, "StudyInstanceUID"),
+    of = Elements(data, instance.mended, instance.remarks)
+    instance.series_uid, instance.study_uid = of.uid("SeriesInstanceUID"), of.uid("StudyInstanceUID")
+    instance.frame_of_reference = of.uid("FrameOfReferenceUID")
+    stated = of.uid("SOPInstanceUID")
+    named = (("instance", stated), ("series", instance.series_uid), ("study", instance.study_uid))
+    instance.missing = tuple(kind for kind, uid in named if not uid)
+    instance.sop_uid = stated or usable_uid(str(getattr(meta, "MediaStorageSOPInstanceUID", "")))
+    instance.sop_class = of.uid("SOPClassUID") or usable_uid(
+        str(getattr(meta, "MediaStorageSOPClassUID", ""))
     )
-    instance.sop_uid = _text(data, "SOPInstanceUID")
-    instance.sop_class = _text(data, "SOPClassUID") or str(getattr(meta, "MediaStorageSOPClassUID", ""))
-    instance.modality = _text(data, "Modality").upper()
-    instance.number = _integer(data, "SeriesNumber", None)
-    instance.instance = _integer(data, "InstanceNumber", None)
-    instance.rows, instance.columns = _integer(data, "Rows", 0) or 0, _integer(data, "Columns", 0) or 0
-    instance.frames = max(1, _integer(data, "NumberOfFrames", 1) or 1)
-    instance.samples = _integer(data, "SamplesPerPixel", 1) or 1
-    # Names are spelled in many ways; they only count where there is no identifier.
-    who = [_text(data, "PatientID"), _text(data, "IssuerOfPatientID")]
-    if not who[0]:
-        who = ["", _text(data, "PatientName").strip("^").casefold(), _text(data, "PatientBirthDate")]
-    instance.patient_key = hashlib.sha256("\0".join(who).encode("utf-8", "replace")).hexdigest()[:16]
+    instance.modality, instance.modality_assumed = modality_of(of.code("Modality"), instance.sop_class)
+    series, number = of.spare("SeriesNumber"), of.spare("InstanceNumber")
+    instance.number, instance.instance = _whole(series), _whole(number)
+    instance.rows, instance.columns = of.integer("Rows", 0), of.integer("Columns", 0)
+    instance.frames = max(1, of.integer("NumberOfFrames", 1))
+    instance.samples = of.integer("SamplesPerPixel", 1) or 1
+    instance.patient = Patient.of(
+        of.prose("PatientID"),
+        of.prose("IssuerOfPatientID"),
+        of.prose("PatientName"),
+        of.code("PatientBirthDate"),
+    )
     return instance
 
 
-def _floats(value: Sequence[float] | str | None, count: int) -> tuple[float, ...] | None:
-    if value is None or isinstance(value, str) or not hasattr(value, "__len__") or len(value) != count:
-        return None
-    return tuple(float(part) for part in value)
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _geometry(data: Dataset, instance: Instance) -> None:
-    instance.image_type = tuple(str(part).upper() for part in (data.get("ImageType") or ()))
-    instance.description = _text(data, "SeriesDescription")
-    instance.body_part = _text(data, "BodyPartExamined").upper()
-    instance.acquisition = _text(data, "AcquisitionNumber")
-    instance.echo = _text(data, "EchoNumbers") + "/" + _text(data, "EchoTime")
-    instance.moment = _text(data, "TemporalPositionIdentifier") + "/" + _text(data, "TriggerTime")
-    instance.tilt = float(data.get("GantryDetectorTilt") or 0.0)
-    _place(data, data, data, instance)
+    of = Elements(data, instance.mended, instance.remarks)
+    instance.image_type = _image_type(of.words("ImageType"))
+    instance.description = of.prose("SeriesDescription")
+    instance.body_part = of.code("BodyPartExamined").upper()
+    instance.acquisition = of.code("AcquisitionNumber")
+    instance.kernel = of.code("ConvolutionKernel")
+    instance.echo = of.code("EchoNumbers") + "/" + of.code("EchoTime")
+    instance.moment = of.code("TemporalPositionIdentifier") + "/" + of.code("TriggerTime")
+    instance.tilt = of.spare("GantryDetectorTilt") or 0.0
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        of.number(keyword)  # the converters apply them; here they only have to be numbers
+    where, how = of.numbers("ImagePositionPatient", 3), of.numbers("ImageOrientationPatient", 6)
+    apart = of.numbers("PixelSpacing", 2)
+    instance.position = None if where is None else _vector(where)
+    instance.orientation = None if how is None else _orientation(how)
+    instance.spacing = None if apart is None else (apart[0], apart[1])
     frames = data.get("PerFrameFunctionalGroupsSequence")
-    if frames is not None:
+    if frames:
         shared = data.get("SharedFunctionalGroupsSequence") or [None]
         for frame in frames:
             _frame(frame, shared[0], instance)
@@ -146,18 +164,11 @@ def _geometry(data: Dataset, instance: Instance) -> None:
         instance.orientation = instance.frame_orientations[0] if instance.frame_orientations else None
 
 
-def _place(position: Dataset, orientation: Dataset, measures: Dataset, instance: Instance) -> None:
-    where, how = (
-        _floats(position.get("ImagePositionPatient"), 3),
-        _floats(orientation.get("ImageOrientationPatient"), 6),
-    )
-    apart = _floats(measures.get("PixelSpacing"), 2)
-    if where is not None:
-        instance.position = _vector(where)
-    if how is not None:
-        instance.orientation = _orientation(how)
-    if apart is not None:
-        instance.spacing = (apart[0], apart[1])
+def _image_type(words: tuple[str, ...]) -> tuple[str, ...]:
+    """In capitals; some writers divide the values by slashes."""
+    if words and re.match(r"(?i)(original|derived)\s*/", words[0]):
+        words = (*re.split(r"\s*/\s*", words[0]), *words[1:])
+    return tuple(word.upper() for word in words)
 
 
 def _vector(values: tuple[float, ...]) -> Vector:
@@ -183,17 +194,23 @@ def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
 
 
 def _frame(frame: Dataset, shared: Dataset | None, instance: Instance) -> None:
-    where = _floats(_group(frame, shared, "PlanePositionSequence").get("ImagePositionPatient"), 3)
-    how = _floats(_group(frame, shared, "PlaneOrientationSequence").get("ImageOrientationPatient"), 6)
-    apart = _floats(_group(frame, shared, "PixelMeasuresSequence").get("PixelSpacing"), 2)
+    mended: dict[str, str] = {}  # the converters' copy is only mended at the top
+
+    def numbers(group: str, keyword: str, count: int) -> tuple[float, ...] | None:
+        found = Elements(_group(frame, shared, group), mended, instance.remarks)
+        return found.numbers(keyword, count)
+
+    where = numbers("PlanePositionSequence", "ImagePositionPatient", 3)
+    how = numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
+    apart = numbers("PixelMeasuresSequence", "PixelSpacing", 2)
     if where is None or how is None:
         return
     instance.frame_positions.append(_vector(where))
     instance.frame_orientations.append(_orientation(how))
     if apart is not None and instance.spacing is None:
         instance.spacing = (apart[0], apart[1])
-    content = _group(frame, None, "FrameContentSequence")
-    instance.frame_moments.append((int(content.get("TemporalPositionIndex") or 0),))
+    content = Elements(_group(frame, None, "FrameContentSequence"), mended, instance.remarks)
+    instance.frame_moments.append((int(content.spare("TemporalPositionIndex") or 0),))
 
 
 def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name: str) -> bool:
@@ -220,10 +237,25 @@ def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name
         return True
     if at + length > size:
         raise Refused("input.truncated", f"{name} holds {size - at} of {length} bytes of pixels.")
-    bits = _integer(data, "BitsAllocated", 16) or 16
+    bits = Elements(data, {}, {}).integer("BitsAllocated", 16) or 16
     needed = instance.rows * instance.columns * instance.frames * instance.samples * bits // 8
     if length < needed:
         raise Refused("input.claims_too_much", f"{name} claims {needed} bytes of pixels and holds {length}.")
+    return True
+
+
+def _inflates(stream: BinaryIO, data: Dataset) -> bool:
+    """Whether a deflated data set (PS3.5, A.5) has its end; pydicom reads what there is of it."""
+    length = data.file_meta.get("FileMetaInformationGroupLength")
+    if length is None:
+        return True
+    stream.seek(132 + 12 + int(length))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not inflater.eof:
+        chunk = inflater.unconsumed_tail or stream.read(1 << 16)
+        if not chunk:
+            return False
+        inflater.decompress(chunk, 1 << 20)
     return True
 
 

@@ -209,6 +209,7 @@ def test_files_in_any_order_and_with_identical_copies_are_one_case(tmp_path):
     made[0].rename(tmp_path / "in" / "zzz")
     again = only_case(look(tmp_path / "in"))
     assert first["sha256"] == again["sha256"] and first["stem"] == again["stem"]
+    assert [warning["code"] for warning in again["warnings"]] == ["dicom.duplicates"]
     assert len(again["files"]) == 21 and again["series_key"] == "1.2.3.1"
     made[5].write_bytes(made[5].read_bytes()[:-2] + b"\1\1")
     assert only_case(look(tmp_path / "in"))["sha256"] != first["sha256"]

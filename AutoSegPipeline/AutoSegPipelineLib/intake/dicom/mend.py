@@ -1,0 +1,70 @@
+"""A copy of a DICOM file with numbers as converters read them, and the warnings about what files lack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...formats.header import corrupt
+from .group import Stack, series_name
+from .twins import with_twins
+
+if TYPE_CHECKING:
+    from .instance import Instance
+
+_SHOWN = 3
+
+
+def write_mended(instance: Instance, target: str) -> None:
+    """Write ``instance`` to ``target`` with its :attr:`Instance.mended` numbers; its pixels stay as they are.
+
+    Raises ``input.corrupt``.
+    """
+    import pydicom
+    from pydicom.dataelem import DataElement
+
+    try:
+        data = pydicom.dcmread(instance.path, force=True)
+        for keyword, text in instance.mended.items():
+            tag = pydicom.datadict.tag_for_keyword(keyword)
+            if tag is not None:
+                data[tag] = DataElement(tag, "DS", text)
+        data.save_as(target)
+    except (ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
+        name = instance.label.rpartition("/")[2]
+        raise corrupt(name, f"its header cannot be written again: {type(error).__name__}") from None
+
+
+def odd_headers(stack: Stack) -> list[dict[str, str]]:
+    """Warnings, one of a kind, about what had to be taken from elsewhere, left out or read otherwise."""
+    name, every = series_name(stack.first), list(with_twins(stack.instances))
+    found = []
+    lacking = [one for one in every if one.missing]
+    if lacking:
+        kinds = [
+            kind for kind in ("instance", "series", "study") if any(kind in one.missing for one in lacking)
+        ]
+        text = (
+            f"{name}: {_count(lacking)} without a UID of {_listed(kinds)}; "
+            "slices and series were told apart by what else the headers say."
+        )
+        found.append({"code": "dicom.uids_missing", "message": text})
+    if any(one.modality_assumed for one in every):
+        text = f"{name} states no modality; {stack.first.modality} was taken from its SOP class."
+        found.append({"code": "dicom.modality_assumed", "message": text})
+    twins = [twin for one in stack.instances for twin in one.twins]
+    if twins:
+        few = ", ".join(twin.label for twin in twins[:_SHOWN]) + (" ..." if len(twins) > _SHOWN else "")
+        text = f"{name}: {_count(twins)} with the same pixels at the same place as another left out: {few}."
+        found.append({"code": "dicom.duplicates", "message": text})
+    remarks = {key: text for one in reversed(every) for key, text in one.remarks.items()}
+    if remarks:
+        found.append({"code": "dicom.odd_values", "message": f"{name}: {'; '.join(remarks.values())}."})
+    return found
+
+
+def _count(instances: list[Instance]) -> str:
+    return f"{len(instances)} file" + ("s" if len(instances) > 1 else "")
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
