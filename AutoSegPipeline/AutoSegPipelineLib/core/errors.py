@@ -44,6 +44,10 @@ CODES: dict[str, str] = {
     "input.nothing_inside": "No scan was found in the folder or archive.",
     "input.changed": "The file changed while it was copied; drop it again when it is complete.",
     "dicom.not_an_image": "Reports, presentation states and similar objects contain no voxels to segment.",
+    "dicom.no_segmentation_reader": (
+        "Install highdicom into this Python, or save the segmentation as .seg.nrrd or NIfTI label map "
+        "(in 3D Slicer: the module Segmentations, Export to files) and give that."
+    ),
     "dicom.scout": "Localizers and scouts are not volumes; give the axial series.",
     "dicom.unsupported_modality": "Give a CT or MR series.",
     "dicom.two_patients": "One series UID holds two patients; send the studies again.",

@@ -92,6 +92,7 @@ class Segment:
     code: Code | None = None
     modifier: Code | None = None
     region: Code | None = None
+    region_modifier: Code | None = None
 
 
 @dataclass

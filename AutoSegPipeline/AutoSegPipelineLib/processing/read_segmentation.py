@@ -1,4 +1,4 @@
-"""An existing segmentation for ``export``: ``.seg.nrrd``, or a label map with names from somewhere.
+"""An existing segmentation for ``export``: ``.seg.nrrd``, DICOM, or a label map with names from somewhere.
 
 Names come from the first of these that exists: the table that was given, the file
 itself (the segments of a ``.seg.nrrd``, the label table in a NIfTI header, which
@@ -22,6 +22,7 @@ from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
 from .anatomy import guess_group, likely_colour, readable_title
+from .read_dicom_seg import is_dicom, read_dicom_seg
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
 from .regions import add_regions
 from .volume import Volume, read_volume
@@ -41,6 +42,9 @@ def read_segmentation(
     ``export.empty`` or what reading the file raises (``input.*``).
     """
     name = name or path.name
+    if is_dicom(path):
+        coded = read_dicom_seg(path, name)
+        return coded if labels is None else _renamed(coded, read_table(labels), labels)
     if is_seg_nrrd(path):
         segmentation = read_seg_nrrd(path, affine, name)
         if labels is not None:

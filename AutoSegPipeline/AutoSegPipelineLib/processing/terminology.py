@@ -28,13 +28,13 @@ def terminology_entry(segment: Segment) -> str:
         return ""
     parts = (segment.category, segment.code, segment.modifier)
     types = "~".join(_concept(code) for code in parts)
-    return f"{TYPES}~{types}~{REGIONS}~{_concept(segment.region)}~^^"
+    return f"{TYPES}~{types}~{REGIONS}~{_concept(segment.region)}~{_concept(segment.region_modifier)}"
 
 
 def parse_entry(entry: str) -> dict[str, Code | None]:
-    """``category``, ``code``, ``modifier`` and ``region`` of an entry; what is absent is None."""
+    """``category``, ``code``, ``modifier``, ``region`` and ``region_modifier``; what is absent is None."""
     parts = entry.split("~")
-    places = {"category": 1, "code": 2, "modifier": 3, "region": 5}
+    places = {"category": 1, "code": 2, "modifier": 3, "region": 5, "region_modifier": 6}
     return {key: _code(parts[place]) if place < len(parts) else None for key, place in places.items()}
 
 

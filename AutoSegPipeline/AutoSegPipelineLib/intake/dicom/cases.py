@@ -21,6 +21,7 @@ from .identity import name_instance, name_series
 from .instance import Instance
 from .mend import odd_headers, write_mended
 from .read import read_instance
+from .segmentations import take_segmentations
 from .twins import pixel_digest, with_twins
 
 
@@ -42,6 +43,7 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         instances.append(instance)
     name_series(instances)
     _mend(state, instances)
+    instances = take_segmentations(state, instances)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
         more, rejected = group_series(some, fewest, pixel_digest(state.check))

@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.store.database import Database
 from AutoSegPipelineLib.intake import case_folders
 from AutoSegPipelineLib.runtime.staging import multi_case
+from support.dicom_seg import dicom_seg, segment
+from support.intake import field_slices
 from support.pipeline import Bench, leftovers, write_scan
+from support.processing import grid
 
 COUNT = 300
 
@@ -160,3 +164,17 @@ def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, mo
         assert [path.name for path in (folder_of(home, job_id) / "input").iterdir()] == [name]
     case_folders.divide(folder, [parts[0], {**parts[1], "id": "d" * 32}], ["d" * 32])
     assert not folder_of(home, "d" * 32).exists()
+
+
+def test_a_ct_and_its_dicom_segmentation_become_a_scan_and_an_export(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+    mask = np.zeros((8, 10, 12), np.uint8)
+    mask[2:6, 3:7, 2:9] = 1
+    with Bench(tmp_path) as bench:
+        folder = tmp_path / "elsewhere" / "study"
+        field_slices(folder, [(-40, -38, 10 + 3 * n) for n in range(20)], (1, 0, 0, 0, 1, 0))
+        dicom_seg(folder / "seg.dcm", grid((12, 10, 8)), {1: mask}, [segment(1, "Liver")])
+        folder.rename(bench.home.inbox / "study")
+        jobs = bench.until_ended(2)
+        kinds = {job.label: (job.state, job.staged["kind"]) for job in jobs}
+    assert kinds == {"SEG series 300": ("done", "segmentation"), "CT series 1 Thorax": ("done", "scan")}
