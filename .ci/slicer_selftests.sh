@@ -47,6 +47,12 @@ run "slicer.selfTests['AutoSegPipeline']()"
 for name in slicer_session_test slicer_scene_test slicer_inside_test; do
   run "import slicer.testing; slicer.testing.runUnitTest(['$tests'], '$name')"
 done
+# A test that was skipped did not pass: this Slicer lacks a module or an extension that it needs.
+if grep -E "^(OK|FAILED) \(.*skipped=" "$work/log" > /dev/null; then
+  echo "not complete, skipped:" >&2
+  grep -E "\.\.\. skipped " "$work/log" >&2
+  exit 1
+fi
 # An error that Slicer only prints is one, too.
 if grep -E "^Traceback|Failed to load|\[ERROR\].*AutoSegPipeline" "$work/log"; then
   echo "Slicer printed errors" >&2

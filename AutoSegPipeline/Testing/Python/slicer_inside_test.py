@@ -21,60 +21,12 @@ from typing import Any
 from unittest import mock
 
 import slicer
-
-PROGRAM = """
-import argparse, os, sys, time
-from pathlib import Path
-parser = argparse.ArgumentParser()
-parser.add_argument("-i"), parser.add_argument("-o"), parser.add_argument("--task", default="total")
-parser.add_argument("--roi_subset", nargs="*"), parser.add_argument("--device")
-for flag in ("--ml", "--fast", "--fastest"):
-    parser.add_argument(flag, action="store_true")
-given = parser.parse_args()
-do = Path(__file__).with_name("do").read_text().split()
-print("If you use this tool please cite: nobody", flush=True)
-for step in range(0, 101, 20):
-    sys.stderr.write(f"\\r {step}%|####      | {step}/100 [00:01<00:01]")
-    sys.stderr.flush()
-    time.sleep(0.15)
-    if step == 40 and "hang" in do:
-        print("\\nhanging", flush=True)
-        time.sleep(600)
-if "die" in do:
-    sys.exit("CUDA out of memory")
-import SimpleITK, numpy
-image = SimpleITK.ReadImage(given.i)
-voxels = SimpleITK.GetArrayFromImage(image)
-labels = numpy.zeros(voxels.shape, numpy.uint8)
-for value, (low, high) in {1: (-2000, -600), 2: (200, 4000)}.items():
-    labels[(voxels > low) & (voxels < high)] = value
-labels[:2] = 0
-made = SimpleITK.GetImageFromArray(labels)
-made.CopyInformation(image)
-assert given.ml
-SimpleITK.WriteImage(made, given.o + ".nii")
-print("Saved in 0.1s", flush=True)
-"""
-TORCH = """
-has_cuda = False
-class backends:
-    class cuda:
-        is_built = staticmethod(lambda: False)
-    class mps:
-        is_available = staticmethod(lambda: False)
-class cuda:
-    is_available = staticmethod(lambda: False)
-"""
-CLASSES = 'class_map = {"total": {1: "lung_upper_lobe_left", 2: "sacrum"}}\n'
+from support.fake_totalsegmentator import CLASSES, PROGRAM, TORCH
+from support.slicer_needs import needs
 
 
 class InsideSlicerTest(unittest.TestCase):
     """Engine ``slicer`` and exporter ``openanatomy``, from a queued file to published results."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        for module in ("totalsegmentator", "openanatomyexport", "decimation"):
-            assert hasattr(slicer.modules, module), f"this Slicer lacks the module {module}"
 
     def setUp(self) -> None:
         from AutoSegPipelineLib.processing.phantom import torso, write_nifti
@@ -177,6 +129,7 @@ class InsideSlicerTest(unittest.TestCase):
 
         return sorted(members(process_table(), [self.inside._reader._process.pid], []))
 
+    @needs("TotalSegmentator")
     def test_the_extension_segments_while_slicer_lives_and_the_scene_stays(self) -> None:
         volume = self.user_scene()
         changed, before = volume.GetMTime(), self.looks()
@@ -222,6 +175,7 @@ class InsideSlicerTest(unittest.TestCase):
         self.assertGreater(int(wanted.sum()), 1000)
         self.assertEqual(int((wanted != (values > 0)).sum()), 0)
 
+    @needs("TotalSegmentator")
     def test_a_hanging_extension_is_cancelled_with_its_whole_tree(self) -> None:
         self.do.write_text("hang", encoding="utf-8")
         self.user_scene()
@@ -273,6 +227,7 @@ class InsideSlicerTest(unittest.TestCase):
         table = process_table()
         self.assertEqual([pid for pid in pids if pid in table and not table[pid].zombie], [])
 
+    @needs("TotalSegmentator")
     def test_a_dying_extension_fails_the_case_in_its_own_words(self) -> None:
         self.do.write_text("die", encoding="utf-8")
         before = self.looks()
@@ -282,6 +237,7 @@ class InsideSlicerTest(unittest.TestCase):
         self.assertIn("CUDA out of memory", ended.error["message"])
         self.assertEqual(self.looks(), before)
 
+    @needs("TotalSegmentator")
     def test_closing_the_scene_by_script_ends_the_case_and_nothing_of_it_stays(self) -> None:
         self.do.write_text("hang", encoding="utf-8")
         job = self.autoseg.submit(self.scan, engine="slicer", quality="fast")
@@ -292,6 +248,7 @@ class InsideSlicerTest(unittest.TestCase):
         self.assertIn("scene was closed", ended.error["message"])
         self.assertEqual(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"), [])
 
+    @needs("TotalSegmentator")
     def test_what_the_user_loads_meanwhile_stays(self) -> None:
         import numpy
 
@@ -305,6 +262,7 @@ class InsideSlicerTest(unittest.TestCase):
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         self.assertEqual([node.GetName() for node in volumes], ["Loaded meanwhile"])
 
+    @needs("OpenAnatomyExport", "Decimation")
     def test_openanatomy_writes_the_gltf_and_the_scene_stays(self) -> None:
         volume = self.user_scene()
         changed, before = volume.GetMTime(), self.looks()
@@ -319,6 +277,7 @@ class InsideSlicerTest(unittest.TestCase):
         hints = [warning["message"] for warning in job.warnings if warning["code"] == "export.hint"]
         print("hints of OpenAnatomy's file:", hints)
 
+    @needs("OpenAnatomyExport", "Decimation")
     def test_openanatomy_is_cancelled_between_two_structures_and_nothing_of_it_stays(self) -> None:
         before = self.looks()
         job = self.autoseg.submit(self.scan, engine="tissue", exporter="openanatomy", formats="gltf")
@@ -327,6 +286,7 @@ class InsideSlicerTest(unittest.TestCase):
         timer.stop()
         self.assertEqual(self.looks(), before)
 
+    @needs("TotalSegmentator", "OpenAnatomyExport", "Decimation")
     def test_a_missing_extension_is_named_with_the_way_to_get_it(self) -> None:
         from AutoSegPipelineLib.core.errors import PipelineError
         from AutoSegPipelineLib.slicer_app import extensions

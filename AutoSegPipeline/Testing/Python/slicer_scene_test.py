@@ -14,6 +14,7 @@ from typing import Any
 
 import slicer
 import vtk
+from support.slicer_needs import needs
 
 
 class SceneTest(unittest.TestCase):
@@ -134,6 +135,7 @@ class SceneTest(unittest.TestCase):
             slicer.app.processEvents()
             slicer.util.mainWindow().grab().save(picture)
 
+    @needs("DICOMLib")
     def test_a_dicom_result_lies_under_its_patient_and_study(self) -> None:
         from AutoSegPipelineLib.processing.phantom import write_dicom_series
         from DICOMLib import DICOMUtils
