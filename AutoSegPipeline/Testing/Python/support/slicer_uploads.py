@@ -19,9 +19,10 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:1] = [str(TESTS), str(TESTS.parents[1])]
 
 from AutoSegPipelineLib.core import crash_points  # noqa: E402 - the path comes first
-from AutoSegPipelineLib.runtime.pipeline import Pipeline, Spawns  # noqa: E402
+from AutoSegPipelineLib.runtime.pipeline import Pipeline  # noqa: E402
 from AutoSegPipelineLib.runtime.processes.child import Child  # noqa: E402
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment  # noqa: E402
+from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE  # noqa: E402
 from AutoSegPipelineLib.slicer_app.server.host import PipelineHost, door_of  # noqa: E402
 from AutoSegPipelineLib.slicer_app.server.responses import HttpError  # noqa: E402
 from AutoSegPipelineLib.slicer_app.server.upload import Upload  # noqa: E402
@@ -39,15 +40,14 @@ class SlicerBench(Bench):
     """A pipeline that knows the door of Slicer's servers, as a session makes it."""
 
     def _make(self) -> Pipeline:
-        fakes = fake_spawns(self.home, self.do)
-
         def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
             self.home.work.mkdir(parents=True, exist_ok=True)
             env = child_environment(self.home.work, {KILL: str(self.home.root / "kill-at")})
             command = [sys.executable, __file__, "--intake-child", str(os.getpid())]
             return Child(command, env, on_message, on_log, on_end)
 
-        made = Pipeline(self.home, self.settings, Spawns(fakes.worker, intake), what="test")
+        spawns = fake_spawns(self.home, self.do, more={INTAKE: intake})
+        made = Pipeline(self.home, self.settings, spawns, what="test")
         self.pipeline = made
         made.add_door(door_of(autoseg_of(self)))
         return made
