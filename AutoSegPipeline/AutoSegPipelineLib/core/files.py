@@ -10,8 +10,11 @@ import shutil
 import stat
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Sequence, TypeVar
+
+from .errors import PipelineError
 
 T = TypeVar("T")
 
@@ -45,6 +48,12 @@ def retried(action: Callable[[], T], tries: int = 5, pause: float = 0.01) -> T:
     raise AssertionError("unreachable")
 
 
+def disk_error(error: OSError, path: str) -> PipelineError:
+    """A write's OSError as one of the ``environment`` codes; names the folder, as ``path`` may be staged."""
+    code = "environment.disk_full" if is_disk_full(error) else "environment.home_unwritable"
+    return PipelineError(code, f"Writing to {os.path.dirname(path)} failed: {error.strerror or error}.")
+
+
 def fsync_folder(folder: Path) -> None:
     """Make renames in ``folder`` durable. Windows has no such call; NTFS journals them."""
     if sys.platform == "win32":
@@ -53,7 +62,7 @@ def fsync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some network file systems
             raise
     finally:
         os.close(descriptor)
@@ -67,6 +76,33 @@ def fsync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_SYNC_THREADS = 16
+
+
+def sync_paths(paths: Sequence[str]) -> None:
+    """Make many durable: the bytes of files and the entries of folders, all at the same time.
+
+    A file system writes its journal once for all who wait for it: sixteen threads
+    take about a twentieth of the time of one. What is gone needs no sync.
+    Raises ``environment.*``.
+    """
+
+    def one(path: str) -> None:
+        try:
+            if os.path.isdir(path):
+                fsync_folder(Path(path))
+            else:
+                fsync_file(Path(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+    with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+        for _ in threads.map(one, paths):
+            pass
 
 
 def write_json(path: Path, value: object, durable: bool = True) -> None:

@@ -9,10 +9,9 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ..core import incoming
 from ..core.errors import PipelineError
-from ..core.files import retried, write_json
+from ..core.files import retried, sync_paths, write_json
 from ..core.incoming import Intent, IntentFile
 from ..core.progress import no_check
-from .durable_copy import sync_paths
 from .ended_inputs import link_files, move_files
 
 PLAN = "split.json"

@@ -39,7 +39,7 @@ def _copy(args: dict[str, Any], check: Check) -> dict[str, object]:
 
 
 def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
-    from .durable_copy import sync_paths
+    from ..core.files import sync_paths
 
     sync_paths([str(path) for path in args.get("paths", [])])
     return {}

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 
-from ..core.errors import PipelineError, Refused
-from ..core.files import fsync_file, is_disk_full, retried
+from ..core.errors import Refused
+from ..core.files import disk_error, fsync_folder, retried
 from ..core.progress import Check, no_check
 from ..core.safe_open import check_regular, open_input
 
 PIECE = 1 << 20
-
-
-def disk_error(error: OSError, path: str) -> PipelineError:
-    """A write's OSError as one of the ``environment`` codes; names the folder, as ``path`` may be staged."""
-    code = "environment.disk_full" if is_disk_full(error) else "environment.home_unwritable"
-    return PipelineError(code, f"Writing to {os.path.dirname(path)} failed: {error.strerror or error}.")
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:
@@ -63,21 +55,6 @@ def hash_of(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def sync_folder(folder: str) -> None:
-    """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems know no fsync of folders; a full disk is another matter.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def copy_file(source: str, target: str, check: Check = no_check, name: str = "") -> dict[str, object]:
     """Copy to ``target + ".part"``, look at the source again, fsync, rename.
 
@@ -99,7 +76,7 @@ def copy_file(source: str, target: str, check: Check = no_check, name: str = "")
             raise Refused("input.changed", f"{name} changed while it was copied.")
         try:
             retried(lambda: os.replace(part, target))
-            sync_folder(os.path.dirname(os.path.abspath(target)))
+            fsync_folder(Path(os.path.abspath(target)).parent)
         except OSError as error:
             raise disk_error(error, target) from error
         done = True
@@ -145,33 +122,6 @@ def _write(source: str, part: str, check: Check, name: str) -> tuple[str, int]:
 def copy_pairs(pairs: Sequence[Sequence[str]], check: Check = no_check) -> dict[str, object]:
     """The ``copy`` task: every ``[from, to]`` in turn."""
     return {"files": [copy_file(str(pair[0]), str(pair[1]), check) for pair in pairs]}
-
-
-SYNC_THREADS = 16
-
-
-def sync_paths(paths: Sequence[str]) -> None:
-    """The ``sync`` task: the bytes of files and the entries of folders, all at the same time.
-
-    A file system writes its journal once for all who wait for it: sixteen threads
-    take about a twentieth of the time of one. What is gone needs no sync.
-    Raises ``environment.*``.
-    """
-
-    def one(path: str) -> None:
-        try:
-            if os.path.isdir(path):
-                sync_folder(path)
-            else:
-                fsync_file(Path(path))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise disk_error(error, path) from error
-
-    with ThreadPoolExecutor(SYNC_THREADS) as threads:
-        for _ in threads.map(one, paths):
-            pass
 
 
 def link_or_copy(source: str, target: str, check: Check = no_check, name: str = "") -> None:

@@ -16,10 +16,11 @@ import zlib
 from typing import Any, Mapping
 
 from ..core.errors import Refused
+from ..core.files import disk_error
 from ..core.progress import Check
 from ..core.safe_open import open_input
 from .case_names import name_state, safe_stem
-from .durable_copy import PIECE, disk_error
+from .durable_copy import PIECE
 from .sniff import HEAD, ZIP, sniff
 
 ENCRYPTED = 0x1

@@ -32,11 +32,18 @@ from ...core import lock
 from ...core.commands import Adopt
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
-from ...core.files import free_bytes, fsync_folder, read_json, remove_tree, retried, write_json
+from ...core.files import (
+    free_bytes,
+    fsync_folder,
+    read_json,
+    remove_tree,
+    retried,
+    sync_paths,
+    write_json,
+)
 from ...core.home import Home
 from ...core.incoming import Intent, folder_of
 from ...core.store import Store
-from ..durable_copy import sync_paths
 from .client_input import CaseRequest
 from .grouping import Group, ReceivedFile, group
 

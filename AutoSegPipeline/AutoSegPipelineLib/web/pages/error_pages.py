@@ -24,9 +24,14 @@ def error_page(request: Request, status: int, code: str, text: str, hint: str) -
     if status == 401:
         base = context_of(request).config.base_path
         return RedirectResponse(f"{base}/login?next={quote(request.scope['path'])}", 303)
-    text = f"{text[:1].upper()}{text[1:]}".rstrip(".")
     heading = _HEADINGS.get(status, "This did not work")
-    return message_page(request, heading, f"{text}.", f"{hint} ({code})", status)
+    return message_page(request, heading, as_sentence(text), f"{hint} ({code})", status)
+
+
+def as_sentence(message: str) -> str:
+    """An error's message as a page shows it."""
+    text = f"{message[:1].upper()}{message[1:]}".rstrip(".")
+    return f"{text}."
 
 
 def message_page(request: Request, heading: str, text: str, hint: str, status: int = 200) -> Response:

@@ -14,12 +14,11 @@ from ..context import WebContext, context_of
 from ..gate.principal import OPERATOR, Principal, needs
 from ..models import PROBLEMS, Uploaded
 from ..uploads import batches, recovery
-from ..uploads.adoption import Outcome
 from ..uploads.body import Field, FileBegins, FileBytes, FileEnds, Interrupted, chunks, length_of, parts
 from ..uploads.digests import wanted_of
 from ..uploads.incoming_request import IncomingRequest
 from ..uploads.responses import failed, interrupted, outcome_response
-from ..uploads.service import Uploads
+from ..uploads.service import Outcome, Uploads
 from . import resumable_uploads
 
 router = APIRouter(tags=["uploads"], responses=PROBLEMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from ...core import states
 from ...core.errors import PipelineError
@@ -14,7 +15,6 @@ from ...intake.received.client_input import CaseRequest
 from ...intake.received.handover import check_free
 from ..config import WebConfig
 from ..context import WebContext
-from .upload_store import UploadStore
 
 DOOR = "web"
 _MB = 1 << 20
@@ -83,6 +83,51 @@ class Allowance:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  # the name of its folder
 
 
+class Announced(Protocol):
+    """A resumable upload, as far as it counts: ``length`` bytes of which ``offset`` have arrived."""
+
+    id: str
+    owner: str
+    length: int
+    offset: int
+
+
+class Tally:
+    """Resumable uploads that are no job yet, as sums: ten thousand slices ask for them as often."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[str, int] = {}  # by owner
+        self._uploads: dict[str, int] = {}
+        self._open: dict[str, Announced] = {}
+
+    def add(self, upload: Announced, is_open: bool) -> None:
+        """Count it; ``is_open`` while bytes are missing."""
+        self._count(upload, 1)
+        if is_open:
+            self._open[upload.id] = upload
+
+    def remove(self, upload: Announced) -> None:
+        """It counts no more."""
+        self._count(upload, -1)
+        self._open.pop(upload.id, None)
+
+    def _count(self, upload: Announced, sign: int) -> None:
+        self._bytes[upload.owner] = self.bytes_of(upload.owner) + sign * upload.length
+        self._uploads[upload.owner] = self.uploads_of(upload.owner) + sign
+
+    def bytes_of(self, owner: str) -> int:
+        """What ``owner`` has announced."""
+        return self._bytes.get(owner, 0)
+
+    def uploads_of(self, owner: str) -> int:
+        """How many of ``owner`` there are."""
+        return self._uploads.get(owner, 0)
+
+    def to_come(self) -> int:
+        """Bytes that are missing, of everybody."""
+        return sum(one.length - one.offset for one in self._open.values())
+
+
 @dataclass
 class _JobBytes:
     """What waits in jobs, as the store said it last."""
@@ -96,10 +141,10 @@ class _JobBytes:
 class Admission:
     """Counts what is under way; asks the store, not more often than needed, for what waits."""
 
-    def __init__(self, context: WebContext, store: UploadStore) -> None:
+    def __init__(self, context: WebContext) -> None:
+        self.tally = Tally()
         self.limits = Limits.of(context.config)
         self._context = context
-        self._store = store
         self._open: dict[str, Allowance] = {}
         self._jobs = _JobBytes()
 
@@ -115,7 +160,7 @@ class Admission:
         if paused and paused["code"] == "environment.disk_full":
             raise PipelineError(paused["code"], paused["reason"], status=507)
         promised = sum(max(0, one.announced - one.received) for one in self._open.values())
-        self.limits.check_disk(self._context.home.state, size + promised + self._store.promised())
+        self.limits.check_disk(self._context.home.state, size + promised + self.tally.to_come())
         self.limits.check_quota(self.waiting(owner), size)
 
     # --- requests that bring files ------------------------------------------------------------
@@ -156,7 +201,7 @@ class Admission:
     def waiting(self, owner: str) -> int:
         """Bytes of ``owner`` in all stages."""
         requests = sum(max(one.announced, one.received) for one in self._open.values() if one.owner == owner)
-        return requests + self._store.waiting(owner) + self._of_jobs(owner)
+        return requests + self.tally.bytes_of(owner) + self._of_jobs(owner)
 
     def _of_jobs(self, owner: str) -> int:
         now, revision = self._context.clock.monotonic(), self._context.store.revision()

@@ -6,8 +6,7 @@ from ...core.errors import PipelineError
 from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import PLAN
-from .adoption import Outcome, adopted
-from .service import Uploads
+from .service import Outcome, Uploads
 from .upload_store import OPEN, WHOLE, Upload
 
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -73,8 +72,7 @@ async def finish(uploads: Uploads, owner: str, batch: str, later: CaseRequest) -
             if not (folder / PLAN).exists():
                 await uploads.remove(record)
             raise
-        uploads.admission.note(handed.intents)
-        outcome = await adopted(uploads.context, handed, files)
+        outcome = await uploads.adopted(handed, files)
         if handed.carried:
             await uploads.settle(record, handed.intents)
         return outcome

@@ -12,10 +12,9 @@ from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import LOCK, PLAN
 from . import batches
 from .admission import Allowance
-from .adoption import Outcome, adopted
 from .digests import Wanted
 from .file_writer import Data, FileWriter
-from .service import Uploads
+from .service import Outcome, Uploads
 
 
 class IncomingRequest:
@@ -118,8 +117,7 @@ class IncomingRequest:
             return Outcome([], True, self.files)
         hand_over = uploads.handover.hand_over
         handed = await uploads.disk.run(hand_over, self.folder, self.files, request, self.owner)
-        uploads.admission.note(handed.intents)
-        outcome = await adopted(uploads.context, handed, self.files)
+        outcome = await uploads.adopted(handed, self.files)
         if outcome.taken:
             await uploads.disk.run((self.folder / PLAN).unlink)
         return outcome

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import html
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ...core.errors import PipelineError
 from ..context import WebContext
+from ..pages.error_pages import as_sentence, message_page
 from ..pages.problems import of_error, problem, status_of
-from .adoption import Outcome
 from .body import READ
 from .digests import repr_digest
+from .service import Outcome
 
 _DRAIN_BYTES = 8 << 20
 _DRAIN_SECONDS = 2.0
@@ -47,7 +47,8 @@ async def failed(request: Request, error: PipelineError, **headers: str) -> Resp
     """The problem. What is still under way is read for a moment, or the answer would be cut off too."""
     await _drain(request)
     if wants_page(request):
-        return HTMLResponse(_page(request, error), error.data.get("status") or status_of(error.code))
+        status = error.data.get("status") or status_of(error.code)
+        return message_page(request, "Not uploaded", as_sentence(error.message), error.hint, status)
     return of_error(error, headers)
 
 
@@ -77,12 +78,3 @@ async def _drain(request: Request) -> None:
         await asyncio.wait_for(read(), _DRAIN_SECONDS)
     except asyncio.TimeoutError:
         return
-
-
-def _page(request: Request, error: PipelineError) -> str:
-    base = html.escape(request.app.state.context.config.base_path, quote=True)
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not uploaded</title>'
-        f"<h1>Not uploaded</h1><p>{html.escape(error.message)}</p><p>{html.escape(error.hint)}</p>"
-        f'<p><a href="{base}/upload">Back</a></p></html>'
-    )

@@ -14,7 +14,6 @@ from ...core.errors import PipelineError
 from ...intake.received.client_input import CaseRequest, clean_name
 from ...intake.received.grouping import ReceivedFile
 from . import batches
-from .adoption import adopted
 from .body import Interrupted
 from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
 from .file_writer import BLOCK, Data, FileWriter
@@ -103,7 +102,7 @@ async def create(
     )
     if upload.batch:
         batches.check_room(uploads, owner, batch, 1, length)
-    uploads.limits.check_count(uploads.store.count(owner) + 1)
+    uploads.limits.check_count(uploads.admission.tally.uploads_of(owner) + 1)
     uploads.admission.check(owner, length)
     uploads.store.know(upload)
     try:
@@ -232,9 +231,8 @@ async def complete(uploads: Uploads, upload: Upload) -> None:
         if not error.is_environment:
             await uploads.remove(upload)
         raise
-    uploads.admission.note(handed.intents)
+    await uploads.adopted(handed, files)
     if handed.carried:
-        await adopted(uploads.context, handed, files)
         await uploads.settle(upload, handed.intents)
 
 

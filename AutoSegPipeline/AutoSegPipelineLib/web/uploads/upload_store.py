@@ -18,6 +18,7 @@ from ...core.files import fsync_folder, read_json, remove_tree, write_json
 from ...core.home import Home
 from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
+from .admission import Tally
 
 OPEN, WHOLE, DONE = "open", "whole", "done"
 KEPT_CHECKSUMS = 64
@@ -72,13 +73,11 @@ class Batch:
 class UploadStore:
     """All uploads of one home. The web child is its only writer."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, tally: Tally) -> None:
         self.folder = home.state / "uploads"
         self._uploads: dict[str, Upload] = {}
         self._batches: dict[tuple[str, str], Batch] = {}
-        self._waiting: dict[str, int] = {}  # owner -> bytes announced that are no job yet
-        self._many: dict[str, int] = {}  # owner -> uploads that are no job yet
-        self._open: dict[str, Upload] = {}
+        self._tally = tally
         self.busy: set[str] = set()  # uploads and batches that somebody is working on
         self._checksums: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
 
@@ -177,13 +176,10 @@ class UploadStore:
             self._count(upload, 1)
 
     def _count(self, upload: Upload, sign: int) -> None:
-        if upload.state != DONE:
-            self._waiting[upload.owner] = self._waiting.get(upload.owner, 0) + sign * upload.length
-            self._many[upload.owner] = self._many.get(upload.owner, 0) + sign
-        if upload.state == OPEN and sign > 0:
-            self._open[upload.id] = upload
-        else:
-            self._open.pop(upload.id, None)
+        if upload.state != DONE and sign > 0:
+            self._tally.add(upload, upload.state == OPEN)
+        elif upload.state != DONE:
+            self._tally.remove(upload)
 
     def find(self, upload_id: str, owner: str) -> Upload:
         """The upload of this owner. Raises ``web.upload_unknown``, for those of others too."""
@@ -199,18 +195,6 @@ class UploadStore:
     def batch(self, owner: str, batch: str) -> Batch:
         """Everything that belongs to a batch, in the order in which it came."""
         return self._batches.get((owner, batch), Batch())
-
-    def waiting(self, owner: str) -> int:
-        """Bytes that ``owner`` has announced and that are no job yet."""
-        return self._waiting.get(owner, 0)
-
-    def count(self, owner: str) -> int:
-        """How many uploads of ``owner`` are no job yet."""
-        return self._many.get(owner, 0)
-
-    def promised(self) -> int:
-        """Bytes that are still to come, of everybody."""
-        return sum(one.length - one.offset for one in self._open.values())
 
     def of_owner(self, owner: str) -> list[Upload]:
         """Oldest first."""

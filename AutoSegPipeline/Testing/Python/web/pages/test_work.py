@@ -174,6 +174,29 @@ def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
     assert "unwanted.bin" not in site.jobs()
 
 
+def test_a_small_upload_that_is_paused_at_once_becomes_one_job_and_leaves_nothing(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    """It goes along with the request that creates it, so the page must hear that one's answer."""
+    (tmp_path / "small.bin").write_bytes(bytes(range(256)) * 8_000)
+    page = browser.page()
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 600, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    choose(page, tmp_path / "small.bin")
+    page.get_by_role("button", name="Pause small.bin").click()
+    page.locator(".upload.paused").wait_for()
+    page.get_by_role("button", name="Resume small.bin").click()
+    page.get_by_role("button", name="Pause small.bin").click()
+    page.wait_for_timeout(3000)
+    page.locator(".upload.paused").wait_for()
+    page.get_by_role("button", name="Resume small.bin").click()
+    page.locator(".upload.sent").wait_for()
+    wait_for_state(page, "small.bin", "refused")
+    until_empty(page, site)
+    assert len(files(site.home / "refused", "small.bin")) == 1
+
+
 def files(folder: Path, name: str) -> list[Path]:
     return [path for path in folder.rglob(name) if path.is_file()]
 

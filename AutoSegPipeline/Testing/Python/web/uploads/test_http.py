@@ -72,9 +72,11 @@ def test_a_plain_form_of_a_browser_comes_back_to_the_page(site: Site, scan: Path
     assert answer.status == 303 and answer.headers["location"] == "/upload"
     job = site.until(lambda: [job for job in site.jobs() if job.options.get("detail") == 0.5])[0]
     assert job.label == "scan.nii.gz"
-    body, kind = form(("f", "scan.nii.gz", b"x"), qualty="fast")
+    body, kind = form(("f", "scan.nii.gz", b"x"), quality="<b>fats</b>")
     answer = site.ask("POST", "/upload", body, Content_Type=kind, Accept="text/html")
-    assert answer.status == 422 and "did you mean" in answer.body.decode()
+    page = answer.body.decode()
+    assert answer.status == 422 and '<h1 id="message-title">Not uploaded</h1>' in page
+    assert "&lt;b&gt;fats" in page and "<b>fats" not in page
 
 
 # --- options ---------------------------------------------------------------------------------------

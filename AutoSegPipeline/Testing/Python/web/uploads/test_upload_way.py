@@ -1,4 +1,4 @@
-"""An upload crosses at most ten files of ours on its way from the route to the intent."""
+"""An upload crosses at most eight files of ours on its way from the route to the intent."""
 
 from __future__ import annotations
 
@@ -72,6 +72,6 @@ def test_an_upload_crosses_the_files_that_the_docs_name(tmp_path: Path) -> None:
     assert statuses[0] in (200, 202) and handed
     docs = (skeleton.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = docs[docs.index("The way of an upload") :].split("\n\n")[0]
-    assert crossed and len(crossed) <= 10, " ".join(sorted(crossed))
+    assert crossed and len(crossed) <= 8, " ".join(sorted(crossed))
     assert {name for name in crossed if f"`{name}`" not in named} == set()
     assert named.count("`web/") + named.count("`intake/") == len(crossed)

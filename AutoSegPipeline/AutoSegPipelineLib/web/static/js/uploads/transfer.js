@@ -14,7 +14,7 @@ export class Transfer extends EventTarget {
     this.folder = thing.folder;
     this.options = options;
     this.batch = thing.folder ? token() : "";
-    this.files = thing.files.map(({ file, path }) => ({ file, path, sent: 0, done: false, tus: null }));
+    this.files = thing.files.map(({ file, path }) => ({ file, path, sent: 0, done: false, making: null, tus: null }));
     this.count = this.files.length;
     this.size = this.files.reduce((sum, one) => sum + one.file.size, 0);
     this.state = "waiting";
@@ -22,6 +22,7 @@ export class Transfer extends EventTarget {
     this.problem = "";
     this.jobs = [];
     this.past = [];
+    this.run = 0; // counts starts: what an earlier one still waits for must not act in this one
   }
 
   get sent() {
@@ -58,28 +59,36 @@ export class Transfer extends EventTarget {
 
   /** Send what is left; ends in sent, failed or paused. */
   async start() {
+    const run = ++this.run;
     this.problem = "";
     this.enter("sending");
     try {
       const left = this.files.filter((one) => !one.done);
-      const lanes = Array.from({ length: Math.min(AT_ONCE, left.length) }, () => this.lane(left));
+      const lanes = Array.from({ length: Math.min(AT_ONCE, left.length) }, () => this.lane(left, run));
       await Promise.all(lanes);
-      if (this.state !== "sending") return;
+      if (!this.runs(run)) return;
       if (this.batch) await this.finish();
       this.said = this.jobs.length > 1 ? `It became ${many(this.jobs.length, "job")}.` : "It became a job.";
       this.enter("sent");
     } catch (error) {
+      if (error instanceof Stopped || !this.runs(run)) return;
       for (const one of this.files) one.tus?.stop();
-      if (error instanceof Stopped || this.state !== "sending") return;
       this.problem = `${error.message}${error.hint && error.hint !== error.message ? ` ${error.hint}` : ""}`;
       this.enter("failed");
     }
   }
 
-  async lane(left) {
-    for (let one = left.shift(); one && this.state === "sending"; one = left.shift()) {
-      one.tus ??= await this.make(one);
+  runs(run) {
+    return this.state === "sending" && this.run === run;
+  }
+
+  async lane(left, run) {
+    for (let one = left.shift(); one && this.runs(run); one = left.shift()) {
+      one.making ??= this.make(one);
+      one.tus = await one.making;
+      if (!this.runs(run)) return;
       const found = await one.tus.send();
+      if (one.done) continue; // an earlier start waited for it too
       one.done = true;
       one.sent = one.file.size;
       this.jobs.push(...(found ?? []));

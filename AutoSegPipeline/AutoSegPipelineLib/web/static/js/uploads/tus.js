@@ -28,13 +28,19 @@ export class TusFile {
     this.url = null;
     this.offset = 0;
     this.stopped = false;
+    this.sending = null; // what `send()` promised, while it is under way
     this.creating = null; // the request that creates it, while it is under way
     this.jobs = [];
   }
 
   /** Send what is missing; the ids of the jobs that it became. Throws Problem, or Stopped after `stop()`. */
-  async send() {
+  send() {
     this.stopped = false;
+    this.sending ??= this.run().finally(() => { this.sending = null; });
+    return this.sending;
+  }
+
+  async run() {
     let failures = 0;
     for (;;) {
       try {
@@ -44,7 +50,8 @@ export class TusFile {
         this.progress(this.offset);
         return this.jobs;
       } catch (error) {
-        if (error instanceof Stopped || this.stopped) throw new Stopped();
+        if (this.stopped) throw new Stopped();
+        if (error instanceof Stopped) continue; // resumed before it noticed the pause
         if (!passing(error) || failures >= PATIENCE.length) throw error;
         if (error.status === 404 || error.status === 410) { this.url = null; this.offset = 0; }
         this.progress(this.offset, `Interrupted; trying again. ${error.message}`);
@@ -56,7 +63,7 @@ export class TusFile {
 
   stop() {
     this.stopped = true;
-    // Cut off while it is being created, the server would keep an upload whose address nobody knows.
+    // Cut off while it is being created, an upload (or the job of a small one) would be there that this page does not know.
     if (!this.creating) this.request?.abort();
     this.awake?.();
   }
@@ -64,19 +71,24 @@ export class TusFile {
   /** Tell the server to forget it. */
   async forget() {
     this.stop();
+    if (this.creating && this.isSmall) this.request.abort(); // its bytes are not wanted
     await this.creating?.catch(() => {});
     if (!this.url) return;
     await this.http("DELETE", this.url, VERSION).catch(() => {}); // what is left expires
     this.url = null;
   }
 
+  get isSmall() {
+    return this.file.size > 0 && this.file.size <= 4 * 1024 * 1024;
+  }
+
   async create() {
     // Small files go along with the first request.
-    const whole = this.file.size > 0 && this.file.size <= 4 * 1024 * 1024;
+    const whole = this.isSmall;
     const more = whole ? { "Content-Type": "application/offset+octet-stream" } : {};
     const asked = this.http("POST", address("api/v1/uploads"),
       { ...VERSION, ...more, "Upload-Length": String(this.file.size), "Upload-Metadata": metadata(this.about) }, whole ? this.file : null, 0);
-    this.creating = whole ? null : asked;
+    this.creating = asked;
     const response = await asked.finally(() => { this.creating = null; });
     this.url = new URL(response.header("Location"), new URL(response.url, location.href)).href;
     this.offset = Number(response.header("Upload-Offset") ?? 0) || 0;
@@ -125,11 +137,11 @@ export class TusFile {
   }
 
   wait(milliseconds) {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, milliseconds);
-      const online = () => { clearTimeout(timer); resolve(); };
+    return new Promise((resolve) => {
+      const online = () => { clearTimeout(timer); removeEventListener("online", online); resolve(); };
+      const timer = setTimeout(online, milliseconds);
       addEventListener("online", online, { once: true });
-      this.awake = () => { clearTimeout(timer); removeEventListener("online", online); reject(new Stopped()); };
+      this.awake = online;
     });
   }
 }
