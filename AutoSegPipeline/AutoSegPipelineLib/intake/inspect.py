@@ -18,6 +18,7 @@ from .durable_copy import hash_file, hash_of
 from .header_checks import SEGMENTATION, check_content, check_header
 from .inspection_state import InputFile, Inspection
 from .label_names import FoundTables, has_own_names
+from .mask_folders import MASK, NAMED, SEVERAL, join_masks
 from .options_files import Layers, scan_options_path
 from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content
@@ -43,6 +44,7 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
         layers=Layers(args.get("options") or {}, args.get("caller")),
         key=bytes.fromhex(key) if key else None,
         has_table=bool(args.get("has_table")),
+        label=str(args.get("label") or ""),
     )
     names = args.get("names")
     try:
@@ -79,6 +81,7 @@ def original_names(folder: str) -> dict[str, str]:
 def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> None:
     """Every file below ``folder``; ``prefix`` stands before the relative names (an archive's member)."""
     found = list(_files(state, folder, names, prefix))
+    before = len(state.cases), len(state.refusals)
     claimed: set[str] = set()
     rest: list[InputFile] = []
     dicom: list[InputFile] = []
@@ -93,6 +96,8 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
             _archive(state, item, nested=bool(prefix))
         else:
             rest.append(item)
+    if tables:
+        join_masks(state, *before)
     if dicom:
         from .dicom.cases import group_dicom
 
@@ -218,6 +223,7 @@ def volume_case(
     content = scan_content(volume, state.check)
     has_names = has_names or state.has_table or has_own_names(volume)
     check_content(content, name, item.label, state.expect, has_names)
+    labels = MASK if content.distinct is not None and len(content.distinct - {0.0}) == 1 else SEVERAL
     modality = str(options.get("modality") or "")
     source = "option" if modality else ""
     if not modality and state.expect != SEGMENTATION:
@@ -232,6 +238,7 @@ def volume_case(
         "shape": list(header.shape),
         "spacing": list(spacing_of(affine)),
         "affine": [list(row) for row in affine],
+        **({"content": NAMED if has_names else labels} if state.expect == SEGMENTATION else {}),
         "series_key": None,
         "sha256": hashes[0] if len(hashes) == 1 else hash_of(hashes),
         "format": header.format,

@@ -38,6 +38,7 @@ class Inspection:
     refusals: list[dict[str, object]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     has_table: bool = False  # the caller gave a table of names for label maps
+    label: str = ""  # what the input is called
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
     @property

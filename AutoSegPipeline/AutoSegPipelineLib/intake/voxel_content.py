@@ -69,6 +69,9 @@ def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> Non
         found.finite = False
         return
     found.low, found.high = min(found.low, ends[0]), max(found.high, ends[1])
+    if low == high:
+        _add_constant(found, len(values), ends[0])
+        return
     sample = values[:SAMPLE].astype(numpy.float64) * header.slope + header.intercept
     every = sample[::4]
     found.air += int(numpy.count_nonzero((every >= -1100) & (every <= -900)))
@@ -86,6 +89,25 @@ def _add(found: Content, values: numpy.ndarray[Any, Any], header: Header) -> Non
     inside = (sample[1:] != 0) | (sample[:-1] != 0)
     found.pairs += int(numpy.count_nonzero(inside))
     found.equal += int(numpy.count_nonzero(same & inside))
+
+
+def _add_constant(found: Content, count: int, value: float) -> None:
+    """As :func:`_add` for ``count`` equal voxels, of which a mask has most: nothing has to be counted."""
+    every = -(-min(count, SAMPLE) // 4)
+    found.air += every if -1100 <= value <= -900 else 0
+    found.soft += every if -150 <= value <= 250 else 0
+    if not found.integral:
+        return
+    if value != round(value):
+        found.integral, found.distinct = False, None
+        return
+    if found.distinct is not None:
+        found.distinct.add(value)
+        if len(found.distinct) > MOST_DISTINCT:
+            found.distinct = None
+    if value:
+        found.pairs += min(count, SAMPLE) - 1
+        found.equal += min(count, SAMPLE) - 1
 
 
 def looks_like_labels(found: Content, hinted: bool) -> bool:

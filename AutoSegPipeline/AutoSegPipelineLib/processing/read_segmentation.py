@@ -4,7 +4,7 @@ Names come from the first of these that exists: the table that was given, the fi
 itself (the segments of a ``.seg.nrrd``, the label table in a NIfTI header, which
 ``TotalSegmentator --ml`` and our own label maps carry), the table beside the file.
 A mask, which has one label, is else named by its file, and what still has no name
-is called ``Label 7``.
+is called ``Label 7``. A folder of masks is :mod:`.read_masks`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core import mask_plan
 from ..core.errors import PipelineError
-from ..core.segmentation import Affine, Segment, Segmentation
+from ..core.segmentation import Affine, Segmentation
 from ..core.structure_names import machine_name
 from ..core.table_files import map_stem
 from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
-from .anatomy import guess_group, likely_colour, readable_title
+from .anatomy import guess_group, readable_title
+from .named_segments import segment_of
 from .read_dicom_seg import is_dicom, read_dicom_seg
+from .read_masks import read_masks
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
 from .regions import add_regions
 from .volume import Volume, read_volume
@@ -42,6 +45,8 @@ def read_segmentation(
     ``export.empty`` or what reading the file raises (``input.*``).
     """
     name = name or path.name
+    if path.name == mask_plan.FILE:
+        return read_masks(path, affine)
     if is_dicom(path):
         coded = read_dicom_seg(path, name)
         return coded if labels is None else _renamed(coded, read_table(labels), labels)
@@ -167,26 +172,6 @@ def _present(array: np.ndarray) -> list[int]:
 def _some(values: list[int]) -> str:
     more = f" and {len(values) - 10} more" if len(values) > 10 else ""
     return ", ".join(str(value) for value in values[:10]) + more
-
-
-def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
-    """Label ``entry`` of the first layer, its name unique among ``taken``; ``number`` varies its colour."""
-    from .engines.structures import STRUCTURES
-
-    name = unique_name(machine_name(entry.name), taken)
-    known = STRUCTURES.get(name)
-    return Segment(
-        layer=0,
-        value=entry.value,
-        name=name,
-        title=known.title if known else readable_title(entry.name),
-        colour=entry.colour or likely_colour(name, number),
-        group=known.group if known else guess_group(name),
-        opacity=known.opacity if known else 1.0,
-        category=known.category if known else None,
-        code=known.code if known else None,
-        modifier=known.modifier if known else None,
-    )
 
 
 def _renamed(segmentation: Segmentation, entries: list[Entry], table: Path) -> Segmentation:

@@ -50,7 +50,7 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
 
 
 @click.command("export", cls=Command)
-@click.argument("paths", nargs=-1, required=True, metavar="LABELMAP...", type=_path)
+@click.argument("paths", nargs=-1, required=True, metavar="LABELMAP|FOLDER...", type=_path)
 @out_folder
 @click.option(
     "--labels", metavar="TABLE", type=click.Path(path_type=Path, dir_okay=False),
@@ -68,13 +68,15 @@ def export(
     LABELMAP is a .seg.nrrd, or a label map in any volume format, and its names
     come from --labels, the file itself, or a table beside it: NAME.csv (.tsv,
     .ctbl, .txt, .label), BIDS's dseg.tsv, nnU-Net's dataset.json. A mask is
-    named by its file; labels without a name are called "Label 7".
+    named by its file; labels without a name are called "Label 7". A folder
+    with one mask for each structure is one segmentation.
     Exit codes and --json are those of `autoseg run`.
 
     \b
     Examples:
       autoseg export liver.seg.nrrd -o out
       autoseg export *.nii.gz -o out --labels names.csv --formats glb,stl
+      autoseg export segmentations/ -o out
     """
     return process(session, paths, out, given(flags), "export", as_json, labels)
 

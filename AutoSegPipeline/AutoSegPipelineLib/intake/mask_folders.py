@@ -1,0 +1,154 @@
+"""A folder with one mask for each structure becomes one case (TotalSegmentator's default output).
+
+A mask is a label map with one label that nothing names: neither a table nor the file itself.
+The masks of one folder are one segmentation where they are more than the folder's other label
+maps without names; those, and every label map with names, stay cases of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Dict
+
+from ..core.errors import Refused
+from ..core.mask_plan import Mask, MaskPlan
+from ..core.table_files import map_stem
+from ..formats.geometry import furthest, spacing_of
+from .case_names import file_stem
+from .durable_copy import hash_of
+from .inspection_state import Inspection
+
+# How far, in voxels, a corner may lie from the other masks': writers round differently.
+_ROUNDED = 0.05
+# What a label map holds: one label, several, or labels that something names.
+MASK, SEVERAL, NAMED = "mask", "labels", "names"
+_Row = Dict[str, Any]
+
+
+def join_masks(state: Inspection, first_case: int, first_refusal: int) -> None:
+    """Join the masks among the cases from ``first_case`` on; ``first_refusal`` is where their refusals begin.
+
+    Where masks of one folder lie on different grids all of them are one refusal, which names the odd ones.
+    """
+    cases, refusals = state.cases[first_case:], state.refusals[first_refusal:]
+    folders: dict[str, list[_Row]] = {}
+    for row in cases:
+        folders.setdefault(_folder(row), []).append(row)
+    for folder, rows in folders.items():
+        masks = [row for row in rows if row.get("content") == MASK]
+        empty = [row for row in refusals if _folder(row) == folder and _code(row) == "export.empty"]
+        others = [row for row in rows if row.get("content") == SEVERAL]
+        if masks and len(masks) + len(empty) > max(1, len(others)):
+            passed = [r for r in refusals if _code(r) == "input.not_labels" and _is_near(_folder(r), folder)]
+            _join(state, folder, masks, empty, passed)
+
+
+def _join(state: Inspection, folder: str, masks: list[_Row], empty: list[_Row], passed: list[_Row]) -> None:
+    label = folder or state.label or masks[0]["label"]
+    gone = [*masks, *empty]
+    files = list(dict.fromkeys(name for row in (*gone, *passed) for name in row["files"]))
+    place = next(n for n, row in enumerate(state.cases) if row is masks[0])
+    odd = _on_other_grids(masks)
+    state.cases[:] = [row for row in state.cases if not any(row is one for one in masks)]
+    state.refusals[:] = [row for row in state.refusals if not any(row is one for one in (*empty, *passed))]
+    if odd:
+        state.refuse(_other_grid(label, masks, odd), files, file_stem(label), label)
+        return
+    row = _case(state, label, sorted(masks, key=_natural), sorted(empty, key=_natural))
+    row["files"] = files
+    if passed:
+        names = _some([_base(one) for one in passed])
+        message = f"{names}: no label map; passed by, for the masks beside it are the segmentation"
+        row["warnings"] = [{"code": "export.passed_by", "message": message}]
+    state.cases.insert(place, row)
+
+
+def _case(state: Inspection, label: str, masks: list[_Row], empty: list[_Row]) -> _Row:
+    """The case of all ``masks``, which move into one folder."""
+    folder = Path(state.staging.folder())
+    plan = MaskPlan([], [map_stem(row["label"]) for row in empty])
+    for row in masks:
+        staged = Path(row["path"])
+        os.rename(staged.parent, folder / staged.parent.name)
+        file = f"{staged.parent.name}/{staged.name}"
+        plan.masks.append(Mask(file, map_stem(row["label"]), _base(row)))
+    first = masks[0]
+    return {
+        **first,
+        "path": str(plan.write(folder)),
+        "stem": file_stem(label),
+        "label": label,
+        "content": NAMED,
+        "sha256": hash_of([part for row in masks for part in (_base(row), row["sha256"])]),
+        "warnings": [],
+        "facts": {**first["facts"], "masks": len(masks)},
+        "options_file": next((row["options_file"] for row in masks if row["options_file"]), None),
+    }
+
+
+def _on_other_grids(masks: list[_Row]) -> list[_Row]:
+    """The masks that do not lie on the grid of most of them."""
+    grids: list[list[_Row]] = []
+    for row in masks:
+        same = next((grid for grid in grids if _same_grid(grid[0], row)), None)
+        if same is None:
+            grids.append([row])
+        else:
+            same.append(row)
+    most = max(grids, key=len)
+    return [row for row in masks if not any(row is one for one in most)]
+
+
+def _same_grid(a: _Row, b: _Row) -> bool:
+    if a["shape"] != b["shape"]:
+        return False
+    away = furthest(a["affine"], b["affine"], a["shape"])
+    return away <= _ROUNDED * min(spacing_of(a["affine"]))
+
+
+def _other_grid(label: str, masks: list[_Row], odd: list[_Row]) -> Refused:
+    rest = [row for row in masks if not any(row is one for one in odd)]
+    names = _some([f"{_base(row)} ({_grid(row)})" for row in odd])
+    lie = "lies" if len(odd) == 1 else "lie"
+    others = f"the other {len(rest)} masks" if len(rest) > 1 else _base(rest[0])
+    return Refused(
+        "export.other_grid", f"{label}: {names} {lie} on another grid than {others} ({_grid(rest[0])})."
+    )
+
+
+def _grid(row: _Row) -> str:
+    shape = " x ".join(str(size) for size in row["shape"])
+    spacing = " x ".join(format(edge, ".4g") for edge in row["spacing"])
+    corner = ", ".join(format(line[3], ".4g") for line in row["affine"][:3])
+    return f"{shape} voxels of {spacing} mm from {corner}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _folder(row: Mapping[str, Any]) -> str:
+    return str(row["label"]).rpartition("/")[0]
+
+
+def _base(row: Mapping[str, Any]) -> str:
+    return str(row["label"]).rpartition("/")[2]
+
+
+def _code(refusal: Mapping[str, Any]) -> str:
+    return str(refusal["error"]["code"])
+
+
+def _is_near(folder: str, masks: str) -> bool:
+    """Whether a file of ``folder`` lies beside the ``masks`` or beside their folder."""
+    return folder == masks or (bool(masks) and folder == masks.rpartition("/")[0])
+
+
+def _natural(row: _Row) -> list[tuple[int, int, str]]:
+    """``rib_2`` before ``rib_10``."""
+    parts = re.findall(r"\d+|\D+", _base(row).casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
