@@ -6,6 +6,7 @@ A test compares ``docs/errors.md`` with this table.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 # code -> what a person can do about it, used when the raiser has nothing better.
@@ -174,6 +175,9 @@ CODES: dict[str, str] = {
     "store.newer": "Update AutoSegPipeline to at least the version named.",
     "store.damaged": "Restore a copy from state/backups, or move state/ aside.",
 }
+# Messages quote names and headers: control characters, halves of characters and signs that turn the
+# direction of writing would garble a terminal, a page or the store.
+_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 class PipelineError(Exception):
@@ -186,6 +190,7 @@ class PipelineError(Exception):
     def __init__(self, code: str, message: str, hint: str | None = None, **data: Any) -> None:
         if code not in CODES:
             raise ValueError(f"error code {code!r} is not in the table of errors")
+        message = _UNSHOWN.sub("\ufffd", message)
         super().__init__(message)
         self.code = code
         self.message = message
