@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "dicom.late_slices": "The earlier slices were purged or came in an archive; send all slices again.",
     "dicom.missing_slices": "Slices are missing from the series; send the complete series again.",
     "dicom.uneven_slices": "The slices were resampled to even distances; compare detail with the source.",
+    "dicom.odd_slices": "These slices do not fit the rest of their series; compare them with the source.",
     "dicom.gantry_tilt": "The volume was straightened; check fine detail against the source.",
     "dicom.several_stacks": "One series contained several volumes; each became a separate case.",
     "dicom.uids_missing": "Check that the case holds the slices of one series and no others.",

@@ -16,12 +16,13 @@ from ..inspection_state import InputFile, Inspection
 from ..sniff import DICOMDIR_CLASS
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
-from .group import Rejected, Stack, group_series, series_name, stack_facts
+from .group import Rejected, group_series, series_name
 from .identity import name_instance, name_series
 from .instance import Instance
 from .mend import odd_headers, write_mended
 from .read import read_instance
 from .segmentations import take_segmentations
+from .stack import Stack, stack_facts
 from .twins import pixel_digest, with_twins
 
 
@@ -97,27 +98,28 @@ def _series_key(instance: Instance) -> str | None:
     return instance.series_uid if instance.series_stated else None
 
 
-def _label(instance: Instance) -> str:
-    return f"{series_name(instance)} {instance.description}".strip()
+def _label(instance: Instance, reason: str = "") -> str:
+    return f"{series_name(instance)} {instance.description}".strip() + (f" ({reason})" if reason else "")
 
 
 def _reject(state: Inspection, rejected: Rejected) -> None:
     first = rejected.instances[0]
-    files = sorted(one.relative for one in with_twins(rejected.instances))
-    state.refuse(rejected.error, files, _stem(state, first), _label(first), series_key=_series_key(first))
+    files = sorted({one.relative for one in with_twins(rejected.instances)})
+    label = _label(first, rejected.reason)
+    state.refuse(rejected.error, files, _stem(state, first), label, series_key=_series_key(first))
 
 
 def _one(state: Inspection, stack: Stack, program: str | None) -> None:
-    files = sorted(one.relative for one in with_twins(stack.instances))
+    files = sorted({one.relative for one in with_twins(stack.files)})
     stem = _stem(state, stack.first) + (f"_{stack.index + 1}" if stack.count > 1 else "")
-    label = _label(stack.first) + (f" ({stack.reason})" if stack.reason else "")
+    label = _label(stack.first, stack.reason)
     try:
         if state.expect == SEGMENTATION:
             raise Refused(
                 "export.no_names", f"{label}: a DICOM series is no label map.", "Give a label map file."
             )
         first = stack.first
-        voxels = first.rows * first.columns * len(stack.positions)
+        voxels = first.rows * first.columns * stack.depth
         if voxels > state.max_voxels:
             raise Refused("input.too_large", f"{label} has {voxels} voxels, the limit is {state.max_voxels}.")
         row = _case(state, stack, convert(stack, state.staging, state.check, program), label)
@@ -143,7 +145,7 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[
         raise Refused("input.constant", f"{label}: every voxel is {content.low:g}.")
     first = stack.first
     folder_file, series_file = _options_files(state, first)
-    pairs = sorted((instance.sop_uid, instance.sha256) for instance in stack.instances)
+    pairs = sorted((one.sop_uid, f"{one.sha256}{one.frame or ''}") for one in stack.instances)
     return {
         "kind": "scan",
         "path": made.path,

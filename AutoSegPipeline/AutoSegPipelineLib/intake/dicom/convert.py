@@ -24,8 +24,10 @@ from ...formats.header import STATED, Header
 from ...formats.volume_file import read_volume_file
 from ..durable_copy import link_or_copy
 from ..staged_products import StagedProducts
-from .group import TILT_DEGREES, Stack, series_name
-from .regular_grid import frame_order, header_affine, regular_grid
+from .group import series_name
+from .planes import read_planes
+from .regular_grid import header_affine, regular_grid
+from .stack import TILT_DEGREES, Stack
 
 TIMEOUT_SECONDS = 1800.0
 UNCOMPRESSED = (
@@ -65,9 +67,10 @@ def convert(stack: Stack, staging: StagedProducts, check: Check, program: str | 
     Raises ``dicom.compressed`` and ``dicom.conversion_failed``.
     """
     warnings = _warnings(stack)
-    if stack.irregular:
+    if not stack.convertible:
         # Straightening by dcm2niix depends on a vendor's sign of the tilt, and its evening
-        # out blurs every slice; the positions in the headers leave no such doubt.
+        # out blurs every slice; the positions in the headers leave no such doubt. Rounded positions
+        # and slices in enhanced objects of several files are read here alone.
         path = _convert_here(stack, staging, check, "")
         return Converted(path, "gdcm", warnings, "Placed slice by slice, as the DICOM headers say.")
     words = "dcm2niix is not installed."
@@ -84,22 +87,33 @@ def _warnings(stack: Stack) -> list[dict[str, str]]:
     if stack.missing:
         text = f"{name} lacks {stack.missing} slices; they were interpolated from their neighbours."
         found.append({"code": "dicom.missing_slices", "message": text})
-    elif stack.uneven:
-        text = f"{name}: the slices are not evenly spaced; they were interpolated to {stack.step:.3g} mm."
-        found.append({"code": "dicom.uneven_slices", "message": text})
+    if stack.uneven:
+        found.append({"code": "dicom.uneven_slices", "message": f"{name}: {_uneven(stack)}"})
     if stack.tilt_degrees > TILT_DEGREES:
         text = f"{name} has a gantry tilt of {stack.tilt_degrees:.1f} degrees; the volume was straightened."
         found.append({"code": "dicom.gantry_tilt", "message": text})
     if stack.count > 1:
         text = f"{name} holds {stack.count} stacks; this is number {stack.index + 1}."
         found.append({"code": "dicom.several_stacks", "message": text})
-    return found
+    return found + stack.notes
+
+
+def _uneven(stack: Stack) -> str:
+    """What lies where, and what became of it."""
+    text = "the slices are not evenly spaced"
+    if len(stack.distances) > 1:
+        several = [f"{distance:g}" for distance in stack.distances]
+        text = f"the slices are {', '.join(several[:-1])} and {several[-1]} mm apart"
+    text += f"; they were interpolated to {stack.step:.3g} mm."
+    if stack.overlapping:
+        text += f" {len(stack.overlapping)} that lie over finer ones were left out."
+    return text
 
 
 def _run(program: str, stack: Stack, staging: StagedProducts, check: Check) -> tuple[str | None, str]:
     """The path of a result that fits the headers (else ``None``), and the converter's words."""
     source, target = staging.folder("dicom"), staging.folder()
-    for number, instance in enumerate(stack.instances):
+    for number, instance in enumerate(stack.files):
         name = os.path.basename(instance.label)
         link_or_copy(instance.path, os.path.join(source, _linked_name(number)), check, name)
     # -g i: no defaults file of the user; -x i: neither crop nor rotate; -m y: it is one stack already.
@@ -195,7 +209,7 @@ def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: st
 
     name = series_name(stack.first)
     try:
-        frames = _frames(stack, check)
+        frames = read_planes(stack, check)
         array, affine = regular_grid(stack, frames, check)
         image = SimpleITK.GetImageFromArray(numpy.ascontiguousarray(array))
         _place(image, affine)
@@ -215,25 +229,6 @@ def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: st
             "dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}"
         ) from error
     return path
-
-
-def _frames(stack: Stack, check: Check) -> list[object]:
-    """Planes (rows, columns) in stack order, rescaled to the modality's units."""
-    import SimpleITK
-
-    make_reader: Any = SimpleITK.ImageFileReader
-    frames = []
-    for instance in stack.instances:
-        check()
-        reader = make_reader()
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(instance.path)
-        array = SimpleITK.GetArrayFromImage(reader.Execute())
-        planes = array.reshape((-1, *array.shape[-2:]))
-        if planes.shape[1:] != (instance.rows, instance.columns):
-            raise RuntimeError("the pixels have another size than the header says")
-        frames += [planes[n] for n in frame_order(stack)] if stack.multiframe else [planes[0]]
-    return frames
 
 
 def _place(image: Any, affine: Affine) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Tuple
 
 from .patients import Patient
 
 Vector = Tuple[float, float, float]
 Orientation = Tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of an enhanced object: what its functional groups say (PS3.3 C.7.6.16)."""
+
+    position: Vector | None = None
+    orientation: Orientation | None = None
+    spacing: tuple[float, float] | None = None
+    thickness: float | None = None
+    between: float | None = None
+    kind: tuple[str, ...] = ()
+    echo: str = ""
+    moment: str = ""
+    acquisition: str = ""
+    rescale: tuple[float, float] = (1.0, 0.0)  # slope and intercept
 
 
 @dataclass
@@ -56,9 +72,24 @@ class Instance:
     twins: list[Instance] = field(default_factory=list)
     mended: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
-    frame_positions: list[Vector] = field(default_factory=list)  # enhanced multi-frame only
-    frame_orientations: list[Orientation] = field(default_factory=list)
-    frame_moments: list[tuple[int, ...]] = field(default_factory=list)
+    thickness: float | None = None  # SliceThickness in mm
+    between: float | None = None  # SpacingBetweenSlices in mm
+    location: float | None = None  # SliceLocation
+    concatenation: str = ""  # enhanced objects that are parts of one
+    frame_list: list[Frame] = field(default_factory=list)  # enhanced objects only
+    frame: int = 0  # which frame of the file this is, after :meth:`planes`
+
+    def planes(self) -> list[Instance]:
+        """One for each frame of an enhanced object; the instance itself where it is one slice."""
+        return [
+            replace(
+                self, frame=number, position=one.position, orientation=one.orientation,
+                spacing=one.spacing, thickness=one.thickness, between=one.between,
+                echo=one.echo or self.echo, moment=one.moment,
+                acquisition=one.acquisition or self.acquisition, image_type=one.kind or self.image_type,
+            )
+            for number, one in enumerate(self.frame_list)
+        ] or [self]  # fmt: skip
 
     @property
     def series_stated(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...formats.header import corrupt
-from .group import Stack, series_name
+from .group import series_name
+from .stack import Stack
 from .twins import with_twins
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def write_mended(instance: Instance, target: str) -> None:
 
 def odd_headers(stack: Stack) -> list[dict[str, str]]:
     """Warnings, one of a kind, about what had to be taken from elsewhere, left out or read otherwise."""
-    name, every = series_name(stack.first), list(with_twins(stack.instances))
+    name, every = series_name(stack.first), list(with_twins(stack.files))
     found = []
     lacking = [one for one in every if one.missing]
     if lacking:
@@ -51,7 +52,7 @@ def odd_headers(stack: Stack) -> list[dict[str, str]]:
     if any(one.modality_assumed for one in every):
         text = f"{name} states no modality; {stack.first.modality} was taken from its SOP class."
         found.append({"code": "dicom.modality_assumed", "message": text})
-    twins = [twin for one in stack.instances for twin in one.twins]
+    twins = [twin for one in stack.files for twin in one.twins]
     if twins:
         few = ", ".join(twin.label for twin in twins[:_SHOWN]) + (" ..." if len(twins) > _SHOWN else "")
         text = f"{name}: {_count(twins)} with the same pixels at the same place as another left out: {few}."

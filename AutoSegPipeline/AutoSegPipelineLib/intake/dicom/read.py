@@ -15,8 +15,9 @@ from ...core.safe_open import open_input
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
 from .elements import BadValue, Elements, usable_uid
+from .functional_groups import read_frames, to_orientation, to_vector
 from .identity import arriving_series
-from .instance import Instance, Orientation, Vector
+from .instance import Instance
 from .modalities import modality_of
 from .patients import Patient
 
@@ -32,8 +33,8 @@ GEOMETRY_TAGS = (
     "ImageType", "SeriesDescription", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "AcquisitionNumber", "EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "TriggerTime",
     "BodyPartExamined", "GantryDetectorTilt", "ConvolutionKernel", "RescaleSlope", "RescaleIntercept",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ConcatenationUID",
+    "SliceThickness", "SpacingBetweenSlices", "SliceLocation",
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -152,16 +153,10 @@ def _geometry(data: Dataset, instance: Instance) -> None:
         of.number(keyword)  # the converters apply them; here they only have to be numbers
     where, how = of.numbers("ImagePositionPatient", 3), of.numbers("ImageOrientationPatient", 6)
     apart = of.numbers("PixelSpacing", 2)
-    instance.position = None if where is None else _vector(where)
-    instance.orientation = None if how is None else _orientation(how)
+    instance.position = None if where is None else to_vector(where)
+    instance.orientation = None if how is None else to_orientation(how)
     instance.spacing = None if apart is None else (apart[0], apart[1])
-    frames = data.get("PerFrameFunctionalGroupsSequence")
-    if frames:
-        shared = data.get("SharedFunctionalGroupsSequence") or [None]
-        for frame in frames:
-            _frame(frame, shared[0], instance)
-        instance.position = instance.frame_positions[0] if instance.frame_positions else None
-        instance.orientation = instance.frame_orientations[0] if instance.frame_orientations else None
+    read_frames(data, instance)
 
 
 def _image_type(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -169,48 +164,6 @@ def _image_type(words: tuple[str, ...]) -> tuple[str, ...]:
     if words and re.match(r"(?i)(original|derived)\s*/", words[0]):
         words = (*re.split(r"\s*/\s*", words[0]), *words[1:])
     return tuple(word.upper() for word in words)
-
-
-def _vector(values: tuple[float, ...]) -> Vector:
-    x, y, z = values
-    return (x, y, z)
-
-
-def _orientation(values: tuple[float, ...]) -> Orientation:
-    a, b, c, d, e, f = values
-    return (a, b, c, d, e, f)
-
-
-def _group(frame: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
-    """A functional group's only item, of the frame or of all frames (PS3.3 C.7.6.16)."""
-    from pydicom import Dataset
-
-    for place in (frame, shared):
-        items = place.get(keyword) if place is not None else None
-        if items:
-            found: Dataset = items[0]
-            return found
-    return Dataset()
-
-
-def _frame(frame: Dataset, shared: Dataset | None, instance: Instance) -> None:
-    mended: dict[str, str] = {}  # the converters' copy is only mended at the top
-
-    def numbers(group: str, keyword: str, count: int) -> tuple[float, ...] | None:
-        found = Elements(_group(frame, shared, group), mended, instance.remarks)
-        return found.numbers(keyword, count)
-
-    where = numbers("PlanePositionSequence", "ImagePositionPatient", 3)
-    how = numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
-    apart = numbers("PixelMeasuresSequence", "PixelSpacing", 2)
-    if where is None or how is None:
-        return
-    instance.frame_positions.append(_vector(where))
-    instance.frame_orientations.append(_orientation(how))
-    if apart is not None and instance.spacing is None:
-        instance.spacing = (apart[0], apart[1])
-    content = Elements(_group(frame, None, "FrameContentSequence"), mended, instance.remarks)
-    instance.frame_moments.append((int(content.spare("TemporalPositionIndex") or 0),))
 
 
 def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name: str) -> bool:

@@ -7,31 +7,14 @@ headers say. Linear interpolation; the intensities of kept slices stay as they a
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Sequence
+from typing import Callable, Sequence
 
 import numpy
 
 from ...core.segmentation import Affine
 from ...formats.geometry import dot, make_affine
-from .group import Stack, normal_of
 from .instance import Vector
-
-Array = "numpy.ndarray[Any, Any]"
-
-
-def places_of(stack: Stack) -> list[Vector]:
-    """Image positions (LPS mm, centre of the first pixel) in the order of the stack."""
-    first = stack.first
-    if not stack.multiframe:
-        return [one.position or (0.0, 0.0, 0.0) for one in stack.instances]
-    return [first.frame_positions[n] for n in frame_order(stack)]
-
-
-def frame_order(stack: Stack) -> list[int]:
-    """Frames of an enhanced instance by their position along the normal."""
-    normal = normal_of(stack.first.frame_orientations[0])
-    places = stack.first.frame_positions
-    return sorted(range(len(places)), key=lambda n: dot(places[n], normal))
+from .stack import Stack, normal_of
 
 
 def header_affine(stack: Stack) -> Affine:
@@ -39,20 +22,20 @@ def header_affine(stack: Stack) -> Affine:
 
     Sheared for a tilted gantry.
     """
-    first, places = stack.first, places_of(stack)
-    row, down = (first.orientation or (1, 0, 0, 0, 1, 0))[:3], (first.orientation or (1, 0, 0, 0, 1, 0))[3:]
-    rows_apart, columns_apart = first.spacing or (1.0, 1.0)
+    places, row, down = stack.places, stack.orientation[:3], stack.orientation[3:]
+    rows_apart, columns_apart = stack.first.spacing or (1.0, 1.0)
     last = len(places) - 1
     step = [(b - a) / last for a, b in zip(places[0], places[last])]
     return make_affine([[x * columns_apart for x in row], [x * rows_apart for x in down], step], places[0])
 
 
-def regular_grid(stack: Stack, frames: Sequence[Any], check: Callable[[], None]) -> tuple[Any, Affine]:
+def regular_grid(
+    stack: Stack, frames: Sequence[numpy.ndarray], check: Callable[[], None]
+) -> tuple[numpy.ndarray, Affine]:
     """Array of shape (k, j, i) and its affine (LPS mm) from ``frames`` (rows, columns) in stack order."""
-    orientation = stack.first.orientation or (1, 0, 0, 0, 1, 0)
-    row, down, normal = orientation[:3], orientation[3:], normal_of(orientation)
+    row, down, normal = stack.orientation[:3], stack.orientation[3:], normal_of(stack.orientation)
     rows_apart, columns_apart = stack.first.spacing or (1.0, 1.0)
-    places, along = places_of(stack), stack.positions
+    places, along = stack.places, stack.positions
     offsets = [_sideways(place, places[0], row, down) for place in places]
     rights = [offset[0] / columns_apart for offset in offsets]
     downs = [offset[1] / rows_apart for offset in offsets]
@@ -63,16 +46,15 @@ def regular_grid(stack: Stack, frames: Sequence[Any], check: Callable[[], None])
     shape = numpy.shape(frames[0])
     wide = shape[1] + math.ceil(max(rights)) - left
     high = shape[0] + math.ceil(max(downs)) - top
-    # Nothing is made up beyond the last slice; a twentieth of a step is rounding.
-    count = math.floor((along[-1] - along[0]) / stack.step + 0.05) + 1
+    count = stack.depth
     empty = float(min(float(frame.min()) for frame in frames))
     kind = numpy.asarray(frames[0]).dtype
     out = numpy.empty((count, high, wide), dtype=kind)
     source = -1
-    moved: dict[int, Any] = {}
+    moved: dict[int, numpy.ndarray] = {}
     for k in range(count):
         check()
-        at = min(along[0] + k * stack.step, along[-1])
+        at = min(stack.begin + k * stack.step, along[-1])
         while source < len(along) - 2 and along[source + 1] <= at + 1e-3 * stack.step:
             source += 1
         source = max(source, 0)
@@ -85,7 +67,11 @@ def regular_grid(stack: Stack, frames: Sequence[Any], check: Callable[[], None])
         weight = round(weight) if abs(weight - round(weight)) < 0.02 else weight
         plane = moved[source] * (1 - weight) + moved[source + 1] * weight
         out[k] = numpy.rint(plane) if kind.kind in "iu" else plane
-    origin = [places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart for r in range(3)]
+    origin = [
+        places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart
+        + normal[r] * (stack.begin - along[0])
+        for r in range(3)
+    ]  # fmt: skip
     columns = [
         [x * columns_apart for x in row],
         [x * rows_apart for x in down],
@@ -101,7 +87,9 @@ def _sideways(
     return dot(away, row), dot(away, down)
 
 
-def _shifted(frame: Any, right: float, lower: float, shape: tuple[int, int], empty: float) -> Any:
+def _shifted(
+    frame: numpy.ndarray, right: float, lower: float, shape: tuple[int, int], empty: float
+) -> numpy.ndarray:
     """``frame`` moved by (right, lower) >= 0 pixels on a larger canvas of ``empty``, as float64."""
     x, y = math.floor(right), math.floor(lower)
     wx, wy = right - x, lower - y

@@ -13,7 +13,8 @@ from typing import Callable, Iterable, Iterator
 
 from ...core.progress import Check
 from ...formats.geometry import dot
-from .instance import Instance, Orientation, Vector
+from .instance import Frame, Instance, Orientation, Vector
+from .stack import unit
 
 Digest = Callable[[Instance], str]
 # Positions of copies differ by what a writer rounded away, slices by far more.
@@ -23,10 +24,11 @@ SAME_DIRECTION = 1e-4
 
 
 def parallel(a: Orientation | None, b: Orientation | None) -> bool:
-    """Whether two image planes have the same axes."""
+    """Whether two image planes have the same axes, their cosines being rounded or not."""
     if a is None or b is None:
         return False
-    return dot(a[:3], b[:3]) > 1 - SAME_DIRECTION and dot(a[3:], b[3:]) > 1 - SAME_DIRECTION
+    row, down = dot(unit(a[:3]), unit(b[:3])), dot(unit(a[3:]), unit(b[3:]))
+    return row > 1 - SAME_DIRECTION and down > 1 - SAME_DIRECTION
 
 
 def same_spacing(a: Instance, b: Instance) -> bool:
@@ -43,10 +45,17 @@ def same_place(a: Instance, b: Instance) -> bool:
         return False
     if a.position is None or b.position is None:
         return a.position is b.position
-    if not parallel(a.orientation, b.orientation) or len(a.frame_positions) != len(b.frame_positions):
+    if not parallel(a.orientation, b.orientation) or len(a.frame_list) != len(b.frame_list):
         return False
-    pairs = zip([a.position, *a.frame_positions], [b.position, *b.frame_positions])
-    return all(_near(one, other) for one, other in pairs)
+    if not _near(a.position, b.position):
+        return False
+    return all(_same_frame(one, other) for one, other in zip(a.frame_list, b.frame_list))
+
+
+def _same_frame(a: Frame, b: Frame) -> bool:
+    if a.position is None or b.position is None or not _agree(a.moment, b.moment):
+        return False
+    return parallel(a.orientation, b.orientation) and _near(a.position, b.position)
 
 
 def without_twins(instances: Iterable[Instance], digest: Digest) -> tuple[list[Instance], str]:

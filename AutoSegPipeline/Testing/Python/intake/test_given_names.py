@@ -116,7 +116,7 @@ def test_the_words_of_a_converter_name_the_given_file(syntax, tmp_path, monkeypa
     def run(program, stack, staging, check):
         return None, "Unable to read /000002.dcm"
 
-    monkeypatch.setattr(converter, "_frames", frames)
+    monkeypatch.setattr(converter, "read_planes", frames)
     monkeypatch.setattr(converter, "_run", run)
     monkeypatch.setattr("AutoSegPipelineLib.intake.dicom.cases.dcm2niix_path", lambda: "dcm2niix")
     (text,) = messages(look(folder, names=names))

@@ -32,6 +32,7 @@ const WARNINGS = {
   "engine.modality_guessed": "CT or MR was guessed",
   "dicom.missing_slices": "Missing slices",
   "dicom.uneven_slices": "Uneven slices",
+  "dicom.odd_slices": "Slices left out",
   "dicom.gantry_tilt": "Gantry tilt straightened",
   "dicom.several_stacks": "One of several volumes",
 };
