@@ -26,6 +26,7 @@ def change(library: Path, kind: str, file: str, anchor: str, text: str) -> None:
     path = library / file
     if kind == "new":
         assert not path.exists(), f"{file} exists already"
+        path.parent.mkdir(exist_ok=True)  # a new room
         path.write_text(text, encoding="utf-8")
         return
     old = path.read_text(encoding="utf-8")
