@@ -13,26 +13,42 @@ class EngineRow:
     """One engine, by the word of the option ``engine``.
 
     ``engine`` is its class in ``processing/engines/``; empty: a host does its work, not a worker.
-    ``package`` is the module that the workers' Python must have for it, ``pip`` what brings that
-    module and ``extension`` the extension of 3D Slicer that does. ``settings`` belong to this engine
-    alone; each worker finds them in its environment under their own names.
+    ``title`` is what people call it, where that is not its name. ``package`` is the module that the
+    workers' Python must have for it, ``pip`` what brings that module, ``install`` the word after
+    ``python3 autoseg.py install`` where the launcher does, and ``extension`` the extension of 3D Slicer
+    that brings it, with ``brings`` besides. ``weights`` is a module of ``processing/engines/`` that prints
+    which trained models are there; :func:`..headless.extras.read_weights` runs it. ``settings`` belong to
+    this engine alone; each worker finds them in its environment under their own names.
     """
 
     name: str
     engine: str = ""
+    title: str = ""
     package: str = ""
     pip: tuple[str, ...] = ()
+    install: str = ""
     extension: str = ""
+    brings: str = ""
+    weights: str = ""
     settings: tuple[Spec, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return self.title or self.name
 
 
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "totalsegmentator",
         "totalsegmentator.TotalSegmentatorEngine",
+        title="TotalSegmentator",
         package="totalsegmentator",
         pip=("TotalSegmentator", "torch", "torchvision"),
+        install="totalsegmentator",
         extension="TotalSegmentator",
+        brings="PyTorch and nnU-Net",
+        weights="totalsegmentator.weights_list",
         settings=(
             Spec(
                 "totalsegmentator_statistics",
@@ -43,7 +59,7 @@ ENGINES: tuple[EngineRow, ...] = (
         ),
     ),
     EngineRow("tissue", "tissue.TissueEngine"),
-    EngineRow("slicer"),
+    EngineRow("slicer", extension="TotalSegmentator"),
 )
 
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}

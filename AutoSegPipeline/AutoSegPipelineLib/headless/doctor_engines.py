@@ -1,13 +1,14 @@
-"""What ``doctor`` says of TotalSegmentator's surroundings: other Pythons, Slicers, GPU, weights."""
+"""What ``doctor`` says of the engines' surroundings: other Pythons, Slicers, GPU, weights."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator
 
+from ..core.engines import ENGINES, EngineRow
 from ..core.errors import PipelineError
 from ..core.settings import Settings
 from ..core.slicer_python import installed
-from .extras import ask, workers_python
+from .extras import ask, read_weights, workers_python
 from .findings import FAIL, OK, WARN, Finding
 
 _GPU_SECONDS = 120.0
@@ -21,7 +22,7 @@ _DEVICE = (
 
 
 def slicers() -> Iterator[Finding]:
-    """Every 3D Slicer that is found; its TotalSegmentator can be used without installing it here."""
+    """Every 3D Slicer that is found; packages that its extensions brought need not be installed here."""
     found = installed()
     for python in found:
         yield Finding("slicer", OK, f"{python} (autoseg serve --slicer {python.parent})")
@@ -70,18 +71,29 @@ def judged(found: dict[str, Any], gpu_here: bool) -> Finding:
         )
     if found["cuda"] is None:
         text = f"NO GPU IS USED though one is here: {torch} was built for the CPU only"
-        fix = "python3 autoseg.py install totalsegmentator --torch cuda"
-        return Finding("device", WARN, text, fix)
+        return Finding("device", WARN, text, _other_torch())
     text = f"NO GPU IS USED though one is here: {torch} for CUDA {found['cuda']} does not reach it"
     return Finding("device", WARN, text, "Update the GPU's driver, or choose a torch for its CUDA version.")
 
 
-def weights(settings: Settings) -> Iterator[Finding]:
-    """Which of the main tasks can begin at once; nothing where the package is not installed."""
-    from .commands.weights import read_weights
+def _other_torch() -> str:
+    """The command that brings a torch for the GPU, with the first engine that computes with it."""
+    for row in ENGINES:
+        if row.install and "torch" in row.pip:
+            return f"python3 autoseg.py install {row.install} --torch cuda"
+    return "Install a build of torch for the GPU."
 
+
+def weights(settings: Settings) -> Iterator[Finding]:
+    """Which tasks of each engine can begin at once; nothing of an engine that is not installed."""
+    for row in ENGINES:
+        if row.weights:
+            yield from _weights(row, settings)
+
+
+def _weights(row: EngineRow, settings: Settings) -> Iterator[Finding]:
     try:
-        found = read_weights(settings)
+        found = read_weights(row, settings)
     except PipelineError as error:
         yield Finding("weights", WARN, error.message, error.hint)
         return
@@ -104,7 +116,8 @@ def weights(settings: Settings) -> Iterator[Finding]:
     if ready:
         shown = ", ".join(ready[:6]) + (" ..." if len(ready) > 6 else "")
         yield Finding("weights", OK, f"{text}; ready: {shown}")
-    elif there and found["generation"] == "class_map":
+    elif there and not any(models for task in found["tasks"] for models in task["qualities"].values()):
+        # This package states what a task needs only while it downloads.
         yield Finding("weights", OK, text)
     else:
         fix = "They are fetched where download_weights allows it; else see `autoseg weights list`."

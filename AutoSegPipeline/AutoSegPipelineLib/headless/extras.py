@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.engines import BY_NAME, EngineRow
-from ..core.errors import PipelineError
+from ..core.errors import PipelineError, from_dict
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python
-from ..runtime.processes.child_command import child_environment
+from ..runtime.processes.child_command import child_environment, module_arguments
 
 # What the rest of a case needs of another Python: package -> module. Slicer has all of it.
 WORKER_NEEDS = {
@@ -55,7 +55,9 @@ def check_engine(engine: str, settings: Settings) -> None:
 
 def hint_for(row: EngineRow, python: str | None) -> str:
     """How the package of an engine comes into the workers' Python."""
-    install = f"python3 autoseg.py install {row.name}"
+    install = f"python3 autoseg.py install {row.install}"
+    if not row.install:
+        install = f"python -m pip install {' '.join(row.pip or (row.package,))}"
     if python is None:
         return f"Install it with: {install}"
     if row.extension and "PythonSlicer" in Path(python).name:
@@ -65,7 +67,7 @@ def hint_for(row: EngineRow, python: str | None) -> str:
         )
     return (
         "Install it there, with what a worker needs besides, in one command: "
-        f"{python} -m pip install {' '.join((*row.pip, *WORKER_NEEDS))}"
+        f"{python} -m pip install {' '.join((*(row.pip or (row.package,)), *WORKER_NEEDS))}"
     )
 
 
@@ -74,6 +76,28 @@ def _lacks(module: str, python: str | None) -> list[str]:
     if python is None:
         return [] if importlib.util.find_spec(module) is not None else [module]
     return list(ask(python, ["-c", _PROBE, module, *WORKER_NEEDS.values()]))
+
+
+def read_weights(row: EngineRow, settings: Settings) -> dict[str, Any]:
+    """What the workers' package of this engine knows of its weights.
+
+    ``folder``, ``version`` (empty: it is not installed), ``tasks`` (``name``, ``qualities``: the numbers of
+    the models that each needs) and ``models`` (``number``, ``name``, ``bytes``, ``state``: there, broken,
+    missing). Raises what the engine's own module does, and ``worker.not_started``.
+    """
+    return _answer(settings, f"processing.engines.{row.weights}")
+
+
+def read_tasks(settings: Settings) -> dict[str, list[str]]:
+    """The names of each engine's tasks; none where its package is not installed. Raises as above."""
+    return dict(_answer(settings, "processing.task_list")["engines"])
+
+
+def _answer(settings: Settings, module: str) -> dict[str, Any]:
+    answer = ask(workers_python(settings), module_arguments(module))
+    if "error" in answer:
+        raise from_dict(answer["error"])
+    return dict(answer)
 
 
 def ask(python: str | None, arguments: list[str], seconds: float = _PROBE_SECONDS) -> Any:

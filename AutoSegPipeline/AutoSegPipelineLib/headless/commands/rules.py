@@ -10,14 +10,15 @@ import click
 from rich.text import Text
 
 from ...core import rules as book
+from ...core.engines import ENGINES
 from ...core.errors import PipelineError
 from ...core.settings import resolve_options
 from ...core.specs import did_you_mean
+from ..extras import read_tasks
 from ..flags import common, shown_value
 from ..output import safe
 from ..session import Session, check_name
 from .jobs import as_json
-from .weights import read_weights
 
 _ALWAYS_SHOWN = ("engine", "task", "quality", "structures")
 _LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
@@ -68,24 +69,38 @@ def check_rules(session: Session, as_json: bool) -> int:
 
 
 def _unknown_tasks(session: Session, found: tuple[book.Rule, ...]) -> list[str]:
-    """Tasks of rules that no engine here has; nothing where TotalSegmentator is not there to be asked."""
-    wanted = [(rule.name, str(rule.then["task"])) for rule in found if rule.then.get("task")]
+    """Tasks of rules that no engine here has; nothing where an engine that may have them is not installed."""
+    wanted = [rule for rule in found if rule.then.get("task")]
     if not wanted:
         return []
     try:
-        known = [task["name"] for task in read_weights(session.settings())["tasks"]]
+        known = read_tasks(session.settings())
     except PipelineError as error:
         session.output.note(f"Tasks were not checked: {safe(error.message)}", "yellow")
         return []
-    if not known:
-        session.output.note("Tasks were not checked: TotalSegmentator is not installed.", "yellow")
-        return []
-    known.append("tissue")
+    absent = [row for row in ENGINES if row.package and not known.get(row.name)]
+    if absent:
+        names = " and ".join(row.shown for row in absent)
+        verb = "are" if len(absent) > 1 else "is"
+        session.output.note(f"Tasks were not checked: {names} {verb} not installed.", "yellow")
+    unknown = []
+    for rule in wanted:
+        engine = str(rule.then.get("engine") or "").casefold()
+        if known.get(engine):
+            unknown += _lacking(rule, f"engine {engine!r}", known[engine])
+        elif not absent:
+            unknown += _lacking(rule, "no engine", [task for tasks in known.values() for task in tasks])
+    return unknown
+
+
+def _lacking(rule: book.Rule, who: str, known: list[str]) -> list[str]:
+    """What is to say of the tasks of ``rule`` that are not among ``known``."""
     # Several tasks in one case, each with a quality of its own: total:fast,body
-    asked = [(name, word.partition(":")[0].strip()) for name, text in wanted for word in text.split(",")]
+    names = [word.partition(":")[0].strip() for word in str(rule.then["task"]).split(",")]
+    has = "has a task" if who == "no engine" else "has no task"
     return [
-        f"rule {name!r}: no engine has a task {task!r}{did_you_mean(task.casefold(), known)}"
-        for name, task in asked
+        f"rule {rule.name!r}: {who} {has} {task!r}{did_you_mean(task.casefold(), known)}"
+        for task in names
         if task.casefold() not in [one.casefold() for one in known]
     ]
 

@@ -10,17 +10,16 @@ from rich import box
 from rich.table import Table
 
 from ...core.engines import BY_NAME
-from ...core.errors import PipelineError, from_dict
-from ...core.settings import Settings
+from ...core.errors import PipelineError
 from ...core.specs import QUALITIES, did_you_mean
-from ...runtime.processes.child_command import module_arguments
-from ..extras import ask, hint_for, workers_python
+from ..extras import hint_for, read_weights, workers_python
 from ..flags import common, given, spec_flags
 from ..output import safe
 from ..session import Session
 from ..weights_import import import_weights
 from .jobs import as_json
 
+_ENGINE = BY_NAME["totalsegmentator"]
 _WHERE = ("worker_python", "slicer")
 
 
@@ -38,14 +37,6 @@ def weights() -> None:
     """
 
 
-def read_weights(settings: Settings) -> dict[str, Any]:
-    """What the workers' package knows of its weights (:mod:`~...processing.weights_list`)."""
-    answer = ask(workers_python(settings), module_arguments("processing.weights_list"))
-    if "error" in answer:
-        raise from_dict(answer["error"])
-    return dict(answer)
-
-
 @weights.command("list")
 @click.argument("task", required=False)
 @spec_flags(_WHERE, "Settings")
@@ -61,7 +52,7 @@ def list_weights(session: Session, task: str | None, as_json: bool, **flags: Any
       autoseg weights list total
     """
     settings = session.settings(given(flags))
-    found = read_weights(settings)
+    found = read_weights(_ENGINE, settings)
     if task is not None:
         found = _only(found, task)
     if as_json:
@@ -71,7 +62,7 @@ def list_weights(session: Session, task: str | None, as_json: bool, **flags: Any
     if found["version"]:
         session.output.say(f"TotalSegmentator {found['version']}")
     else:
-        hint = hint_for(BY_NAME["totalsegmentator"], workers_python(settings))
+        hint = hint_for(_ENGINE, workers_python(settings))
         session.output.say(f"TotalSegmentator is not installed. {hint}")
     if task is None and found["tasks"]:
         session.output.table(_tasks(found))

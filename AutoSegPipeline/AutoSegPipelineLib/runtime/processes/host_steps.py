@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Mapping, Protocol
 
+from ...core.engines import ELSEWHERE
 from ...core.errors import PipelineError
 from ...core.messages.worker_messages import CaseOrder, EngineRow
 from ...core.progress import Report
 
-ENGINES = ("slicer",)
+ENGINES = ELSEWHERE
 EXPORTERS = ("openanatomy",)
 
 Started = Callable[[int], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
+from ...core.engines import ENGINES, EngineRow
 from ...runtime import qt
 from .. import package_install
 from ..session import Session
@@ -18,7 +19,7 @@ _MANAGER = "View > Extension Manager"
 
 @dataclass(frozen=True)
 class Dependency:
-    """One row: ``install`` says what the button can do about it (``web``, ``extension`` or nothing)."""
+    """One row: ``install`` says what the button can do about it (``web``, an extension's name or nothing)."""
 
     name: str
     state: str
@@ -35,12 +36,12 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
     place = str(package_install.packages_folder(session.home))
     about = _("Packages of the full web server; they go into {folder}.").format(folder=place)
     rows = [Dependency(_("Full web server"), words[web], about, offer)]
-    engine = next((one for one in engines if one.get("name") == "totalsegmentator"), None)
-    extension = host.extension("TotalSegmentator")
-    rows.append(_totalsegmentator(engine, extension))
-    rows.append(
-        _extension("TotalSegmentator", extension, _('the engine "slicer" and the installation of models'))
-    )
+    for row in ENGINES:
+        if row.package:
+            described = next((one for one in engines if one.get("name") == row.name), None)
+            rows.append(_engine(row, described, bool(row.extension) and host.extension(row.extension)))
+    for name in dict.fromkeys(row.extension for row in ENGINES if row.extension):
+        rows.append(_extension(name, host.extension(name), _users(name)))
     there = host.extension("OpenAnatomyExport")
     rows.append(_extension("OpenAnatomy Export", there, _('the exporter "openanatomy"')))
     if there and not host.extension("Decimation"):
@@ -50,15 +51,34 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
     return rows
 
 
-def _totalsegmentator(engine: dict[str, object] | None, extension: bool) -> Dependency:
-    name = _("TotalSegmentator for the worker")
-    if engine is not None and engine.get("ok"):
-        return Dependency(name, _("installed"), str(engine.get("note") or ""))
-    advice = _("The extension TotalSegmentator installs it, with PyTorch and nnU-Net.")
-    if not extension:
-        advice = _("Install the extension TotalSegmentator first ({where}).").format(where=_MANAGER)
-    state = _("not known yet") if engine is None else _("not installed")
-    return Dependency(name, state, advice, "extension" if extension and engine is not None else "")
+def _engine(row: EngineRow, described: dict[str, object] | None, extension: bool) -> Dependency:
+    """An engine that needs a package; ``described`` is what a worker said of it."""
+    name = _("{engine} for the worker").format(engine=row.shown)
+    if described is not None and described.get("ok"):
+        return Dependency(name, _("installed"), str(described.get("note") or ""))
+    state = _("not known yet") if described is None else _("not installed")
+    if not row.extension:
+        packages = " ".join(row.pip or (row.package,))
+        advice = _('In the Python console: slicer.util.pip_install("{packages}")').format(packages=packages)
+    elif not extension:
+        advice = _("Install the extension {name} first ({where}).").format(name=row.extension, where=_MANAGER)
+    elif row.brings:
+        text = _("The extension {name} installs it, with {what}.")
+        advice = text.format(name=row.extension, what=row.brings)
+    else:
+        advice = _("The extension {name} installs it.").format(name=row.extension)
+    return Dependency(name, state, advice, row.extension if extension and described is not None else "")
+
+
+def _users(extension: str) -> str:
+    """What needs this extension."""
+    rows = [row for row in ENGINES if row.extension == extension]
+    for_what = [_('the engine "{name}"').format(name=row.name) for row in rows if not row.engine]
+    if any(row.weights for row in rows):
+        for_what.append(_("the installation of models"))
+    elif any(row.package for row in rows):
+        for_what.append(_("the installation of packages"))
+    return _(" and ").join(for_what)
 
 
 def _extension(name: str, there: bool, what_for: str) -> Dependency:
@@ -123,7 +143,7 @@ class DependenciesPart(Part):
         names = "\n".join(f"- {row.name}" for row in missing)
         text = _("Install these from the internet?\n\n{names}\n\nSlicer's own packages are not changed.")
         text = text.format(names=names)
-        if any(row.install == "extension" for row in missing):
+        if any(row.install not in ("", "web") for row in missing):
             text += "\n\n" + _("The extension installs its own part; Slicer does not respond meanwhile.")
         if not missing or not self.session.host.confirm(text):
             return
@@ -137,20 +157,23 @@ class DependenciesPart(Part):
             self._installation.start()
             self.refresh()
         else:
-            self._extension()
+            self._extensions()
 
     def _ended(self, worked: bool) -> None:
         self._installation = None
         self.ui.installProgress.hide()
         if not worked:
             self.say(_("The installation failed; see its log under Dependencies."))
-        elif any(row.install == "extension" for row in self._rows):
-            self._extension()
+        elif any(row.install not in ("", "web") for row in self._rows):
+            self._extensions()
         self.refresh()
 
-    def _extension(self) -> None:
-        self.ui.installLog.appendPlainText(_("The extension TotalSegmentator installs what it needs."))
-        self.session.host.set_up_extension("TotalSegmentator")
+    def _extensions(self) -> None:
+        """Have each extension that is there install its own part."""
+        for name in dict.fromkeys(row.install for row in self._rows if row.install not in ("", "web")):
+            text = _("The extension {name} installs what it needs.").format(name=name)
+            self.ui.installLog.appendPlainText(text)
+            self.session.host.set_up_extension(name)
         self.ui.installLog.appendPlainText(_("Restart the pipeline to use it."))
         self.refresh()
 

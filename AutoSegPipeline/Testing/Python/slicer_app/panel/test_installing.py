@@ -11,8 +11,10 @@ from typing import Iterator
 
 import pytest
 import support.skeleton as support
+from AutoSegPipelineLib.core.engines import EngineRow
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.slicer_app import install_web, package_install
+from AutoSegPipelineLib.slicer_app.panel import dependencies
 from support.panel import Place, places, text
 from support.qt import run_for
 
@@ -140,6 +142,55 @@ def test_the_extension_installs_its_own_packages_itself(place: Place) -> None:
     place.until(lambda: ("set up", "TotalSegmentator") in place.host.asked)
     assert state(place) == "installed"
     assert not any("torch" in line for line in log(place).splitlines())
+
+
+def shown(place: Place) -> dict[str, tuple[str, str]]:
+    """State and advice of each row."""
+    table = place.ui.dependenciesTable
+    return {
+        table.item(row, 0).text(): (table.item(row, 1).text(), table.item(row, 2).text())
+        for row in range(table.rowCount())
+    }
+
+
+def test_the_texts_about_the_engine_with_an_extension(place: Place) -> None:
+    name = "TotalSegmentator for the worker"
+    assert shown(place)[name] == (
+        "not known yet",
+        "Install the extension TotalSegmentator first (View > Extension Manager).",
+    )
+    assert shown(place)["Extension TotalSegmentator"][1] == (
+        'For the engine "slicer" and the installation of models: install TotalSegmentator in '
+        "View > Extension Manager."
+    )
+    place.host.extensions = {"TotalSegmentator"}
+    place.panel.dependencies.describe([{"name": "totalsegmentator", "ok": False}])
+    assert shown(place)[name] == (
+        "not installed",
+        "The extension TotalSegmentator installs it, with PyTorch and nnU-Net.",
+    )
+
+
+def test_an_engine_more_is_shown_by_its_row(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        EngineRow("bone", "bone.Bone", title="Bone Finder", package="bone", pip=("bone-finder", "torch")),
+        EngineRow("heart", "heart.Heart", package="heart", extension="Hearts"),
+        EngineRow("plain", "plain.Plain"),
+    )
+    monkeypatch.setattr(dependencies, "ENGINES", rows)
+    place.host.extensions = {"Hearts"}
+    place.panel.dependencies.describe([{"name": "bone", "ok": False}, {"name": "heart", "ok": False}])
+    assert shown(place)["Bone Finder for the worker"] == (
+        "not installed",
+        'In the Python console: slicer.util.pip_install("bone-finder torch")',
+    )
+    assert shown(place)["heart for the worker"] == ("not installed", "The extension Hearts installs it.")
+    assert "Extension Hearts" in shown(place) and "Extension TotalSegmentator" not in shown(place)
+    assert not any("plain" in name for name in shown(place)), "it needs nothing"
+    place.panel.dependencies._extensions()
+    assert ("set up", "Hearts") in place.host.asked
+    place.panel.dependencies.describe([{"name": "bone", "ok": True, "note": "well"}])
+    assert shown(place)["Bone Finder for the worker"] == ("installed", "well")
 
 
 def test_what_is_missing_says_how_to_get_it(place: Place) -> None:

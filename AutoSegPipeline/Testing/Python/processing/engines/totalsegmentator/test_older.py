@@ -78,7 +78,7 @@ def test_it_describes_itself_with_its_own_tasks(there: Worker, version: str) -> 
 
 def test_the_weights_of_its_tasks_are_known_before_they_run(python: str, home: Path) -> None:
     env = {**os.environ, **support.QUIET, "PYTHONPATH": LIBRARY, "TOTALSEG_HOME_DIR": str(home)}
-    command = [python, "-m", "AutoSegPipelineLib.processing.weights_list"]
+    command = [python, "-m", "AutoSegPipelineLib.processing.engines.totalsegmentator.weights_list"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     tasks = {task["name"]: task["qualities"] for task in found["tasks"]}

@@ -1,7 +1,7 @@
-"""Which weights the workers' TotalSegmentator knows and which are there, as one line of JSON.
+"""Which weights the workers' package knows and which are there, as one line of JSON.
 
-``python -m AutoSegPipelineLib.processing.weights_list``, run under the Python of the workers: the
-tables of tasks belong to the package that is installed there. Torch is not imported.
+``python -m AutoSegPipelineLib.processing.engines.totalsegmentator.weights_list``, run under the Python of
+the workers: the tables of tasks belong to the package that is installed there. Torch is not imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import PipelineError
+from ....core.errors import PipelineError
+from . import weights
+from .catalogue import catalogue
+from .known_tasks import Catalogue, installed
 
 
 def read() -> dict[str, Any]:
@@ -20,10 +23,6 @@ def read() -> dict[str, Any]:
     A task's ``qualities`` map to the numbers of the models that they need; an older package does
     not tell them before it runs, and the list is empty.
     """
-    from .engines.totalsegmentator import weights
-    from .engines.totalsegmentator.catalogue import catalogue
-    from .engines.totalsegmentator.known_tasks import Catalogue, installed
-
     known = catalogue() if installed() else Catalogue("", {}, {}, "")
     tasks: list[dict[str, Any]] = [
         {
@@ -51,8 +50,6 @@ def read() -> dict[str, Any]:
 
 
 def _model(number: int, path: Path | None) -> dict[str, Any]:
-    from .engines.totalsegmentator import weights
-
     there = path is not None and path.is_dir()
     return {
         "number": number,
