@@ -40,6 +40,8 @@ OPTIONS: tuple[Spec, ...] = (
     Spec("exporter", "choice", "ours", "Who writes the .gltf: ours, or OpenAnatomy Export in 3D Slicer.", ("ours", "openanatomy"), option=True),
     Spec("formats", "list", result_formats.DEFAULT, f"Result files; {' and '.join(result_formats.ALWAYS)} are always there.", result_formats.KINDS, option=True),
     Spec("detail", "float", 0.1, "Part of the surface triangles that is kept.", minimum=0.005, maximum=1, option=True),
+    Spec("max_triangles", "int", 1_000_000, "Most triangles of all surfaces together; 0 sets no limit.", minimum=0, maximum=10**9, option=True),
+    Spec("min_piece_ml", "float", 0.01, "Separate pieces and holes below this are left out of surfaces; 0 keeps all.", minimum=0, maximum=1000, unit="ml", option=True),
     Spec("smoothing", "bool", True, "Smooth the surfaces without shrinking them.", option=True),
     Spec(
         "assume_orientation", "choice", "",

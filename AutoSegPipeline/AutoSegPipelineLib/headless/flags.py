@@ -21,7 +21,15 @@ PLACES = {
     "state": "Folder of the pipeline's books; on a local disk.",
 }
 # A label map has its structures already: an engine's options mean nothing to it.
-EXPORT_OPTIONS = ("structures", "formats", "detail", "smoothing", "assume_orientation")
+EXPORT_OPTIONS = (
+    "structures",
+    "formats",
+    "detail",
+    "max_triangles",
+    "min_piece_ml",
+    "smoothing",
+    "assume_orientation",
+)
 # Flags whose first letter everybody expects.
 _SHORT = {"engine": "-e", "task": "-t", "quality": "-q", "formats": "-f"}
 

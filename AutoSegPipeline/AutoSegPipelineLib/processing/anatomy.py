@@ -8,7 +8,10 @@ from __future__ import annotations
 import colorsys
 import re
 
-from ..core.segmentation import Colour
+from ..core.segmentation import Colour, Segment
+
+#: What wraps the structures that one wants to see: fat, muscle, skin.
+SOFT_GROUPS = ("muscles", "tissue")
 
 # group -> words of which one makes a name a member; the first group that matches counts.
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -100,3 +103,8 @@ def likely_colour(name: str, number: int) -> Colour:
     shade = 1.0 + 0.05 * ((number * 7) % 5 - 2) / 2.0
     red, green, blue = (round(min(channel * shade, 1.0), 4) for channel in base)
     return (red, green, blue)
+
+
+def is_soft(segment: Segment) -> bool:
+    """Whether ``segment`` covers others: it is the first to give up triangles, and hidden at first."""
+    return segment.group in SOFT_GROUPS

@@ -13,7 +13,7 @@ from .export_data import ExportData
 from .measure import measure
 from .picture import Shot, begin_picture
 from .stage_progress import Portion
-from .surfaces import make_surfaces
+from .surfaces import Budget, make_surfaces
 from .writers.load import NotWritten, load
 
 
@@ -67,7 +67,10 @@ def _write_all(data: ExportData, rows: list[result_formats.ResultFormat], report
 def _make_surfaces(data: ExportData, report: Report) -> None:
     options, segmentation = data.case.options, data.found.segmentation
     with data.watch.time("surfaces"):
-        data.surfaces = make_surfaces(segmentation, options["detail"], options["smoothing"], report)
+        data.budget = Budget(options["max_triangles"], options["min_piece_ml"])
+        data.surfaces = make_surfaces(
+            segmentation, options["detail"], options["smoothing"], report, data.budget
+        )
     if not data.surfaces:
         raise PipelineError("export.empty", f"{data.case.label}: no structure has a surface")
     known = {warning["message"] for warning in data.result.warnings}

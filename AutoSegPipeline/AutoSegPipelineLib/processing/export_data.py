@@ -11,7 +11,7 @@ from .layers import Flat, flatten
 from .measure import Measured
 from .source_segmentation import SourceSegmentation
 from .stopwatch import Stopwatch
-from .surfaces import Surface
+from .surfaces import Budget, Surface
 
 
 class ExportData:
@@ -25,6 +25,7 @@ class ExportData:
         self.found = found
         self.watch = watch
         self.surfaces: list[Surface] = []
+        self.budget = Budget()
         self.measured: list[Measured] = []
         self.picture: Path | None = None
         self._flat: Flat | None = None

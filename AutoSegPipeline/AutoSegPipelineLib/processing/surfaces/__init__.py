@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .budget import Budget
 from .make import make_surfaces
 from .surface import Surface
 
-__all__ = ["Surface", "make_surfaces"]
+__all__ = ["Budget", "Surface", "make_surfaces"]

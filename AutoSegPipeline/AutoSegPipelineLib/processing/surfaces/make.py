@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...core.errors import PipelineError
 from ...core.progress import SilentReport
-from .contract import contract
-from .decimate import decimate, simplifier_is_there
-from .labels import Block, compact
-from .mesh import triangulate, wall_counts, without_degenerate
-from .net import Net, numpy_net, surface_net
+from ..anatomy import is_soft
+from .budget import MARGIN, Budget, StructureNote, shares
+from .decimate import simplifier_is_there
+from .deviation import distances
+from .mesh import triangulate, without_degenerate
+from .net import Net, numpy_net
 from .reduce_alone import WORTH_IT, reduce_alone
 from .restore import restore_volumes
-from .smooth import smooth
+from .shape import LENIENT, Layer, cleaned, limit, shape_layer, to_mm
 from .split import split, unpinch
 from .surface import Surface, is_closed, vertex_normals
 
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     from ...core.progress import Report
     from ...core.segmentation import Grid, Segment, Segmentation
 
-COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
-COARSEN_ABOVE = 4000  # triangles that a structure must have for that
-ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
-BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would fall apart with less
 
+@dataclass
+class _Making:
+    """What the steps share; ``tries``: for each structure reduced alone, whether that could be done."""
 
-@dataclass(frozen=True)
-class _Shaping:
-    """How surfaces are shaped: arguments of :func:`make_surfaces` and what it found out.
+    segmentation: Segmentation
+    budget: Budget
+    report: Report
+    tries: list[bool] = field(default_factory=list)
 
-    ``shared``: whether all structures can be simplified as one mesh. ``tries`` gets one entry for
-    each structure that was reduced alone: whether that could be done.
-    """
+    @property
+    def grid(self) -> Grid:
+        return self.segmentation.grid
 
-    detail: float
-    smoothing: bool
-    shared: bool
-    tries: list[bool]
+    @property
+    def smallest(self) -> float:
+        """Voxels of a piece that is no speck."""
+        return self.budget.piece_ml / self.grid.voxel_ml
 
 
 def make_surfaces(
@@ -49,94 +50,159 @@ def make_surfaces(
     detail: float = 0.1,
     smoothing: bool = True,
     report: Report | None = None,
+    budget: Budget | None = None,
 ) -> list[Surface]:
     """One closed surface for each segment that has voxels, in the order of ``segmentation.segments``.
 
     Structures of one layer that touch share their walls exactly, unless VTK had to reduce
     them one by one (see :mod:`.reduce_alone`). ``detail`` is the part of the triangles that
-    is kept; small structures and small scans keep more. ``segmentation.warnings`` gets
-    ``surface.empty`` for a segment without voxels, which gives no surface, and
-    ``surface.not_reduced`` when not one structure could be reduced as far as asked. Raises
+    is kept; small structures and small scans keep more, very large ones what half a voxel of
+    error needs. ``budget`` holds the limits and afterwards what they did.
+    ``segmentation.warnings`` gets ``surface.empty`` for a segment without voxels, which gives no
+    surface, ``surface.not_reduced`` when not one structure could be reduced as far as asked, and
+    ``surface.over_limit`` when the limit could not be kept. Raises
     :class:`Cancelled` through ``report``, and PipelineError ``export.failed`` when a surface
     cannot be closed.
     """
-    report = report or SilentReport()
-    shared = detail < 1.0 and simplifier_is_there()
-    tries: list[bool] = []
+    making = _Making(segmentation, budget or Budget(), report or SilentReport())
+    layers = _shaped(making, detail, smoothing)
+    share = _shares(layers, making.budget, simplified=detail < 1.0)
     made: dict[str, Surface] = {}
-    for number, layer in enumerate(segmentation.layers):
-        segments = [s for s in segmentation.segments if s.layer == number]
-        report.check()
-        block = compact(layer, [s.value for s in segments])
-        if block is not None:
-            shaping = _Shaping(detail, smoothing, shared, tries)
-            made.update(_layer_surfaces(block, segmentation.grid, segments, shaping, report))
-    if tries and not any(tries):
-        _warn(segmentation, "surface.not_reduced", "no surface could be reduced without damage")
-    for segment in segmentation.segments:
-        if segment.name not in made:
-            _warn(segmentation, "surface.empty", f"{segment.title} has no voxels and so no surface")
+    making.budget.holes = sum(int(layer.specks.pieces[0]) for layer in layers)
+    while layers:  # a mesh is let go when its surfaces are there
+        layer = layers.pop(0)
+        made.update(_layer_surfaces(making, layer, detail, share.get(layer.number)))
+    _warn_of(making, made)
     return [made[s.name] for s in segmentation.segments if s.name in made]
 
 
-def _warn(segmentation: Segmentation, code: str, message: str) -> None:
-    segmentation.warnings.append({"code": code, "message": message})
+def _shaped(making: _Making, detail: float, smoothing: bool) -> list[Layer]:
+    shared = simplifier_is_there()
+    layers = []
+    for number, voxels in enumerate(making.segmentation.layers):
+        segments = [s for s in making.segmentation.segments if s.layer == number]
+        making.report.check()
+        found = cleaned(voxels, segments, making.smallest)
+        if found is not None:
+            layer = shape_layer(
+                number, found, segments, making.grid, detail, smoothing, shared, making.report
+            )
+            layers.append(layer)
+    return layers
+
+
+def _shares(layers: list[Layer], budget: Budget, simplified: bool) -> dict[int, np.ndarray]:
+    """The share of each label by layer number, endless for those that keep all; nothing within the limit."""
+    wanted = [
+        layer.triangles_of() if layer.reduced or not simplified
+        else np.minimum(layer.part * layer.faces, layer.triangles_of())
+        for layer in layers
+    ]  # fmt: skip
+    total = np.concatenate(wanted) if wanted else np.zeros(0)
+    outer = np.concatenate([np.arange(len(one)) == 0 for one in wanted]) if wanted else np.zeros(0, bool)
+    if not budget.most or total[~outer].sum() <= budget.most:
+        return {}
+    faces = np.concatenate([layer.faces for layer in layers])
+    soft = np.concatenate([[False, *(is_soft(s) for s in layer.segments)] for layer in layers])
+    share = np.full(len(total), np.inf)
+    most = shares(total[~outer], faces[~outer], soft[~outer], int(MARGIN * budget.most))
+    share[~outer] = np.where(most < total[~outer], most, np.inf)
+    parts = np.split(share, np.cumsum([len(one) for one in wanted])[:-1])
+    return {layer.number: part for layer, part in zip(layers, parts)}
 
 
 def _layer_surfaces(
-    block: Block, grid: Grid, segments: list[Segment], shaping: _Shaping, report: Report
+    making: _Making, layer: Layer, detail: float, share: np.ndarray | None
 ) -> dict[str, Surface]:
-    net = surface_net(block.labels, len(segments))
-    report.check()
-    walls = wall_counts(net.sides, len(segments))
-    faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))  # triangles of each label
-    detail = max(shaping.detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
-    part = _kept_parts(faces, detail)
-    target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
-    if detail < COARSEN_BELOW:
-        coarse = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
-    else:
-        coarse = net
-    points = coarse.points
-    if shaping.smoothing:
-        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
-        points = smooth(coarse, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
-    report.check()
-    mesh = triangulate(coarse, _to_mm(points, grid), grid.determinant < 0)
-    volumes = block.counts * (grid.voxel_ml * 1000.0)
-    whole = mesh
-    if detail < 1.0 and shaping.shared:
-        frozen = (part >= 1.0)[mesh.sides].any(axis=1)
-        mesh = decimate(mesh, frozen, int(target - frozen.sum()), min(grid.spacing))
-        report.check()
+    grid, report = making.grid, making.report
+    alone = not layer.reduced and (detail < 1.0 or share is not None)
+    if share is not None and simplifier_is_there():
+        before = layer.mesh
+        limit(layer, share, min(grid.spacing), report)
+        alone = alone and layer.mesh is before
     reach = 0.25 * min(grid.spacing)
-    alone = detail < 1.0 and mesh is whole
-    mesh = restore_volumes(mesh, volumes, reach)
-    origin = _origin(block, grid)
+    mesh = restore_volumes(layer.mesh, layer.volumes, reach)
     found: dict[str, Surface] = {}
-    for label, own, triangles in split(mesh, len(segments)):
+    for label, own, triangles in split(mesh, len(layer.segments)):
         if not is_closed(triangles):
             continue
-        wanted = int(part[label] * faces[label])
+        segment = layer.segments[label - 1]
+        wanted = int(layer.part[label] * layer.faces[label])
+        if share is not None:
+            wanted = int(min(wanted, share[label]))
         if alone and wanted < WORTH_IT * len(triangles):
             report.check()
-            fewer = reduce_alone(own, triangles, wanted, float(volumes[label]), reach)
-            shaping.tries.append(fewer is not None)
+            fewer = reduce_alone(own, triangles, wanted, float(layer.volumes[label]), reach)
+            making.tries.append(fewer is not None)
             own, triangles = fewer or (own, triangles)
-        found[segments[label - 1].name] = _surface(segments[label - 1], own + origin, triangles)
-    lost = [n for n, s in enumerate(segments, 1) if block.counts[n] and s.name not in found]
-    if lost:  # simplified away, or never closed by VTK: our own net is closed by construction
-        plain = numpy_net(block.labels)
-        for label in lost:
-            found[segments[label - 1].name] = _plain(plain, label, segments[label - 1], grid, origin)
+        found[segment.name] = _surface(segment, own + layer.origin, triangles)
+        _note(making, layer, label, share, own, triangles)
+    there = {segment.name for n, segment in enumerate(layer.segments, 1) if layer.volumes[n]}
+    if there - set(found):
+        found.update(_as_voxels(making, layer, there - set(found)))
     return found
+
+
+def _note(
+    making: _Making,
+    layer: Layer,
+    label: int,
+    share: np.ndarray | None,
+    points: np.ndarray,
+    triangles: np.ndarray,
+) -> None:
+    away = distances(layer.samples[label], points, triangles)
+    limited = share is not None and bool(np.isfinite(share[label]))
+    making.budget.notes[layer.segments[label - 1].name] = StructureNote(
+        full=int(layer.faces[label]),
+        share=int(LENIENT * share[label]) if share is not None and limited else None,
+        triangles=len(triangles),
+        specks=int(layer.specks.pieces[label]),
+        specks_ml=float(layer.specks.voxels[label] * making.grid.voxel_ml),
+        error_mm=(float(away.mean()), float(np.quantile(away, 0.99))),
+    )
+
+
+def _as_voxels(making: _Making, layer: Layer, names: set[str]) -> dict[str, Surface]:
+    """What was simplified away, or never closed by VTK: our own net is closed by construction."""
+    voxels = making.segmentation.layers[layer.number]
+    again = cleaned(voxels, layer.segments, making.smallest)
+    assert again is not None
+    net = numpy_net(again[0].labels)
+    found = {}
+    for label, segment in enumerate(layer.segments, 1):
+        if segment.name in names:
+            found[segment.name] = _plain(net, label, segment, making.grid, layer.origin)
+            making.budget.notes[segment.name] = StructureNote(
+                full=int(layer.faces[label]), triangles=len(found[segment.name].triangles)
+            )
+    return found
+
+
+def _warn_of(making: _Making, made: dict[str, Surface]) -> None:
+    budget = making.budget
+
+    def warn(code: str, message: str) -> None:
+        making.segmentation.warnings.append({"code": code, "message": message})
+
+    if making.tries and not any(making.tries):
+        warn("surface.not_reduced", "no surface could be reduced without damage")
+    if budget.most and budget.triangles > budget.most:
+        warn(
+            "surface.over_limit",
+            f"the surfaces have {budget.triangles:,} triangles although the limit is {budget.most:,}: "
+            "they could not be simplified further without damage",
+        )
+    for segment in making.segmentation.segments:
+        if segment.name not in made:
+            warn("surface.empty", f"{segment.title} has no voxels and so no surface")
 
 
 def _plain(net: Net, label: int, segment: Segment, grid: Grid, origin: np.ndarray) -> Surface:
     """The surface of one label as its voxels give it, for what shaping would destroy."""
     own = np.flatnonzero((net.sides == label).any(axis=1))
     alone = Net(net.points, net.quads[own], net.sides[own])
-    mesh = without_degenerate(triangulate(alone, _to_mm(net.points, grid), grid.determinant < 0))
+    mesh = without_degenerate(triangulate(alone, to_mm(net.points, grid), grid.determinant < 0))
     turned = mesh.sides[:, 1] == label
     triangles = np.where(turned[:, None], mesh.triangles[:, ::-1], mesh.triangles)
     points, triangles = unpinch(mesh.points, triangles)
@@ -148,31 +214,3 @@ def _plain(net: Net, label: int, segment: Segment, grid: Grid, origin: np.ndarra
 def _surface(segment: Segment, points: np.ndarray, triangles: np.ndarray) -> Surface:
     normals = vertex_normals(points, triangles)
     return Surface(segment, points.astype(np.float32), np.ascontiguousarray(triangles, np.int32), normals)
-
-
-def _kept_parts(faces: np.ndarray, detail: float) -> np.ndarray:
-    """The part 0..1 of its triangles that each label should keep; of a wall, the larger of both sides."""
-    part = np.clip(np.maximum(detail, ENOUGH / np.maximum(faces, 1)), 0.0, 1.0)
-    part[0] = 0.0
-    return np.asarray(part)
-
-
-def _touching(net: Net, which: np.ndarray) -> np.ndarray:
-    """Mark the points (n,) that belong to a label of ``which`` (bool for each label, 0 not counted)."""
-    which = which.copy()
-    which[0] = False
-    marked = np.zeros(len(net.points), bool)
-    marked[net.quads[which[net.sides[:, 0]] | which[net.sides[:, 1]]]] = True
-    return marked
-
-
-def _to_mm(points: np.ndarray, grid: Grid) -> np.ndarray:
-    """Index offsets (n, 3) as LPS mm relative to the block's first voxel, float64."""
-    axes = np.array(grid.affine, np.float64)[:3, :3]
-    return points.astype(np.float64) @ axes.T
-
-
-def _origin(block: Block, grid: Grid) -> np.ndarray:
-    """LPS mm of the block's first voxel."""
-    affine = np.array(grid.affine, np.float64)
-    return affine[:3, :3] @ block.offset + affine[:3, 3]

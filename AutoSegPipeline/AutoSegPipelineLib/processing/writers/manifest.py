@@ -15,6 +15,7 @@ from ... import __version__
 from ...core.progress import Report
 from ...core.segmentation import Code
 from ..layers import label_values
+from ..surfaces.budget import StructureNote
 from . import DISCLAIMER
 from .unsound import unsound
 
@@ -75,6 +76,7 @@ def manifest_of(data: ExportData) -> dict[str, Any]:
         "cached_from": (source.get("cached_from") or True) if found.cached else None,
         "options": case.options,
         "versions": versions(),
+        "surfaces": data.budget.to_dict(),
         "segments": _segments(data),
         "overlaps": [asdict(overlap) for overlap in data.flat.overlaps],
         "absent": [segment.name for segment in found.absent],
@@ -111,7 +113,6 @@ def versions() -> dict[str, str]:
 
 def _segments(data: ExportData) -> list[dict[str, Any]]:
     volumes = {one.name: one for one in data.measured}
-    triangles = {surface.segment.name: len(surface.triangles) for surface in data.surfaces}
     labels = label_values(data.found.segmentation.segments)
     rows = []
     for segment in data.found.segmentation.segments:
@@ -133,11 +134,25 @@ def _segments(data: ExportData) -> list[dict[str, Any]]:
                 "label": labels[segment.name],
                 "priority": segment.priority,
                 "volume_ml": round(volumes[segment.name].volume_ml, 4),
-                "triangles": triangles.get(segment.name, 0),
+                **_surface(data, segment.name),
                 **{key: _code(code) for key, code in codes.items() if code is not None},
             }
         )
     return rows
+
+
+def _surface(data: ExportData, name: str) -> dict[str, Any]:
+    """What became of the structure's surface."""
+    note = data.budget.notes.get(name, StructureNote())
+    row: dict[str, Any] = {"triangles": note.triangles, "triangles_full": note.full}
+    if note.share is not None:
+        row["triangles_limit"] = note.share
+    if note.specks:
+        row.update(specks=note.specks, specks_ml=round(note.specks_ml, 4))
+    if note.error_mm is not None:
+        mean, most = note.error_mm
+        row["surface_error_mm"] = {"mean": round(mean, 4), "most": round(most, 4)}
+    return row
 
 
 def _code(code: Code) -> dict[str, str]:

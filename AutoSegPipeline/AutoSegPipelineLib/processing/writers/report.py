@@ -181,6 +181,7 @@ def _facts(data: ExportData) -> str:
     rows += [
         ("Voxels", f"{shape} of {spacing} mm"),
         ("Orientation", f"{orientation(grid.affine)} (where the voxel index grows to along i, j, k)"),
+        ("Surfaces", data.budget.summary()),
         ("Left and right", _SIDES.get(found.sides, "")),
         ("Options", ", ".join(f"{key} {_option(value)}" for key, value in options if _option(value))),
         ("Time", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in timings if seconds >= 0.05)),

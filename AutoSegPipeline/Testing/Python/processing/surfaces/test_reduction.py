@@ -7,7 +7,7 @@ import builtins
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.segmentation import Segmentation
-from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, reduce_alone
+from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, reduce_alone, shape
 from AutoSegPipelineLib.processing.surfaces.split import unpinch
 from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
 from support.surfaces import ball, edges_with_two_faces, segmentation, voxel_ml
@@ -32,7 +32,7 @@ def fresh(crowd: Segmentation) -> Segmentation:
 
 
 def test_without_the_simplifier_vtk_reduces_each_structure(crowd, monkeypatch):
-    monkeypatch.setattr(make, "BUDGET", 0)
+    monkeypatch.setattr(shape, "BUDGET", 0)
     shared = make_surfaces(crowd)
     whole = {s.segment.name: s for s in make_surfaces(crowd, 1.0)}
     without_fast_simplification(monkeypatch)
@@ -66,7 +66,7 @@ def test_a_simplifier_that_cannot_keep_borders_is_not_used(crowd, monkeypatch):
     assert make.simplifier_is_there()
     monkeypatch.setattr(fast_simplification, "simplify", as_in_0_1_13)
     assert not make.simplifier_is_there()
-    monkeypatch.setattr(make, "BUDGET", 0)
+    monkeypatch.setattr(shape, "BUDGET", 0)
     made = fresh(crowd)
     kept, whole = (sum(len(s.triangles) for s in make_surfaces(made, detail)) for detail in (0.1, 1.0))
     assert kept / whole == pytest.approx(0.1, abs=0.04)
@@ -75,7 +75,7 @@ def test_a_simplifier_that_cannot_keep_borders_is_not_used(crowd, monkeypatch):
 
 def test_where_the_better_filter_tears_the_surface_the_careful_one_is_taken(crowd, monkeypatch):
     run = reduce_alone._run
-    monkeypatch.setattr(make, "BUDGET", 0)
+    monkeypatch.setattr(shape, "BUDGET", 0)
 
     def tearing(method, points, triangles):
         made = run(method, points, triangles)
@@ -116,8 +116,8 @@ def test_what_cannot_be_reduced_without_damage_keeps_its_triangles_and_a_warning
     labels, _ = ball((24, 24, 24), np.eye(4), 8.0)
     whole = make_surfaces(segmentation([labels], np.eye(4)), 1.0)[0]
     without_fast_simplification(monkeypatch)
-    monkeypatch.setattr(make, "BUDGET", 0)
-    monkeypatch.setattr(make, "COARSEN_BELOW", 0.0)
+    monkeypatch.setattr(shape, "BUDGET", 0)
+    monkeypatch.setattr(shape, "COARSEN_BELOW", 0.0)
     monkeypatch.setattr(reduce_alone, "_run", damaging)
     monkeypatch.setattr(
         reduce_alone, "_filters", lambda part: iter(()) if damage == "no filter" else filters(part)

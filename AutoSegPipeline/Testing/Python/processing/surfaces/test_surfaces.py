@@ -7,7 +7,7 @@ import pytest
 import trimesh
 from AutoSegPipelineLib.core.errors import Cancelled
 from AutoSegPipelineLib.core.progress import SilentReport
-from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, net
+from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, net, shape
 from AutoSegPipelineLib.processing.surfaces.split import unpinch
 from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
 from support.surfaces import AFFINES, ball, blobs, edges_with_two_faces, segmentation, voxel_ml
@@ -49,7 +49,7 @@ def test_structures_keep_the_volume_of_their_voxels(crowd, crowd_surfaces):
 
 
 def test_detail_is_the_part_of_triangles_that_is_kept(crowd, monkeypatch):
-    monkeypatch.setattr(make, "BUDGET", 0)
+    monkeypatch.setattr(shape, "BUDGET", 0)
     whole, half, small = (sum(len(s.triangles) for s in make_surfaces(crowd, d)) for d in (1.0, 0.5, 0.1))
     assert small / whole == pytest.approx(0.1, abs=0.04)
     assert half / whole == pytest.approx(0.5, abs=0.04)
@@ -58,7 +58,7 @@ def test_detail_is_the_part_of_triangles_that_is_kept(crowd, monkeypatch):
 def test_a_small_scan_keeps_what_its_shapes_need(crowd, crowd_surfaces):
     whole = sum(len(s.triangles) for s in make_surfaces(crowd, detail=1.0))
     kept = sum(len(s.triangles) for s in crowd_surfaces)
-    assert kept == pytest.approx(min(whole, make.BUDGET), rel=0.2)
+    assert kept == pytest.approx(min(whole, shape.BUDGET), rel=0.2)
 
 
 def test_neighbours_share_their_wall_point_by_point():

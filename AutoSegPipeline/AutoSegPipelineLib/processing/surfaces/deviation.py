@@ -1,0 +1,41 @@
+"""How far a simplified surface lies from the one that it was made of, measured at sampled points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .mesh import Mesh
+
+SAMPLES = 400  # points of each structure
+
+
+def sample(mesh: Mesh, label: int) -> np.ndarray:
+    """Some of the points (n, 3) of ``label`` on ``mesh``, spread evenly over its triangles' order."""
+    own = np.flatnonzero((mesh.sides == label).any(axis=1))
+    chosen = own[np.unique(np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(np.intp))]
+    return np.asarray(mesh.points[mesh.triangles[chosen, 0]])
+
+
+def distances(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """The distance (n,) of each of ``places`` to the surface of ``triangles``."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+    from vtkmodules.vtkCommonCore import reference, vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData, vtkStaticCellLocator
+
+    corners, faces, surface = vtkPoints(), vtkCellArray(), vtkPolyData()
+    corners.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=1))
+    ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
+    indices = np.ascontiguousarray(triangles, np.int64).reshape(-1)
+    faces.SetData(numpy_to_vtkIdTypeArray(ends, deep=1), numpy_to_vtkIdTypeArray(indices, deep=1))
+    surface.SetPoints(corners)
+    surface.SetPolys(faces)
+    locator = vtkStaticCellLocator()
+    locator.SetDataSet(surface)
+    locator.BuildLocator()
+    nearest = [0.0, 0.0, 0.0]
+    cell, part, squared = reference(0), reference(0), reference(0.0)
+    found = np.empty(len(places))
+    for number, place in enumerate(places.tolist()):
+        locator.FindClosestPoint(place, nearest, cell, part, squared)  # type: ignore[call-overload]
+        found[number] = float(squared)  # type: ignore[arg-type]
+    return np.sqrt(found)

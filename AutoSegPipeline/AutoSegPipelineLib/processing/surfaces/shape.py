@@ -1,0 +1,190 @@
+"""One layer of labels shaped to a smooth, simplified mesh that its structures share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..anatomy import is_soft
+from .contract import contract
+from .decimate import decimate, decimate_by_error
+from .deviation import sample
+from .labels import Block, compact
+from .mesh import Mesh, triangulate, wall_counts
+from .net import Net, surface_net
+from .smooth import smooth
+from .specks import Specks, without_specks
+
+if TYPE_CHECKING:
+    from ...core.progress import Report
+    from ...core.segmentation import Grid, Segment
+
+COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
+COARSEN_ABOVE = 4000  # triangles that a structure must have for that
+ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
+BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would fall apart with less
+LARGE = 500_000  # triangles of a coarsened layer from which on it is simplified by error first
+TOLERANCE = 0.5  # of the shortest edge of a voxel: the most that simplifying by error may cost
+LENIENT = 1.5  # times its share: the most that one structure may have while all together keep the limit
+LEAST = 0.15  # of the walls' triangles that one step may leave; further down they would collapse
+
+
+@dataclass
+class Layer:
+    """``mesh`` of the labels 1..n of ``segments``, in mm relative to ``origin`` (LPS mm).
+
+    By label, 0 being the outside: ``volumes`` in mm³, ``faces`` triangles of the voxels'
+    faces, ``part`` of them to keep; ``specks`` were left out; ``samples`` are points of
+    the smooth surface before it was simplified. ``reduced``: whether simplifying the shared mesh worked.
+    """
+
+    number: int
+    segments: list[Segment]
+    mesh: Mesh
+    volumes: np.ndarray
+    faces: np.ndarray
+    part: np.ndarray
+    origin: np.ndarray
+    specks: Specks
+    reduced: bool
+    samples: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def triangles_of(self) -> np.ndarray:
+        """How many triangles of the mesh each label has (n + 1,)."""
+        sides, size = self.mesh.sides, len(self.faces)
+        return np.bincount(sides[:, 0], minlength=size) + np.bincount(sides[:, 1], minlength=size)
+
+
+def cleaned(layer: np.ndarray, segments: list[Segment], smallest: float) -> tuple[Block, Specks] | None:
+    """The labels of ``segments`` in ``layer`` without pieces of less than ``smallest`` voxels."""
+    block = compact(layer, [segment.value for segment in segments])
+    if block is None:
+        return None
+    return block, without_specks(block.labels, block.counts, smallest)
+
+
+def shape_layer(
+    number: int,
+    found: tuple[Block, Specks],
+    segments: list[Segment],
+    grid: Grid,
+    detail: float,
+    smoothing: bool,
+    shared: bool,
+    report: Report,
+) -> Layer:
+    """The mesh of one layer with the triangles that ``detail`` asks for; ``shared``: as one mesh."""
+    block, specks = found
+    net = surface_net(block.labels, len(segments))
+    report.check()
+    walls = wall_counts(net.sides, len(segments))
+    faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))
+    detail = max(detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
+    part = _kept_parts(faces, detail)
+    mesh = _smooth_mesh(net, block, faces, grid, detail, smoothing)
+    report.check()
+    layer = Layer(
+        number, segments, mesh, block.counts * (grid.voxel_ml * 1000.0), faces, part,
+        _origin(block, grid), specks, False,
+    )  # fmt: skip
+    layer.samples = {label: sample(mesh, label) for label in range(1, len(segments) + 1) if faces[label]}
+    if detail < 1.0 and shared:
+        _simplify(layer, walls, detail, min(grid.spacing), report)
+    return layer
+
+
+def _smooth_mesh(
+    net: Net, block: Block, faces: np.ndarray, grid: Grid, detail: float, smoothing: bool
+) -> Mesh:
+    coarse = net
+    if detail < COARSEN_BELOW:
+        coarse = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
+    points = coarse.points
+    if smoothing:
+        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
+        points = smooth(coarse, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
+    return triangulate(coarse, to_mm(points, grid), grid.determinant < 0)
+
+
+def _simplify(layer: Layer, walls: np.ndarray, detail: float, voxel: float, report: Report) -> None:
+    """By error where there is much, then as far as the parts to keep allow."""
+    part = layer.part
+    before = layer.mesh
+    target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
+    if detail < COARSEN_BELOW and len(before.triangles) > LARGE:
+        layer.mesh = decimate_by_error(before, _frozen(layer), TOLERANCE * voxel)
+        report.check()
+    frozen = _frozen(layer)
+    layer.mesh = decimate(layer.mesh, frozen, int(target - frozen.sum()), voxel)
+    layer.reduced = layer.mesh is not before
+    report.check()
+
+
+def _frozen(layer: Layer) -> np.ndarray:
+    return np.asarray((layer.part >= 1.0)[layer.mesh.sides].any(axis=1))
+
+
+def limit(layer: Layer, share: np.ndarray, voxel: float, report: Report) -> None:
+    """Simplify ``layer`` further until its labels together have at most their shares (n + 1,) of triangles.
+
+    Soft tissue first: while that suffices, walls of other structures stay as they are. None may
+    have more than :data:`LENIENT` times its own share, so that no single one takes what all need.
+    """
+    soft = np.array([True, *(is_soft(segment) for segment in layer.segments)])
+    everything = np.ones(len(soft), bool)
+    inner = everything.copy()
+    inner[0] = False
+    room = float(np.minimum(share, layer.triangles_of())[1:].sum())
+    for among in (soft, soft, everything, everything):
+        _shrink(layer, inner, among, room, voxel)
+        report.check()
+    for _ in range(2 * len(layer.segments)):
+        many = layer.triangles_of() / np.maximum(LENIENT * share, 1.0)
+        many[0] = 0.0
+        one = np.arange(len(share)) == np.argmax(many)
+        if not many[one].max() > 1.0:
+            return
+        _shrink(layer, one, soft | one, float(LENIENT * share[one].sum()), voxel)
+        _shrink(layer, one, everything, float(LENIENT * share[one].sum()), voxel)
+        report.check()
+
+
+def _shrink(layer: Layer, which: np.ndarray, among: np.ndarray, room: float, voxel: float) -> None:
+    """Simplify walls among the labels ``among``; labels ``which`` then have ``room`` triangles in all."""
+    sides = layer.mesh.sides
+    excess = int(which[sides].sum()) - room
+    free = which[sides].any(axis=1) & among[sides].all(axis=1)
+    count = int(which[sides[free]].sum())
+    if excess > 0 and count:
+        part = max(1.0 - 1.02 * excess / count, LEAST)
+        layer.mesh = decimate(layer.mesh, ~free, int(part * free.sum()), voxel)
+
+
+def _kept_parts(faces: np.ndarray, detail: float) -> np.ndarray:
+    """The part 0..1 of its triangles that each label should keep; of a wall, the larger of both sides."""
+    part = np.clip(np.maximum(detail, ENOUGH / np.maximum(faces, 1)), 0.0, 1.0)
+    part[0] = 0.0
+    return np.asarray(part)
+
+
+def _touching(net: Net, which: np.ndarray) -> np.ndarray:
+    """Mark the points (n,) that belong to a label of ``which`` (bool for each label, 0 not counted)."""
+    which = which.copy()
+    which[0] = False
+    marked = np.zeros(len(net.points), bool)
+    marked[net.quads[which[net.sides[:, 0]] | which[net.sides[:, 1]]]] = True
+    return marked
+
+
+def to_mm(points: np.ndarray, grid: Grid) -> np.ndarray:
+    """Index offsets (n, 3) as LPS mm relative to the block's first voxel, float64."""
+    axes = np.array(grid.affine, np.float64)[:3, :3]
+    return points.astype(np.float64) @ axes.T
+
+
+def _origin(block: Block, grid: Grid) -> np.ndarray:
+    """LPS mm of the block's first voxel."""
+    affine = np.array(grid.affine, np.float64)
+    return affine[:3, :3] @ block.offset + affine[:3, 3]
