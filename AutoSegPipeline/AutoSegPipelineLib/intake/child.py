@@ -14,111 +14,143 @@ import threading
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable, TypeVar
 
 from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
 from ..core.files import is_disk_full
 from ..core.messages.child_messages import Describe, Done, Failed, Heartbeat, Hello, Log
-from ..core.messages.intake_messages import RunTask
+from ..core.messages.examined_files import Examined
+from ..core.messages.found_cases import Inspected
+from ..core.messages.handover_messages import HandedOver, HandOver, Resumed, ResumeHandovers
+from ..core.messages.intake_messages import (
+    ArchivedInput,
+    ArchiveInput,
+    Checkpoint,
+    Copied,
+    Copy,
+    Divide,
+    Examine,
+    FetchBack,
+    FetchedBack,
+    Hash,
+    Hashed,
+    Inspect,
+    Link,
+    Nothing,
+    RunTask,
+    Sync,
+)
+from ..core.messages.reader import ProtocolError, plain, read
 from ..core.progress import Check
 
 HEARTBEAT_SECONDS = 5.0
+T = TypeVar("T")
+_Run = Callable[["dict[str, object]", Check], "dict[str, object]"]
 
 
-def _examine(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _examine(task: Examine, check: Check) -> Examined:
     from .examine import examine
 
-    return examine([str(path) for path in args.get("paths", [])], check)
+    return examine(task.paths, check)
 
 
-def _copy(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _copy(task: Copy, check: Check) -> Copied:
     from .durable_copy import copy_pairs
 
-    return copy_pairs(args.get("pairs", []), check)
+    return copy_pairs(task.pairs, check)
 
 
-def _sync(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _sync(task: Sync, check: Check) -> Nothing:
     from ..core.files import sync_paths
 
-    sync_paths([str(path) for path in args.get("paths", [])])
-    return {}
+    sync_paths(task.paths)
+    return Nothing()
 
 
-def _hand_over(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _hand_over(task: HandOver, check: Check) -> HandedOver:
     from .received.handover_tasks import hand_over
 
-    return hand_over(args)
+    return hand_over(task)
 
 
-def _resume_handovers(args: dict[str, Any], check: Check) -> dict[str, Any]:
+def _resume_handovers(task: ResumeHandovers, check: Check) -> Resumed:
     from .received.handover_tasks import resume
 
-    return resume(args)
+    return resume(task)
 
 
-def _checkpoint(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _checkpoint(task: Checkpoint, check: Check) -> Nothing:
     from ..core.store.database import checkpoint
 
-    checkpoint(Path(args["store"]))
-    return {}
+    checkpoint(Path(task.store))
+    return Nothing()
 
 
-def _hash(args: dict[str, object], check: Check) -> dict[str, object]:
+def _hash(task: Hash, check: Check) -> Hashed:
     from .durable_copy import hash_file
 
-    return hash_file(str(args["path"]), check)
+    return hash_file(task.path, check)
 
 
-def _inspect(args: dict[str, object], check: Check) -> dict[str, object]:
+def _inspect(task: Inspect, check: Check) -> Inspected:
     from .inspect import inspect
 
-    return inspect(args, check)
+    return inspect(task, check)
 
 
-def _archive_input(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _archive_input(task: ArchiveInput, check: Check) -> ArchivedInput:
     from .ended_inputs import archive_input
 
-    folder = archive_input(
-        Path(args["folder"]), Path(args["parent"]), str(args["name"]), dict(args["reason"])
-    )
-    return {"folder": str(folder)}
+    return ArchivedInput(str(archive_input(Path(task.folder), Path(task.parent), task.name, task.reason)))
 
 
-def _fetch_back(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _fetch_back(task: FetchBack, check: Check) -> FetchedBack:
     from .ended_inputs import fetch_back
 
-    return {"id": fetch_back(Path(args["folder"]), Path(args["target"])).id}
+    return FetchedBack(fetch_back(Path(task.folder), Path(task.target)).id)
 
 
-def _link(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _link(task: Link, check: Check) -> Nothing:
     from .ended_inputs import link_files
 
-    pairs = [(Path(source), Path(target)) for source, target in args["pairs"]]
-    link_files(pairs, dict(args["names"]))
-    return {}
+    link_files([(Path(source), Path(target)) for source, target in task.pairs], task.names)
+    return Nothing()
 
 
-def _divide(args: dict[str, Any], check: Check) -> dict[str, object]:
+def _divide(task: Divide, check: Check) -> Nothing:
     from .case_folders import divide
 
-    divide(Path(args["folder"]), args["parts"], args["done"], check)
-    return {}
+    divide(Path(task.folder), task.parts, task.done, check)
+    return Nothing()
 
 
-TASKS: dict[str, Callable[[dict[str, object], Check], dict[str, object]]] = {
-    "examine": _examine,
-    "copy": _copy,
-    "sync": _sync,
-    "hand_over": _hand_over,
-    "resume_handovers": _resume_handovers,
-    "checkpoint": _checkpoint,
-    "hash": _hash,
-    "inspect": _inspect,
-    "archive_input": _archive_input,
-    "fetch_back": _fetch_back,
-    "link": _link,
-    "divide": _divide,
+def _row(kind: type[T], do: Callable[[T, Check], object]) -> _Run:
+    """Arguments are read and checked here, answers become JSON values."""
+
+    def run(args: dict[str, object], check: Check) -> dict[str, object]:
+        try:
+            task = read(kind, args)
+        except ProtocolError as error:
+            raise PipelineError("request.invalid", error.message) from None
+        return plain(do(task, check))
+
+    return run
+
+
+TASKS: dict[str, _Run] = {
+    Examine.NAME: _row(Examine, _examine),
+    Copy.NAME: _row(Copy, _copy),
+    Sync.NAME: _row(Sync, _sync),
+    HandOver.NAME: _row(HandOver, _hand_over),
+    ResumeHandovers.NAME: _row(ResumeHandovers, _resume_handovers),
+    Checkpoint.NAME: _row(Checkpoint, _checkpoint),
+    Hash.NAME: _row(Hash, _hash),
+    Inspect.NAME: _row(Inspect, _inspect),
+    ArchiveInput.NAME: _row(ArchiveInput, _archive_input),
+    FetchBack.NAME: _row(FetchBack, _fetch_back),
+    Link.NAME: _row(Link, _link),
+    Divide.NAME: _row(Divide, _divide),
 }
 
 

@@ -6,10 +6,11 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from ..core.errors import Refused
 from ..core.files import disk_error, fsync_folder, retried
+from ..core.messages.intake_messages import Copied, CopiedFile, Hashed
 from ..core.progress import Check, no_check
 from ..core.safe_open import check_regular, open_input
 
@@ -34,8 +35,8 @@ def _pieces(path: str, check: Check, name: str = "") -> Iterator[bytes]:
             yield piece
 
 
-def hash_file(path: str, check: Check = no_check, name: str = "") -> dict[str, Any]:
-    """``{"sha256", "size"}`` of a file; raises :class:`Refused` when it is missing or unreadable.
+def hash_file(path: str, check: Check = no_check, name: str = "") -> Hashed:
+    """Hash and size of a file; raises :class:`Refused` when it is missing or unreadable.
 
     ``name`` is what messages call it.
     """
@@ -43,7 +44,7 @@ def hash_file(path: str, check: Check = no_check, name: str = "") -> dict[str, A
     for piece in _pieces(path, check, name):
         digest.update(piece)
         size += len(piece)
-    return {"sha256": digest.hexdigest(), "size": size}
+    return Hashed(digest.hexdigest(), size)
 
 
 def hash_of(parts: Iterable[str]) -> str:
@@ -55,12 +56,12 @@ def hash_of(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def copy_file(source: str, target: str, check: Check = no_check, name: str = "") -> dict[str, object]:
+def copy_file(source: str, target: str, check: Check = no_check, name: str = "") -> CopiedFile:
     """Copy to ``target + ".part"``, look at the source again, fsync, rename.
 
-    Returns ``{"to", "size", "sha256"}``. Raises ``input.changed`` when the source
-    moved on meanwhile, ``environment.*`` when the target cannot be written; then
-    nothing is left under either name of the target. ``name`` is what messages call the source.
+    Raises ``input.changed`` when the source moved on meanwhile, ``environment.*`` when the target
+    cannot be written; then nothing is left under either name of the target. ``name`` is what
+    messages call the source.
     """
     name = name or os.path.basename(source)
     part = target + ".part"
@@ -83,7 +84,7 @@ def copy_file(source: str, target: str, check: Check = no_check, name: str = "")
     finally:
         if not done and os.path.exists(part):
             os.unlink(part)
-    return {"to": target, "size": size, "sha256": digest}
+    return CopiedFile(target, size, digest)
 
 
 def _stat_again(path: str) -> os.stat_result | None:
@@ -119,9 +120,9 @@ def _write(source: str, part: str, check: Check, name: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def copy_pairs(pairs: Sequence[Sequence[str]], check: Check = no_check) -> dict[str, object]:
-    """The ``copy`` task: every ``[from, to]`` in turn."""
-    return {"files": [copy_file(str(pair[0]), str(pair[1]), check) for pair in pairs]}
+def copy_pairs(pairs: Sequence[tuple[str, str]], check: Check = no_check) -> Copied:
+    """The ``copy`` task: every (from, to) in turn."""
+    return Copied([copy_file(source, target, check) for source, target in pairs])
 
 
 def link_or_copy(source: str, target: str, check: Check = no_check, name: str = "") -> None:

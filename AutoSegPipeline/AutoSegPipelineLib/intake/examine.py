@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from typing import Any, Sequence
+from typing import Sequence
 
 from ..core.errors import PipelineError, Refused
+from ..core.messages.examined_files import COMPLETE, GONE, INCOMPLETE, LOCKED, Examined, ExaminedFile
 from ..core.progress import Check, no_check
 from ..core.safe_open import Locked, check_regular, open_input
 from ..formats import nrrd
@@ -19,55 +20,51 @@ from ..formats.volume_file import completeness, read_volume_file
 from . import sniff
 from .case_names import is_options_name
 
-COMPLETE, INCOMPLETE, LOCKED, GONE = "complete", "incomplete", "locked", "gone"
 OPTIONS, DATA = "options", "data"
 DATA_ENDINGS = (".raw", ".zraw", ".img", ".img.gz", ".raw.gz", ".bin", ".dat")
 # Errors that time may heal; every other one is final.
 MAY_HEAL = ("input.truncated", "input.missing_data_file", "input.empty")
 
 
-def examine(paths: Sequence[str], check: Check = no_check) -> dict[str, object]:
-    """The ``examine`` task: ``{"files": [one row for each path]}``."""
+def examine(paths: Sequence[str], check: Check = no_check) -> Examined:
+    """The ``examine`` task."""
     rows = []
     for path in paths:
         check()
-        rows.append(examine_one(str(path)))
+        rows.append(examine_one(path))
     _mark_data(rows)
-    return {"files": rows}
+    return Examined(rows)
 
 
-def examine_one(path: str) -> dict[str, object]:
-    """One row: path, size, mtime_ns, state, format, companions, missing, error, dicom."""
-    row: dict[str, object] = {
-        "path": path, "size": 0, "mtime_ns": 0, "state": COMPLETE, "format": sniff.UNKNOWN,
-        "companions": [], "missing": [], "error": None, "dicom": None,
-    }  # fmt: skip
+def examine_one(path: str) -> ExaminedFile:
+    """What is at ``path``."""
+    row = ExaminedFile(path)
     try:
         info = os.lstat(path)
-        row["size"], row["mtime_ns"] = info.st_size, info.st_mtime_ns
+        row.size, row.mtime_ns = info.st_size, info.st_mtime_ns
         check_regular(path)
         _look(path, info.st_size, row)
     except Refused as error:
-        row["error"] = error.to_dict()
+        row.error = error.to_dict()
         if isinstance(error, Locked):
-            row["state"] = LOCKED
+            row.state = LOCKED
         elif error.code in MAY_HEAL:
-            row["state"] = INCOMPLETE
+            row.state = INCOMPLETE
     except (FileNotFoundError, NotADirectoryError):
-        row["state"] = GONE
-        row["error"] = Refused("input.missing", f"{os.path.basename(path)} is not there.").to_dict()
+        row.state = GONE
+        row.error = Refused("input.missing", f"{os.path.basename(path)} is not there.").to_dict()
     except OSError as error:
-        row["state"] = LOCKED
-        row["error"] = Refused(
+        row.state = LOCKED
+        row.error = Refused(
             "input.unreadable", f"{os.path.basename(path)} cannot be read: {error.strerror or error}."
         ).to_dict()
     return row
 
 
-def _look(path: str, size: int, row: dict[str, object]) -> None:
+def _look(path: str, size: int, row: ExaminedFile) -> None:
     name = os.path.basename(path)
     if is_options_name(name):
-        row["format"] = OPTIONS
+        row.format = OPTIONS
         _examine_options(path, name)
         return
     if size == 0:
@@ -75,14 +72,14 @@ def _look(path: str, size: int, row: dict[str, object]) -> None:
     with open_input(path, exclusive=True) as stream:
         head = stream.read(sniff.HEAD)
     fmt = sniff.sniff(head)
-    row["format"] = fmt
+    row.format = fmt
     if fmt == sniff.ZIP:
         _examine_zip(path, name)
     elif fmt == sniff.DICOM:
         # pydicom takes a quarter of a second to import; most files need none.
         from .dicom.read import examine_dicom
 
-        row["dicom"] = examine_dicom(path)
+        row.dicom = examine_dicom(path)
     elif fmt == sniff.UNKNOWN:
         # A write that began a moment ago may not have reached the magic word yet.
         if size < sniff.HEAD and _may_become_something(head):
@@ -110,7 +107,7 @@ def _header_ends(path: str, fmt: str) -> bool:
     return re.search(rb"(?m)^[ \t]*ElementDataFile[^\n]*\n", head) is not None
 
 
-def _examine_volume(path: str, fmt: str, row: dict[str, object]) -> None:
+def _examine_volume(path: str, fmt: str, row: ExaminedFile) -> None:
     try:
         volume = read_volume_file(path, fmt, exclusive=True)
     except Refused as error:
@@ -119,9 +116,9 @@ def _examine_volume(path: str, fmt: str, row: dict[str, object]) -> None:
         raise
     if volume.header.data_file is not None:
         if volume.data_size < 0:
-            row["missing"] = [volume.header.data_file]
+            row.missing = [volume.header.data_file]
         else:
-            row["companions"] = [os.path.abspath(volume.data_path)]
+            row.companions = [os.path.abspath(volume.data_path)]
     problem = completeness(volume)
     if problem is not None:
         raise problem
@@ -149,17 +146,17 @@ def _examine_options(path: str, name: str) -> None:
         raise Refused(error.code, error.message, error.hint) from error
 
 
-def _mark_data(rows: list[dict[str, Any]]) -> None:
+def _mark_data(rows: list[ExaminedFile]) -> None:
     """What a header beside it names, or what only a header can explain, is data and waits for it."""
-    named = {companion for row in rows for companion in row["companions"]}
+    named = {companion for row in rows for companion in row.companions}
     for row in rows:
-        if row["format"] != sniff.UNKNOWN or row["state"] in (GONE, LOCKED):
+        if row.format != sniff.UNKNOWN or row.state in (GONE, LOCKED):
             continue
-        if os.path.abspath(row["path"]) in named:
-            row.update(format=DATA, error=None, state=COMPLETE)
-        elif row["path"].lower().endswith(DATA_ENDINGS) and row["error"] and row["size"]:
-            name = os.path.basename(row["path"])
+        if os.path.abspath(row.path) in named:
+            row.format, row.error, row.state = DATA, None, COMPLETE
+        elif row.path.lower().endswith(DATA_ENDINGS) and row.error and row.size:
+            name = os.path.basename(row.path)
             error = Refused(
                 "input.unknown_format", f"{name} is raw data without its header.", "Drop its header too."
             )
-            row.update(format=DATA, error=error.to_dict(), state=COMPLETE)
+            row.format, row.error, row.state = DATA, error.to_dict(), COMPLETE

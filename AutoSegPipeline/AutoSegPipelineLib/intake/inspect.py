@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Mapping
 
 from ..core import incoming
 from ..core.errors import PipelineError, Refused
+from ..core.messages.found_cases import FoundCase, Refusal
+from ..core.messages.intake_messages import Inspect, Inspected
 from ..core.progress import Check, no_check
 from ..core.safe_open import check_regular, is_link_stat, open_input
 from ..formats.geometry import spacing_of
@@ -24,31 +26,22 @@ from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content
 
 
-def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, object]:
-    """The ``inspect`` task; see the worker protocol for its arguments and answer.
-
-    ``names`` maps a staged file's relative name to its source's; without it the
-    intent beside the folder says it. ``key`` (hex) keys the hash in DICOM stems.
-    ``only`` (labels) leaves out every other case, for a retry of one part of an archive.
-    ``options`` are resolved from all but files in the job; ``caller`` are those among them
-    that win over such files. ``has_table``: the caller gave a table of names for label maps.
-    """
-    folder = os.path.abspath(str(args["folder"]))
-    key = args.get("key")
+def inspect(task: Inspect, check: Check = no_check) -> Inspected:
+    """The ``inspect`` task."""
+    folder = os.path.abspath(task.folder)
     state = Inspection(
-        expect=str(args.get("expect") or "scan"),
-        limits=args.get("limits") or {},
-        own_outputs=frozenset(args.get("own_outputs") or ()),
-        staging=StagedProducts(os.path.abspath(str(args["work"]))),
+        expect=task.expect,
+        limits=task.limits,
+        own_outputs=frozenset(task.own_outputs),
+        staging=StagedProducts(os.path.abspath(task.work)),
         check=check,
-        layers=Layers(args.get("options") or {}, args.get("caller")),
-        key=bytes.fromhex(key) if key else None,
-        has_table=bool(args.get("has_table")),
-        label=str(args.get("label") or ""),
+        layers=Layers(task.options, task.caller),
+        key=bytes.fromhex(task.key) if task.key else None,
+        has_table=task.has_table,
+        label=task.label,
     )
-    names = args.get("names")
     try:
-        inspect_folder(state, folder, dict(names) if names else original_names(folder), "")
+        inspect_folder(state, folder, task.names or original_names(folder), "")
     except OSError as error:
         state.name_given(error)
         raise
@@ -56,14 +49,13 @@ def inspect(args: Mapping[str, Any], check: Check = no_check) -> dict[str, objec
         stem = file_stem(os.path.basename(folder))
         state.refuse(Refused("input.nothing_inside", "No scan was found."), [], stem, stem)
     for case in state.cases:
-        case["facts"]["ignored"] = state.ignored[:20]
-    only = args.get("only")
-    if only is None:
-        return {"cases": state.cases, "refusals": state.refusals}
-    return {
-        "cases": [row for row in state.cases if row["label"] in only],
-        "refusals": [row for row in state.refusals if row["label"] in only],
-    }
+        case.facts["ignored"] = state.ignored[:20]
+    if task.only is None:
+        return Inspected(state.cases, state.refusals)
+    return Inspected(
+        [case for case in state.cases if case.label in task.only],
+        [refusal for refusal in state.refusals if refusal.label in task.only],
+    )
 
 
 def original_names(folder: str) -> dict[str, str]:
@@ -160,11 +152,12 @@ def _archive(state: Inspection, item: InputFile, nested: bool) -> None:
         return
     before = len(state.cases) + len(state.refusals)
     inspect_folder(state, place, names, item.label + "/")
-    for row in (state.cases + state.refusals)[:]:
+    rows: list[FoundCase | Refusal] = [*state.cases, *state.refusals]
+    for row in rows:
         # To the pipeline the archive is the file; its members are ours.
-        if any(name.startswith(item.label + "/") for name in row["files"]):
-            outside = [name for name in row["files"] if not name.startswith(item.label + "/")]
-            row["files"] = [item.relative, *outside]
+        if any(name.startswith(item.label + "/") for name in row.files):
+            outside = [name for name in row.files if not name.startswith(item.label + "/")]
+            row.files = [item.relative, *outside]
     if len(state.cases) + len(state.refusals) == before:
         empty = Refused("input.nothing_inside", f"{item.label} holds no scan.")
         state.refuse(empty, [item.relative], file_stem(item.label), item.label)
@@ -180,12 +173,12 @@ def _volume(state: Inspection, item: InputFile, tables: FoundTables | None) -> l
         table = tables.of(item) if tables else None
         if tables and table:
             tables.check(table)
-        row = volume_case(state, volume, item, table is not None)
+        case = volume_case(state, volume, item, table is not None)
         if table is not None:
             name = os.path.basename(table.label)
-            row["table"] = state.staging.table(row["path"], table.path, state.check, name)
-            row["files"].append(table.relative)
-        state.cases.append(row)
+            case.table = state.staging.table(case.path, table.path, state.check, name)
+            case.files.append(table.relative)
+        state.cases.append(case)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
@@ -200,10 +193,8 @@ def _beside(relative: str, path: str) -> str:
     return f"{folder}/{os.path.basename(path)}" if folder else os.path.basename(path)
 
 
-def volume_case(
-    state: Inspection, volume: VolumeFile, item: InputFile, has_names: bool = False
-) -> dict[str, Any]:
-    """The row of an acceptable volume; raises :class:`Refused` for every other.
+def volume_case(state: Inspection, volume: VolumeFile, item: InputFile, has_names: bool = False) -> FoundCase:
+    """The case of an acceptable volume; raises :class:`Refused` for every other.
 
     ``has_names``: something names the labels of this label map.
     """
@@ -215,7 +206,7 @@ def volume_case(
     if problem is not None:
         raise problem
     hashes = [
-        hash_file(path, state.check, called)["sha256"]
+        hash_file(path, state.check, called).sha256
         for path, called in zip(volume.files, (name, volume.data_name))
     ]
     if state.expect != SEGMENTATION and state.own_outputs.intersection(hashes):
@@ -229,27 +220,27 @@ def volume_case(
     if not modality and state.expect != SEGMENTATION:
         modality = guess_modality(content)
         source = "intensities" if modality else ""
-    return {
-        "kind": state.expect,
-        "path": state.staging.volume(volume, state.check),
-        "stem": file_stem(item.label),
-        "label": item.label,
-        "modality": modality,
-        "shape": list(header.shape),
-        "spacing": list(spacing_of(affine)),
-        "affine": [list(row) for row in affine],
-        **({"content": NAMED if has_names else labels} if state.expect == SEGMENTATION else {}),
-        "series_key": None,
-        "sha256": hashes[0] if len(hashes) == 1 else hash_of(hashes),
-        "format": header.format,
-        "warnings": list(header.warnings),
-        "facts": _facts(volume, content.low, content.high, source, options),
-        "files": [item.relative]
+    content_kind = "" if state.expect != SEGMENTATION else NAMED if has_names else labels
+    return FoundCase(
+        kind=state.expect,
+        path=state.staging.volume(volume, state.check),
+        stem=file_stem(item.label),
+        label=item.label,
+        modality=modality,
+        shape=list(header.shape),
+        spacing=list(spacing_of(affine)),
+        affine=[list(row) for row in affine],
+        content=content_kind,
+        sha256=hashes[0] if len(hashes) == 1 else hash_of(hashes),
+        format=header.format,
+        warnings=list(header.warnings),
+        facts=_facts(volume, content.low, content.high, source, options),
+        files=[item.relative]
         + [_beside(item.relative, path) for path in volume.files[1:]]
         + state.layers.relatives(scan_file, folder_file),
-        "options_file": scan_file,
-        "folder_options_file": folder_file,
-    }
+        options_file=scan_file,
+        folder_options_file=folder_file,
+    )
 
 
 def _facts(

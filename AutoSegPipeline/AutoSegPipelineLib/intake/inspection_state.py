@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping
 
 from ..core.errors import PipelineError
+from ..core.messages.found_cases import FoundCase, Refusal
+from ..core.messages.intake_messages import Limits
 from ..core.progress import Check
 from .options_files import Layers
 from .staged_products import StagedProducts
-
-DEFAULT_VOXELS = 2_000_000_000
 
 
 @dataclass
@@ -28,14 +27,14 @@ class Inspection:
     """What the inspection needs, and what it found so far."""
 
     expect: str
-    limits: Mapping[str, Any]
+    limits: Limits
     own_outputs: frozenset[str]
     staging: StagedProducts
     check: Check
     layers: Layers
     key: bytes | None = None
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    refusals: list[dict[str, object]] = field(default_factory=list)
+    cases: list[FoundCase] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     has_table: bool = False  # the caller gave a table of names for label maps
     label: str = ""  # what the input is called
@@ -44,11 +43,18 @@ class Inspection:
     @property
     def max_voxels(self) -> int:
         """The limit of one volume."""
-        return int(self.limits.get("max_voxels") or DEFAULT_VOXELS)
+        return self.limits.max_voxels
 
-    def refuse(self, error: PipelineError, files: list[str], stem: str, label: str, **more: object) -> None:
+    def refuse(
+        self,
+        error: PipelineError,
+        files: list[str],
+        stem: str,
+        label: str,
+        series_key: str | None = None,
+    ) -> None:
         """One more refusal."""
-        self.refusals.append({"files": files, "stem": stem, "label": label, "error": error.to_dict(), **more})
+        self.refusals.append(Refusal(files, stem, label, error.to_dict(), series_key))
 
     def name_given(self, error: OSError) -> None:
         """Let ``error`` about a staged file carry the name that the file's source gave it."""

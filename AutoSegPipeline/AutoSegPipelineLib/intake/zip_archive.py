@@ -13,10 +13,10 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from typing import Any, Mapping
 
 from ..core.errors import Refused
 from ..core.files import disk_error
+from ..core.messages.intake_messages import Limits
 from ..core.progress import Check
 from ..core.safe_open import open_input
 from .case_names import name_state, safe_stem
@@ -44,9 +44,7 @@ _KEPT = (
 )
 
 
-def unpack_archive(
-    path: str, place: str, label: str, limits: Mapping[str, object], check: Check
-) -> dict[str, str]:
+def unpack_archive(path: str, place: str, label: str, limits: Limits, check: Check) -> dict[str, str]:
     """Unpack ``path`` into the empty folder ``place``; staged name -> the member's own name.
 
     Headers that name a data file keep their folder: such members are staged under
@@ -64,10 +62,10 @@ def unpack_archive(
         ) from None
 
 
-def _members(archive: zipfile.ZipFile, label: str, limits: Mapping[str, Any]) -> list[zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, label: str, limits: Limits) -> list[zipfile.ZipInfo]:
     """The files to unpack; raises before a byte is written."""
     infos = archive.infolist()
-    most = int(limits.get("archive_max_files") or 20000)
+    most = limits.archive_max_files
     if len(infos) > most:
         raise Refused("archive.too_many_files", f"{label} holds {len(infos)} files, the limit is {most}.")
     size_limit = _size_limit(limits)
@@ -95,8 +93,8 @@ def _members(archive: zipfile.ZipFile, label: str, limits: Mapping[str, Any]) ->
     return [info for info in infos if not info.is_dir() and name_state(info.filename) == "take"]
 
 
-def _size_limit(limits: Mapping[str, Any]) -> int:
-    return int(limits.get("archive_max_mb") or 16384) << 20
+def _size_limit(limits: Limits) -> int:
+    return limits.archive_max_mb << 20
 
 
 def _short(info: zipfile.ZipInfo) -> str:
@@ -117,8 +115,8 @@ def _check_name(info: zipfile.ZipInfo, label: str) -> None:
         raise Refused("archive.unsafe_path", f"{label}: {_short(info)} is a link or a device.")
 
 
-def _check_ratio(size: int, packed: int, label: str, limits: Mapping[str, Any]) -> None:
-    most = float(limits.get("archive_max_ratio") or 200.0)
+def _check_ratio(size: int, packed: int, label: str, limits: Limits) -> None:
+    most = limits.archive_max_ratio
     if size > RATIO_FROM and size > most * max(packed, 1):
         raise Refused(
             "archive.suspicious_ratio",
@@ -128,7 +126,7 @@ def _check_ratio(size: int, packed: int, label: str, limits: Mapping[str, Any]) 
 
 def _unpack(
     archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], place: str, label: str,
-    limits: Mapping[str, object], check: Check,
+    limits: Limits, check: Check,
 ) -> dict[str, str]:  # fmt: skip
     names: dict[str, str] = {}
     folders: dict[str, str] = {}

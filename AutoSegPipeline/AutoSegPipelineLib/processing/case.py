@@ -8,6 +8,8 @@ from typing import Any
 
 from ..core import result_formats
 from ..core.errors import PipelineError
+from ..core.messages.reader import ProtocolError, read
+from ..core.messages.worker_messages import CaseOrder, CaseSource
 from ..core.segmentation import Affine
 from ..core.specs import OPTIONS, parse_options
 
@@ -47,38 +49,48 @@ class Case:
     made_facts: dict[str, object] = field(default_factory=dict)
     given: dict[str, Path] = field(default_factory=dict)
     only: str = ""
-    source: dict[str, Any] = field(default_factory=dict)
+    source: CaseSource = field(default_factory=CaseSource)
     had_gpus: int = 0
 
     @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Case:
+    def from_dict(cls, message: object) -> Case:
         """The case of a protocol message; raises ``request.invalid`` or ``options.*``."""
-        missing = [key for key in ("kind", "path", "stem", "out", "work") if not plain.get(key)]
-        if missing or plain["kind"] not in ("scan", "segmentation"):
-            raise PipelineError("request.invalid", f"a case message lacks {missing or 'a known kind'}")
-        stem = str(plain["stem"])
-        if stem != Path(stem).name or stem in (".", "..") or "\\" in stem:
+        try:
+            return cls.from_order(read(CaseOrder, message, "case"))
+        except ProtocolError as error:
+            raise PipelineError("request.invalid", error.message) from None
+
+    @classmethod
+    def from_order(cls, order: CaseOrder) -> Case:
+        """The same of a message that was read already."""
+        if order.kind not in ("scan", "segmentation"):
+            raise PipelineError("request.invalid", f"a case cannot be {order.kind!r}")
+        empty = [name for name in ("path", "out", "work") if not getattr(order, name)]
+        if empty:
+            raise PipelineError("request.invalid", f"a case message lacks {', '.join(empty)}")
+        stem = order.stem
+        if not stem or stem != Path(stem).name or stem in (".", "..") or "\\" in stem:
             raise PipelineError("request.invalid", f"{stem!r} cannot be the name of result files")
         return cls(
-            kind=plain["kind"],
-            path=Path(plain["path"]),
+            kind=order.kind,
+            path=Path(order.path),
             stem=stem,
-            out=Path(plain["out"]),
-            work=Path(plain["work"]),
-            options=complete_options(plain.get("options") or {}),
-            label=_readable(str(plain.get("label") or stem)),
-            modality=str(plain.get("modality") or ""),
-            affine=_affine(plain.get("affine")),
-            labels=_path(plain.get("labels")),
-            table=_path(plain.get("table")),
-            reuse=_path(plain.get("reuse")),
-            keep=_path(plain.get("keep")),
-            made=_path(plain.get("made")),
-            made_facts=dict(plain.get("made_facts") or {}),
-            given={kind: Path(path) for kind, path in (plain.get("given") or {}).items()},
-            only=str(plain.get("only") or ""),
-            source=dict(plain.get("source") or {}),
-            had_gpus=int(plain.get("had_gpus") or 0),
+            out=Path(order.out),
+            work=Path(order.work),
+            options=complete_options(order.options),
+            label=_readable(order.label or stem),
+            modality=order.modality or "",
+            affine=_affine(order.affine),
+            labels=_path(order.labels),
+            table=_path(order.table),
+            reuse=_path(order.reuse),
+            keep=_path(order.keep),
+            made=_path(order.made),
+            made_facts=order.made_facts,
+            given={kind: Path(path) for kind, path in order.given.items()},
+            only=order.only,
+            source=order.source or CaseSource(),
+            had_gpus=order.had_gpus,
         )
 
     @property
@@ -105,11 +117,11 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _path(value: Any) -> Path | None:
+def _path(value: str | None) -> Path | None:
     return Path(value) if value else None
 
 
-def _affine(rows: Any) -> Affine | None:
+def _affine(rows: list[list[float]] | None) -> Affine | None:
     if rows is None:
         return None
     if len(rows) != 4 or any(len(row) != 4 for row in rows):

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 from ..core.errors import PipelineError
+from ..core.messages.intake_messages import Checkpoint as CheckpointTask
+from ..core.messages.intake_messages import Nothing
 from .processes.intake_client import IntakeClient
 
 log = logging.getLogger(__name__)
@@ -30,9 +32,9 @@ class Checkpoint:
         if found.st_size < _JOURNAL_BYTES or found.st_mtime_ns == self._done:
             return
         self._under_way, self._done = True, found.st_mtime_ns
-        self._child.ask("checkpoint", {"store": str(self._store)}, self._answered)
+        self._child.ask(CheckpointTask(str(self._store)), self._answered)
 
-    def _answered(self, _: dict[str, object] | None, error: PipelineError | None) -> None:
+    def _answered(self, _: Nothing | None, error: PipelineError | None) -> None:
         self._under_way = False
         if error is not None:
             log.warning("the store's journal stays long: %s", error)

@@ -11,7 +11,10 @@ from rich.text import Text
 
 from ...core import rules as book
 from ...core.engines import ENGINES
-from ...core.errors import PipelineError
+from ...core.errors import PipelineError, from_dict
+from ...core.messages.found_cases import FoundCase, Inspected
+from ...core.messages.intake_messages import Inspect, Limits
+from ...core.messages.reader import plain
 from ...core.settings import resolve_options
 from ...core.specs import did_you_mean
 from ..extras import read_tasks
@@ -21,7 +24,6 @@ from ..session import Session, check_name
 from .jobs import as_json
 
 _ALWAYS_SHOWN = ("engine", "task", "quality", "structures")
-_LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
 
 
 @click.group("rules")
@@ -120,42 +122,41 @@ def test_rules(session: Session, path: Path, door: str, as_json: bool) -> int:
     check_name(path)
     found = book.read_rules(session.home.rules_file)
     answer = _inspect(session, path)
-    documents = [_judge(session, found, case, path, door) for case in answer["cases"]]
+    documents = [_judge(session, found, case, path, door) for case in answer.cases]
     if as_json:
-        session.output.document({"cases": documents, "refusals": answer["refusals"]})
+        session.output.document(
+            {"cases": documents, "refusals": [plain(refusal) for refusal in answer.refusals]}
+        )
         return 0 if documents else 1
     for document in documents:
         _show(session, document)
-    for refusal in answer["refusals"]:
-        error = refusal["error"]
-        session.output.error(PipelineError(error["code"], error["message"], error["hint"]))
+    for refusal in answer.refusals:
+        session.output.error(from_dict(refusal.error))
     return 0 if documents else 1
 
 
-def _inspect(session: Session, path: Path) -> dict[str, Any]:
+def _inspect(session: Session, path: Path) -> Inspected:
     from ...intake.inspect import inspect
 
     if not path.exists():
         raise PipelineError("input.missing", f"{path} does not exist")
     settings = session.settings()
     with tempfile.TemporaryDirectory(prefix="autoseg-rules-") as work:
-        return inspect({
-            "folder": str(path), "work": work, "options": resolve_options(settings),
-            "limits": {name: settings[name] for name in _LIMITS},
-        })  # fmt: skip
+        options = resolve_options(settings)
+        return inspect(Inspect(str(path), work, options, limits=Limits.of(settings)))
 
 
 def _judge(
-    session: Session, found: tuple[book.Rule, ...], case: dict[str, Any], path: Path, door: str
+    session: Session, found: tuple[book.Rule, ...], case: FoundCase, path: Path, door: str
 ) -> dict[str, Any]:
     """The document of one case: facts, every rule with its reasons, the options that would hold."""
-    facts = book.facts_of(case["modality"], case["facts"], case["label"], path.name, door)
+    facts = book.facts_of(case.modality, case.facts, case.label, path.name, door)
     outcomes = book.judge(found, facts)
     chosen = next((outcome.rule for outcome in outcomes if outcome.chosen), None)
     options = resolve_options(session.settings(), chosen.then if chosen else {})
     shown = [name for name in options if name in _ALWAYS_SHOWN or (chosen and name in chosen.then)]
     return {
-        "label": case["label"],
+        "label": case.label,
         "facts": {name: list(values) for name, values in facts.items()},
         "rule": chosen.name if chosen else None,
         "rules": [

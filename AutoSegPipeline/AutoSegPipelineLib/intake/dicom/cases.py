@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ...core.errors import PipelineError, Refused
+from ...core.messages.found_cases import FoundCase
 from ...formats.geometry import spacing_of
 from ...formats.header import decide_affine
 from ...formats.volume_file import read_volume_file
@@ -39,7 +39,7 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         if instance.sop_class == DICOMDIR_CLASS:
             state.ignored.append(item.label)
             continue
-        instance.sha256 = hash_file(item.path, state.check, os.path.basename(item.label))["sha256"]
+        instance.sha256 = hash_file(item.path, state.check, os.path.basename(item.label)).sha256
         name_instance(instance)
         instances.append(instance)
     name_series(instances)
@@ -122,17 +122,18 @@ def _one(state: Inspection, stack: Stack, program: str | None) -> None:
         voxels = first.rows * first.columns * stack.depth
         if voxels > state.max_voxels:
             raise Refused("input.too_large", f"{label} has {voxels} voxels, the limit is {state.max_voxels}.")
-        row = _case(state, stack, convert(stack, state.staging, state.check, program), label)
+        case = _case(state, stack, convert(stack, state.staging, state.check, program), label)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
         state.refuse(error, files, stem, label, series_key=_series_key(stack.first))
         return
-    files += state.layers.relatives(row["options_file"], row["folder_options_file"])
-    state.cases.append({**row, "stem": stem, "label": label, "files": files})
+    case.stem = stem
+    case.files = files + state.layers.relatives(case.options_file, case.folder_options_file)
+    state.cases.append(case)
 
 
-def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[str, Any]:
+def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> FoundCase:
     volume = read_volume_file(made.path, "nifti", name=label)
     header = volume.header
     if header.extra != 1:
@@ -146,22 +147,24 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> dict[
     first = stack.first
     folder_file, series_file = _options_files(state, first)
     pairs = sorted((one.sop_uid, f"{one.sha256}{one.frame or ''}") for one in stack.instances)
-    return {
-        "kind": "scan",
-        "path": made.path,
-        "modality": first.modality,
-        "shape": list(header.shape),
-        "spacing": list(spacing_of(affine)),
-        "affine": [list(row) for row in affine],
-        "series_key": _series_key(first),
-        "sha256": hash_of(part for pair in pairs for part in pair),
-        "format": "dicom",
-        "warnings": made.warnings + odd_headers(stack),
-        "facts": {
+    return FoundCase(
+        kind="scan",
+        path=made.path,
+        stem="",
+        label=label,
+        modality=first.modality,
+        shape=list(header.shape),
+        spacing=list(spacing_of(affine)),
+        affine=[list(row) for row in affine],
+        series_key=_series_key(first),
+        sha256=hash_of(part for pair in pairs for part in pair),
+        format="dicom",
+        warnings=made.warnings + odd_headers(stack),
+        facts={
             "format": "dicom", "modality_source": "dicom", "orientation": "stated",
             "converter": made.converter, "converter_log": made.log[-4000:],
             "intensity_range": [content.low, content.high], **stack_facts(stack),
         },
-        "options_file": series_file,
-        "folder_options_file": folder_file,
-    }  # fmt: skip
+        options_file=series_file,
+        folder_options_file=folder_file,
+    )  # fmt: skip

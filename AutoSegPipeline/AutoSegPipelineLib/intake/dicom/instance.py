@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Tuple
 
+from ...core.messages.examined_files import DicomHeader
 from .patients import Patient
 
 Vector = Tuple[float, float, float]
@@ -101,12 +102,12 @@ class Instance:
         """Whether the data set itself names the instance."""
         return "instance" not in self.missing
 
-    def to_row(self) -> dict[str, object]:
+    def header(self) -> DicomHeader:
         """What the examination reports to the pipeline."""
-        return {
-            "series_uid": self.series_uid, "study_uid": self.study_uid, "sop_uid": self.sop_uid,
-            "patient_key": self.patient.key, "modality": self.modality, "number": self.number,
-            "image": self.image, "instance": self.instance, "frames": self.frames,
-            "series_stated": self.series_stated,
-            "place": None if self.series_stated or self.position is None else list(self.position),
-        }  # fmt: skip
+        return DicomHeader(
+            series_uid=self.series_uid, study_uid=self.study_uid, sop_uid=self.sop_uid,
+            patient_key=self.patient.key, modality=self.modality, number=self.number,
+            image=self.image, instance=self.instance, frames=self.frames,
+            series_stated=self.series_stated,
+            place=None if self.series_stated or self.position is None else list(self.position),
+        )  # fmt: skip

@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO
 
 from ...core.errors import Refused
+from ...core.messages.examined_files import DicomHeader
 from ...core.safe_open import open_input
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
@@ -52,14 +53,14 @@ _BROKEN = (
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
-def examine_dicom(path: str) -> dict[str, object]:
-    """The examination's row; raises ``input.truncated``, ``input.corrupt``, ``input.claims_too_much``."""
+def examine_dicom(path: str) -> DicomHeader:
+    """For the examination; raises ``input.truncated``, ``input.corrupt``, ``input.claims_too_much``."""
     name = os.path.basename(path)
     instance = read_instance(path, "", name, geometry=False)
     if not instance.series_stated:
         instance = read_instance(path, "", name)
         instance.series_uid = arriving_series(instance, os.path.dirname(path))
-    return instance.to_row()
+    return instance.header()
 
 
 def read_instance(path: str, relative: str, label: str, geometry: bool = True) -> Instance:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
 
 from ...core.errors import PipelineError, Refused
+from ...core.messages.found_cases import FoundCase
 from ...core.segmentation import Grid
 from ...formats.dicom_seg.frames import missing_reader
 from ...formats.dicom_seg.header import CLASSES, SegHeader, read_header
@@ -49,13 +49,14 @@ def _one(state: Inspection, instance: Instance, taken: set[str]) -> None:
         label = f"{first} ({count})"
     taken.add(label)
     try:
-        row = _case(state, instance, label)
+        case = _case(state, instance, label)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
         state.refuse(error, [instance.relative], stem, label)
         return
-    state.cases.append({**row, "stem": stem, "label": label})
+    case.stem = stem
+    state.cases.append(case)
 
 
 def _label(instance: Instance) -> str:
@@ -65,7 +66,7 @@ def _label(instance: Instance) -> str:
     return f"SEG series {number} {instance.description}".strip() + part
 
 
-def _case(state: Inspection, instance: Instance, label: str) -> dict[str, Any]:
+def _case(state: Inspection, instance: Instance, label: str) -> FoundCase:
     if state.expect != SEGMENTATION and instance.sha256 in state.own_outputs:
         raise Refused("input.own_output", f"{label} is a result of this pipeline.")
     missing = missing_reader()
@@ -77,25 +78,26 @@ def _case(state: Inspection, instance: Instance, label: str) -> dict[str, Any]:
     _check_size(header.grid, label, state.max_voxels)
     path = os.path.join(state.staging.folder(), "scan.dcm")
     link_or_copy(instance.path, path, state.check, label)
-    return {
-        "kind": SEGMENTATION,
-        "path": path,
-        "modality": "",
-        "shape": list(header.grid.shape),
-        "spacing": list(header.grid.spacing),
-        "affine": [list(row) for row in header.grid.affine],
-        "series_key": None,
-        "sha256": hash_of([instance.sha256]),
-        "format": "dicom",
-        "warnings": _warnings(header),
-        "facts": {
+    return FoundCase(
+        kind=SEGMENTATION,
+        path=path,
+        stem="",
+        label=label,
+        modality="",
+        shape=list(header.grid.shape),
+        spacing=list(header.grid.spacing),
+        affine=[list(row) for row in header.grid.affine],
+        sha256=hash_of([instance.sha256]),
+        format="dicom",
+        warnings=_warnings(header),
+        facts={
             "format": "dicom", "orientation": "stated", "series_number": instance.number,
             "series_description": instance.description, "transfer_syntax": header.syntax, **header.facts,
         },
-        "files": [instance.relative, *state.layers.relatives(own_file, folder_file)],
-        "options_file": own_file,
-        "folder_options_file": folder_file,
-    }  # fmt: skip
+        files=[instance.relative, *state.layers.relatives(own_file, folder_file)],
+        options_file=own_file,
+        folder_options_file=folder_file,
+    )  # fmt: skip
 
 
 def _check_size(grid: Grid, label: str, most: int) -> None:

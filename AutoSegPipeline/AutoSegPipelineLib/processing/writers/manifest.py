@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import __version__
+from ...core.messages.reader import plain
 from ...core.progress import Report
 from ...core.segmentation import Code
 from ..layers import label_values
@@ -57,7 +58,7 @@ def manifest_of(data: ExportData) -> dict[str, Any]:
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "kind": case.kind,
         "input": {
-            **{key: value for key, value in source.items() if key != "warnings"},
+            **{key: value for key, value in plain(source).items() if key != "warnings"},
             "modality": found.modality,
             "modality_from": found.facts.get("modality_from") or None,
         },
@@ -73,7 +74,7 @@ def manifest_of(data: ExportData) -> dict[str, Any]:
             **({"used": found.facts["used"]} if found.facts.get("used") else {}),
         },
         "sides": found.sides or None,
-        "cached_from": (source.get("cached_from") or True) if found.cached else None,
+        "cached_from": (source.cached_from or True) if found.cached else None,
         "options": case.options,
         "versions": versions(),
         "surfaces": data.budget.to_dict(),
@@ -89,7 +90,7 @@ def manifest_of(data: ExportData) -> dict[str, Any]:
 def all_warnings(data: ExportData) -> list[dict[str, str]]:
     """What the intake noticed, then what processing did; each once."""
     kept: list[dict[str, str]] = []
-    for warning in [*data.case.source.get("warnings", []), *data.result.warnings]:
+    for warning in [*data.case.source.warnings, *data.result.warnings]:
         if warning not in kept:
             kept.append(warning)
     return kept

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import __version__
+from ...core.messages.reader import plain
 from ...core.progress import Report
 from . import DISCLAIMER
 from .manifest import all_warnings, versions
@@ -170,7 +171,7 @@ def _facts(data: ExportData) -> str:
     rows: list[tuple[str, str]] = [("Engine", found.engine or "none (existing segmentation)")]
     if found.cached:
         rows.append(("Reused", "the label map of an earlier, identical case"))
-    for key, value in source.items():
+    for key, value in plain(source).items():
         if key not in ("warnings", "cached_from") and isinstance(value, (str, int, float)) and value != "":
             rows.append(
                 (

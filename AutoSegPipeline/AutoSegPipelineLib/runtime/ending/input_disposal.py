@@ -15,6 +15,7 @@ from ...core.files import fsync_folder, remove_tree, write_json
 from ...core.home import Home
 from ...core.incoming import folder_of, input_of, read_intent, write_intent
 from ...core.job import Job
+from ...core.messages.intake_messages import ArchivedInput, ArchiveInput, FetchBack, FetchedBack
 from ...intake.case_names import OPTIONS_ENDING, file_stem
 from ...intake.options_files import folder_options_path, read_options
 from ..context import Context
@@ -75,7 +76,7 @@ class InputDisposal:
         reached("input spent")
 
     def _archive_input(self, job: Job, parent: Path, then: Callable[[], None] | None) -> None:
-        reason = {
+        reason: dict[str, object] = {
             "job": job.id,
             "state": job.state,
             "label": job.label,
@@ -83,29 +84,25 @@ class InputDisposal:
             "error": job.error,
             "at": rfc3339(self._context.clock.now()),
         }
-        args = {
-            "folder": str(folder_of(self._context.home, job.id)),
-            "parent": str(parent),
-            "name": job.name or job.staged.get("stem") or file_stem(job.label),
-            "reason": reason,
-        }
+        name = job.name or str(job.staged.get("stem") or "") or file_stem(job.label)
+        folder = str(folder_of(self._context.home, job.id))
 
         waiting = self._on_the_way.setdefault(job.id, [])
 
-        def moved(result: dict[str, object] | None, error: PipelineError | None) -> None:
+        def moved(result: ArchivedInput | None, error: PipelineError | None) -> None:
             if error is not None:
-                log.error("the input of %s stays in %s: %s", job.id, args["folder"], error)
+                log.error("the input of %s stays in %s: %s", job.id, folder, error)
             elif result is not None:
                 fresh = self._context.store.jobs.find(job.id)
                 if fresh is not None:
-                    fresh.staged["kept_at"] = result["folder"]
+                    fresh.staged["kept_at"] = result.folder
                     self._context.store.jobs.save(fresh, durable=False)
                     self._unsynced = fresh.id
             self._on_the_way.pop(job.id, None)
             for action in [*([then] if then else []), *waiting]:
                 action()
 
-        self._intake.ask("archive_input", args, moved)
+        self._intake.ask(ArchiveInput(folder, str(parent), name, reason), moved)
 
     def fetch_back(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         """Bring the input back to ``state/incoming/<id>`` so that the job can run again.
@@ -146,14 +143,13 @@ class InputDisposal:
 
     def _fetch(self, job: Job, then: Callable[[PipelineError | None], None]) -> None:
         target = folder_of(self._context.home, job.id)
-        args = {"folder": job.staged["kept_at"], "target": str(target)}
 
-        def fetched(result: dict[str, object] | None, error: PipelineError | None) -> None:
+        def fetched(_: FetchedBack | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("the input of %s cannot be fetched back: %s", job.id, error)
             then(error)
 
-        self._intake.ask("fetch_back", args, fetched)
+        self._intake.ask(FetchBack(str(job.staged["kept_at"]), str(target)), fetched)
 
     def forget(self, job: Job) -> None:
         """Remove every copy of the input that the pipeline has."""

@@ -18,6 +18,7 @@ from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
+from ...core.messages.intake_messages import Sync
 from ..conditions import Conditions
 from ..context import Context, disk_is_full
 from ..loop import Loop
@@ -86,7 +87,7 @@ class InboxBatches:
             self._loop.wake()
             then(error)
 
-        self._syncer.ask("sync", {"paths": paths}, answered)
+        self._syncer.ask(Sync(paths), answered)
 
     def _written(self, batch: list[Intent], error: PipelineError | None) -> None:
         if error is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Iterator
 
+from ...core.messages.examined_files import DicomHeader, ExaminedFile
 from ...intake.case_names import is_junk_name
 
 CHANGING = "changing"
@@ -49,7 +50,7 @@ class Arrival:
     patient_key: str = ""
     label: str = ""
     options_file: str | None = None
-    examined: tuple[dict[str, object], ...] = ()
+    examined: tuple[ExaminedFile, ...] = ()
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Entry:
     generation: int
     aside: bool
     phase: str = ""
-    row: dict[str, Any] | None = None
+    row: ExaminedFile | None = None
     not_before: float = 0.0
 
 
@@ -130,7 +131,7 @@ class Entries:
             self.waiting += by
         arriving = entry.phase in (CHANGING, ASKING)
         # Incomplete, and perhaps a slice: without it the series would have a hole.
-        arriving |= entry.phase == HELD and (entry.row or {}).get("format") in ("dicom", "unknown")
+        arriving |= entry.phase == HELD and entry.row is not None and entry.row.format in ("dicom", "unknown")
         if not arriving:
             return
         name = entry.path.lower()
@@ -146,9 +147,10 @@ def _may_be_slice(name: str) -> bool:
 
 
 def _named(entry: Entry) -> list[str]:
-    row = entry.row or {}
-    missing = [os.path.join(entry.folder, name) for name in row.get("missing") or []]
-    return [os.path.normcase(path) for path in [*(row.get("companions") or []), *missing]]
+    if entry.row is None:
+        return []
+    missing = [os.path.join(entry.folder, name) for name in entry.row.missing]
+    return [os.path.normcase(path) for path in [*entry.row.companions, *missing]]
 
 
 def _step(counter: Counter[str], folder: str, by: int) -> None:
@@ -162,9 +164,9 @@ def arrived(entry: Entry) -> ArrivedFile:
     return ArrivedFile(entry.path, entry.stat[0], entry.stat[1])
 
 
-def series_label(relative: str, dicom: dict[str, object]) -> str:
+def series_label(relative: str, dicom: DicomHeader) -> str:
     """Where it lay and which series it is; nothing of the patient."""
-    number = dicom.get("number")
-    name = f"{dicom.get('modality') or 'DICOM'} series" + (f" {number}" if number is not None else "")
+    number = "" if dicom.number is None else f" {dicom.number}"
+    name = f"{dicom.modality or 'DICOM'} series{number}"
     folder = os.path.dirname(relative)
     return f"{folder}: {name}" if folder else name

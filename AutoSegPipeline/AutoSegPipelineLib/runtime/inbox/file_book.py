@@ -10,9 +10,10 @@ import os
 import sys
 from collections import deque
 from dataclasses import replace
-from typing import Any, Callable, Iterable
+from typing import Callable, Iterable
 
 from ...core.errors import PipelineError, Refused, from_dict
+from ...core.messages.examined_files import COMPLETE, GONE, LOCKED, DicomHeader, ExaminedFile
 from ...core.store.small_tables import Consumed
 from ...intake import arrival as rule
 from ...intake.case_names import OPTIONS_ENDING, is_options_name, without_endings
@@ -134,29 +135,29 @@ class InboxBook:
 
     # --- examinations ---------------------------------------------------------------------
 
-    def answered(self, row: dict[str, Any], now: float) -> None:
+    def answered(self, row: ExaminedFile, now: float) -> None:
         """The intake child's row on one file."""
-        entry = self._entries.find(row["path"])
+        entry = self._entries.find(row.path)
         if entry is None or entry.phase != ASKING:
             return
-        if row["state"] == "gone":
+        if row.state == GONE:
             self._drop(entry, now)
             return
-        if (row["size"], row["mtime_ns"]) != entry.stat[:2]:
-            self._changed(entry, (row["size"], row["mtime_ns"], entry.stat[2]), now)
+        if (row.size, row.mtime_ns) != entry.stat[:2]:
+            self._changed(entry, (row.size, row.mtime_ns, entry.stat[2]), now)
             self._look_at(now + self.settle)
             return
         self._entries.unwant(entry)
         entry.row = row
         self._entries.want(entry)
-        if row["state"] == "locked":
+        if row.state == LOCKED:
             self._locked(entry, now)
             return
-        verdict = self._rule.feed(entry.path, *entry.stat[:2], now, row["state"] == "complete")
+        verdict = self._rule.feed(entry.path, *entry.stat[:2], now, row.state == COMPLETE)
         if verdict == rule.ARRIVED:
             self._complete(entry, now)
         elif verdict == rule.TRUNCATED and not self._data_is_coming(entry, now):
-            self._refuse(entry, from_dict(row.get("error") or {}))
+            self._refuse(entry, from_dict(row.error or {}))
         else:
             self._entries.enter(entry, HELD)
             if verdict == rule.TRUNCATED:
@@ -167,14 +168,13 @@ class InboxBook:
         entry = self._entries.find(path)
         if entry is not None and entry.phase == ASKING:
             text = f"{os.path.basename(path)} could not be examined; the reader ended over it."
-            entry.row = {"path": path, "format": "unknown", "companions": [], "missing": []}
-            entry.row["error"] = Refused("input.unreadable", text).to_dict()
+            entry.row = ExaminedFile(path, error=Refused("input.unreadable", text).to_dict())
             self._locked(entry, now, patient=False)
 
     def _locked(self, entry: Entry, now: float, patient: bool = sys.platform == "win32") -> None:
         """Somebody holds it. On Windows for as long as they like; elsewhere it is its permissions."""
         if not patient and now - entry.since >= max(self.truncated, self.settle):
-            self._refuse(entry, from_dict((entry.row or {}).get("error") or {}))
+            self._refuse(entry, _error_of(entry))
             return
         self._entries.enter(entry, HELD)
         self._try_later(entry, now)
@@ -185,17 +185,17 @@ class InboxBook:
         self._look_at(entry.not_before)
 
     def _complete(self, entry: Entry, now: float) -> None:
-        row = entry.row or {}
-        error = row.get("error")
-        if row.get("format") == "data" or entry.phase == DATA:
+        row = entry.row or ExaminedFile(entry.path)
+        error = row.error
+        if row.format == "data" or entry.phase == DATA:
             self._data(entry, now)
         elif error and error["code"] == "input.unknown_format":
             self._unknown(entry, now)
         elif error:
             self._refuse(entry, from_dict(error))
-        elif row.get("format") == "dicom":
+        elif row.format == "dicom":
             self._slice(entry, row, now)
-        elif row.get("format") == "options":
+        elif row.format == "options":
             self._entries.enter(entry, ASIDE)
         else:
             self._file(entry, row, now)
@@ -215,20 +215,20 @@ class InboxBook:
         elif self._entries.headers_arrive(entry.folder):
             self._look_at(now + self.settle)
         else:
-            self._refuse(entry, from_dict((entry.row or {})["error"]))
+            self._refuse(entry, _error_of(entry))
 
-    def _slice(self, entry: Entry, row: dict[str, Any], now: float) -> None:
-        dicom = row.get("dicom") or {}
-        if not dicom.get("image", True):
+    def _slice(self, entry: Entry, row: ExaminedFile, now: float) -> None:
+        dicom = row.dicom or DicomHeader()
+        if not dicom.image:
             text = f"{os.path.basename(entry.path)} holds no image."
             self._refuse(entry, Refused("dicom.not_an_image", text))
             return
         self._entries.enter(entry, MEMBER)
-        self._series.add(dicom.get("series_uid") or entry.path, entry.path, entry.folder, row, now)
+        self._series.add(dicom.series_uid or entry.path, entry.path, entry.folder, row, now)
 
-    def _file(self, entry: Entry, row: dict[str, Any], now: float) -> None:
+    def _file(self, entry: Entry, row: ExaminedFile, now: float) -> None:
         files = [arrived(entry)]
-        for path in row.get("companions") or []:
+        for path in row.companions:
             data = self._at_rest(path, now)
             if data is None:
                 self._entries.enter(entry, READY)
@@ -240,7 +240,7 @@ class InboxBook:
             return
         for found in files:
             self._give(found.path)
-        arrival = Arrival("file", tuple(files), row["format"], label=entry.relative, examined=(row,))
+        arrival = Arrival("file", tuple(files), row.format, label=entry.relative, examined=(row,))
         self.arrivals.append(replace(arrival, options_file=options))
 
     # --- neighbours -----------------------------------------------------------------------
@@ -271,7 +271,7 @@ class InboxBook:
 
     def _data_is_coming(self, entry: Entry, now: float) -> bool:
         """Whether a data file of this header changed so lately that it may still grow."""
-        for path in (entry.row or {}).get("companions") or []:
+        for path in entry.row.companions if entry.row else []:
             data = self._entries.find(path)
             if data is not None and now - data.since < self.truncated:
                 return True
@@ -287,7 +287,7 @@ class InboxBook:
     def _give_series(self, series: Series) -> None:
         found = [self._entries.find(path) for path in series.rows]
         entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
-        first = series.rows[entries[0].path].get("dicom") or {}
+        first = series.rows[entries[0].path].dicom or DicomHeader()
         options = self._options_of(entries[0]) if len(entries) == 1 else None
         for entry in entries:
             self._entries.enter(entry, GIVEN)
@@ -297,8 +297,8 @@ class InboxBook:
                 "series",
                 tuple(arrived(entry) for entry in entries),
                 "dicom",
-                str(first.get("series_uid") or ""),
-                str(first.get("patient_key") or ""),
+                first.series_uid,
+                first.patient_key,
                 series_label(entries[0].relative, first),
                 options,
                 tuple(series.rows[entry.path] for entry in entries),
@@ -326,7 +326,7 @@ class InboxBook:
             entry.row = None
 
     def _refuse(self, entry: Entry, error: PipelineError) -> None:
-        companions = (entry.row or {}).get("companions") or []
+        companions = entry.row.companions if entry.row else []
         paths = [entry.path, *(path for path in companions if self._entries.find(path))]
         for path in paths:
             self._give(path)
@@ -343,3 +343,8 @@ class InboxBook:
         self._leave(entry, now)
         self._rule.forget(entry.path)
         self._entries.remove(entry)
+
+
+def _error_of(entry: Entry) -> PipelineError:
+    """What the examination said is wrong with ``entry``."""
+    return from_dict((entry.row.error if entry.row else None) or {})

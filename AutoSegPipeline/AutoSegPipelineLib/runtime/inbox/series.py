@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Callable
+
+from ...core.messages.examined_files import ExaminedFile
 
 
 @dataclass
@@ -13,7 +15,7 @@ class Series:
 
     uid: str
     last_change: float
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[str, ExaminedFile] = field(default_factory=dict)
     folders: Counter[str] = field(default_factory=Counter)
 
 
@@ -24,7 +26,7 @@ class SeriesBook:
         self._series: dict[str, Series] = {}
         self._of: dict[str, str] = {}
 
-    def add(self, uid: str, path: str, folder: str, row: dict[str, object], now: float) -> None:
+    def add(self, uid: str, path: str, folder: str, row: ExaminedFile, now: float) -> None:
         """``path`` is a whole instance of ``uid``."""
         series = self._series.setdefault(uid, Series(uid, now))
         series.rows[path] = row

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...core.errors import PipelineError
+from ...core.messages.examined_files import Examined
+from ...core.messages.intake_messages import Examine
 from ..context import Context
 from ..processes.intake_client import IntakeClient
 from .entries import Arrival
@@ -69,7 +71,7 @@ class WatchedInbox:
             self._watcher.put_back(paths)
 
     def _examine(self, paths: list[str], answer: Answer) -> None:
-        def answered(result: dict[str, Any] | None, error: PipelineError | None) -> None:
-            answer([] if result is None else list(result["files"]))
+        def answered(result: Examined | None, error: PipelineError | None) -> None:
+            answer([] if result is None else result.files)
 
-        self._examiner.ask("examine", {"paths": paths}, answered)
+        self._examiner.ask(Examine(paths), answered)

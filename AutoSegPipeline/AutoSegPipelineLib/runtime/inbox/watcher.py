@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator
 from ...core.clock import Clock
 from ...core.errors import PipelineError
 from ...core.file_systems import is_network
+from ...core.messages.examined_files import ExaminedFile
 from ...core.settings import Settings
 from ...core.store.small_tables import Consumed
 from .. import qt
@@ -27,7 +28,7 @@ __all__ = ["Arrival", "ArrivedFile", "InboxWatcher"]
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[[list[dict[str, object]]], None]
+Answer = Callable[[list[ExaminedFile]], None]
 SLICE_SECONDS = 0.01
 BATCH = 200
 DELIVER = 10
@@ -76,7 +77,7 @@ class InboxWatcher:
         self._missed = False
         self._batches: deque[list[str]] = deque()
         self._asked: list[str] | None = None
-        self._answers: deque[tuple[list[str], list[dict[str, object]]]] = deque()
+        self._answers: deque[tuple[list[str], list[ExaminedFile]]] = deque()
         self._problems: dict[str, str] = {}
         self._told_waiting = -1
         self.longest_slice = 0.0  # seconds; for the benchmark
@@ -249,7 +250,7 @@ class InboxWatcher:
         self._asked = batch
         self._ask(batch, lambda rows: self._answered(batch, rows))
 
-    def _answered(self, batch: list[str], rows: list[dict[str, object]]) -> None:
+    def _answered(self, batch: list[str], rows: list[ExaminedFile]) -> None:
         if self._asked is batch:
             self._asked = None
             self._answers.append((batch, rows))

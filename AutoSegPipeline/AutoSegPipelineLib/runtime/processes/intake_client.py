@@ -11,18 +11,19 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable, Iterator, TypeVar
 
 from ...core.errors import PipelineError, from_dict
 from ...core.messages.child_messages import Done, Failed, Log
-from ...core.messages.intake_messages import RunTask
+from ...core.messages.intake_messages import IntakeTask, RunTask
+from ...core.messages.reader import ProtocolError, plain
 from ...core.protocol import Envelope
 from .child import ChildLike, Exit, Spawn
 from .child_kinds import INTAKE
 
 log = logging.getLogger(__name__)
 
-Answer = Callable[["dict[str, object] | None", "PipelineError | None"], None]
+A = TypeVar("A")
 _IN_FLIGHT = 8
 
 
@@ -30,9 +31,9 @@ _IN_FLIGHT = 8
 class _Task:
     number: int
     job: str
-    name: str
-    args: dict[str, object]
-    answer: Answer
+    task: IntakeTask[object]
+    done: Callable[[object], None]
+    failed: Callable[[PipelineError], None]
     kills: int = 0
     cancelled: bool = False
     sent: bool = False
@@ -51,13 +52,30 @@ class IntakeClient:
     _waiting: deque[_Task] = field(default_factory=deque)
     _running: dict[int, _Task] = field(default_factory=dict)
     _child: ChildLike | None = None
-    _numbers: Any = field(default_factory=lambda: itertools.count(1))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _failed_starts: int = 0
     _stopped: bool = False
 
-    def ask(self, name: str, args: dict[str, Any], answer: Answer, job: str = "") -> None:
-        """Have the child do ``name``; ``answer(result, None)`` or ``answer(None, error)`` follows."""
-        self._waiting.append(_Task(next(self._numbers), job, name, args, answer))
+    def ask(
+        self,
+        task: IntakeTask[A],
+        answer: Callable[[A | None, PipelineError | None], None],
+        job: str = "",
+    ) -> None:
+        """Have the child do ``task``; ``answer(result, None)`` or ``answer(None, error)`` follows."""
+
+        def done(values: object) -> None:
+            try:
+                result = task.answer(values)
+            except ProtocolError as error:
+                answer(None, error)
+            else:
+                answer(result, None)
+
+        def failed(error: PipelineError) -> None:
+            answer(None, error)
+
+        self._waiting.append(_Task(next(self._numbers), job, task, done, failed))
         self._pump()
 
     @property
@@ -103,7 +121,7 @@ class IntakeClient:
         while self._waiting and len(self._running) < _IN_FLIGHT and self._child is not None:
             task = self._waiting.popleft()
             self._running[task.number] = task
-            command = RunTask(task.name, task.args)
+            command = RunTask(task.task.NAME, plain(task.task))
             self._child.send(Envelope(command, str(task.number), 1, str(self.spill)))
 
     def _on_log(self, text: str) -> None:
@@ -123,9 +141,9 @@ class IntakeClient:
         if task.cancelled or self._stopped:
             return
         if isinstance(message, Done):
-            task.answer(message.result or {}, None)
+            task.done(message.result or {})
         else:
-            task.answer(None, from_dict(message.error))
+            task.failed(from_dict(message.error))
 
     def _on_end(self, end: Exit) -> None:
         self._child = None
@@ -155,4 +173,4 @@ class IntakeClient:
         else:
             said = f"the intake child ended {task.kills} times over this input ({end.how})"
             error = PipelineError("worker.vanished", said, log_tail=end.stderr_tail)
-        task.answer(None, error)
+        task.failed(error)

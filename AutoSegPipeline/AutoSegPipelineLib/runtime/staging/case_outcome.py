@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Mapping
 
 from ...core import states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError, from_dict
 from ...core.incoming import Intent, folder_of, given_names
 from ...core.job import Job
+from ...core.messages.found_cases import CasePart, FoundCase, Refusal
 from ...core.rules import Rule
 from ...core.settings import resolve_options
 from ...intake.options_files import read_options
@@ -45,62 +46,64 @@ class CaseOutcome:
         self._rules = RulesFile(context.home)
 
     def options(
-        self, intent: Intent, beside: dict[str, Any] | None = None, rule: Rule | None = None
-    ) -> dict[str, Any]:
+        self, intent: Intent, beside: Mapping[str, object] | None = None, rule: Rule | None = None
+    ) -> dict[str, object]:
         """The options of a case: the caller's, those beside it, its folder's, its rule's, the settings'."""
         layers = (intent.options, beside or {}, intent.file_options, rule.then if rule else {})
         return resolve_options(self._context.settings, *layers)
 
-    def write(self, job: Job, intent: Intent, part: dict[str, Any]) -> None:
-        """``part`` holds a ``case`` or a ``refusal`` of the intake child."""
-        if "refusal" in part:
-            refusal = part["refusal"]
-            job.label = refusal.get("label") or job.label
-            job.staged = {"stem": refusal.get("stem", "")}
-            self._write_refusal(job, from_dict(refusal["error"]))
+    def write(self, job: Job, intent: Intent, part: CasePart) -> None:
+        """The row of what the intake child found."""
+        found = part.found
+        if isinstance(found, Refusal):
+            job.label = found.label or job.label
+            job.staged = {"stem": found.stem}
+            self._write_refusal(job, from_dict(found.error))
             return
-        case = part["case"]
         try:
             # The nearest folder's file is weaker than the scan's own.
-            beside = self._beside(intent, case.get("folder_options_file"))
-            beside.update(self._beside(intent, case.get("options_file")))
-            rule = self._rules.choose(intent, case)
+            beside = self._beside(intent, found.folder_options_file)
+            beside.update(self._beside(intent, found.options_file))
+            rule = self._rules.choose(intent, found)
             job.options = self.options(intent, beside, rule)
             if refused := refusal_of(self._context.host_steps, job.options):
                 raise refused
-            if case["kind"] == "scan":
-                self._options_gate.check(job.options, case["modality"])
+            if found.kind == "scan":
+                self._options_gate.check(job.options, found.modality)
         except PipelineError as error:
-            job.staged = {"stem": case["stem"]}
+            job.staged = {"stem": found.stem}
             self._write_refusal(job, error)
             return
+        self._write_case(job, intent, found, rule)
+
+    def _write_case(self, job: Job, intent: Intent, case: FoundCase, rule: Rule | None) -> None:
         asked = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
         job.options.update(asked)
         job.priority = int(job.options["priority"])
-        job.label = case.get("label") or job.label
-        job.modality, job.shape, job.spacing = case["modality"], case["shape"], case["spacing"]
-        if job.series_key is None and case.get("series_key"):
-            job.series_key = self._series_keys.of(case["series_key"])
-        job.content = case["sha256"]
-        job.warnings = list(case["warnings"]) + self._rules.warnings()
+        job.label = case.label or job.label
+        job.modality, job.shape, job.spacing = case.modality, case.shape, case.spacing
+        if job.series_key is None and case.series_key:
+            job.series_key = self._series_keys.of(case.series_key)
+        job.content = case.sha256
+        job.warnings = case.warnings + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
         job.staged = {
-            "kind": case["kind"],
-            "path": Path(case["path"]).relative_to(folder).as_posix(),
-            "affine": case["affine"],
-            "format": case["format"],
-            "facts": {**case["facts"], "rule": rule.name} if rule else case["facts"],
+            "kind": case.kind,
+            "path": Path(case.path).relative_to(folder).as_posix(),
+            "affine": case.affine,
+            "format": case.format,
+            "facts": {**case.facts, "rule": rule.name} if rule else case.facts,
             "labels": intent.labels,
-            "table": case.get("table"),  # its name beside the label map
+            "table": case.table,  # its name beside the label map
             **asked,
         }
-        job.name = self._publisher.reserve(job, intent.name or case["stem"])
+        job.name = self._publisher.reserve(job, intent.name or case.stem)
         job.error = None
         job.progress = 0.0
         job.message = ""
         self._context.store.jobs.enter(job, states.QUEUED)
 
-    def _beside(self, intent: Intent, options_file: str | None) -> dict[str, Any]:
+    def _beside(self, intent: Intent, options_file: str | None) -> dict[str, object]:
         if not options_file:
             return {}
         name = Path(options_file).name

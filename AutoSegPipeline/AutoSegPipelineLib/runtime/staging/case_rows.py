@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from ...core import states
 from ...core.incoming import Intent
 from ...core.job import Job
+from ...core.messages.found_cases import CasePart
 from ..context import Context, disk_is_full
 from .case_outcome import CaseOutcome
 
@@ -20,11 +20,11 @@ class CaseRows:
     def __init__(self, context: Context, outcome: CaseOutcome) -> None:
         self._context = context
         self._outcome = outcome
-        self._waiting: deque[tuple[str, Intent, dict[str, Any]]] = deque()
+        self._waiting: deque[tuple[str, Intent, CasePart]] = deque()
         self._one_by_one = 0
 
-    def add(self, job_id: str, intent: Intent, part: dict[str, Any]) -> None:
-        """To be written soon; ``part`` holds a ``case`` or a ``refusal``."""
+    def add(self, job_id: str, intent: Intent, part: CasePart) -> None:
+        """To be written soon."""
         self._waiting.append((job_id, intent, part))
 
     def has(self, job_id: str) -> bool:
@@ -43,7 +43,7 @@ class CaseRows:
         again. A refused input is put away, so its row is.
         """
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most()))]
-        durable = any("refusal" in part for _, _, part in batch)
+        durable = any(part.refusal is not None for _, _, part in batch)
         jobs: list[Job] = []
         done = 0
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any
+from dataclasses import replace
 
 from ...core import incoming, states
 from ...core.errors import PipelineError, from_dict
 from ...core.files import read_json
 from ...core.incoming import Intent, folder_of, given_names
 from ...core.job import Job
+from ...core.messages.found_cases import Inspected, SplitPlan
+from ...core.messages.intake_messages import Inspect, Limits, Link, Nothing
+from ...core.messages.reader import read
 from ...intake.case_folders import PLAN as SPLIT
 from ..conditions import Conditions
 from ..context import Context
@@ -24,7 +27,6 @@ from .series_keys import SeriesKeys
 
 log = logging.getLogger(__name__)
 _AHEAD = 16  # more tasks than this would only hold memory: the child does one after the other
-_LIMITS = ("max_voxels", "archive_max_files", "archive_max_mb", "archive_max_ratio")
 
 
 class Inspection:
@@ -85,7 +87,7 @@ class Inspection:
         if intent.refusal is not None:
             return self._outcome.refuse(job, from_dict(intent.refusal))
         if (folder / SPLIT).exists():
-            return self._multi_case.begin(job, intent, read_json(folder / SPLIT)["parts"])
+            return self._multi_case.begin(job, intent, read(SplitPlan, read_json(folder / SPLIT)).parts)
         if intent.union:
             return self._unite(job, intent)
         self._ask(job, intent)
@@ -93,9 +95,9 @@ class Inspection:
     def _unite(self, job: Job, intent: Intent) -> None:
         """Bring the slices of the earlier version beside the new ones, then inspect all of them."""
         target = folder_of(self._context.home, job.id) / "input"
-        pairs = [[path, str(target / name)] for path, name, *_ in intent.union]
+        pairs = [(path, str(target / name)) for path, name, *_ in intent.union]
 
-        def united(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def united(_: Nothing | None, error: PipelineError | None) -> None:
             fresh = self._context.store.jobs.find(job.id)
             if fresh is None or fresh.state != states.INSPECTING:
                 return
@@ -104,32 +106,32 @@ class Inspection:
             else:
                 self._ask(fresh, intent)
 
-        self._intake.ask("link", {"pairs": pairs, "names": given_names(intent)}, united, job.id)
+        self._intake.ask(Link(pairs, given_names(intent)), united, job.id)
 
     def _ask(self, job: Job, intent: Intent) -> None:
         folder = folder_of(self._context.home, job.id)
-        args = {
-            "folder": str(folder / "input"),
-            "work": str(folder / "work"),
-            "options": self._outcome.options(intent),
-            "caller": intent.options,
-            "expect": intent.expect,
-            "has_table": bool(intent.labels),
-            "limits": {name: self._context.settings[name] for name in _LIMITS},
-            "names": given_names(intent),
-            "label": intent.label,
-            "name": intent.name,
-            "key": self._series_keys.secret(),
-            "only": intent.only or None,
-        }
-        self._intake.ask("inspect", args, lambda r, e: self._answered(job.id, intent, r, e), job.id)
+        task = Inspect(
+            folder=str(folder / "input"),
+            work=str(folder / "work"),
+            options=self._outcome.options(intent),
+            caller=intent.options,
+            expect=intent.expect,
+            has_table=bool(intent.labels),
+            label=intent.label,
+            limits=Limits.of(self._context.settings),
+            names=given_names(intent),
+            key=self._series_keys.secret(),
+            only=intent.only or None,
+        )
+        self._intake.ask(task, lambda found, error: self._answered(job.id, intent, found, error), job.id)
 
     def _answered(
-        self, job_id: str, intent: Intent, result: dict[str, Any] | None, error: PipelineError | None
+        self, job_id: str, intent: Intent, found: Inspected | None, error: PipelineError | None
     ) -> None:
         self.pump()
-        if result is not None and len(result["cases"]) + len(result["refusals"]) == 1:
-            self._case_rows.add(job_id, intent, _only_part(result))
+        parts = [] if found is None else found.parts()
+        if len(parts) == 1:
+            self._case_rows.add(job_id, intent, parts[0])
             self._loop.wake()
             return
         job = self._context.store.jobs.find(job_id)
@@ -140,19 +142,8 @@ class Inspection:
                 self._conditions.pause(error.code, error.message)
                 return  # the row stays `inspecting`; the pipeline inspects it again on resume
             self._outcome.refuse(job, error)
-            return
-        assert result is not None
-        parts = [{"case": case} for case in result["cases"]]
-        parts += [{"refusal": refusal} for refusal in result["refusals"]]
-        if not parts:
+        elif not parts:
             self._outcome.refuse(job, PipelineError("input.nothing_inside", f"{job.label} holds no scan"))
         else:
-            for part in parts:
-                part["id"] = uuid.uuid4().hex
-            parts[0]["id"] = job.id
-            self._multi_case.begin(job, intent, parts)
-
-
-def _only_part(result: dict[str, Any]) -> dict[str, Any]:
-    """The one case or refusal of an answer that has but one."""
-    return {"case": result["cases"][0]} if result["cases"] else {"refusal": result["refusals"][0]}
+            ids = [job.id, *(uuid.uuid4().hex for _ in parts[1:])]
+            self._multi_case.begin(job, intent, [replace(part, id=one) for part, one in zip(parts, ids)])

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
+from ...core.messages.found_cases import CasePart
+from ...core.messages.intake_messages import Divide, Nothing
 from ...intake.case_folders import PLAN
 from ..conditions import Conditions
 from ..context import Context
@@ -26,14 +27,13 @@ from .case_outcome import CaseOutcome
 
 log = logging.getLogger(__name__)
 MOST = 32  # rows of a slice, if time allows
-Part = dict[str, Any]
 
 
 @dataclass
 class _Split:
     job: str
     intent: Intent
-    parts: list[Part]
+    parts: list[CasePart]
     there: set[str]  # parts whose rows an earlier start has written
     next: int = 1
 
@@ -58,17 +58,13 @@ class MultiCase:
         self._divided: deque[_Split] = deque()
         self._unreported: deque[str] = deque()  # rows that are written
 
-    def begin(self, job: Job, intent: Intent, parts: list[Part]) -> None:
+    def begin(self, job: Job, intent: Intent, parts: list[CasePart]) -> None:
         """``parts`` have ids; the first one's is that of ``job``. After a crash the same again."""
         split = _Split(job.id, intent, parts, self._context.store.jobs.parts_of(job.id))
         self._under_way[job.id] = None
-        args = {
-            "folder": str(folder_of(self._context.home, job.id)),
-            "parts": parts,
-            "done": sorted(split.there),
-        }
+        task = Divide(str(folder_of(self._context.home, job.id)), parts, sorted(split.there))
 
-        def divided(_: dict[str, object] | None, error: PipelineError | None) -> None:
+        def divided(_: Nothing | None, error: PipelineError | None) -> None:
             if error is not None:
                 log.error("splitting %s: %s", job.id, error)
                 del self._under_way[job.id]
@@ -77,7 +73,7 @@ class MultiCase:
             self._divided.append(split)
             self._loop.wake()
 
-        self._intake.ask("divide", args, divided)
+        self._intake.ask(task, divided)
 
     def has(self, job_id: str) -> bool:
         """Whether this job is being split: it cannot end before its parts have their rows."""
@@ -102,7 +98,7 @@ class MultiCase:
             with self._context.store.transaction():
                 self._end(job, split.intent, split.parts[0], bool(job.cancel))
             (folder_of(self._context.home, job.id) / PLAN).unlink(missing_ok=True)
-            self._unreported += [part["id"] for part in split.parts]
+            self._unreported += [part.id for part in split.parts]
         self._divided.popleft()
         self._under_way.pop(split.job, None)
 
@@ -112,23 +108,22 @@ class MultiCase:
         with self._context.store.transaction(durable=False):
             for part in split.parts[split.next : split.next + MOST]:
                 number += 1
-                if part["id"] not in split.there:
+                if part.id not in split.there:
                     self._add(job, split.intent, part)
                 if self._context.clock.monotonic() >= until:
                     break
         return number
 
-    def _add(self, job: Job, intent: Intent, part: Part) -> None:
-        found = part.get("case") or part["refusal"]
+    def _add(self, job: Job, intent: Intent, part: CasePart) -> None:
         row = Job(
-            id=part["id"], label=found.get("label") or intent.label, input=intent.input, door=intent.door,
+            id=part.id, label=part.found.label or intent.label, input=intent.input, door=intent.door,
             submitted_by=intent.by, out=intent.out, parent=job.id, state=states.INSPECTING,
             priority=job.priority,
         )  # fmt: skip
         self._context.store.jobs.add(row)
         self._end(row, intent, self._moved(job, part), bool(job.cancel))
 
-    def _end(self, row: Job, intent: Intent, part: Part, cancelled: bool) -> None:
+    def _end(self, row: Job, intent: Intent, part: CasePart, cancelled: bool) -> None:
         if not cancelled:
             self._outcome.write(row, intent, part)
             return
@@ -136,18 +131,25 @@ class MultiCase:
         row.error, row.message = error.to_dict(), error.message
         self._context.store.jobs.enter(row, states.CANCELLED)
 
-    def _moved(self, job: Job, part: Part) -> Part:
+    def _moved(self, job: Job, part: CasePart) -> CasePart:
         """``part`` with the places that its volume and its options files have now."""
-        if "case" not in part:
+        case, home = part.case, self._context.home
+        if case is None:
             return part
-        case, home = part["case"], self._context.home
-        path = Path(case["path"])
-        moved = {"path": str(folder_of(home, part["id"]) / "work" / path.parent.name / path.name)}
-        places = {str(input_of(home, job.id) / name): name for name in case["files"]}
-        for kind in ("options_file", "folder_options_file"):
-            if case.get(kind) in places:
-                moved[kind] = str(input_of(home, part["id"]) / places[case[kind]])
-        return {**part, "case": {**case, **moved}}
+        path = Path(case.path)
+        places = {str(input_of(home, job.id) / name): name for name in case.files}
+
+        def moved(options_file: str | None) -> str | None:
+            name = places.get(options_file or "")
+            return options_file if name is None else str(input_of(home, part.id) / name)
+
+        here = replace(
+            case,
+            path=str(folder_of(home, part.id) / "work" / path.parent.name / path.name),
+            options_file=moved(case.options_file),
+            folder_options_file=moved(case.folder_options_file),
+        )
+        return replace(part, case=here)
 
     def _report_some(self, until: float) -> None:
         rows: list[Job] = []

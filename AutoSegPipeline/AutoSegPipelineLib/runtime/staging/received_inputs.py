@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Callable, Union
 
 from ...core.errors import PipelineError
 from ...core.incoming import Intent
 from ...core.job import Job
+from ...core.messages.handover_messages import HandedOver, Resumed
 from ...intake.received import handover_tasks
 from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
@@ -58,23 +59,22 @@ class ReceivedInputs:
         From now on ``folder`` is not the door's any more: who holds it lets go in ``then``.
         """
 
-        def answered(result: dict[str, Any] | None, error: PipelineError | None) -> None:
-            if error is None:
-                handed = handover_tasks.handed_of(result or {})
-                jobs = [self._adopt(one) if handed.carried else job_of(one) for one in handed.intents]
+        def answered(handed: HandedOver | None, error: PipelineError | None) -> None:
+            if handed is not None:
+                intents = handover_tasks.intents_of(handed.intents)
+                jobs = [self._adopt(one) if handed.carried else job_of(one) for one in intents]
                 self._waiting.pop(folder)(Received(jobs, handed.carried))
                 if handed.carried:
                     _remove(door, folder)
                 else:
                     # After the pause, which ends by itself, the plans that are there go on.
                     self._conditions.pause("environment.disk_full", f"{folder} cannot be written")
-            else:
+            elif error is not None:
                 self._waiting.pop(folder)(error)
                 self._look_at(door, [folder])
 
         self._waiting[folder] = then
-        args = handover_tasks.hand_over_args(door, folder, files, request, by)
-        self._intake.ask("hand_over", args, answered)
+        self._intake.ask(handover_tasks.hand_over_task(door, folder, files, request, by), answered)
 
     def resume(self) -> None:
         """Take what a crash, a full disk or a stop has left; remove what never was complete."""
@@ -89,19 +89,19 @@ class ReceivedInputs:
             then(error)
 
     def _look_at(self, door: Handover, folders: list[Path]) -> None:
-        def answered(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def answered(result: Resumed | None, error: PipelineError | None) -> None:
             if result is None:
                 log.error("what came by %s waits in %s: %s", door.door, door.root, error)
                 return
-            for fault in result["faults"]:
+            for fault in result.faults:
                 log.warning("what came by %s: %s", door.door, fault)
-            for folder, intents in handover_tasks.resumed_of(result):
-                for intent in intents:
+            for one in result.resumed:
+                for intent in handover_tasks.intents_of(one.intents):
                     self._adopt(intent)
-                _remove(door, folder)
+                _remove(door, Path(one.folder))
 
         if folders:
-            self._intake.ask("resume_handovers", handover_tasks.resume_args(door, folders), answered)
+            self._intake.ask(handover_tasks.resume_task(door, folders), answered)
 
     def _adopt(self, intent: Intent) -> Job:
         try:

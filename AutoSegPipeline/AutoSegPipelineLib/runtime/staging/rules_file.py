@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import PipelineError
 from ...core.files import contained
 from ...core.home import Home
 from ...core.incoming import Intent
+from ...core.messages.found_cases import FoundCase
 from ...core.rules import Rule, choose, facts_of, read_rules
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ class RulesFile:
                 self.problem = error
         return self._rules
 
-    def choose(self, intent: Intent, case: dict[str, Any]) -> Rule | None:
+    def choose(self, intent: Intent, case: FoundCase) -> Rule | None:
         """The rule for a case that the inspection found."""
-        if case["kind"] != "scan":
+        if case.kind != "scan":
             return None
-        label = str(case.get("label") or intent.label)
-        facts = facts_of(case["modality"], case["facts"], label, self._source(intent), intent.door)
+        label = case.label or intent.label
+        facts = facts_of(case.modality, case.facts, label, self._source(intent), intent.door)
         return choose(self.rules, facts)
 
     def warnings(self) -> list[dict[str, str]]:

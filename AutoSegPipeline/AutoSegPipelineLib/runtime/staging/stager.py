@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...core import incoming, states
 from ...core.crash_points import reached
@@ -19,6 +19,7 @@ from ...core.files import is_sharing_violation, remove_tree, same_disk
 from ...core.home import Home
 from ...core.incoming import Intent, folder_of, input_of
 from ...core.job import Job
+from ...core.messages.intake_messages import Copied, Copy
 from ...core.store.small_tables import Consumed
 from ..conditions import Conditions
 from ..context import Context, disk_is_full
@@ -149,9 +150,9 @@ class Stager:
 
     def _copy(self, job: Job, intent: Intent) -> None:
         target = input_of(self._context.home, job.id)
-        pairs = [[item.source, str(target / item.name)] for item in intent.files if item.source]
+        pairs = [(item.source, str(target / item.name)) for item in intent.files if item.source]
 
-        def copied(result: dict[str, Any] | None, error: PipelineError | None) -> None:
+        def copied(_: Copied | None, error: PipelineError | None) -> None:
             fresh = self._context.store.jobs.find(job.id)
             if fresh is None or fresh.state != states.RECEIVING:
                 return
@@ -169,7 +170,7 @@ class Stager:
                 self.refuse(fresh, error)
 
         folder = str(folder_of(self._context.home, job.id))
-        self._intake.ask("copy", {"pairs": pairs, "work": folder}, copied, job.id)
+        self._intake.ask(Copy(pairs, folder), copied, job.id)
 
     def _later(self, job: Job, intent: Intent) -> None:
         if intent.consume:

@@ -59,8 +59,8 @@ def test_a_pair_is_read_as_nibabel_reads_it(tmp_path):
 def test_one_half_of_a_pair_waits_for_the_other_and_is_named_as_it_was_given(tmp_path):
     header = pair(tmp_path / "input", stem="knee")
     os.remove(tmp_path / "input" / "knee.img")
-    (row,) = examine([str(header)])["files"]
-    assert (row["state"], row["missing"]) == ("incomplete", ["knee.img"])
+    (row,) = examine([str(header)]).files
+    assert (row.state, row.missing) == ("incomplete", ["knee.img"])
     answer = look(tmp_path / "input", names={"knee.hdr": "study/left knee.hdr"})
     assert codes(answer) == ["input.missing_data_file"]
     assert "left knee.img is not there" in answer["refusals"][0]["error"]["message"]
@@ -68,8 +68,8 @@ def test_one_half_of_a_pair_waits_for_the_other_and_is_named_as_it_was_given(tmp
 
 def test_the_data_of_a_pair_wait_for_their_header(tmp_path):
     header = pair(tmp_path / "input", data=".img.gz")
-    rows = examine([str(header), str(tmp_path / "input" / "scan.img.gz")])["files"]
-    assert [row["format"] for row in rows] == ["nifti", "data"]
+    rows = examine([str(header), str(tmp_path / "input" / "scan.img.gz")]).files
+    assert [row.format for row in rows] == ["nifti", "data"]
 
 
 def test_both_files_of_a_pair_go_with_a_submitted_header(tmp_path):

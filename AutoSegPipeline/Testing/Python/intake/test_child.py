@@ -78,9 +78,7 @@ def test_what_cannot_be_done_is_an_error_with_a_code_and_the_child_lives_on(chil
     answer = child.ask("hash", path=str(tmp_path / "none"))
     assert answer["type"] == "failed" and answer["error"]["code"] == "input.missing"
     assert child.ask("dance")["error"]["code"] == "request.invalid"
-    assert (
-        child.ask("inspect", folder=str(tmp_path))["error"]["code"] == "pipeline.internal"
-    )  # no work folder
+    assert child.ask("inspect", folder=str(tmp_path))["error"]["code"] == "request.invalid"  # no work folder
     assert child.ask("hash", path=__file__)["type"] == "done"
 
 

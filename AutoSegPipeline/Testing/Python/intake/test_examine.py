@@ -20,7 +20,7 @@ from support.intake import ct_array, meta_bytes, nifti_bytes, nrrd_bytes
 def state(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     row = examine_one(str(tmp_path / name))
-    return row["state"], row["format"]
+    return row.state, row.format
 
 
 def zipped() -> bytes:
@@ -60,8 +60,8 @@ def test_a_dicom_file_is_complete_with_its_last_pixel(dicom, tmp_path):
     data = dicom[0].read_bytes()
     (tmp_path / "IM1").write_bytes(data)
     row = examine_one(str(tmp_path / "IM1"))
-    assert (row["state"], row["format"]) == ("complete", "dicom")
-    assert row["dicom"]["image"] and row["dicom"]["modality"] == "CT" and row["dicom"]["series_uid"]
+    assert (row.state, row.format) == ("complete", "dicom")
+    assert row.dicom.image and row.dicom.modality == "CT" and row.dicom.series_uid
     for part in (len(data) - 1, len(data) // 2, len(data) - 24 * 20 * 2 - 4):
         assert state(tmp_path, "IM1", data[:part]) == ("incomplete", "dicom"), part
 
@@ -75,7 +75,7 @@ def test_dicom_is_known_without_extension_and_without_preamble(dicom, tmp_path):
     pydicom.filewriter.write_dataset(_implicit(out), data)
     row = state(tmp_path, "bare", out.getvalue())
     assert row == ("complete", "dicom")
-    assert examine_one(str(tmp_path / "bare"))["dicom"]["series_uid"] == data.SeriesInstanceUID
+    assert examine_one(str(tmp_path / "bare")).dicom.series_uid == data.SeriesInstanceUID
 
 
 def _implicit(out):
@@ -89,31 +89,31 @@ def _implicit(out):
 def test_the_name_decides_nothing(tmp_path):
     assert state(tmp_path, "a.nii.gz", zipped()) == ("complete", "zip")
     assert state(tmp_path, "a.dcm", nrrd_bytes()) == ("complete", "nrrd")
-    row = examine([str(tmp_path / "a.dcm")])["files"][0]
-    assert row["error"] is None
+    row = examine([str(tmp_path / "a.dcm")]).files[0]
+    assert row.error is None
 
 
 def test_a_header_waits_for_its_data_file_and_names_it(tmp_path):
     (tmp_path / "a.mhd").write_bytes(meta_bytes(ElementDataFile="a.raw"))
     row = examine_one(str(tmp_path / "a.mhd"))
-    assert (row["state"], row["missing"], row["error"]["code"]) == (
+    assert (row.state, row.missing, row.error["code"]) == (
         "incomplete",
         ["a.raw"],
         "input.missing_data_file",
     )
     (tmp_path / "a.raw").write_bytes(ct_array().tobytes()[:-2])
     row = examine_one(str(tmp_path / "a.mhd"))
-    assert (row["state"], row["missing"]) == ("incomplete", [])
+    assert (row.state, row.missing) == ("incomplete", [])
     (tmp_path / "a.raw").write_bytes(ct_array().tobytes())
-    header, data = examine([str(tmp_path / "a.mhd"), str(tmp_path / "a.raw")])["files"]
-    assert header["state"] == "complete" and header["companions"] == [str(tmp_path / "a.raw")]
-    assert (data["format"], data["state"], data["error"]) == ("data", "complete", None)
+    header, data = examine([str(tmp_path / "a.mhd"), str(tmp_path / "a.raw")]).files
+    assert header.state == "complete" and header.companions == [str(tmp_path / "a.raw")]
+    assert (data.format, data.state, data.error) == ("data", "complete", None)
 
 
 def test_data_without_a_header_is_data_that_waits_with_a_reason(tmp_path):
     (tmp_path / "a.raw").write_bytes(ct_array().tobytes())
-    (row,) = examine([str(tmp_path / "a.raw")])["files"]
-    assert row["format"] == "data" and row["error"]["code"] == "input.unknown_format"
+    (row,) = examine([str(tmp_path / "a.raw")]).files
+    assert row.format == "data" and row.error["code"] == "input.unknown_format"
 
 
 def test_options_are_checked_at_once(tmp_path):
@@ -122,19 +122,19 @@ def test_options_are_checked_at_once(tmp_path):
     (tmp_path / "b.options.json").write_text("{")
     good, unknown, broken = examine(
         [str(tmp_path / name) for name in ("a.options.json", "options.json", "b.options.json")]
-    )["files"]
-    assert {row["format"] for row in (good, unknown, broken)} == {"options"}
-    assert good["error"] is None
-    assert unknown["error"]["code"] == "options.unknown_key" and "quality" in unknown["error"]["message"]
-    assert broken["error"]["code"] == "options.unreadable"
+    ).files
+    assert {row.format for row in (good, unknown, broken)} == {"options"}
+    assert good.error is None
+    assert unknown.error["code"] == "options.unknown_key" and "quality" in unknown.error["message"]
+    assert broken.error["code"] == "options.unreadable"
 
 
 def test_a_file_that_is_gone_or_a_folder_or_a_pipe_is_a_row_and_no_exception(tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        assert examine_one(str(tmp_path / "pipe"))["error"]["code"] == "input.unknown_format"
-    rows = examine([str(tmp_path / "nowhere"), str(tmp_path)])["files"]
-    assert rows[0]["state"] == "gone" and rows[1]["error"]["code"] == "input.unknown_format"
+        assert examine_one(str(tmp_path / "pipe")).error["code"] == "input.unknown_format"
+    rows = examine([str(tmp_path / "nowhere"), str(tmp_path)]).files
+    assert rows[0].state == "gone" and rows[1].error["code"] == "input.unknown_format"
 
 
 def test_a_file_that_another_program_holds_is_locked(tmp_path, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_file_that_another_program_holds_is_locked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(examine_module, "open_input", held)
     row = examine_one(str(tmp_path / "a.nii"))
-    assert row["state"] == "locked" and row["error"]["code"] == "input.unreadable"
+    assert row.state == "locked" and row.error["code"] == "input.unreadable"
     assert issubclass(Locked, Refused)
 
 
@@ -154,4 +154,4 @@ def test_size_and_time_are_those_of_the_file(tmp_path):
     (tmp_path / "a.nii").write_bytes(nifti_bytes())
     row = examine_one(str(tmp_path / "a.nii"))
     info = (tmp_path / "a.nii").stat()
-    assert (row["size"], row["mtime_ns"]) == (info.st_size, info.st_mtime_ns)
+    assert (row.size, row.mtime_ns) == (info.st_size, info.st_mtime_ns)

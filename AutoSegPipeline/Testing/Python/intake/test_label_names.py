@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from AutoSegPipelineLib.intake.inspect import inspect
+from support.intake import look as look_at_folder
 from support.intake import nifti_bytes
 
 SHAPE = (12, 12, 12)
@@ -22,9 +22,7 @@ def label_map(*values: int) -> bytes:
 
 
 def look(folder: Path, **args: object) -> dict[str, Any]:
-    return inspect(
-        {"folder": str(folder), "work": str(folder.parent / "work"), "expect": "segmentation", **args}
-    )
+    return look_at_folder(folder, folder.parent / "work", **{"options": {}, "expect": "segmentation", **args})
 
 
 def fill(folder: Path, files: dict[str, bytes | str]) -> Path:

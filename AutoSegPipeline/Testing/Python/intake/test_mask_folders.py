@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from AutoSegPipelineLib.intake.inspect import inspect
 from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
 from support.intake import RAS, ct_array, meta_bytes, nifti_bytes, nrrd_bytes
+from support.intake import look as look_at_folder
 
 SHAPE = (14, 13, 12)
 MOVED = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
@@ -25,8 +25,7 @@ def blob(number: int, value: int = 1, shape: tuple[int, int, int] = SHAPE) -> np
 
 
 def look(folder: Path, **args: object) -> dict[str, Any]:
-    work = folder.parent / "work"
-    return inspect({"folder": str(folder), "work": str(work), "expect": "segmentation", **args})
+    return look_at_folder(folder, folder.parent / "work", **{"options": {}, "expect": "segmentation", **args})
 
 
 def fill(folder: Path, files: dict[str, bytes]) -> Path:

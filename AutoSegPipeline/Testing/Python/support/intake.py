@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from AutoSegPipelineLib.core.messages.intake_messages import Inspect
+from AutoSegPipelineLib.core.messages.reader import plain, read
 from AutoSegPipelineLib.intake.inspect import inspect
 
 SHAPE = (12, 11, 10)
@@ -108,11 +110,10 @@ def meta_bytes(array: np.ndarray | None = None, drop: str = "", **fields: str) -
 
 
 def look(folder: Path, work: Path | None = None, **args: Any) -> dict[str, Any]:
-    """The inspection of ``folder`` with the defaults of the pipeline."""
+    """The inspection of ``folder`` with the defaults of the pipeline; the answer as it goes over the wire."""
     args.setdefault("options", {"min_slices": 8})
-    return inspect(
-        {"folder": str(folder), "work": str(work or folder.parent / (folder.name + ".work")), **args}
-    )
+    places = {"folder": str(folder), "work": str(work or folder.parent / (folder.name + ".work"))}
+    return plain(inspect(read(Inspect, {**places, **args})))
 
 
 def look_at(tmp_path: Path, name: str, data: bytes, **args: Any) -> dict[str, Any]:

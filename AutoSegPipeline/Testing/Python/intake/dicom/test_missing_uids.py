@@ -150,8 +150,8 @@ def test_slices_that_come_one_by_one_are_gathered_by_folder_and_kind(tmp_path):
 
     def names(paths):
         rows = [examine_one(str(path)) for path in paths]
-        assert all(row["state"] == "complete" and not row["dicom"]["series_stated"] for row in rows)
-        return {row["dicom"]["series_uid"] for row in rows}
+        assert all(row.state == "complete" and not row.dicom.series_stated for row in rows)
+        return {row.dicom.series_uid for row in rows}
 
     found = names(one), names(other), names(elsewhere)
     assert all(len(uids) == 1 for uids in found) and len(set.union(*found)) == 3

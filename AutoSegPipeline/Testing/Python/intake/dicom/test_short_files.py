@@ -77,17 +77,17 @@ def test_every_cut_is_an_early_end(form, undefined, tmp_path):
     with_sequence(path, undefined)
     form(path)
     complete = path.read_bytes()
-    assert examine_one(str(path))["state"] == "complete"
+    assert examine_one(str(path)).state == "complete"
     header = len(complete) if form is deflated else len(complete) - min(len(complete) // 2, 3300)
     cuts = [*range(140, header, 3 if form is explicit else 17), len(complete) - 9, len(complete) - 2]
     for cut in cuts:
         path.write_bytes(complete[:cut])
         row = examine_one(str(path))
-        assert (row["state"], (row["error"] or {}).get("code")) == ("incomplete", "input.truncated"), (
+        assert (row.state, (row.error or {}).get("code")) == ("incomplete", "input.truncated"), (
             cut,
             row,
         )
-        assert path.name in row["error"]["message"]
+        assert path.name in row.error["message"]
 
 
 @pytest.mark.parametrize("at", [b"1.2.77.4", b"\x08\0\x40\x11SQ", b"\x28\0\x30\0DS", b"DICM"])

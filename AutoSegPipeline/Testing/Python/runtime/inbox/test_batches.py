@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.messages.intake_messages import Sync
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.runtime.inbox import batches
 from support.pipeline import Bench, write_scan
@@ -40,14 +41,14 @@ def test_a_sync_that_fails_gives_the_inbox_its_files_back_and_they_come_again(
         syncer = bench.pipeline.flow.examiner
         real, hit = syncer.ask, []
 
-        def ask(name, args, answer, job=""):
-            moves = all(path.endswith("input") for path in args.get("paths", []))
-            if name == "sync" and not hit and moves == (which == "moves"):
-                hit.append(name)
+        def ask(task, answer, job=""):
+            moves = isinstance(task, Sync) and all(path.endswith("input") for path in task.paths)
+            if isinstance(task, Sync) and not hit and moves == (which == "moves"):
+                hit.append(task)
                 error = PipelineError("environment.disk_full", "no room")
-                real("sync", {"paths": []}, lambda result, _: answer(None, error), job)
+                real(Sync([]), lambda result, _: answer(None, error), job)
                 return
-            real(name, args, answer, job)
+            real(task, answer, job)
 
         monkeypatch.setattr(syncer, "ask", ask)
         bench.drop("one.nii", 1)
@@ -111,7 +112,7 @@ def test_the_stores_journal_is_brought_in_by_a_child_and_only_when_it_grew(tmp_p
         flow, store = bench.pipeline.flow, bench.home.store
         asked = []
         real = flow.examiner.ask
-        flow.examiner.ask = lambda name, *rest: (asked.append(name), real(name, *rest))[1]  # type: ignore
+        flow.examiner.ask = lambda task, *rest: (asked.append(task.NAME), real(task, *rest))[1]  # type: ignore
         for _ in range(60):
             bench.pipeline.store.meta.set("big", "x" * 100_000)
         before = store.stat().st_size

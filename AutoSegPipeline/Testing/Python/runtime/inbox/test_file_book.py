@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
+from AutoSegPipelineLib.core.messages.examined_files import ExaminedFile
 from AutoSegPipelineLib.runtime.inbox.file_book import InboxBook
 from AutoSegPipelineLib.runtime.inbox.folder_walk import WalkedFile
 
@@ -20,8 +22,7 @@ def list_once(book, paths, now, problems=()):
 
 
 def row(path, **more):
-    told = {"path": path, "size": 10, "mtime_ns": 5, "state": "complete", "format": "nifti", "error": None}
-    return {**told, "companions": [], "missing": [], "dicom": None, **more}
+    return replace(ExaminedFile(path, size=10, mtime_ns=5, format="nifti"), **more)
 
 
 def test_a_share_that_is_away_for_a_while_makes_nothing_forgotten():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from AutoSegPipelineLib.core.messages.examined_files import DicomHeader, ExaminedFile
+from AutoSegPipelineLib.core.messages.intake_messages import Examine
 from AutoSegPipelineLib.runtime import qt
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
@@ -75,9 +77,7 @@ def test_two_thousand_files_arrive_each_once_through_the_real_intake_child(watch
     client = IntakeClient(spawn, tmp_path, lambda error: None)
 
     def ask(paths, answer):
-        client.ask(
-            "examine", {"paths": paths}, lambda result, error: answer(result["files"] if result else [])
-        )
+        client.ask(Examine(paths), lambda result, error: answer(result.files if result else []))
 
     data = nifti()
     for number in range(2000):
@@ -102,15 +102,8 @@ def test_ten_thousand_slices_in_one_folder_are_one_arrival(watch, tmp_path):
         rows = []
         for path in paths:
             info = os.lstat(path)
-            row = {"path": path, "size": info.st_size, "mtime_ns": info.st_mtime_ns, "state": "complete"}
-            row.update(format="dicom", companions=[], missing=[], error=None)
-            row["dicom"] = {
-                "series_uid": "1.2",
-                "image": True,
-                "modality": "CT",
-                "number": 1,
-                "patient_key": "k",
-            }
+            row = ExaminedFile(path, info.st_size, info.st_mtime_ns, format="dicom")
+            row.dicom = DicomHeader(series_uid="1.2", modality="CT", number=1, patient_key="k")
             rows.append(row)
         qt.single_shot(0, lambda: answer(rows))
 

@@ -219,10 +219,10 @@ def test_a_scan_of_the_same_name_and_time_is_a_new_one(watch):
 
 def test_a_file_that_changes_while_it_is_examined_waits_again(watch):
     def ask(paths, answer):
-        rows = examine(paths)["files"]
-        if len(rows) == 1 and rows[0]["size"] == len(nifti()):
+        rows = examine(paths).files
+        if len(rows) == 1 and rows[0].size == len(nifti()):
             (Path(paths[0])).write_bytes(nifti((5, 5, 5)))
-            rows = examine(paths)["files"]
+            rows = examine(paths).files
         qt.single_shot(0, lambda: answer(rows))
 
     seen = watch(ask=ask)
@@ -236,7 +236,7 @@ def test_a_file_that_changes_while_it_is_examined_waits_again(watch):
 def test_one_file_that_kills_the_reader_does_not_stop_the_others(watch):
     def ask(paths, answer):
         killed = any(path.endswith("bad.nii") for path in paths)
-        rows = [] if killed else examine(paths)["files"]
+        rows = [] if killed else examine(paths).files
         qt.single_shot(0, lambda: answer(rows))
 
     seen = watch(ask=ask, truncated=1.0)

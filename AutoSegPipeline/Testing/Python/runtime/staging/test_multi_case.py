@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def test_options_files_hold_for_the_parts_beside_them(tmp_path: Path) -> None:
 def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, monkeypatch: Any) -> None:
     from AutoSegPipelineLib.core.home import Home
     from AutoSegPipelineLib.core.incoming import Intent, IntentFile, folder_of, read_intent, write_intent
+    from AutoSegPipelineLib.core.messages.found_cases import CasePart, Refusal
 
     home = Home.at(tmp_path)
     home.create()
@@ -145,7 +147,7 @@ def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, mo
     for name in names:
         (folder / "input" / name).write_text(name)
     ids = [whole.id, "b" * 32, "c" * 32]
-    parts = [{"id": i, "refusal": {"files": [n], "label": n, "stem": n}} for i, n in zip(ids, names)]
+    parts = [CasePart(i, refusal=Refusal([n], n, n)) for i, n in zip(ids, names)]
     for step in ("sync_paths", "_keep_own"):
 
         def dies(*_: Any) -> None:
@@ -162,7 +164,7 @@ def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, mo
         assert own is not None and [item.name for item in own.files] == [name] == own.only
         assert own.parent == (None if job_id == whole.id else whole.id)
         assert [path.name for path in (folder_of(home, job_id) / "input").iterdir()] == [name]
-    case_folders.divide(folder, [parts[0], {**parts[1], "id": "d" * 32}], ["d" * 32])
+    case_folders.divide(folder, [parts[0], replace(parts[1], id="d" * 32)], ["d" * 32])
     assert not folder_of(home, "d" * 32).exists()
 
 
