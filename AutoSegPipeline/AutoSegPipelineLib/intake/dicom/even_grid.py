@@ -12,7 +12,7 @@ from typing import Sequence
 # A slice is where it should be within this part of a step; it moves nothing that a voxel can show.
 SAME_PLACE = 0.1
 # Scanners' tables wander by some hundredths of a millimetre.
-WANDER_MM = 0.06
+WANDER_MM = 0.08
 # Small rounding errors of binary numbers.
 TRACE_MM = 1e-5
 
@@ -170,8 +170,23 @@ def _may_share_places(heights: Heights, grid: Grid) -> bool:
     return given or len(set(runs[1:-1])) > 1
 
 
-def grid_with_gaps(heights: Heights) -> Grid | None:
-    """The coarsest grid on which every slice lies, at most half of all neighbours being further apart."""
+def numbered_grid(heights: Heights) -> Grid | None:
+    """The grid on which InstanceNumbers that leave some out say where the gaps are."""
+    if not any(heights.jumps):
+        return None
+    away = [abs(number - heights.numbers[0]) for number in heights.numbers]
+    least = min(b - a for a, b in zip(away, away[1:]))
+    if any(number % least for number in away):
+        return None
+    index = [number // least for number in away]
+    return _strict(heights, index) or _stated(heights, index) or _rounded(heights, index)
+
+
+def grid_with_gaps(heights: Heights, rounded: bool = False) -> Grid | None:
+    """The coarsest grid on which every slice lies, at most half of all neighbours being further apart.
+
+    ``rounded`` allows each slice to be as far away as rounding can have moved it.
+    """
     positions, usual = heights.positions, sorted(heights.steps)[len(heights.positions) // 2 - 1]
     reach, most = positions[-1] - positions[0], len(positions) // 2
     fewest = len(positions)  # one gap at least
@@ -182,7 +197,7 @@ def grid_with_gaps(heights: Heights) -> Grid | None:
         if single < most or any(b <= a for a, b in zip(index, index[1:])):
             continue
         found = _strict(heights, index) or _stated(heights, index, step)
-        if found is None and heights.rounding <= 0.5 * step:
+        if found is None and rounded and heights.rounding <= 0.85 * step:
             found = _rounded(heights, index)
         if found is not None:
             return found

@@ -7,7 +7,16 @@ from typing import Sequence
 
 from ...core.errors import Refused
 from ...formats.geometry import dot, length
-from .even_grid import TRACE_MM, Grid, Heights, even_grid, grid_with_gaps, line_through, rounded_grid
+from .even_grid import (
+    TRACE_MM,
+    Grid,
+    Heights,
+    even_grid,
+    grid_with_gaps,
+    line_through,
+    numbered_grid,
+    rounded_grid,
+)
 from .instance import Instance, Vector
 from .rounding import angle_between, angle_left_open, rounding_along, upright
 from .several_distances import usual_distances
@@ -33,6 +42,10 @@ def measured(members: Sequence[Instance], name: str) -> Stack:
     stack.positions = [dot(place, normal) for place in stack.places]
     heights = _heights(order, stack.places, stack.positions, normal)
     grid = even_grid(heights)
+    if grid is None:
+        grid = numbered_grid(heights)
+        if grid is not None and not _few(grid, len(order)):
+            raise _lacks(name, grid.missing)
     if grid is None:
         grid = _uneven(stack, heights, name)
     if grid is not None:
@@ -102,19 +115,20 @@ def _uneven(stack: Stack, heights: Heights, name: str) -> Grid | None:
     distances = usual_distances(heights)
     if distances is None:
         gaps = grid_with_gaps(heights)
-        if gaps is not None and _few(gaps.missing, gaps.longest_gap, len(stack.places)):
+        if gaps is not None and _few(gaps, len(steps) + 1):
             return gaps
-        rounded = rounded_grid(heights)
-        if rounded is not None:
+        rounded = rounded_grid(heights) or grid_with_gaps(heights, rounded=True)
+        if rounded is not None and _few(rounded, len(steps) + 1):
             return rounded
+        gaps = gaps or rounded
         if gaps is not None:
-            raise Refused("dicom.missing_slices", f"{name} lacks {gaps.missing} slices.")
+            raise _lacks(name, gaps.missing)
         distances = [usual] * len(steps)
     else:
-        missing = [round(step / own) - 1 for step, own in zip(steps, distances)]
-        stack.missing = sum(gap for gap in missing if gap > 0)
-        if stack.missing and not _few(stack.missing, max(missing), len(stack.places)):
-            raise Refused("dicom.missing_slices", f"{name} lacks {stack.missing} slices.")
+        missing = [max(0, round(step / own) - 1) for step, own in zip(steps, distances)]
+        stack.missing = sum(missing)
+        if not _are_few(stack.missing, max(missing), len(stack.places)):
+            raise _lacks(name, stack.missing)
         stack.distances = sorted({float(f"{distance:.2g}") for distance in distances})
     worst = max(range(len(steps)), key=lambda n: steps[n] / distances[n])
     if steps[worst] > (MOST_GAP_RUN + 1.5) * distances[worst]:
@@ -127,7 +141,16 @@ def _uneven(stack: Stack, heights: Heights, name: str) -> Grid | None:
     return None
 
 
-def _few(missing: int, longest: int, slices: int) -> bool:
+def _lacks(name: str, missing: int) -> Refused:
+    return Refused("dicom.missing_slices", f"{name} lacks {missing} slices.")
+
+
+def _few(grid: Grid, slices: int) -> bool:
+    return _are_few(grid.missing, grid.longest_gap, slices)
+
+
+def _are_few(missing: int, longest: int, slices: int) -> bool:
+    """Whether so many missing slices may be interpolated."""
     return longest <= MOST_GAP_RUN and missing <= MOST_GAP_PART * (slices + missing)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from .even_grid import Heights
+from .even_grid import TRACE_MM, Heights
 
 # Distances and thicknesses that differ by less than this part are the same.
 SAME_DISTANCE = 0.1
 SAME_THICKNESS = 0.05
 LEAST_RUN = 3
 LONGEST_PATTERN = 4
+# By design the distance changes once or twice; rounding changes it to and fro.
+MOST_CHANGES = 3
 
 
 def usual_distances(heights: Heights) -> list[float] | None:
@@ -31,14 +33,14 @@ def thickness_classes(thicknesses: Sequence[float]) -> list[int]:
     return [sum(value >= bound for bound in bounds) - 1 for value in thicknesses]
 
 
-def _same(a: float, b: float) -> bool:
-    return abs(a - b) <= SAME_DISTANCE * max(a, b)
+def _same(a: float, b: float, rounding: float = 0.0) -> bool:
+    return abs(a - b) <= max(SAME_DISTANCE * max(a, b), rounding + TRACE_MM)
 
 
-def _distinct(values: Sequence[float]) -> list[float]:
+def _distinct(values: Sequence[float], rounding: float = 0.0) -> list[float]:
     found: list[float] = []
     for value in values:
-        if not any(_same(value, other) for other in found):
+        if not any(_same(value, other, rounding) for other in found):
             found.append(value)
     return found
 
@@ -71,10 +73,12 @@ def _mean(values: Sequence[float], classes: Sequence[int], number: int) -> float
 def _by_pattern(heights: Heights) -> list[float] | None:
     """Distances that recur in turn, as thicknesses do or as numbers that leave none out confirm."""
     steps, classes = heights.steps, thickness_classes(heights.thicknesses)
+    if len(_distinct(steps, heights.rounding)) < 2:
+        return None
     for period in range(2, LONGEST_PATTERN + 1):
         if len(steps) < 2 * period + 1:
             return None
-        if not all(_same(a, b) for a, b in zip(steps, steps[period:])):
+        if not all(_same(a, b, heights.rounding) for a, b in zip(steps, steps[period:])):
             continue
         in_turn = len(set(classes)) > 1 and all(a == b for a, b in zip(classes, classes[period:]))
         if in_turn or (heights.numbers and not any(heights.jumps)):
@@ -97,7 +101,8 @@ def _by_runs(heights: Heights) -> list[float] | None:
             usual[begin:end] = [mean] * (end - begin)
         begin = max(end, begin + 1)
     known = [value for value in usual if value is not None]
-    if len(_distinct(known)) < 2:
+    changes = sum(not _same(a, b) for a, b in zip(known, known[1:]))
+    if not 1 <= changes <= MOST_CHANGES:
         return None
     return [_nearest(usual, n) for n in range(len(steps))]
 
