@@ -7,6 +7,7 @@ from ..core.structure_names import machine_name
 from ..formats.label_rows import Entry
 from .anatomy import guess_group, likely_colour, readable_title
 from .engines.structures import STRUCTURES
+from .known_structures import structure_called
 from .read_seg_nrrd import unique_name
 
 
@@ -14,15 +15,19 @@ def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
     """Label ``entry`` of the first layer, its name unique among ``taken``; ``number`` varies its colour."""
     name = unique_name(machine_name(entry.name), taken)
     known = STRUCTURES.get(name)
+    usual = structure_called(name)
+    coded = known or usual
     return Segment(
         layer=0,
         value=entry.value,
         name=name,
         title=known.title if known else readable_title(entry.name),
-        colour=entry.colour or likely_colour(name, number),
-        group=known.group if known else guess_group(name),
+        colour=entry.colour or (usual.colour if usual else likely_colour(name, number)),
+        group=coded.group if coded else guess_group(name),
         opacity=known.opacity if known else 1.0,
-        category=known.category if known else None,
-        code=known.code if known else None,
-        modifier=known.modifier if known else None,
+        category=coded.category if coded else None,
+        code=coded.code if coded else None,
+        modifier=coded.modifier if coded else None,
+        region=usual.region if usual else None,
+        region_modifier=usual.region_modifier if usual else None,
     )

@@ -14,6 +14,7 @@ from ..formats.dicom_seg.frames import FrameReader, missing_reader
 from ..formats.dicom_seg.grid import FramePlace
 from ..formats.dicom_seg.header import FRACTIONAL, LABEL_MAP, THRESHOLD, SegHeader, SegmentItem, read_header
 from .anatomy import guess_group, likely_colour, readable_title
+from .known_structures import structure_called
 from .read_seg_nrrd import MAX_LABEL, unique_name
 
 # Labels that programs hand out by themselves; the coded type says more.
@@ -125,9 +126,11 @@ def _segment(item: SegmentItem, layer: int, value: int, order: int, taken: set[s
     if _AUTOMATIC.fullmatch(text):
         text = _coded_name(item) or text or f"Segment {item.number}"
     name = unique_name(machine_name(text), taken)
+    usual = structure_called(name)
+    colour = item.colour or (usual.colour if usual else likely_colour(name, order))
     return Segment(
-        layer, value, name, readable_title(text), item.colour or likely_colour(name, order),
-        guess_group(name), category=item.category, code=item.code, modifier=item.modifier, region=item.region,
+        layer, value, name, readable_title(text), colour, usual.group if usual else guess_group(name),
+        category=item.category, code=item.code, modifier=item.modifier, region=item.region,
         region_modifier=item.region_modifier,
     )  # fmt: skip
 

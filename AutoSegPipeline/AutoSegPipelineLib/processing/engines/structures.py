@@ -1,9 +1,9 @@
 """Names, titles, colours, groups and codes of the structures that this library finds itself.
 
 SNOMED CT codes and their meanings are those of DICOM's own dictionary (PS3.16,
-as pydicom's ``sr.codedict`` carries it; a test looks each one up there). What
-that dictionary has no exact word for gets a code of :data:`SCHEME`, this
-project's private scheme.
+as pydicom's ``sr.codedict`` carries it; a test looks each one up there) or of
+:mod:`..known_structures`. What has no exact word there gets a code of :data:`SCHEME`,
+this project's private scheme.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _TABLE = (
         "tissue",
         10,
         TISSUE,
-        _own("SUBCUTANEOUS_FAT", "Subcutaneous fat"),
+        _sct("67769002", "Subcutaneous fatty tissue"),
         opacity=0.2,
     ),
     Structure(
@@ -116,7 +116,7 @@ _TABLE = (
     # Only in the truth of phantoms: the tissue engine cannot tell them apart.
     Structure("heart", "Heart", _rgb(206, 70, 78), "organs", 30, ANATOMICAL, _sct("80891009", "Heart")),
     Structure("aorta", "Aorta", _rgb(224, 60, 60), "vessels", 31, ANATOMICAL, _sct("15825003", "Aorta")),
-    Structure("liver", "Liver", _rgb(170, 84, 64), "organs", 30, ANATOMICAL, _sct("10200004", "Liver")),
+    Structure("liver", "Liver", _rgb(158, 72, 54), "organs", 30, ANATOMICAL, _sct("10200004", "Liver")),
     Structure("spleen", "Spleen", _rgb(157, 108, 162), "organs", 30, ANATOMICAL, _sct("78961009", "Spleen")),
     Structure(
         "stomach", "Stomach", _rgb(216, 132, 105), "organs", 30, ANATOMICAL, _sct("69695003", "Stomach")

@@ -24,19 +24,6 @@ def complaints_of(python: str, wanted: list[support.Part], home: Path) -> list[s
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_pydicoms_dictionary_has_meanings_and_groups_by_scheme_name_and_value() -> None:
-    assert support.complaints(support.PYDICOM) == []
-    from pydicom.sr import _concepts_dict
-
-    values = _concepts_dict.concepts["SCT"]["Liver"]
-    advice = (
-        "terminology.py reads pydicom.sr._concepts_dict.concepts[scheme][keyword][value] = (meaning, groups)"
-    )
-    assert len(values) == 1, advice
-    ((meaning, groups),) = values.values()
-    assert meaning == "Liver" and groups and all(isinstance(one, int) for one in groups), advice
-
-
 @totalsegmentator.needs_package
 def test_each_part_of_totalsegmentator_and_nnunet_is_there(tmp_path: Path) -> None:
     made_up = support.Part("processing/room.py", "totalsegmentator.nnunet", "made_up")

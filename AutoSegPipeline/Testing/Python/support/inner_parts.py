@@ -116,8 +116,6 @@ STANDARD = [
     ),
 ]  # fmt: skip
 
-PYDICOM = parts("processing/engines/totalsegmentator/terminology.py", "pydicom.sr", "_concepts_dict")
-
 _ENGINE = "processing/engines/totalsegmentator"
 _PREDICT = "nnunetv2.inference.predict_from_raw_data"
 # Of the version that requirements/totalsegmentator.txt pins.
@@ -181,7 +179,7 @@ TOTALSEGMENTATOR = [
     ),
 ]  # fmt: skip
 
-EVERY = [*PROTOCOL, *CYCLE, *FLOW, *WEB, *HEADLESS, *STANDARD, *PYDICOM, *TOTALSEGMENTATOR]
+EVERY = [*PROTOCOL, *CYCLE, *FLOW, *WEB, *HEADLESS, *STANDARD, *TOTALSEGMENTATOR]
 
 
 def complaints(wanted: Iterable[Part]) -> list[str]:
