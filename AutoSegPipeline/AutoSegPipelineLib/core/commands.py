@@ -175,7 +175,13 @@ class Stop(_Command):
 
 
 # Commands.perform does not type-check while one of these has no function.
-JobCommand = Union[Cancel, Retry, Priority, Place, Purge]
+JobCommand = Union[
+    Cancel,
+    Retry,
+    Priority,
+    Place,
+    Purge,
+]
 Command = Union[JobCommand, Adopt, Pause, Resume, Watch, Stop]
 TABLE: tuple[type[Command], ...] = get_args(Command)
 BY_COMMAND_NAME: dict[str, type[Command]] = {row.name: row for row in TABLE}

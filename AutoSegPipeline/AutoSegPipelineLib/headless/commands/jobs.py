@@ -11,7 +11,13 @@ from typing import Any, Callable
 import click
 
 from ...core import states
-from ...core.commands import Cancel, Command, Priority, Purge, Retry
+from ...core.commands import (
+    Cancel,
+    Command,
+    Priority,
+    Purge,
+    Retry,
+)
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import did_you_mean

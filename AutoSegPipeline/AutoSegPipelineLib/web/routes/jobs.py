@@ -10,7 +10,14 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from ...core import states
-from ...core.commands import Cancel, Command, JobCommand, Priority, Purge, Retry
+from ...core.commands import (
+    Cancel,
+    Command,
+    JobCommand,
+    Priority,
+    Purge,
+    Retry,
+)
 from ...core.errors import PipelineError
 from ...core.specs import did_you_mean
 from ..ask import ask
@@ -19,7 +26,13 @@ from ..documents import job_document
 from ..gate.principal import VIEWER, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import send
-from ..models import PROBLEMS, Change, Done, JobDocument, JobPage
+from ..models import (
+    PROBLEMS,
+    Change,
+    Done,
+    JobDocument,
+    JobPage,
+)
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 

@@ -167,12 +167,14 @@ def test_every_call_of_autoseg_is_one_that_it_understands() -> None:
     known_names = {"test", "install", "config", *by_name}
     calls = 0
     for page in docs.pages():
-        for line in _calls(page.read_text(encoding="utf-8")):
+        text = page.read_text(encoding="utf-8")
+        added = set(re.findall(r'^    name = "(\w+)"$', text, re.M))  # by a recipe, whose own test calls it
+        for line in _calls(text):
             found = CALL.search(line)
             if found is None:
                 continue
             calls += 1
-            assert found["name"] in known_names, f"{page.name}: {line}"
+            assert found["name"] in known_names | added, f"{page.name}: {line}"
             command = by_name.get(found["name"])
             if command is None:
                 continue
