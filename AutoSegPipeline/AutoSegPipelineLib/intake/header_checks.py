@@ -11,8 +11,8 @@ from .sniff import is_label_name
 from .voxel_content import Content, looks_like_labels
 
 SCAN, SEGMENTATION = "scan", "segmentation"
-# FreeSurfer's parcellations go up to five digits; nothing known goes beyond.
-MOST_LABEL = 1_000_000
+# FreeSurfer's parcellations go up to five digits, Allen's atlases to nine.
+MOST_LABEL = 0xFFFFFFFF
 
 
 def check_header(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from .read_masks import read_masks
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
 from .regions import add_regions
 from .volume import Volume, read_volume
+
+_MOST_VALUE = 0xFFFFFFFF
 
 
 def read_segmentation(
@@ -59,29 +62,71 @@ def read_segmentation(
             segmentation.warnings += _unused(own, table, name)
         return segmentation
     volume = read_volume(path, affine, name=name)
-    array = _as_labels(volume, name)
+    array, values = _as_labels(volume, name)
     warnings: list[dict[str, str]] = []
     entries = _entries(path, labels, table, name, warnings)
-    segmentation = _from_entries(volume, array, entries, name, labels or table)
+    if values:
+        entries = _renumbered(entries, values)
+        warnings.append(_renumbering(values, name))
+    segmentation = _from_entries(volume, array, entries, name, labels or table, values)
     segmentation.warnings[:0] = warnings
     return segmentation
 
 
-def _as_labels(volume: Volume, name: str) -> np.ndarray:
-    """The voxels as the smallest unsigned integers; raises when they are no labels."""
+def _as_labels(volume: Volume, name: str) -> tuple[np.ndarray, list[int]]:
+    """The voxels as the smallest unsigned integers, and the labels of the file in the order of theirs.
+
+    The list is empty where a label is its own number. Values above :data:`MAX_LABEL` (Allen's atlases
+    count to 614 million) are counted from 1. Raises when the voxels are no labels.
+    """
     array = volume.array
     integral = array.dtype.kind != "f" or (np.isfinite(array).all() and np.array_equal(np.rint(array), array))
     if not integral:
         raise PipelineError("input.corrupt", f"{name} holds fractions, so it is no label map")
     lowest, highest = array.min(), array.max()
-    if lowest < 0 or highest > MAX_LABEL:
+    if lowest < 0 or highest > _MOST_VALUE:
         raise PipelineError(
             "input.corrupt", f"{name} holds values from {lowest} to {highest}, so it is no label map"
         )
     if highest == 0:
         raise PipelineError("export.empty", f"{name} holds no label but 0")
-    dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
-    return np.ascontiguousarray(array, dtype=dtype)
+    if highest > MAX_LABEL:
+        return _counted(array)
+    return np.ascontiguousarray(array, dtype=_smallest(int(highest))), []
+
+
+def _counted(array: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """The voxels with the labels counted from 1 in their order, and the labels; slice by slice."""
+    found = np.unique(np.concatenate([np.unique(voxels) for voxels in array]))
+    values = found[found != 0]
+    counted = np.empty(array.shape, dtype=_smallest(len(values)))
+    for voxels, row in zip(array, counted):
+        row[...] = np.where(voxels == 0, 0, np.searchsorted(values, voxels) + 1)
+    return counted, [int(value) for value in values]
+
+
+def _renumbered(entries: list[Entry], values: list[int]) -> list[Entry]:
+    """``entries`` for labels that are counted now."""
+    numbers = {value: number for number, value in enumerate(values, 1)}
+    kept = [replace(entry, value=numbers[entry.value]) for entry in entries if entry.value in numbers]
+    regions = [
+        replace(entry, region=tuple(numbers[value] for value in entry.region if value in numbers))
+        for entry in entries
+        if entry.region
+    ]
+    return [*kept, *(entry for entry in regions if entry.region)]
+
+
+def _renumbering(values: list[int], name: str) -> dict[str, str]:
+    message = (
+        f"{map_stem(name)} has labels up to {values[-1]}; the results count them from 1 to {len(values)}, "
+        "in their order"
+    )
+    return {"code": "export.labels_renumbered", "message": message}
+
+
+def _smallest(highest: int) -> type[np.unsignedinteger[Any]]:
+    return np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
 
 
 def _entries(
@@ -124,9 +169,12 @@ def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:
 
 
 def _from_entries(
-    volume: Volume, array: np.ndarray, entries: list[Entry], name: str, source: Path | None
+    volume: Volume, array: np.ndarray, entries: list[Entry], name: str, source: Path | None, values: list[int]
 ) -> Segmentation:
-    """The segmentation of a label map; ``source`` is the table of ``entries``, if they have one."""
+    """The segmentation of a label map; ``source`` is the table of ``entries``, if they have one.
+
+    ``values`` are the labels as the file has them, where ``array`` counts them from 1.
+    """
     present = _present(array)
     by_value = {entry.value: entry for entry in entries if not entry.region}
     regions = [entry for entry in entries if set(entry.region).intersection(present)]
@@ -135,7 +183,8 @@ def _from_entries(
     if not entries and len(present) == 1:
         by_value[present[0]] = Entry(present[0], map_stem(name))  # a mask is what its file is called
         nameless = []
-    by_value.update({value: Entry(value, f"Label {value}") for value in nameless})
+    own = {value: values[value - 1] if values else value for value in nameless}
+    by_value.update({value: Entry(value, f"Label {own[value]}") for value in nameless})
     taken: set[str] = set()
     named = [value for value in present if value in by_value]
     segments = tuple(segment_of(by_value[value], taken, number) for number, value in enumerate(named))
@@ -145,7 +194,7 @@ def _from_entries(
             segmentation, [(segment_of(entry, taken, 0), entry.region) for entry in regions]
         )
     if nameless:
-        segmentation.warnings.append(_nameless(nameless, name, bool(entries), source))
+        segmentation.warnings.append(_nameless(list(own.values()), name, bool(entries), source))
     return segmentation
 
 

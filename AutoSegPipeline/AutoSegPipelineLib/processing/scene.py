@@ -20,6 +20,7 @@ BACKGROUND_TOP, BACKGROUND_BOTTOM = (0.16, 0.19, 0.24), (0.05, 0.06, 0.08)
 GLASS_GROUPS = ("muscles",)  # they wrap what one wants to see
 GLASS_BELOW = 0.7  # opacity
 WIDTH, MIN_HEIGHT, MAX_HEIGHT = 1400, 420, 1500  # pixels
+MOST_ACTORS = 256  # more surfaces are drawn as one: each costs a call to the graphics library
 BORDER = 64  # pixels around each view, for the letters
 
 
@@ -123,9 +124,13 @@ def _add_view(
         renderer.SetUseOIT(False)
     window.AddRenderer(renderer)
     solid = [mesh for mesh in meshes if not _is_glass(mesh)] or meshes
-    glass = [mesh for mesh in meshes if not any(mesh is one for one in solid)]
-    for mesh in solid:
-        renderer.AddActor(_solid_actor(mesh))
+    kept = {id(mesh) for mesh in solid}
+    glass = [mesh for mesh in meshes if id(mesh) not in kept]
+    if len(solid) > MOST_ACTORS:
+        renderer.AddActor(_solid_actor(*_joined(solid), None, _solid_colours(solid)))
+    else:
+        for mesh in solid:
+            renderer.AddActor(_solid_actor(mesh.points, mesh.triangles, mesh.normals, mesh.colour, None))
     if glass:
         renderer.AddActor(_glass_actor(glass, view))
     _light(renderer)
@@ -146,16 +151,42 @@ def _is_glass(mesh: Mesh) -> bool:
     return mesh.opacity < GLASS_BELOW or mesh.group in GLASS_GROUPS
 
 
-def _solid_actor(mesh: Mesh) -> vtkActor:
+def _joined(meshes: list[Mesh]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points, triangles and normals of all ``meshes`` as one surface."""
+    starts = np.cumsum([0] + [len(mesh.points) for mesh in meshes])
+    return (
+        np.concatenate([mesh.points for mesh in meshes]),
+        np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts)]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+    )
+
+
+def _solid_colours(meshes: list[Mesh]) -> np.ndarray:
+    """Opaque RGBA for each point of ``meshes``, 0 to 255."""
+    colours = np.array([[*mesh.colour[:3], 1.0] for mesh in meshes])
+    counts = [len(mesh.points) for mesh in meshes]
+    return np.repeat(np.rint(colours * 255).astype(np.uint8), counts, axis=0)
+
+
+def _solid_actor(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    normals: np.ndarray,
+    colour: tuple[float, ...] | None,
+    rgba: np.ndarray | None,
+) -> vtkActor:
+    """A surface of one ``colour``, or with ``rgba`` for each of its points."""
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
     mapper = vtkPolyDataMapper()
-    mapper.SetInputData(_poly_data(mesh.points, mesh.triangles, mesh.normals, None))
+    mapper.SetInputData(_poly_data(points, triangles, normals, rgba))
+    mapper.SetColorModeToDirectScalars()
     actor = vtkActor()
     actor.SetMapper(mapper)
     surface = actor.GetProperty()
     surface.SetInterpolationToPhong()
-    surface.SetColor(*mesh.colour)
+    if colour is not None:
+        surface.SetColor(*colour)
     surface.SetAmbient(0.12)
     surface.SetDiffuse(0.88)
     surface.SetSpecular(0.22)
@@ -167,10 +198,7 @@ def _glass_actor(meshes: list[Mesh], view: View) -> vtkActor:
     """All glass as one surface whose triangles run from the farthest to the nearest."""
     from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
-    starts = np.cumsum([0] + [len(mesh.points) for mesh in meshes])
-    points = np.concatenate([mesh.points for mesh in meshes])
-    normals = np.concatenate([mesh.normals for mesh in meshes])
-    triangles = np.concatenate([mesh.triangles + start for mesh, start in zip(meshes, starts)])
+    points, triangles, normals = _joined(meshes)
     depth = points @ np.asarray(view.look, dtype=np.float32)
     triangles = triangles[np.argsort(-depth[triangles].sum(axis=1), kind="stable")]
     hull = _hull(meshes)

@@ -171,6 +171,29 @@ def test_labels_stored_as_whole_floats_are_taken(tmp_path):
     assert read.layers[0].dtype == np.uint8 and len(read.segments) == 2
 
 
+def test_labels_beyond_a_million_are_counted_from_1_and_keep_their_names(tmp_path):
+    volume = label_map(np.uint32)
+    volume.array[volume.array == 5] = 614454277
+    volume.array[6, 2:5, 2:6] = 182305689
+    write_nrrd(volume, tmp_path / "map.nrrd")
+    names = table(tmp_path, "id,name\n614454277,Supraoculomotor\n1,Grey\n312782566,Elsewhere\n")
+    read = read_segmentation(tmp_path / "map.nrrd", names)
+    assert [(s.name, s.value) for s in read.segments] == [
+        ("grey", 1), ("label_182305689", 2), ("supraoculomotor", 3),
+    ]  # fmt: skip
+    assert read.layers[0].dtype == np.uint8
+    assert np.array_equal(read.layers[0] == 3, volume.array == 614454277)
+    codes = [warning["code"] for warning in read.warnings]
+    assert codes == ["export.labels_renumbered", "export.unnamed_labels"]
+    assert read.warnings[1]["message"].endswith("they are called Label 182305689")
+    with pytest.raises(PipelineError) as caught:
+        volume.array = volume.array.astype(np.float32)
+        volume.array[0, 0, 0] = 3e10
+        write_nrrd(volume, tmp_path / "far.nrrd")
+        read_segmentation(tmp_path / "far.nrrd", names)
+    assert caught.value.code == "input.corrupt"
+
+
 def test_names_become_titles_groups_and_machine_names():
     assert readable_title("lung_upper_lobe_left") == "Left lung upper lobe"
     assert readable_title("vertebrae_L3") == "Vertebra L3"

@@ -83,6 +83,13 @@ def test_letters_stand_in_the_margins(painter, tmp_path):
     assert yellow[:, :edge].sum() > 50 and yellow[:edge].sum() > 50 and yellow[-edge:].sum() > 20
 
 
+def test_many_surfaces_are_drawn_as_one_and_look_the_same(painter, tmp_path):
+    surfaces = red_left_blue_right("straight")
+    apart = draw(painter, surfaces, tmp_path)
+    together = draw(painter, surfaces * (scene.MOST_ACTORS // 2 + 1), tmp_path)
+    assert together.shape == apart.shape and abs(together - apart).max() <= 2
+
+
 @pytest.mark.parametrize(
     "death", ["import os; os.abort()", "import sys; sys.exit('\\x1b[31mlibOSMesa: cannot open\\x1b[0m')"]
 )
