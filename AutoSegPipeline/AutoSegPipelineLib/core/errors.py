@@ -101,6 +101,7 @@ CODES: dict[str, str] = {
     "export.empty": "The segmentation contains no voxel of any structure.",
     "export.no_names": "Give a table `value,name[,color]` with --labels.",
     "export.other_grid": "Bring all masks of the folder onto one grid; masks of different scans: one by one.",
+    "export.no_table": "Give the path of a table, or a task of TotalSegmentator such as `total_mr`.",
     "export.bad_table": "Correct the table: a CSV with the columns value,name[,color].",
     "export.failed": "See the case's log; the scan itself was kept.",
     "export.verification": "A written file did not pass its check; see the case's log.",

@@ -59,7 +59,7 @@ class Intent:
     folder_options: dict[str, object] = field(default_factory=dict)  # what of it the folder's file said
     expect: str = "scan"  # or "segmentation"
     only: list[str] = field(default_factory=list)  # labels; the archive's other cases are other jobs
-    labels: str | None = None  # path of the caller's label table
+    labels: str | None = None  # path of the caller's label table, or a task of TotalSegmentator
     files: list[IntentFile] = field(default_factory=list)
     consume: bool = False  # the sources belong to the inbox and go away
     container: bool = False  # a folder or archive that may hold several scans

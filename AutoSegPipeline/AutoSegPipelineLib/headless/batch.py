@@ -68,7 +68,7 @@ class Batch:
     out: Path
     options: dict[str, object]
     door: str
-    labels: Path | None = None
+    labels: str | None = None
     documents: list[dict[str, object]] = field(default_factory=list)  # by input, filled at the end
     interrupted_by_user: bool = False
     _ids: list[str | dict[str, object]] = field(
@@ -91,12 +91,11 @@ class Batch:
             self._look()
             return
         path = self.inputs[number]
-        labels = None if self.labels is None else str(self.labels)
         expect = "segmentation" if self.door == "export" else "scan"
         try:
             check_name(path)
             job = self._host.pipeline.commands.submit(
-                path, options=self.options, door=self.door, by=user_name(), expect=expect, labels=labels,
+                path, options=self.options, door=self.door, by=user_name(), expect=expect, labels=self.labels,
             )  # fmt: skip
             self._ids.append(job.id)
         except PipelineError as error:

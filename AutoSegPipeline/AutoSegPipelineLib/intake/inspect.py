@@ -37,7 +37,7 @@ def inspect(task: Inspect, check: Check = no_check) -> Inspected:
         check=check,
         layers=Layers(task.options, task.caller),
         key=bytes.fromhex(task.key) if task.key else None,
-        has_table=task.has_table,
+        given_labels=task.labels,
         label=task.label,
     )
     try:
@@ -77,7 +77,7 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
     claimed: set[str] = set()
     rest: list[InputFile] = []
     dicom: list[InputFile] = []
-    tables = FoundTables.among(found) if state.expect == SEGMENTATION and not state.has_table else None
+    tables = FoundTables.among(found) if state.expect == SEGMENTATION and not state.given_labels else None
     for item in found:
         state.check()
         if item.format in (sniff.NIFTI, sniff.NRRD, sniff.METAIMAGE):
@@ -88,7 +88,7 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
             _archive(state, item, nested=bool(prefix))
         else:
             rest.append(item)
-    if tables:
+    if state.expect == SEGMENTATION:
         join_masks(state, *before)
     if dicom:
         from .dicom.cases import group_dicom
@@ -212,7 +212,7 @@ def volume_case(state: Inspection, volume: VolumeFile, item: InputFile, has_name
     if state.expect != SEGMENTATION and state.own_outputs.intersection(hashes):
         raise Refused("input.own_output", f"{name} is a result of this pipeline.")
     content = scan_content(volume, state.check)
-    has_names = has_names or state.has_table or has_own_names(volume)
+    has_names = has_names or state.names_labels_of(item.label) or has_own_names(volume)
     check_content(content, name, item.label, state.expect, has_names)
     labels = MASK if content.distinct is not None and len(content.distinct - {0.0}) == 1 else SEVERAL
     modality = str(options.get("modality") or "")

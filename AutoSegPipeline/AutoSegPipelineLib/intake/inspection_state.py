@@ -8,6 +8,8 @@ from ..core.errors import PipelineError
 from ..core.messages.found_cases import FoundCase, Refusal
 from ..core.messages.intake_messages import Limits
 from ..core.progress import Check
+from ..core.table_files import map_stem
+from ..core.task_labels import is_task, structures_of
 from .options_files import Layers
 from .staged_products import StagedProducts
 
@@ -36,7 +38,7 @@ class Inspection:
     cases: list[FoundCase] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
-    has_table: bool = False  # the caller gave a table of names for label maps
+    given_labels: str = ""  # the caller's table of names for label maps, or a task of TotalSegmentator
     label: str = ""  # what the input is called
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
@@ -44,6 +46,12 @@ class Inspection:
     def max_voxels(self) -> int:
         """The limit of one volume."""
         return self.limits.max_voxels
+
+    def names_labels_of(self, label: str) -> bool:
+        """Whether the caller named the labels of the label map ``label``; not a mask's of the task itself."""
+        if not is_task(self.given_labels):
+            return bool(self.given_labels)
+        return map_stem(label).casefold() not in structures_of(self.given_labels)
 
     def refuse(
         self,

@@ -20,6 +20,7 @@ from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Segmentation
 from ..core.structure_names import machine_name
 from ..core.table_files import map_stem
+from ..core.task_labels import is_task, labels_of, structures_of
 from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
@@ -43,20 +44,20 @@ def read_segmentation(
 ) -> Segmentation:
     """The segmentation of a file; ``affine`` (index to LPS mm) overrides the file's.
 
-    ``labels`` is the table of names that was given, ``table`` the one that lies beside the file,
-    ``name`` is what messages call the file. Raises :class:`PipelineError`: ``export.bad_table``,
-    ``export.empty`` or what reading the file raises (``input.*``).
+    ``labels`` is the table of names that was given or the name of a task, ``table`` the one that
+    lies beside the file, ``name`` is what messages call the file. Raises :class:`PipelineError`:
+    ``export.bad_table``, ``export.empty`` or what reading the file raises (``input.*``).
     """
     name = name or path.name
     if path.name == mask_plan.FILE:
         return read_masks(path, affine)
     if is_dicom(path):
         coded = read_dicom_seg(path, name)
-        return coded if labels is None else _renamed(coded, read_table(labels), labels)
+        return coded if labels is None else _renamed(coded, given_entries(labels), labels)
     if is_seg_nrrd(path):
         segmentation = read_seg_nrrd(path, affine, name)
         if labels is not None:
-            return _renamed(segmentation, read_table(labels), labels)
+            return _renamed(segmentation, given_entries(labels), labels)
         if table is not None:
             own = [Entry(segment.value, segment.name) for segment in segmentation.segments]
             segmentation.warnings += _unused(own, table, name)
@@ -64,7 +65,7 @@ def read_segmentation(
     volume = read_volume(path, affine, name=name)
     array, values = _as_labels(volume, name)
     warnings: list[dict[str, str]] = []
-    entries = _entries(path, labels, table, name, warnings)
+    entries = _entries(path, array, labels, table, name, warnings)
     if values:
         entries = _renumbered(entries, values)
         warnings.append(_renumbering(values, name))
@@ -130,11 +131,16 @@ def _smallest(highest: int) -> type[np.unsignedinteger[Any]]:
 
 
 def _entries(
-    path: Path, labels: Path | None, table: Path | None, name: str, warnings: list[dict[str, str]]
+    path: Path,
+    array: np.ndarray,
+    labels: Path | None,
+    table: Path | None,
+    name: str,
+    warnings: list[dict[str, str]],
 ) -> list[Entry]:
     """What names the labels; empty for nothing."""
     if labels is not None:
-        return read_table(labels)
+        return _of_mask(array, labels, name) or given_entries(labels)
     if path.name.lower().endswith((".nii", ".nii.gz")):
         stored = read_label_table(path, name)
         if stored:
@@ -142,6 +148,22 @@ def _entries(
                 warnings += _unused(stored, table, name)
             return _without_cycled_colours(stored)
     return read_table(table) if table is not None else []
+
+
+def given_entries(labels: Path) -> list[Entry]:
+    """The rows of the table that was given; what is no absolute path is a task of TotalSegmentator."""
+    if is_task(str(labels)):
+        return [Entry(value, structure) for value, structure in labels_of(str(labels)).items()]
+    return read_table(labels)
+
+
+def _of_mask(array: np.ndarray, labels: Path, name: str) -> list[Entry]:
+    """A mask that is called as a structure of the given task holds that, whatever its label; else nothing."""
+    stem = map_stem(name)
+    if not is_task(str(labels)) or stem.casefold() not in structures_of(str(labels)):
+        return []
+    present = _present(array)
+    return [Entry(present[0], stem)] if len(present) == 1 else []
 
 
 def _unused(own: list[Entry], table: Path, name: str) -> list[dict[str, str]]:

@@ -23,6 +23,7 @@ from ..core.events import Event, JobChanged
 from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
 from ..core.settings import Settings, read_settings_file, resolve
+from ..core.task_labels import resolve_labels
 from . import qt
 from .pipeline import Pipeline
 from .processes.host_steps import HostSteps
@@ -128,8 +129,12 @@ class AutoSeg:
     def export(
         self, path: str | Path, *, labels: str | Path | None = None, name: str = "", **options: Any
     ) -> Job:
-        """An existing segmentation to the result formats; ``labels`` is a table ``value,name[,color]``."""
-        table = None if labels is None else str(Path(labels).expanduser().absolute())
+        """An existing segmentation to the result formats.
+
+        ``labels`` is a table ``value,name[,color]`` or a task of TotalSegmentator.
+        Raises ``export.no_table``.
+        """
+        table = None if labels is None else resolve_labels(labels)
         about = {"door": self._door, "name": name, "expect": "segmentation", "labels": table}
         return self.pipeline.commands.submit(path, options, **about)
 

@@ -138,7 +138,7 @@ class Inspect(IntakeTask[Inspected]):
     folder says it. ``key`` (hex) keys the hash in DICOM stems. ``only`` (labels) leaves out every
     other case, for a retry of one part of an archive. ``options`` are resolved from all but files in
     the job; ``caller`` are those among them that win over such files. ``own_outputs`` are hashes of
-    results of ours. ``has_table``: the caller gave a table of names for label maps.
+    results of ours. ``labels``: the caller's table of names, or a task.
     ``label`` is what the input is called.
     """
 
@@ -155,7 +155,7 @@ class Inspect(IntakeTask[Inspected]):
     key: Optional[str] = None
     only: Optional[List[str]] = None
     own_outputs: List[str] = field(default_factory=list)
-    has_table: bool = False
+    labels: str = ""
     label: str = ""
 
 

@@ -9,7 +9,9 @@ from typing import Any, Sequence
 import click
 
 from ...core import specs
+from ...core.errors import PipelineError
 from ...core.files import contained
+from ...core.task_labels import PROGRAM, resolve_labels
 from ..extras import check_engine
 from ..flags import EXPORT_OPTIONS, Command, common, given, spec_flags
 from ..output import safe
@@ -23,6 +25,14 @@ out_folder = click.option(
     help="Folder of the results; created if missing; nothing in it is overwritten.",
 )  # fmt: skip
 _path = click.Path(path_type=Path)
+
+
+def labels_given(value: str | None) -> str | None:
+    """``--labels`` as the path of a table or a task; a usage error where it is neither."""
+    try:
+        return None if value is None else resolve_labels(value)
+    except PipelineError as error:
+        raise click.UsageError(f"--labels: {error.message}") from None
 
 
 @click.command("run", cls=Command)
@@ -53,15 +63,15 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
 @click.argument("paths", nargs=-1, required=True, metavar="LABELMAP|FOLDER...", type=_path)
 @out_folder
 @click.option(
-    "--labels", metavar="TABLE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Table of names (CSV value,name[,color], others); else those in the file or a table beside it.",
+    "--labels", metavar="TABLE|TASK", callback=lambda _context, _param, value: labels_given(value),
+    help=f"Table of names (CSV value,name[,color], others), or a task of {PROGRAM}.",
 )  # fmt: skip
 @spec_flags(EXPORT_OPTIONS, "Case options")
 @as_json
 @common()
 @click.pass_obj
 def export(
-    session: Session, paths: tuple[Path, ...], out: Path, labels: Path | None, as_json: bool, **flags: object
+    session: Session, paths: tuple[Path, ...], out: Path, labels: str | None, as_json: bool, **flags: object
 ) -> int:
     """Turn existing segmentations into every result format, without an engine.
 
@@ -77,6 +87,7 @@ def export(
       autoseg export liver.seg.nrrd -o out
       autoseg export *.nii.gz -o out --labels names.csv --formats glb,stl
       autoseg export segmentations/ -o out
+      autoseg export prediction.nii.gz -o out --labels total_mr
     """
     return process(session, paths, out, given(flags), "export", as_json, labels)
 
@@ -88,7 +99,7 @@ def process(
     options: dict[str, Any],
     door: str,
     as_json: bool,
-    labels: Path | None = None,
+    labels: str | None = None,
 ) -> int:
     """Run the pipeline in a home of its own over ``paths``."""
     from ..app import Host
@@ -99,16 +110,12 @@ def process(
     settings = session.settings({"watch": False, "cache_mb": 0, **chosen})
     if door == "run":
         check_engine(options.get("engine", settings["engine"]), settings)
-    if labels is not None and not labels.is_file():
-        raise click.UsageError(f"--labels: {labels} is no file")
     for path in paths:
         if path.is_dir() and contained(path, out) and out.is_dir() and any(out.iterdir()):
             raise click.UsageError(f"{out} is inside {path}: its files would be taken for scans")
     folder = usable_folder(out)
     output = session.output
-    batch = Batch(
-        [path.expanduser().absolute() for path in paths], folder, options, door, labels and labels.absolute()
-    )
+    batch = Batch([path.expanduser().absolute() for path in paths], folder, options, door, labels)
     with private_home(folder) as home:
         copy_rules(session.home, home)
         host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)

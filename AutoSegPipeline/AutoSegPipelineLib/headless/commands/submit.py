@@ -13,12 +13,14 @@ from ...core.errors import PipelineError
 from ...core.incoming import stage
 from ...core.options_check import check_at_the_door
 from ...core.store.ask import Waiting, ask
+from ...core.task_labels import PROGRAM
 from ...intake.options_files import read_options, scan_options_path
 from ..ask import text_of
 from ..flags import Command, common, given, spec_flags
 from ..output import safe
 from ..session import Session, check_name, user_name
 from .jobs import as_json
+from .run import labels_given
 
 
 @click.command("submit", cls=Command)
@@ -27,8 +29,9 @@ from .jobs import as_json
 @click.option("--segmentation", is_flag=True, help="PATH is a label map or .seg.nrrd: export it, no engine.")
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV value,name[,color] for a label map; else the names inside it, or NAME.csv beside it.",
+    metavar="TABLE|TASK",
+    callback=lambda _context, _param, value: labels_given(value),
+    help=f"Table of names for a label map, or a task of {PROGRAM}; as in export.",
 )
 @spec_flags(specs.OPTION_NAMES, "Case options")
 @as_json
@@ -39,7 +42,7 @@ def submit(
     paths: tuple[Path, ...],
     name: str,
     segmentation: bool,
-    labels: Path | None,
+    labels: str | None,
     as_json: bool,
     **flags: object,
 ) -> int:
@@ -63,7 +66,7 @@ def submit(
         "name": name,
         "expect": "segmentation" if segmentation else "scan",
     }
-    extra: dict[str, object] = {} if labels is None else {"labels": str(labels.absolute())}
+    extra: dict[str, object] = {} if labels is None else {"labels": labels}
     found = [_submit_one(session, path, {**about, **extra}) for path in paths]
     if as_json:
         session.output.document({"submitted": found})

@@ -16,6 +16,7 @@ from ...core.errors import PipelineError
 from ...core.files import unique_keys
 from ...core.spec import did_you_mean
 from ...core.specs import OPTION_NAMES, parse_options
+from ...core.task_labels import PROGRAM, task_named
 from ..case_names import DEVICES, safe_stem
 
 MOST_PARTS = 32
@@ -30,11 +31,15 @@ _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')
 
 @dataclass
 class CaseRequest:
-    """``name`` is the stem of the results, ``expect`` a scan or a finished segmentation."""
+    """``name`` is the stem of the results, ``expect`` a scan or a finished segmentation.
+
+    ``labels`` is a task of TotalSegmentator that names the labels of a segmentation; a table is sent along.
+    """
 
     options: dict[str, Any] = field(default_factory=dict)
     name: str = ""
     expect: str = "scan"
+    labels: str = ""
 
     def add(
         self, pairs: Iterable[tuple[str, str]], origin: str, strict: bool = True, own: Container[str] = ()
@@ -55,6 +60,8 @@ class CaseRequest:
                 self.name = safe_stem(value) if value.strip() else ""
             elif name == "expect":
                 self.expect = _expected(value, origin)
+            elif name == "labels":
+                self.labels = _task(value, origin)
             elif strict or name in OPTION_NAMES:
                 # An empty field of a form means that nothing was chosen.
                 given = {name: value} if value.strip() or name not in OPTION_NAMES else {}
@@ -63,7 +70,7 @@ class CaseRequest:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``CaseRequest(**values)`` reads them."""
-        return {"options": self.options, "name": self.name, "expect": self.expect}
+        return {"options": self.options, "name": self.name, "expect": self.expect, "labels": self.labels}
 
 
 def read_json_options(text: str, origin: str) -> dict[str, Any]:
@@ -90,6 +97,18 @@ def _expected(value: str, origin: str) -> str:
             status=422,
         )
     return text
+
+
+def _task(value: str, origin: str) -> str:
+    """A task by its name; never a path, which would be one of this machine."""
+    task = task_named(value)
+    if value.strip() and not task:
+        raise PipelineError(
+            "request.invalid",
+            f"{origin}: labels is a task of {PROGRAM}; a table is sent together with the file",
+            status=422,
+        )
+    return task
 
 
 # --- names of files --------------------------------------------------------------------------------

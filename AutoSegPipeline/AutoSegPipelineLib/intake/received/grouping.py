@@ -69,6 +69,7 @@ class Group:
             file_options={**self.folder_options, **self.file_options},
             folder_options=self.folder_options,
             expect=request.expect,
+            labels=request.labels or None,
             files=files,
             container=self.container,
         )

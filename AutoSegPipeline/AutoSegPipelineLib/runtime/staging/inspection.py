@@ -116,7 +116,7 @@ class Inspection:
             options=self._outcome.options(intent),
             caller=intent.options,
             expect=intent.expect,
-            has_table=bool(intent.labels),
+            labels=intent.labels or "",
             label=intent.label,
             limits=Limits.of(self._context.settings),
             names=given_names(intent),

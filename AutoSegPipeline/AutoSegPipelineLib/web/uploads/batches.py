@@ -56,7 +56,9 @@ async def finish(uploads: Uploads, owner: str, batch: str, later: CaseRequest) -
             return Outcome(uploads.jobs_of(done))
         _check_complete(members, batch)
         first = members[0].case_request
-        request = CaseRequest({**first.options, **later.options}, later.name or first.name, first.expect)
+        request = CaseRequest(
+            {**first.options, **later.options}, later.name or first.name, first.expect, first.labels
+        )
         uploads.admission.check_options(request)
         files = [file for one in members for file in one.received]
         record = Upload(

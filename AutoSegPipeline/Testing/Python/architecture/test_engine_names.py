@@ -21,6 +21,7 @@ NAMES = {
 }
 ALLOWED = {
     "core/errors.py": "a hint names the engine that reads MR",
+    "core/task_labels.py": "its tasks name labels of segmentations, with or without the engine",
     "headless/commands/weights.py": "the command shows and imports the models of this one engine",
     "headless/weights_import.py": "imports them",
     "headless/doctor_cases.py": "the self-test measures the lungs that tissue finds in the phantom",

@@ -74,7 +74,7 @@ def test_a_table_with_an_ending_of_its_own_is_neither_scan_nor_refusal(tmp_path)
 
 def test_the_given_table_keeps_what_lies_beside_out(tmp_path):
     files = {"a.nii": label_map(), "a.csv": "value,name\n1,x\n1,y\n"}
-    answer = look(fill(tmp_path / "input", files), has_table=True)
+    answer = look(fill(tmp_path / "input", files), labels="/t.csv")
     assert tables_of(answer) == {"a.nii": None}
 
 

@@ -136,9 +136,18 @@ def test_label_maps_with_names_stay_results_of_their_own(tmp_path):
     answer = look(fill(tmp_path / "two", files))
     assert [case["label"] for case in answer["cases"]] == ["p/a.nii", "p/b.nii"]
     given = look(
-        fill(tmp_path / "three", {"p/a.nii": files["p/a.nii"], "p/b.nii": files["p/b.nii"]}), has_table=True
+        fill(tmp_path / "three", {"p/a.nii": files["p/a.nii"], "p/b.nii": files["p/b.nii"]}), labels="/t.csv"
     )
     assert [case["label"] for case in given["cases"]] == ["p/a.nii", "p/b.nii"]
+
+
+def test_masks_called_as_structures_of_the_given_task_are_one_segmentation(tmp_path):
+    files = {"p/liver.nii": nifti_bytes(blob(0)), "p/spleen.nii": nifti_bytes(blob(2))}
+    (case,) = look(fill(tmp_path / "one", files), labels="total")["cases"]
+    assert case["label"] == "p" and [s.name for s in read(case).segments] == ["liver", "spleen"]
+    files = {"p/case_1.nii": nifti_bytes(blob(0)), "p/case_2.nii": nifti_bytes(blob(2))}
+    cases = look(fill(tmp_path / "two", files), labels="total")["cases"]
+    assert [case["label"] for case in cases] == ["p/case_1.nii", "p/case_2.nii"]
 
 
 def test_where_most_label_maps_hold_several_labels_none_is_a_mask(tmp_path):

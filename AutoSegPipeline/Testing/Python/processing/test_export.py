@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import SimpleITK
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
 from AutoSegPipelineLib.core.structure_names import machine_name
@@ -175,7 +178,8 @@ def test_labels_beyond_a_million_are_counted_from_1_and_keep_their_names(tmp_pat
     volume = label_map(np.uint32)
     volume.array[volume.array == 5] = 614454277
     volume.array[6, 2:5, 2:6] = 182305689
-    write_nrrd(volume, tmp_path / "map.nrrd")
+    image = SimpleITK.GetImageFromArray(volume.array)
+    SimpleITK.WriteImage(image, str(tmp_path / "map.nrrd"))
     names = table(tmp_path, "id,name\n614454277,Supraoculomotor\n1,Grey\n312782566,Elsewhere\n")
     read = read_segmentation(tmp_path / "map.nrrd", names)
     assert [(s.name, s.value) for s in read.segments] == [
@@ -192,6 +196,26 @@ def test_labels_beyond_a_million_are_counted_from_1_and_keep_their_names(tmp_pat
         write_nrrd(volume, tmp_path / "far.nrrd")
         read_segmentation(tmp_path / "far.nrrd", names)
     assert caught.value.code == "input.corrupt"
+
+
+def test_the_name_of_a_task_names_the_labels(tmp_path):
+    write_nifti(label_map(), tmp_path / "map.nii.gz")
+    read = read_segmentation(tmp_path / "map.nii.gz", Path("total_mr"))
+    assert [(s.name, s.value) for s in read.segments] == [("spleen", 1), ("liver", 5)]
+    other = read_segmentation(tmp_path / "map.nii.gz", Path("body"))
+    assert [s.name for s in other.segments] == ["body_trunc", "label_5"]
+    assert other.warnings[0]["message"].startswith("body does not name 1 of the labels")
+
+
+def test_a_mask_called_as_a_structure_of_the_task_is_that_whatever_its_label(tmp_path):
+    volume = label_map()
+    volume.array[volume.array != 1] = 0
+    write_nifti(volume, tmp_path / "map.nii.gz")
+    names = {
+        name: read_segmentation(tmp_path / "map.nii.gz", Path("total"), name=name).segments[0].name
+        for name in ("p/liver.nii.gz", "p/case_1.nii.gz")
+    }
+    assert names == {"p/liver.nii.gz": "liver", "p/case_1.nii.gz": "spleen"}
 
 
 def test_names_become_titles_groups_and_machine_names():

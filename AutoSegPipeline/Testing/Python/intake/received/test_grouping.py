@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.intake.received.client_input import CaseRequest
 from AutoSegPipelineLib.intake.received.grouping import Group, ReceivedFile, group
 
 
@@ -18,6 +20,21 @@ def received(root: Path, **more: str) -> list[ReceivedFile]:
 
 def inputs(groups: list[Group]) -> list[list[str]]:
     return [[one.name for one, _ in grouped.files] for grouped in groups]
+
+
+def test_labels_of_a_request_are_a_task_and_never_a_path(tmp_path):
+    (tmp_path / "names.csv").write_text("1,liver")
+    request = CaseRequest()
+    request.add([("expect", "segmentation"), ("labels", "Total_MR")], "the form")
+    (grouped,) = group(tmp_path, received(tmp_path, **{"a.nii": "x"}), "segmentation")
+    assert grouped.intent("web", "me", request).labels == request.labels == "total_mr"
+    assert CaseRequest(**request.to_dict()) == request
+    request.add([("labels", "")], "the form")
+    assert grouped.intent("web", "me", request).labels is None
+    for wrong in (str(tmp_path / "names.csv"), "nothing"):
+        with pytest.raises(PipelineError) as caught:
+            request.add([("labels", wrong)], "the form")
+        assert caught.value.code == "request.invalid" and caught.value.data["status"] == 422
 
 
 def test_a_label_map_takes_its_data_and_its_tables_along(tmp_path):
