@@ -15,8 +15,8 @@ from ...formats.geometry import cross
 from .instance import Instance, Vector
 from .twins import parallel, same_spacing
 
-# Acquisitions of one stack are series of their own where they are few and each could be a volume;
-# scanners that count up for every rotation have many short ones.
+# Acquisitions of one stack are series of their own where they are few and each could be a volume, and
+# so are stacks of other planes; scanners that count up for every rotation have many short ones.
 MOST_ACQUISITIONS = 3
 FEWEST_SLICES = 5
 
@@ -50,14 +50,15 @@ def arriving_series(instance: Instance, folder: str) -> str:
         normal = cross(instance.orientation[:3], instance.orientation[3:])
         axis = str(max(range(3), key=lambda n: abs(normal[n])))
     patient = instance.patient.id or instance.patient.name
-    return _digest(os.path.abspath(folder), patient, axis, *_traits(instance)[1:])
+    size = f"{instance.rows} {instance.columns}"
+    return _digest(os.path.abspath(folder), patient, axis, size, *_traits(instance)[1:])
 
 
 def _traits(instance: Instance) -> tuple[str, ...]:
     folder = instance.label.replace("\\", "/").rpartition("/")[0]
     return (
         folder, instance.study_uid, instance.frame_of_reference, instance.modality, str(instance.number),
-        instance.description, instance.kernel, str(instance.rows), str(instance.columns),
+        instance.description, instance.kernel,
     )  # fmt: skip
 
 
@@ -76,18 +77,26 @@ def _stacks(members: list[Instance]) -> list[tuple[tuple[str, ...], list[Instanc
 
 
 def _planes(members: list[Instance]) -> list[list[Instance]]:
+    """By matrix, orientation and spacing; a few odd slices stay with the many, as in a series with a UID."""
     groups: list[list[Instance]] = []
     for instance in members:
         for group in groups:
-            leader = group[0]
-            unplaced = instance.orientation is None and leader.orientation is None
-            aligned = unplaced or parallel(instance.orientation, leader.orientation)
-            if aligned and same_spacing(instance, leader):
+            if _fits(instance, group[0]):
                 group.append(instance)
                 break
         else:
             groups.append([instance])
-    return groups
+    many = [group for group in groups if len(group) >= FEWEST_SLICES] or groups[:1]
+    few = [one for group in groups if group not in many for one in group]
+    max(many, key=len).extend(few)
+    return many
+
+
+def _fits(one: Instance, leader: Instance) -> bool:
+    unplaced = one.orientation is None and leader.orientation is None
+    aligned = unplaced or parallel(one.orientation, leader.orientation)
+    sized = (one.rows, one.columns) == (leader.rows, leader.columns)
+    return aligned and sized and same_spacing(one, leader)
 
 
 def _parted(members: list[Instance], key: Callable[[Instance], str]) -> dict[str, list[Instance]]:
@@ -102,11 +111,7 @@ def _parted(members: list[Instance], key: Callable[[Instance], str]) -> dict[str
 
 def _adopted(stack: list[Instance], stated: list[Instance]) -> str:
     """The UID of the one series of this folder in which just these slices lack theirs."""
-    fitting = [
-        one
-        for one in stated
-        if parallel(one.orientation, stack[0].orientation) and same_spacing(one, stack[0])
-    ]
+    fitting = [one for one in stated if _fits(one, stack[0])]
     uids = {one.series_uid for one in fitting}
     places = {_rounded(one.position) for one in fitting}
     if len(uids) != 1 or places & {_rounded(one.position) for one in stack}:

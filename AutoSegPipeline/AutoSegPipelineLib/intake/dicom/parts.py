@@ -144,6 +144,7 @@ def _stacks(members: list[Instance], name: str, min_slices: int, several: bool) 
             found = each(thick, "another slice thickness") or each(
                 _few(by_key(members, lambda one: one.acquisition)), "another acquisition"
             )
+            found = found or each(_few(by_key(members, lambda one: one.kernel)), "another reconstruction")
             found = found or one(_few(by_runs(members)))
         if not found:
             raise

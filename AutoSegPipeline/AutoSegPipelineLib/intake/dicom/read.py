@@ -39,9 +39,10 @@ GEOMETRY_TAGS = (
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
-# Waveforms, presentation states, raw data, registrations, reports, documents, radiotherapy (PS3.4 B.5).
+# Palettes, protocols, waveforms, presentation states, raw data, registrations, reports, documents,
+# radiotherapy (PS3.4 B.5).
 WITHOUT_PIXELS = (
-    DICOMDIR_CLASS, "1.2.840.10008.5.1.4.34.",
+    DICOMDIR_CLASS, "1.2.840.10008.5.1.4.34.", "1.2.840.10008.5.1.4.38.", "1.2.840.10008.5.1.4.39.",
     *(_STORAGE + tail for tail in ("9.", "11.", "66", "67", "68.", "78.", "79.", "80.")),
     *(_STORAGE + tail for tail in ("88.", "104.", "481.")),
 )  # fmt: skip
@@ -193,7 +194,8 @@ def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name
         raise Refused("input.truncated", f"{name} holds {size - at} of {length} bytes of pixels.")
     bits = Elements(data, {}, {}).integer("BitsAllocated", 16) or 16
     needed = instance.rows * instance.columns * instance.frames * instance.samples * bits // 8
-    if length < needed:
+    # Colours may be stored at half the resolution; they are refused for what they are.
+    if length < needed and instance.samples == 1:
         raise Refused("input.claims_too_much", f"{name} claims {needed} bytes of pixels and holds {length}.")
     return True
 

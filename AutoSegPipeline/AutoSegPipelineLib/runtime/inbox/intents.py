@@ -14,6 +14,7 @@ from ..context import Context
 from ..ending.input_disposal import InputDisposal
 from ..staging.series_keys import SeriesKeys
 from .batches import InboxBatches
+from .unnamed import unnamed_places, were_late
 from .watcher import Arrival
 
 _LATE = "dicom.late_slices"
@@ -62,7 +63,7 @@ class InboxIntents:
         intent = self._intent(arrival)
         if arrival.series_uid and intent.refusal is None:
             intent.series_key = self._series_keys.of(arrival.series_uid)
-            if not self._follow(intent, len(arrival.files)):
+            if not self._follow(intent, arrival):
                 self._later.append(arrival)
                 return
         self._batches.take(intent)
@@ -107,29 +108,37 @@ class InboxIntents:
 
     # --- one more version of a series -----------------------------------------------------
 
-    def _follow(self, intent: Intent, count: int) -> bool:
+    def _follow(self, intent: Intent, arrival: Arrival) -> bool:
         """Join ``count`` new files with the newest version of the series; False while that is under way."""
         earlier = self._context.store.jobs.of_series(str(intent.series_key))
         if not earlier:
             return True
         # Slices that came too late wait in refused/; what they were late for is the version before.
         versions = [job for job in earlier if (job.error or {}).get("code") != _LATE] or earlier
-        last = versions[-1]
+        last, places = versions[-1], unnamed_places(arrival.examined)
+        known = last.ended or last.shape is not None
+        if places is not None and known and not were_late(places, last):
+            return True  # another scan of a folder whose files name no series
         if not last.ended and last.state != states.QUEUED:
             return False
         intent.version, intent.supersedes = earlier[-1].version + 1, last.id
-        whole = last.shape is not None and count >= last.shape[2]
-        if self._slices_of(last) is None and not whole:
+        whole = last.shape is not None and len(arrival.files) >= last.shape[2]
+        folder = "" if places is None else str(intent.files[0].original).rpartition("/")[0]
+        if self._slices_of(last, folder) is None and not whole:
             error = PipelineError(_LATE, f"{intent.label}: its series was taken before")
             intent.refusal = error.to_dict()
             return True
         if last.state == states.QUEUED:
             self._replace(last)
-        intent.union = self._slices_of(last) or []
+        intent.union = self._slices_of(last, folder) or []
         return True
 
-    def _slices_of(self, job: Job) -> list[list[str]] | None:
-        """[path, staged name, given name] of each slice of ``job``; None where gone or in an archive."""
+    def _slices_of(self, job: Job, below: str) -> list[list[str]] | None:
+        """[path, staged name, given name] of each slice of ``job``; None where gone or in an archive.
+
+        Slices that were put away have lost their folder, by which those without UIDs belong together: it is
+        ``below``.
+        """
         home, number = self._context.home, f"v{job.version}-"
         if ending_of(job.input) == ".zip":
             return None
@@ -144,7 +153,9 @@ class InboxIntents:
         if kept and Path(kept).is_dir():
             paths = [path for path in sorted(Path(kept).rglob("*")) if path.is_file()]
             slices = [path for path in paths if path.name != "reason.json"]
-            return [[str(path), f"{number}{n:06d}.dcm", path.name] for n, path in enumerate(slices, 1)]
+            names = [f"{below}/{path.name}" if below else path.name for path in slices]
+            staged = (f"{number}{n:06d}.dcm" for n in range(1, len(slices) + 1))
+            return [[str(path), name, given_as] for path, name, given_as in zip(slices, staged, names)]
         return None if job.state == states.DONE else []
 
     def _replace(self, job: Job) -> None:

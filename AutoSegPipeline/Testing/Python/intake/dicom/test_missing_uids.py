@@ -126,6 +126,15 @@ def test_a_scout_beside_a_stack_is_refused_alone(tmp_path):
     assert warned(answer["cases"][0]) == ["dicom.uids_missing"]
 
 
+def test_a_turned_slice_of_a_series_without_uids_is_left_out_as_of_any_series(tmp_path):
+    made = anonymised(tmp_path / "in")
+    edit(made[-1], ImageOrientationPatient=list(CORONAL))
+    answer = look(tmp_path / "in")
+    assert codes(answer) == ["dicom.odd_slices"] and answer["refusals"][0]["files"] == [made[-1].name]
+    assert [case["shape"] for case in answer["cases"]] == [[40, 40, 19]]
+    assert sorted(warned(answer["cases"][0])) == ["dicom.odd_slices", "dicom.uids_missing"]
+
+
 def test_slices_that_alone_lost_their_uids_stay_with_their_series(tmp_path):
     made = field_slices(tmp_path / "in", places(), AXIAL)
     edit_all(made[4:9], **dict.fromkeys(UIDS[:2], ""))

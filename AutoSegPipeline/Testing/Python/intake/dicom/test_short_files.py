@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 
-import numpy as np
 import pydicom
 import pytest
 from AutoSegPipelineLib.intake.dicom import read
 from AutoSegPipelineLib.intake.examine import examine_one
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from support.dicom import edit, warned
+from support.dicom import edit, warned, write_as
 from support.intake import codes, field_slices, look
 
 AXIAL = (1, 0, 0, 0, 1, 0)
@@ -36,50 +35,29 @@ def lone(tmp_path):
     return path
 
 
-def explicit(path):
-    return path
-
-
-def implicit(path):
-    data = pydicom.dcmread(path)
-    data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    data.save_as(path, implicit_vr=True, little_endian=True)
-
-
-def big_endian(path):
-    data = pydicom.dcmread(path)
-    swapped = np.frombuffer(data.PixelData, dtype="<u2").astype(">u2")
-    fresh = Dataset()
-    for element in data:
-        fresh[element.tag] = element
-    fresh.PixelData = swapped.tobytes()
-    fresh.file_meta, fresh.preamble = data.file_meta, data.preamble
-    fresh.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
-    pydicom.dcmwrite(path, fresh, implicit_vr=False, little_endian=False)
-
-
-def run_length(path):
-    data = pydicom.dcmread(path)
-    data.compress(pydicom.uid.RLELossless)
-    data.save_as(path)
-
-
-def deflated(path):
-    data = pydicom.dcmread(path)
-    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
-    data.save_as(path)
-
-
-@pytest.mark.parametrize("form", [explicit, implicit, big_endian, run_length, deflated])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "ExplicitVRLittleEndian",
+        "ImplicitVRLittleEndian",
+        "ExplicitVRBigEndian",
+        "RLELossless",
+        "DeflatedExplicitVRLittleEndian",
+    ],
+)
 @pytest.mark.parametrize("undefined", [True, False])
 def test_every_cut_is_an_early_end(form, undefined, tmp_path):
     path = lone(tmp_path)
     with_sequence(path, undefined)
-    form(path)
+    write_as(path, form)
     complete = path.read_bytes()
     assert examine_one(str(path)).state == "complete"
-    header = len(complete) if form is deflated else len(complete) - min(len(complete) // 2, 3300)
-    cuts = [*range(140, header, 3 if form is explicit else 17), len(complete) - 9, len(complete) - 2]
+    header = len(complete) if form.startswith("Deflated") else len(complete) - min(len(complete) // 2, 3300)
+    cuts = [
+        *range(140, header, 3 if form == "ExplicitVRLittleEndian" else 17),
+        len(complete) - 9,
+        len(complete) - 2,
+    ]
     for cut in cuts:
         path.write_bytes(complete[:cut])
         row = examine_one(str(path))

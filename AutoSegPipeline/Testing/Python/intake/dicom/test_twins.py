@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from support.dicom import UIDS, brighter, edit, edit_all, warned
-from support.intake import codes, field_slices, look, only_case, worst_error
+from support.dicom import UIDS, brighter, edit, edit_all, warned, write_as
+from support.intake import codes, field_slices, look, only_case, save, worst_error
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 PLACES = [[-40, -38, 10 + 3.0 * n] for n in range(20)]
@@ -40,24 +40,6 @@ def rounded(path):
     edit(path, ImagePositionPatient=[x, y, f"{float(z) + 0.004:.4f}"])
 
 
-def run_length(path):
-    data = pydicom.dcmread(path)
-    data.compress(pydicom.uid.RLELossless)
-    data.save_as(path)
-
-
-def deflated(path):
-    data = pydicom.dcmread(path)
-    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
-    data.save_as(path)
-
-
-def implicit(path):
-    data = pydicom.dcmread(path)
-    data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    data.save_as(path, implicit_vr=True, little_endian=True)
-
-
 ALIKE = {
     "byte by byte": lambda paths: None,
     "new instance UIDs": new_uids,
@@ -68,10 +50,11 @@ ALIKE = {
     "no UIDs": lambda paths: edit_all(paths, SOPInstanceUID="", StudyInstanceUID=""),
     "another rescale": lambda paths: [other_rescale(path) for path in paths],
     "a rounded place": lambda paths: [rounded(path) for path in paths],
-    "RLE": lambda paths: [run_length(path) for path in paths],
-    "RLE and UIDs": lambda paths: [new_uids(paths), *(run_length(path) for path in paths)],
-    "deflated": lambda paths: [deflated(path) for path in paths],
-    "implicit": lambda paths: [implicit(path) for path in paths],
+    "RLE": lambda paths: [write_as(path, "RLELossless") for path in paths],
+    "RLE and UIDs": lambda paths: [new_uids(paths), *(write_as(path, "RLELossless") for path in paths)],
+    "deflated": lambda paths: [write_as(path, "DeflatedExplicitVRLittleEndian") for path in paths],
+    "big endian": lambda paths: [write_as(path, "ExplicitVRBigEndian") for path in paths],
+    "implicit": lambda paths: [write_as(path, "ImplicitVRLittleEndian") for path in paths],
 }
 
 
@@ -140,3 +123,55 @@ def test_copies_of_a_series_without_uids_are_left_out(tmp_path):
     edit_all(made, **dict.fromkeys(UIDS, ""))
     copies(made, [1, 2, 3])
     assert warned(only_case(look(tmp_path / "in"))) == ["dicom.uids_missing", "dicom.duplicates"]
+
+
+def test_two_reconstructions_under_one_uid_are_two_cases(tmp_path):
+    made = field_slices(tmp_path / "in", PLACES, AXIAL, ConvolutionKernel="B30f")
+    sharp = copies(made, range(20))
+    new_uids(sharp)
+    edit_all(sharp, ConvolutionKernel="B70f")
+    for path in sharp:
+        brighter(path)
+    answer = look(tmp_path / "in")
+    assert answer["refusals"] == []
+    assert [warned(case) for case in answer["cases"]] == [["dicom.several_stacks"]] * 2
+    assert answer["cases"][1]["label"].endswith("(another reconstruction)")
+
+
+@pytest.mark.parametrize("tag", ["EchoTime", "TemporalPositionIdentifier", "TriggerTime"])
+def test_equal_pictures_of_another_moment_or_echo_are_no_twins(tag, tmp_path):
+    made = field_slices(tmp_path / "in", PLACES, AXIAL, **{tag: "1"})
+    later = copies(made, range(20))
+    new_uids(later)
+    edit_all(later, **{tag: "2"})
+    answer = look(tmp_path / "in")
+    if tag == "EchoTime":
+        assert len(answer["cases"]) == 2 and answer["refusals"] == []
+    else:
+        assert codes(answer) == ["input.four_dimensional"]
+
+
+def test_an_enhanced_file_twice_is_one_case(tmp_path):
+    made = field_slices(tmp_path / "parts", PLACES, AXIAL)
+    frames, pixels = [], b""
+    for path in made:
+        data, frame = pydicom.dcmread(path), pydicom.Dataset()
+        for group, keyword in (("PlanePositionSequence", "ImagePositionPatient"),
+                               ("PlaneOrientationSequence", "ImageOrientationPatient"),
+                               ("PixelMeasuresSequence", "PixelSpacing")):  # fmt: skip
+            item = pydicom.Dataset()
+            setattr(item, keyword, data[keyword].value)
+            setattr(frame, group, pydicom.Sequence([item]))
+        frames.append(frame)
+        pixels += data.PixelData
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        del data[keyword]
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2.1"
+    data.NumberOfFrames, data.PixelData = len(frames), pixels
+    data.PerFrameFunctionalGroupsSequence = pydicom.Sequence(frames)
+    (tmp_path / "in").mkdir()
+    save(data, tmp_path / "in" / "E1")
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.3.700"
+    save(data, tmp_path / "in" / "E2")
+    case = only_case(look(tmp_path / "in"))
+    assert warned(case) == ["dicom.duplicates"] and case["shape"] == [40, 40, 20]

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
+from AutoSegPipelineLib.runtime.inbox.unnamed import were_late
+from support.dicom import UIDS, edit_all
 from support.pipeline import Bench
 
 
@@ -135,3 +138,80 @@ def test_later_slices_of_a_series_from_an_archive_bring_back_nothing_else_of_it(
             assert found == [("done", 16, 1), ("done", 20, 1), ("refused", None, 2)]
         else:
             assert found == [("cancelled", 16, 1), ("done", 20, 1), ("done", 24, 2)]
+
+
+@pytest.fixture
+def unnamed(tmp_path, slices) -> list[Path]:
+    """The series as an anonymiser leaves it, without UIDs."""
+    return without_uids(slices, tmp_path / "unnamed")
+
+
+def without_uids(slices: list[Path], folder: Path) -> list[Path]:
+    folder.mkdir()
+    for path in slices:
+        (folder / path.name).write_bytes(path.read_bytes())
+    made = sorted(folder.iterdir())
+    edit_all(made, **dict.fromkeys(UIDS, ""))
+    return made
+
+
+@pytest.mark.parametrize("few", [16, 2], ids=["a version", "too few"])
+def test_later_slices_of_a_series_without_uids_join_the_earlier_ones(tmp_path, unnamed, few) -> None:
+    with Bench(tmp_path / "home") as bench:
+        drop(bench, unnamed[:few])
+        (first,) = bench.until_ended(1)
+        assert first.state == (states.DONE if few > 8 else states.REFUSED), first.error
+        bench.until(lambda: first.state == states.DONE or bench.job(first.id).staged.get("kept_at"))
+        drop(bench, unnamed[few:])
+        bench.until(lambda: any(job.shape and job.shape[2] == 24 for job in bench.jobs()))
+        jobs = bench.until_ended(2)
+        assert [job.version for job in jobs] == list(range(1, len(jobs) + 1))
+        assert (jobs[-1].state, jobs[-1].shape[2]) == (states.DONE, 24), jobs[-1].error
+        assert [one["code"] for one in jobs[-1].warnings] == ["dicom.uids_missing"]
+
+
+def test_another_scan_without_uids_in_the_same_folder_is_a_case_of_its_own(
+    tmp_path, unnamed, tmp_path_factory
+) -> None:
+    volume = torso(shape=(40, 32, 20), spacing=(9.0, 9.0, 9.0), seed=4).volume
+    other = write_dicom_series(volume, tmp_path_factory.mktemp("next"))
+    other = without_uids(other, tmp_path / "other")
+    with Bench(tmp_path / "home") as bench:
+        drop(bench, unnamed)
+        (first,) = bench.until_ended(1)
+        drop(bench, other)
+        first, second = bench.until_ended(2)
+        assert (second.state, second.version, second.supersedes) == (states.DONE, 1, None), second.error
+        assert (first.shape[2], second.shape[2]) == (24, 20) and first.name != second.name
+
+
+def test_two_stacks_without_uids_in_one_folder_are_two_jobs(tmp_path, unnamed, slices) -> None:
+    lung = without_uids(slices, tmp_path / "lung")
+    edit_all(lung, SeriesDescription="Lung")
+    lung = [path.rename(path.with_name("L" + path.name)) for path in lung]
+    with Bench(tmp_path / "home") as bench:
+        drop(bench, [*unnamed, *lung])
+        jobs = bench.until_ended(2)
+        assert [(job.state, job.shape[2]) for job in jobs] == [(states.DONE, 24)] * 2
+        assert len({job.series_key for job in jobs}) == 2
+
+
+def earlier(**change) -> Job:
+    """An axial scan of 10 slices 3 mm apart, the first at z = 5."""
+    affine = [[2, 0, 0, -40], [0, 2, 0, -40], [0, 0, 3, 5], [0, 0, 0, 1]]
+    staged = {"affine": affine, "facts": {"missing_slices": 2}}
+    return Job(id="a", shape=[40, 40, 10], staged=staged, **change)
+
+
+@pytest.mark.parametrize(
+    ("heights", "late"),
+    [([35, 38, 41], True), ([2, -1], True), ([8, 20], True), ([29, 32, 35, 38], True), ([5, 8, 11], False),
+     ([6.5 + 3 * n for n in range(10)], False), ([32 - 3 * n for n in range(12)], False)],
+)  # fmt: skip
+def test_slices_are_late_where_the_earlier_scan_has_none(heights, late) -> None:
+    assert were_late([[-40, -40, z] for z in heights], earlier()) is late
+
+
+def test_slices_complete_what_was_refused_as_incomplete_only() -> None:
+    for code, late in (("input.too_thin", True), ("dicom.missing_slices", True), ("input.colour", False)):
+        assert were_late([[0, 0, 0]], Job(id="a", error={"code": code})) is late
