@@ -18,7 +18,7 @@ MODALITIES = ("CT", "MR")
 SCREEN_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 # Axes written with two decimals may be that far from length 1 and from a right angle.
 CROOKED = 0.02
-_SCOUT_TYPES = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVEY"}
+SCOUT_TYPES = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVEY"}
 
 
 @dataclass
@@ -109,7 +109,7 @@ def _no_volume(instance: Instance, name: str) -> Refused | None:
             else "states no modality, nor does its SOP class"
         )
         return Refused("dicom.unsupported_modality", f"{name} {says}.")
-    if _SCOUT_TYPES.intersection(instance.image_type):
+    if SCOUT_TYPES.intersection(instance.image_type):
         return Refused("dicom.scout", f"{name} is a localizer.")
     if instance.sop_class.startswith(SCREEN_CAPTURE) and instance.position is None:
         return Refused("dicom.not_an_image", f"{name} is a screen capture without a place in the patient.")

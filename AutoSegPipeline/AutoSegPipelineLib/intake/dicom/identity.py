@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import Callable, Hashable, Iterable
 
 from ...formats.geometry import cross
+from .group import SCOUT_TYPES
 from .instance import Instance, Vector
 from .twins import parallel, same_spacing
 
@@ -58,7 +59,7 @@ def _traits(instance: Instance) -> tuple[str, ...]:
     folder = instance.label.replace("\\", "/").rpartition("/")[0]
     return (
         folder, instance.study_uid, instance.frame_of_reference, instance.modality, str(instance.number),
-        instance.description, instance.kernel,
+        instance.description, instance.kernel, "scout" if SCOUT_TYPES.intersection(instance.image_type) else "",
     )  # fmt: skip
 
 
