@@ -59,7 +59,7 @@ def _traits(instance: Instance) -> tuple[str, ...]:
     folder = instance.label.replace("\\", "/").rpartition("/")[0]
     return (
         folder, instance.study_uid, instance.frame_of_reference, instance.modality, str(instance.number),
-        instance.description, instance.kernel, "scout" if SCOUT_TYPES.intersection(instance.image_type) else "",
+        instance.description, instance.kernel, *sorted(SCOUT_TYPES.intersection(instance.image_type)),
     )  # fmt: skip
 
 
