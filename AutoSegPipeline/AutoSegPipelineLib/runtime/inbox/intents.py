@@ -9,12 +9,12 @@ from ...core import incoming, states
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, IntentFile, ending_of, folder_of
 from ...core.job import Job
+from ...intake.dicom.late_slices import unnamed_places, were_late
 from ...intake.options_files import folder_options_path, read_options
 from ..context import Context
 from ..ending.input_disposal import InputDisposal
 from ..staging.series_keys import SeriesKeys
 from .batches import InboxBatches
-from .unnamed import unnamed_places, were_late
 from .watcher import Arrival
 
 _LATE = "dicom.late_slices"

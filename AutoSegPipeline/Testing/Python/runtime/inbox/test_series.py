@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.job import Job
+from AutoSegPipelineLib.intake.dicom.late_slices import were_late
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
-from AutoSegPipelineLib.runtime.inbox.unnamed import were_late
 from support.dicom import UIDS, edit_all
 from support.pipeline import Bench
 
