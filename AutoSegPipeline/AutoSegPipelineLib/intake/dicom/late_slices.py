@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Sequence
 
 from ...core.job import Job
+from ...core.messages.examined_files import DicomHeader, ExaminedFile
 from ...formats.geometry import cross, dot, length
 
 # What an inspection says of a series of which slices are missing.
 _INCOMPLETE = ("input.too_thin", "dicom.missing_slices", "dicom.late_slices")
 
 
-def unnamed_places(examined: Sequence[Mapping[str, Any]]) -> list[list[float]] | None:
+def unnamed_places(examined: Sequence[ExaminedFile]) -> list[list[float]] | None:
     """Positions (LPS mm) of an arrival's slices; ``None`` where the headers name their series."""
-    found = [row.get("dicom") or {} for row in examined]
-    if not found or any(one.get("series_stated", True) for one in found):
+    found = [row.dicom or DicomHeader() for row in examined]
+    if not found or any(one.series_stated for one in found):
         return None
-    return [one["place"] for one in found if one.get("place")]
+    return [one.place for one in found if one.place]
 
 
 def were_late(places: Sequence[Sequence[float]], last: Job) -> bool:
