@@ -19,6 +19,7 @@ from ..formats.compressed import GZIP
 from ..formats.volume_file import completeness, read_volume_file
 from . import sniff
 from .case_names import is_options_name
+from .foreign_files import unknown_format
 
 OPTIONS, DATA = "options", "data"
 DATA_ENDINGS = (".raw", ".zraw", ".img", ".img.gz", ".raw.gz", ".bin", ".dat")
@@ -84,7 +85,7 @@ def _look(path: str, size: int, row: ExaminedFile) -> None:
         # A write that began a moment ago may not have reached the magic word yet.
         if size < sniff.HEAD and _may_become_something(head):
             raise Refused("input.truncated", f"{name} ends within its header.")
-        raise Refused("input.unknown_format", f"{name} is no scan that is known here.")
+        raise unknown_format(head, name)
     else:
         _examine_volume(path, fmt, row)
 

@@ -17,6 +17,7 @@ from ..formats.volume_file import VolumeFile, completeness, read_volume_file
 from . import sniff
 from .case_names import file_stem, is_junk_name, is_options_name, name_state
 from .durable_copy import hash_file, hash_of
+from .foreign_files import unknown_format
 from .header_checks import SEGMENTATION, check_content, check_header
 from .inspection_state import InputFile, Inspection
 from .label_names import FoundTables, has_own_names
@@ -113,7 +114,7 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
             check_regular(path, name)
             with open_input(path, name=name) as stream:
                 head = stream.read(sniff.HEAD)
-            item.format = sniff.sniff(head) if head else "empty"
+            item.format, item.start = sniff.sniff(head) if head else "empty", head[:32]
         except PipelineError as error:
             state.refuse(error, [item.relative], file_stem(item.label), item.label)
             continue
@@ -274,5 +275,5 @@ def _refuse_the_rest(state: Inspection, rest: list[InputFile], claimed: set[str]
         if item.format == "empty":
             problem = Refused("input.empty", f"{name} is empty.")
         else:
-            problem = Refused("input.unknown_format", f"{name} is no scan that is known here.")
+            problem = unknown_format(item.start, name)
         state.refuse(problem, [item.relative], file_stem(item.label), item.label)

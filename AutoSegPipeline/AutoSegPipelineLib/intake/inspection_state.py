@@ -16,12 +16,16 @@ from .staged_products import StagedProducts
 
 @dataclass
 class InputFile:
-    """One file of the job: ``path``, its name below the staged folder, and how its source called it."""
+    """One file of the job: ``path``, its name below the staged folder, and how its source called it.
+
+    ``start`` are its first bytes.
+    """
 
     path: str
     relative: str
     label: str
     format: str = ""
+    start: bytes = b""
 
 
 @dataclass
