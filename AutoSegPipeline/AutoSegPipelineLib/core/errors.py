@@ -44,7 +44,11 @@ CODES: dict[str, str] = {
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
     "input.nothing_inside": "No scan was found in the folder or archive.",
     "input.changed": "The file changed while it was copied; drop it again when it is complete.",
-    "dicom.not_an_image": "Reports, presentation states and similar objects contain no voxels to segment.",
+    "dicom.not_an_image": "Give the scan itself, a CT or MR series.",
+    "dicom.no_voxels": (
+        "Open it in 3D Slicer with its scan (a structure set needs the extension SlicerRT), save it with the "
+        "module Segmentations, Export to files, as NRRD or NIfTI, and give that label map."
+    ),
     "dicom.no_segmentation_reader": (
         "Install highdicom into this Python, or save the segmentation as .seg.nrrd or NIfTI label map "
         "(in 3D Slicer: the module Segmentations, Export to files) and give that."

@@ -20,6 +20,7 @@ class DicomHeader:
     sop_uid: str = ""
     patient_key: str = ""
     modality: str = ""
+    sop_class: str = ""
     number: Optional[int] = None
     image: bool = True
     instance: Optional[int] = None

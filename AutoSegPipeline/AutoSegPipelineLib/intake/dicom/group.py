@@ -9,6 +9,7 @@ from typing import Iterable
 from ...core.errors import Refused
 from ...formats.geometry import dot, length
 from .instance import Instance
+from .objects import NO_SCANS, not_an_image
 from .parts import left_out, stacks_of
 from .patients import two_patients
 from .stack import Stack
@@ -89,17 +90,8 @@ def series_name(instance: Instance) -> str:
 
 def _no_volume(instance: Instance, name: str) -> Refused | None:
     """Why one instance can be part of no volume."""
-    if not instance.image or instance.modality in (
-        "SR",
-        "PR",
-        "KO",
-        "SEG",
-        "RTSTRUCT",
-        "RTPLAN",
-        "RTDOSE",
-        "REG",
-    ):
-        return Refused("dicom.not_an_image", f"{name} is no scan ({instance.modality or 'no modality'}).")
+    if not instance.image or instance.modality in NO_SCANS:
+        return not_an_image(name, instance.sop_class, instance.modality)
     if instance.samples > 1:
         return Refused("input.colour", f"{name} holds colour pictures.")
     if instance.modality not in MODALITIES:

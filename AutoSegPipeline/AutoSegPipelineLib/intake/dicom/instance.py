@@ -106,8 +106,8 @@ class Instance:
         """What the examination reports to the pipeline."""
         return DicomHeader(
             series_uid=self.series_uid, study_uid=self.study_uid, sop_uid=self.sop_uid,
-            patient_key=self.patient.key, modality=self.modality, number=self.number,
-            image=self.image, instance=self.instance, frames=self.frames,
+            patient_key=self.patient.key, modality=self.modality, sop_class=self.sop_class,
+            number=self.number, image=self.image, instance=self.instance, frames=self.frames,
             series_stated=self.series_stated,
             place=None if self.series_stated or self.position is None else list(self.position),
         )  # fmt: skip

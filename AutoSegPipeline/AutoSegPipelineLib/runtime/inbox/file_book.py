@@ -17,6 +17,7 @@ from ...core.messages.examined_files import COMPLETE, GONE, LOCKED, DicomHeader,
 from ...core.store.small_tables import Consumed
 from ...intake import arrival as rule
 from ...intake.case_names import OPTIONS_ENDING, is_options_name, without_endings
+from ...intake.dicom.objects import not_an_image
 from .entries import (
     ASIDE,
     ASKING,
@@ -220,8 +221,7 @@ class InboxBook:
     def _slice(self, entry: Entry, row: ExaminedFile, now: float) -> None:
         dicom = row.dicom or DicomHeader()
         if not dicom.image:
-            text = f"{os.path.basename(entry.path)} holds no image."
-            self._refuse(entry, Refused("dicom.not_an_image", text))
+            self._refuse(entry, not_an_image(os.path.basename(entry.path), dicom.sop_class, dicom.modality))
             return
         self._entries.enter(entry, MEMBER)
         self._series.add(dicom.series_uid or entry.path, entry.path, entry.folder, row, now)
