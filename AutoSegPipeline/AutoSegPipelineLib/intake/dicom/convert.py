@@ -2,7 +2,7 @@
 
 Where the slices are tilted, uneven or missing, without dcm2niix, and where its
 result lies elsewhere than the headers say, GDCM (in SimpleITK) decodes the
-pixels and :mod:`.regular_grid` puts them on a grid.
+pixels and :mod:`.regular_grid` puts them on a grid, plane by plane.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...core.errors import Refused
 from ...core.progress import Check
-from ...core.segmentation import Affine
 from ...formats.geometry import corners, length
 from ...formats.header import STATED, Header
 from ...formats.volume_file import read_volume_file
 from ..durable_copy import link_or_copy
 from ..staged_products import StagedProducts
 from .group import series_name
-from .planes import read_planes
-from .regular_grid import header_affine, regular_grid
+from .planes import Planes
+from .regular_grid import RegularGrid, header_affine
 from .stack import TILT_DEGREES, Stack
+from .volume_writer import write_planes
 
 TIMEOUT_SECONDS = 1800.0
 UNCOMPRESSED = (
@@ -204,17 +203,11 @@ def fits_headers(stack: Stack, header: Header) -> bool:
 
 
 def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: str) -> str:
-    import numpy
-    import SimpleITK
-
     name = series_name(stack.first)
+    path = os.path.join(staging.folder(), "scan.nii")
     try:
-        frames = read_planes(stack, check)
-        array, affine = regular_grid(stack, frames, check)
-        image = SimpleITK.GetImageFromArray(numpy.ascontiguousarray(array))
-        _place(image, affine)
-        path = os.path.join(staging.folder(), "scan.nii")
-        SimpleITK.WriteImage(image, path)
+        grid, frames = RegularGrid(stack), Planes(stack)
+        write_planes(path, grid.shape, grid.affine, lambda: grid.planes(frames, check))
     except RuntimeError as error:
         last = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
         last = _given_names(
@@ -229,10 +222,3 @@ def _convert_here(stack: Stack, staging: StagedProducts, check: Check, words: st
             "dicom.conversion_failed", f"{name} cannot be converted: {last} {words[-1000:]}"
         ) from error
     return path
-
-
-def _place(image: Any, affine: Affine) -> None:
-    edges = [length([affine[r][axis] for r in range(3)]) for axis in range(3)]
-    image.SetSpacing(edges)
-    image.SetOrigin([affine[r][3] for r in range(3)])
-    image.SetDirection([affine[r][axis] / edges[axis] for r in range(3) for axis in range(3)])

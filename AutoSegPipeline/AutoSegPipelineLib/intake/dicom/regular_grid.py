@@ -7,13 +7,14 @@ headers say. Linear interpolation; the intensities of kept slices stay as they a
 from __future__ import annotations
 
 import math
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 import numpy
 
 from ...core.segmentation import Affine
 from ...formats.geometry import dot, make_affine
 from .instance import Vector
+from .planes import Planes
 from .stack import Stack, normal_of
 
 
@@ -29,55 +30,70 @@ def header_affine(stack: Stack) -> Affine:
     return make_affine([[x * columns_apart for x in row], [x * rows_apart for x in down], step], places[0])
 
 
-def regular_grid(
-    stack: Stack, frames: Sequence[numpy.ndarray], check: Callable[[], None]
-) -> tuple[numpy.ndarray, Affine]:
-    """Array of shape (k, j, i) and its affine (LPS mm) from ``frames`` (rows, columns) in stack order."""
-    row, down, normal = stack.orientation[:3], stack.orientation[3:], normal_of(stack.orientation)
-    rows_apart, columns_apart = stack.first.spacing or (1.0, 1.0)
-    places, along = stack.places, stack.positions
-    offsets = [_sideways(place, places[0], row, down) for place in places]
-    rights = [offset[0] / columns_apart for offset in offsets]
-    downs = [offset[1] / rows_apart for offset in offsets]
-    # Less than a quarter of a pixel from end to end is rounding in the headers.
-    if max(max(rights) - min(rights), max(downs) - min(downs)) < 0.25:
-        rights, downs = [0.0] * len(places), [0.0] * len(places)
-    left, top = math.floor(min(rights)), math.floor(min(downs))
-    shape = numpy.shape(frames[0])
-    wide = shape[1] + math.ceil(max(rights)) - left
-    high = shape[0] + math.ceil(max(downs)) - top
-    count = stack.depth
-    empty = float(min(float(frame.min()) for frame in frames))
-    kind = numpy.asarray(frames[0]).dtype
-    out = numpy.empty((count, high, wide), dtype=kind)
-    source = -1
-    moved: dict[int, numpy.ndarray] = {}
-    for k in range(count):
-        check()
-        at = min(stack.begin + k * stack.step, along[-1])
-        while source < len(along) - 2 and along[source + 1] <= at + 1e-3 * stack.step:
-            source += 1
-        source = max(source, 0)
-        for n in (source, source + 1):
-            if n not in moved:
-                moved[n] = _shifted(frames[n], rights[n] - left, downs[n] - top, (high, wide), empty)
-        moved = {n: moved[n] for n in (source, source + 1)}
-        weight = (at - along[source]) / (along[source + 1] - along[source])
-        weight = min(1.0, max(0.0, weight))
-        weight = round(weight) if abs(weight - round(weight)) < 0.02 else weight
-        plane = moved[source] * (1 - weight) + moved[source + 1] * weight
-        out[k] = numpy.rint(plane) if kind.kind in "iu" else plane
-    origin = [
-        places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart
-        + normal[r] * (stack.begin - along[0])
-        for r in range(3)
-    ]  # fmt: skip
-    columns = [
-        [x * columns_apart for x in row],
-        [x * rows_apart for x in down],
-        [x * stack.step for x in normal],
-    ]
-    return out, make_affine(columns, origin)
+class RegularGrid:
+    """A rectangular grid for ``stack``: ``shape`` (i, j, k), ``affine`` (LPS mm), and its planes."""
+
+    def __init__(self, stack: Stack) -> None:
+        row, down, normal = stack.orientation[:3], stack.orientation[3:], normal_of(stack.orientation)
+        rows_apart, columns_apart = stack.first.spacing or (1.0, 1.0)
+        places = stack.places
+        offsets = [_sideways(place, places[0], row, down) for place in places]
+        rights = [offset[0] / columns_apart for offset in offsets]
+        downs = [offset[1] / rows_apart for offset in offsets]
+        # Less than a quarter of a pixel from end to end is rounding in the headers.
+        self.shifted = max(max(rights) - min(rights), max(downs) - min(downs)) >= 0.25
+        if not self.shifted:
+            rights, downs = [0.0] * len(places), [0.0] * len(places)
+        left, top = math.floor(min(rights)), math.floor(min(downs))
+        self._shifts = [(right - left, lower - top) for right, lower in zip(rights, downs)]
+        self._canvas = (
+            stack.first.rows + math.ceil(max(downs)) - top,
+            stack.first.columns + math.ceil(max(rights)) - left,
+        )
+        self._stack = stack
+        self.shape = (self._canvas[1], self._canvas[0], stack.depth)
+        origin = [
+            places[0][r] + row[r] * left * columns_apart + down[r] * top * rows_apart
+            + normal[r] * (stack.begin - stack.positions[0])
+            for r in range(3)
+        ]  # fmt: skip
+        columns = [
+            [x * columns_apart for x in row],
+            [x * rows_apart for x in down],
+            [x * stack.step for x in normal],
+        ]
+        self.affine = make_affine(columns, origin)
+
+    def planes(self, frames: Planes, check: Callable[[], None]) -> Iterator[numpy.ndarray]:
+        """Planes (rows, columns) upwards from ``frames`` in stack order; integers where frames are."""
+        along, step = self._stack.positions, self._stack.step
+        empty = 0.0
+        if self.shifted:
+            empty = min(float(frames[n].min()) for n in range(len(along)))
+        source = 0
+        moved: dict[int, numpy.ndarray] = {}
+        for k in range(self.shape[2]):
+            check()
+            at = min(self._stack.begin + k * step, along[-1])
+            while source < len(along) - 2 and along[source + 1] <= at + 1e-3 * step:
+                source += 1
+            weight = (at - along[source]) / (along[source + 1] - along[source])
+            weight = min(1.0, max(0.0, weight))
+            weight = round(weight) if abs(weight - round(weight)) < 0.02 else weight
+            needed = [n for n, part in ((source, 1 - weight), (source + 1, weight)) if part]
+            moved = {n: moved[n] if n in moved else self._moved(frames[n], n, empty) for n in needed}
+            if len(needed) == 1:
+                yield moved[needed[0]]
+                continue
+            plane = moved[source] * (1 - weight) + moved[source + 1] * weight
+            yield numpy.rint(plane).astype("i4") if frames[source].dtype.kind in "iu" else plane
+
+    def _moved(self, frame: numpy.ndarray, n: int, empty: float) -> numpy.ndarray:
+        """A frame on the canvas of all; as it is where none is displaced."""
+        if not self.shifted:
+            return frame
+        moved = _shifted(frame, *self._shifts[n], self._canvas, empty)
+        return numpy.rint(moved).astype("i4") if frame.dtype.kind in "iu" else moved
 
 
 def _sideways(

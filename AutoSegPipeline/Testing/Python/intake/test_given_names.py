@@ -109,14 +109,14 @@ def test_the_words_of_a_converter_name_the_given_file(syntax, tmp_path, monkeypa
     """The pixels cannot be decoded, and the readers quote the paths that they were given."""
     folder, names = slices(tmp_path)
 
-    def frames(stack, check):
+    def frames(stack):
         stack.first.syntax = syntax or stack.first.syntax
         raise RuntimeError(f"ITK ERROR: GDCMImageIO:\nCannot read requested file {stack.instances[2].path}")
 
     def run(program, stack, staging, check):
         return None, "Unable to read /000002.dcm"
 
-    monkeypatch.setattr(converter, "read_planes", frames)
+    monkeypatch.setattr(converter, "Planes", frames)
     monkeypatch.setattr(converter, "_run", run)
     monkeypatch.setattr("AutoSegPipelineLib.intake.dicom.cases.dcm2niix_path", lambda: "dcm2niix")
     (text,) = messages(look(folder, names=names))
