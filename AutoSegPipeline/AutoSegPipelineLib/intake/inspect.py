@@ -274,6 +274,8 @@ def _refuse_the_rest(state: Inspection, rest: list[InputFile], claimed: set[str]
             continue
         if item.format == "empty":
             problem = Refused("input.empty", f"{name} is empty.")
+        elif sniff.is_dicom_name(name) and os.path.getsize(item.path) < sniff.DICOM_PREFIX:
+            problem = Refused("input.truncated", f"{name} ends within its header.")
         else:
             problem = unknown_format(item.start, name)
         state.refuse(problem, [item.relative], file_stem(item.label), item.label)

@@ -8,6 +8,7 @@ import struct
 from ..formats.volume_file import METAIMAGE, NIFTI, NRRD, format_of
 
 HEAD = 4096
+DICOM_PREFIX = 132  # preamble and the letters DICM (PS3.10, 7.1)
 DICOM, ZIP, UNKNOWN = "dicom", "zip", "unknown"
 __all__ = ["DICOM", "METAIMAGE", "NIFTI", "NRRD", "UNKNOWN", "ZIP", "is_label_name", "sniff"]
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -48,6 +49,11 @@ def _bare_dicom(head: bytes) -> bool:
             return False
         at, last, found = at + 8 + size, (group, element), found + 1
     return found >= 2
+
+
+def is_dicom_name(name: str) -> bool:
+    """Whether a name says DICOM, which files shorter than :data:`DICOM_PREFIX` cannot say themselves."""
+    return name.lower().endswith((".dcm", ".dicom", ".ima"))
 
 
 def is_label_name(name: str) -> bool:

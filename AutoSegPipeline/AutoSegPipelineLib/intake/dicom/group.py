@@ -13,7 +13,7 @@ from .objects import NO_SCANS, not_an_image
 from .parts import left_out, stacks_of
 from .patients import two_patients
 from .stack import Stack
-from .twins import Digest, without_twins
+from .twins import Digest, same_place, without_twins
 
 MODALITIES = ("CT", "MR")
 SCREEN_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -44,7 +44,27 @@ def group_series(
         found, refused = _one_series(series[uid], min_slices, digest)
         stacks += found
         rejected += refused
-    return stacks, rejected
+    return stacks, [one for one in rejected if not _is_copy(one, stacks, digest)]
+
+
+def _is_copy(rejected: Rejected, stacks: list[Stack], digest: Digest) -> bool:
+    """Whether a few slices with a series UID of their own are twins of a stack's; they become its twins."""
+    if rejected.error.code != "input.too_thin":
+        return False
+    for stack in stacks:
+        pairs = []
+        for one in rejected.instances:
+            near = (other for other in stack.instances if same_place(one, other))
+            twin = next((other for other in near if digest(one) == digest(other)), None)
+            if twin is None:
+                break
+            pairs.append((one, twin))
+        same = not two_patients(one.patient for pair in pairs for one in pair)
+        if same and len(pairs) == len(rejected.instances):
+            for one, twin in pairs:
+                twin.twins += [one, *one.twins]
+            return True
+    return False
 
 
 def _one_series(

@@ -104,6 +104,8 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
             raise Refused("input.truncated", f"{name} ends within its compressed data set.")
         else:
             instance.image = bool(instance.rows)
+    if instance.image and not (instance.rows and instance.columns):
+        raise corrupt(name, "its Rows (0028,0010) or Columns (0028,0011) are missing")
     if not (instance.image or instance.sop_class or instance.sop_uid or instance.series_uid):
         raise corrupt(name, "it says neither what it is nor what it belongs to")
     return instance

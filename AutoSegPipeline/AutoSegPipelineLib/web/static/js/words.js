@@ -35,6 +35,10 @@ const WARNINGS = {
   "dicom.odd_slices": "Slices left out",
   "dicom.gantry_tilt": "Gantry tilt straightened",
   "dicom.several_stacks": "One of several volumes",
+  "dicom.uids_missing": "UIDs missing",
+  "dicom.modality_assumed": "Modality from the SOP class",
+  "dicom.duplicates": "Repeated slices left out",
+  "dicom.odd_values": "Odd values in the header",
 };
 
 /** A short title for a warning's code. */

@@ -143,6 +143,7 @@ def test_a_number_that_is_not_needed_is_left_out_with_one_warning(keyword, made,
         ("ImageOrientationPatient", b"1\\0\\0\\0\\1_0\\0", "0020,0037"),
         ("RescaleSlope", b"one", "0028,1053"),
         ("NumberOfFrames", b"some", "0028,0008"),
+        ("Rows", b"", "0028,0010"),
     ],
 )
 def test_a_needed_number_that_cannot_be_read_is_named(keyword, value, tag, made, tmp_path):

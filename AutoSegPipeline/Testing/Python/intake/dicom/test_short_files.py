@@ -82,6 +82,15 @@ def test_the_rest_of_the_folder_is_processed(at, tmp_path):
     assert warned(answer["cases"][0]) == []
 
 
+@pytest.mark.parametrize("length", [1, 60, 131, 132, 133, 150])
+def test_a_file_of_a_few_bytes_ends_early(length, tmp_path):
+    made = field_slices(tmp_path / "in", PLACES, AXIAL)
+    (tmp_path / "in" / "short.dcm").write_bytes(made[0].read_bytes()[:length])
+    answer = look(tmp_path / "in")
+    assert codes(answer) == ["input.truncated"] and answer["refusals"][0]["files"] == ["short.dcm"]
+    assert len(answer["cases"]) == 1
+
+
 def test_an_error_of_the_system_stays_one(tmp_path, monkeypatch):
     path = lone(tmp_path)
 

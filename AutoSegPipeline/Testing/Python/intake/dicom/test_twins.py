@@ -111,6 +111,27 @@ def test_two_series_with_the_same_pictures_stay_two_cases(tmp_path):
     assert [warned(case) for case in answer["cases"]] == [[], []] and answer["refusals"] == []
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_a_few_copies_under_a_series_uid_of_their_own(other, tmp_path):
+    made = field_slices(tmp_path / "in", PLACES, AXIAL)
+    again = copies(made, (4, 5, 6))
+    edit_all(again, SeriesInstanceUID="1.2.3.77", SOPInstanceUID=lambda n: f"1.9.{n}", SeriesNumber=8)
+    if other:
+        brighter(again[1])
+    answer = look(tmp_path / "in")
+    (case,) = answer["cases"]
+    assert warned(case) == ([] if other else ["dicom.duplicates"]) and case["stem"].startswith("CT_1_")
+    assert codes(answer) == (["input.too_thin"] if other else [])
+    assert len(case["files"]) == (20 if other else 23)
+
+
+def test_copies_that_name_another_patient_are_not_dropped(tmp_path):
+    made = field_slices(tmp_path / "in", PLACES, AXIAL)
+    again = copies(made, (4, 5, 6))
+    edit_all(again, SeriesInstanceUID="1.2.3.77", SOPInstanceUID=lambda n: f"1.9.{n}", PatientID="P2")
+    assert codes(look(tmp_path / "in")) == ["input.too_thin"]
+
+
 def test_twins_of_a_refused_series_are_named_with_it(tmp_path):
     made = field_slices(tmp_path / "in", PLACES[:5], AXIAL)
     copies(made, [0, 1])
