@@ -46,6 +46,12 @@ def map_stem(name: str) -> str:
     return _LABEL_MAP.sub("", base) or base
 
 
+def structure_of(name: str) -> str:
+    """The structure that a mask's file says: its stem, in small letters where all of the name is capital."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    return map_stem(base.casefold() if base.isupper() else base)
+
+
 class FolderNames:
     """The names of files in one folder, so that many label maps can ask for their tables."""
 

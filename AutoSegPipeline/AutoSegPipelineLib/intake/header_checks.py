@@ -56,8 +56,10 @@ def check_content(content: Content, name: str, label: str, expect: str, has_name
         if content.constant and content.low == 0:
             raise Refused("export.empty", f"{name} has no labelled voxel.")
         if not content.integral or content.low < 0 or content.high > MOST_LABEL:
+            what = "values" if content.integral else "fractions"
+            values = f"{what} from {content.low:g} to {content.high:g}"
             raise Refused(
-                "input.not_labels", f"{name} holds values from {content.low:g} to {content.high:g}."
+                "input.not_labels", f"{name} holds {values}; labels are whole numbers, 0 for background."
             )
         if content.distinct is None and content.flatness < 0.3 and not has_names:
             raise Refused("input.not_labels", f"{name} holds intensities, not labels.")

@@ -17,7 +17,7 @@ from ..core.errors import Refused
 from ..core.mask_plan import Mask, MaskPlan
 from ..core.messages.found_cases import FoundCase, Refusal
 from ..core.segmentation import Affine
-from ..core.table_files import map_stem
+from ..core.table_files import structure_of
 from ..formats.geometry import furthest, spacing_of
 from .case_names import file_stem
 from .durable_copy import hash_of
@@ -72,12 +72,12 @@ def _join(
 def _case(state: Inspection, label: str, masks: list[FoundCase], empty: list[Refusal]) -> FoundCase:
     """The case of all ``masks``, which move into one folder."""
     folder = Path(state.staging.folder())
-    plan = MaskPlan([], [map_stem(row.label) for row in empty])
+    plan = MaskPlan([], [structure_of(row.label) for row in empty])
     for row in masks:
         staged = Path(row.path)
         os.rename(staged.parent, folder / staged.parent.name)
         file = f"{staged.parent.name}/{staged.name}"
-        plan.masks.append(Mask(file, map_stem(row.label), _base(row)))
+        plan.masks.append(Mask(file, structure_of(row.label), _base(row)))
     first = masks[0]
     return replace(
         first,

@@ -19,7 +19,7 @@ from ..core import mask_plan
 from ..core.errors import PipelineError
 from ..core.segmentation import Affine, Segmentation
 from ..core.structure_names import machine_name
-from ..core.table_files import map_stem
+from ..core.table_files import map_stem, structure_of
 from ..core.task_labels import is_task, labels_of, structures_of
 from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
@@ -159,7 +159,7 @@ def given_entries(labels: Path) -> list[Entry]:
 
 def _of_mask(array: np.ndarray, labels: Path, name: str) -> list[Entry]:
     """A mask that is called as a structure of the given task holds that, whatever its label; else nothing."""
-    stem = map_stem(name)
+    stem = structure_of(name)
     if not is_task(str(labels)) or stem.casefold() not in structures_of(str(labels)):
         return []
     present = _present(array)
@@ -203,7 +203,7 @@ def _from_entries(
     in_regions = {value for entry in regions for value in entry.region}
     nameless = [value for value in present if value not in by_value and value not in in_regions]
     if not entries and len(present) == 1:
-        by_value[present[0]] = Entry(present[0], map_stem(name))  # a mask is what its file is called
+        by_value[present[0]] = Entry(present[0], structure_of(name))  # a mask is what its file is called
         nameless = []
     own = {value: values[value - 1] if values else value for value in nameless}
     by_value.update({value: Entry(value, f"Label {own[value]}") for value in nameless})

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from AutoSegPipelineLib.core.table_files import FolderNames, map_stem, table_files, tables_beside
+from AutoSegPipelineLib.core.table_files import (
+    FolderNames,
+    map_stem,
+    structure_of,
+    table_files,
+    tables_beside,
+)
 
 
 def names(label_map, *folders):
@@ -88,3 +94,8 @@ def test_a_label_map_is_called_by_its_file():
         "x.csv": "x.csv",
     }
     assert {name: map_stem(name) for name in calls} == calls
+
+
+def test_a_name_all_in_capitals_says_its_structure_in_small_letters():
+    said = {"a/KIDNEY_LEFT.NII.GZ": "kidney_left", "vertebrae_L2.nii.gz": "vertebrae_L2", "IVC.nii": "IVC"}
+    assert {name: structure_of(name) for name in said} == said

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from AutoSegPipelineLib.core.incoming import given_names
+from AutoSegPipelineLib.intake.received.client_input import CaseRequest
+from AutoSegPipelineLib.intake.received.grouping import ReceivedFile, group
 from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
 from support.intake import RAS, ct_array, meta_bytes, nifti_bytes, nrrd_bytes
 from support.intake import look as look_at_folder
@@ -89,6 +92,18 @@ def test_masks_of_any_format_and_in_an_archive(tmp_path, ending, write, packed):
     assert answer["refusals"] == [] and case["stem"] == "all"
     assert case["files"] == (["all.zip"] if packed else sorted(f"all/{name}" for name in files))
     assert [segment.name for segment in read(case).segments] == ["left_lung", "liver"]
+
+
+def test_masks_that_a_client_sent_are_named_as_it_calls_them(tmp_path):
+    files = [ReceivedFile(str(n), name, len(data)) for n, (name, data) in enumerate(MASKS.items())]
+    for one, data in zip(files, MASKS.values()):
+        (tmp_path / one.file).write_bytes(data)
+    (grouped,) = group(tmp_path, files, "segmentation")
+    intent = grouped.intent("web", "", CaseRequest(expect="segmentation"))
+    sent = {staged: (tmp_path / one.file).read_bytes() for one, staged in grouped.files}
+    (case,) = look(fill(tmp_path / "input", sent), names=given_names(intent))["cases"]
+    assert sorted(case["files"]) == sorted(sent) and case["label"] == "p/seg"
+    assert [segment.name for segment in read(case).segments] == ["liver", "rib_2", "rib_10"]
 
 
 def test_masks_on_different_grids_are_refused_by_name(tmp_path):
