@@ -25,6 +25,18 @@ def layer_boxes(layers: list[np.ndarray]) -> Boxes:
     return boxes
 
 
+def axis_counts(layer: np.ndarray, value: int, box: Box) -> list[np.ndarray]:
+    """How many voxels of ``value`` lie at each k, j and i of ``box``, a slice at a time."""
+    part = layer[box]
+    seen = np.zeros(part.shape[1:], np.uint32)
+    slices = np.zeros(part.shape[0], np.int64)
+    for k, plane in enumerate(part):
+        mask = plane == value
+        slices[k] = np.count_nonzero(mask)
+        seen += mask
+    return [slices, seen.sum(axis=1, dtype=np.int64), seen.sum(axis=0, dtype=np.int64)]
+
+
 def drop_empty(segmentation: Segmentation) -> tuple[Segmentation, list[Segment]]:
     """The segmentation without segments that have no voxel, and those segments."""
     boxes = layer_boxes(segmentation.layers)
@@ -113,11 +125,14 @@ def _lookup(segmentation: Segmentation, layer: int, order: list[int], dtype: np.
 def _overlaps(ranked: list[np.ndarray], names: list[str]) -> tuple[Overlap, ...]:
     """How often each two ranks meet in two layers, counted slice by slice."""
     count = len(names) + 1
+    wide = np.uint16 if count < 256 else np.intp
     met = np.zeros(count * count if len(ranked) > 1 else 0, dtype=np.int64)
     for a in range(len(ranked)):
         for b in range(a + 1, len(ranked)):
             for first, second in zip(ranked[a], ranked[b]):
-                pairs = np.maximum(first, second).astype(np.intp) * count + np.minimum(first, second)
+                pairs = np.maximum(first, second).astype(wide)
+                pairs *= wide(count)
+                pairs += np.minimum(first, second)
                 met += np.bincount(pairs.reshape(-1), minlength=len(met))
     found = []
     for pair in np.flatnonzero(met).tolist():

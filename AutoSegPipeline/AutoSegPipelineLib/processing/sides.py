@@ -20,6 +20,7 @@ from .engines.tissue.intensities import check_hounsfield
 from .engines.tissue.lungs import Air, find_air
 from .engines.tissue.morphology import distance_inside, fill_axial
 from .engines.tissue.wall import find_bones, find_midline
+from .layers import axis_counts, layer_boxes
 from .volume import Volume
 
 OK, SWAPPED, UNVERIFIED = "ok", "swapped", "unverified"
@@ -58,7 +59,8 @@ def check_sides(segmentation: Segmentation, volume: Volume) -> SideCheck:
 
     Situs inversus looks like a mirrored scan; the warning names both.
     """
-    cues = [*_pairs(segmentation), *_named(segmentation)]
+    places = _centroids(segmentation)
+    cues = [*_pairs(places), *_named(places)]
     if not any(cue.vote for cue in cues) and volume.modality in ("", "CT"):
         cues += _from_intensities(volume)
     votes = [cue.vote for cue in cues if cue.vote]
@@ -87,41 +89,22 @@ def check_sides(segmentation: Segmentation, volume: Volume) -> SideCheck:
 def _centroids(segmentation: Segmentation) -> dict[str, float]:
     """LPS x (mm) of the centre of each segment."""
     row = segmentation.grid.affine[0]
-    # (k, j, i); a projection to each axis is enough for a mean.
-    axes = [np.arange(n, dtype=float) for n in segmentation.grid.array_shape]
+    boxes = layer_boxes(segmentation.layers)
     centres = {}
-    for number, layer in enumerate(segmentation.layers):
-        values = [s for s in segmentation.segments if s.layer == number]
-        sums = _axis_sums(layer, max((s.value for s in values), default=0))
-        for segment in values:
-            counts = [s[segment.value] for s in sums]
-            total = counts[0].sum()
-            if total:
-                k, j, i = (float((c * a).sum() / total) for c, a in zip(counts, axes))
-                centres[segment.name] = row[0] * i + row[1] * j + row[2] * k + row[3]
+    for segment in segmentation.segments:
+        box = boxes.get((segment.layer, segment.value))
+        if box is not None:
+            along = axis_counts(segmentation.layers[segment.layer], segment.value, box)
+            k, j, i = (
+                span.start + float(np.dot(np.arange(len(counts)), counts)) / float(counts.sum())
+                for span, counts in zip(box, along)
+            )
+            centres[segment.name] = row[0] * i + row[1] * j + row[2] * k + row[3]
     return centres
 
 
-def _axis_sums(layer: np.ndarray, highest: int) -> list[np.ndarray]:
-    """For each array axis a table (value, position) of voxel counts."""
-    depth, height, width = layer.shape
-    size = highest + 1
-    sums = [np.zeros((size, n), np.int64) for n in layer.shape]
-    columns = np.arange(width, dtype=np.int64) * size
-    rows = np.arange(height, dtype=np.int64)[:, None] * size
-    for k in range(depth):
-        plane = np.where(layer[k] <= highest, layer[k], 0).astype(np.int64)
-        if not plane.any():
-            continue
-        sums[0][:, k] = np.bincount(plane.ravel(), minlength=size)
-        sums[1] += np.bincount((plane + rows).ravel(), minlength=size * height).reshape(height, size).T
-        sums[2] += np.bincount((plane + columns).ravel(), minlength=size * width).reshape(width, size).T
-    return sums
-
-
-def _pairs(segmentation: Segmentation) -> list[Cue]:
+def _pairs(places: dict[str, float]) -> list[Cue]:
     """A left structure to the right of its twin is wrong; the right order alone proves nothing."""
-    places = _centroids(segmentation)
     cues = []
     for name, x in places.items():
         twin = name.replace("left", "right")
@@ -130,8 +113,7 @@ def _pairs(segmentation: Segmentation) -> list[Cue]:
     return cues
 
 
-def _named(segmentation: Segmentation) -> list[Cue]:
-    places = _centroids(segmentation)
+def _named(places: dict[str, float]) -> list[Cue]:
     spine = [x for name, x in places.items() if name.startswith("vertebra")]
     middle = float(np.median(spine)) if spine else None
     for name in _MIDDLE:

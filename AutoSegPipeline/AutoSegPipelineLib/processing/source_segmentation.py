@@ -16,7 +16,8 @@ class SourceSegmentation:
     """A segmentation with voxels in every segment, the scan if there is one, and how it came about.
 
     ``engine`` is empty for an existing segmentation; ``absent`` are segments
-    that the engine or the table names and no voxel has.
+    that the engine or the table names and no voxel has. ``volume`` is None once
+    it was measured; ``has_scan`` still says that there is one.
     """
 
     segmentation: Segmentation
@@ -27,6 +28,9 @@ class SourceSegmentation:
     absent: list[Segment] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.has_scan = self.volume is not None
+
     @property
     def sides(self) -> str:
         """The verdict of the check of left and right: ok, swapped or unverified; empty when not asked."""
@@ -35,4 +39,4 @@ class SourceSegmentation:
     @property
     def unit(self) -> str:
         """The unit of the scan's intensities; MR has none."""
-        return "HU" if self.modality == "CT" and self.volume is not None else ""
+        return "HU" if self.modality == "CT" and self.has_scan else ""

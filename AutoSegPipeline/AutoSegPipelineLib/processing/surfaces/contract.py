@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .net import Net
+from .net import CHUNK, Net
 
 
 def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) -> Net:
@@ -29,11 +29,16 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     if int(size.prod()) < 2**31 and len(names) < 2**31:
         names = names.astype(np.int32)
     names[keep] = -1 - np.flatnonzero(keep)
-    named = names[net.quads]
     turned = [1, 2, 3, 0]
-    inside = (named == named[:, turned]) & (net.quads < net.quads[:, turned])
-    starts, ends = net.quads[inside], net.quads[:, turned][inside]
-    graph = coo_matrix((np.ones(len(starts), np.int8), (starts, ends)), shape=(len(names), len(names)))
+    links = [np.zeros((2, 0), np.int32)]
+    for start in range(0, len(net.quads), CHUNK):
+        corners = net.quads[start : start + CHUNK]
+        named, after = names[corners], corners[:, turned]
+        inside = (named == named[:, turned]) & (corners < after)
+        links.append(np.stack([corners[inside], after[inside]]))
+    starts, ends = np.concatenate(links, axis=1)
+    del links
+    graph = coo_matrix((np.ones(len(starts), np.int8), (starts, ends)), shape=(len(names),) * 2)
     count, group = connected_components(graph, directed=False)
     weight = np.bincount(group, minlength=count)
     points = np.stack([np.bincount(group, net.points[:, axis], count) / weight for axis in range(3)], axis=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Block:
     """``labels`` (k, j, i) whose outermost voxels are 0; ``offset`` is the index of its first voxel.
 

@@ -17,7 +17,7 @@ from .mesh import triangulate, without_degenerate
 from .net import Net, numpy_net
 from .reduce_alone import WORTH_IT, reduce_alone
 from .restore import restore_volumes
-from .shape import LENIENT, Layer, cleaned, limit, shape_layer, to_mm
+from .shape import LENIENT, Layer, Shaping, cleaned, limit, shape_layer, to_mm
 from .split import split, unpinch
 from .surface import Surface, is_closed, vertex_normals
 
@@ -77,16 +77,13 @@ def make_surfaces(
 
 
 def _shaped(making: _Making, detail: float, smoothing: bool) -> list[Layer]:
-    shared = simplifier_is_there()
+    how = Shaping(detail, smoothing, simplifier_is_there(), making.smallest)
     layers = []
     for number, voxels in enumerate(making.segmentation.layers):
         segments = [s for s in making.segmentation.segments if s.layer == number]
         making.report.check()
-        found = cleaned(voxels, segments, making.smallest)
-        if found is not None:
-            layer = shape_layer(
-                number, found, segments, making.grid, detail, smoothing, shared, making.report
-            )
+        layer = shape_layer(number, voxels, segments, making.grid, how, making.report)
+        if layer is not None:
             layers.append(layer)
     return layers
 

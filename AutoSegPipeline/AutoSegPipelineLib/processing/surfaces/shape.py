@@ -31,6 +31,18 @@ LENIENT = 1.5  # times its share: the most that one structure may have while all
 LEAST = 0.15  # of the walls' triangles that one step may leave; further down they would collapse
 
 
+@dataclass(frozen=True)
+class Shaping:
+    """How meshes are shaped: the part of triangles to keep, whether to smooth, whether the simplifier
+    for ``shared`` meshes is there, and how many voxels a piece has that is no speck.
+    """
+
+    detail: float
+    smoothing: bool
+    shared: bool
+    smallest: float
+
+
 @dataclass
 class Layer:
     """``mesh`` of the labels 1..n of ``segments``, in mm relative to ``origin`` (LPS mm).
@@ -67,58 +79,57 @@ def cleaned(layer: np.ndarray, segments: list[Segment], smallest: float) -> tupl
 
 def shape_layer(
     number: int,
-    found: tuple[Block, Specks],
+    voxels: np.ndarray,
     segments: list[Segment],
     grid: Grid,
-    detail: float,
-    smoothing: bool,
-    shared: bool,
+    how: Shaping,
     report: Report,
-) -> Layer:
-    """The mesh of one layer with the triangles that ``detail`` asks for; ``shared``: as one mesh."""
+) -> Layer | None:
+    """The mesh of one layer with the triangles that ``how`` asks for; None when it has no voxel."""
+    found = cleaned(voxels, segments, how.smallest)
+    if found is None:
+        return None
     block, specks = found
     net = surface_net(block.labels, len(segments))
+    block.labels = block.labels[
+        :0
+    ]  # each of these is as large as the scan: none is kept while the next is made
     report.check()
     walls = wall_counts(net.sides, len(segments))
     faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))
-    detail = max(detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
-    part = _kept_parts(faces, detail)
-    mesh = _smooth_mesh(net, block, faces, grid, detail, smoothing)
+    detail = max(how.detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
+    if detail < COARSEN_BELOW:
+        net = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
+    points = net.points
+    if how.smoothing:
+        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
+        points = smooth(net, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
     report.check()
+    mesh = triangulate(net, to_mm(points, grid), grid.determinant < 0)
+    del net, points
     layer = Layer(
-        number, segments, mesh, block.counts * (grid.voxel_ml * 1000.0), faces, part,
-        _origin(block, grid), specks, False,
+        number, segments, mesh, block.counts * (grid.voxel_ml * 1000.0), faces,
+        _kept_parts(faces, detail), _origin(block, grid), specks, False,
     )  # fmt: skip
     layer.samples = {label: sample(mesh, label) for label in range(1, len(segments) + 1) if faces[label]}
-    if detail < 1.0 and shared:
+    del mesh
+    report.check()
+    if detail < 1.0 and how.shared:
         _simplify(layer, walls, detail, min(grid.spacing), report)
     return layer
-
-
-def _smooth_mesh(
-    net: Net, block: Block, faces: np.ndarray, grid: Grid, detail: float, smoothing: bool
-) -> Mesh:
-    coarse = net
-    if detail < COARSEN_BELOW:
-        coarse = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
-    points = coarse.points
-    if smoothing:
-        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
-        points = smooth(coarse, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
-    return triangulate(coarse, to_mm(points, grid), grid.determinant < 0)
 
 
 def _simplify(layer: Layer, walls: np.ndarray, detail: float, voxel: float, report: Report) -> None:
     """By error where there is much, then as far as the parts to keep allow."""
     part = layer.part
-    before = layer.mesh
+    before = len(layer.mesh.triangles)
     target = 2.0 * float((walls * np.maximum(part[:, None], part)).sum())
-    if detail < COARSEN_BELOW and len(before.triangles) > LARGE:
-        layer.mesh = decimate_by_error(before, _frozen(layer), TOLERANCE * voxel)
+    if detail < COARSEN_BELOW and before > LARGE:
+        layer.mesh = decimate_by_error(layer.mesh, _frozen(layer), TOLERANCE * voxel)
         report.check()
     frozen = _frozen(layer)
     layer.mesh = decimate(layer.mesh, frozen, int(target - frozen.sum()), voxel)
-    layer.reduced = layer.mesh is not before
+    layer.reduced = len(layer.mesh.triangles) < before
     report.check()
 
 

@@ -105,7 +105,7 @@ def _picture(data: ExportData) -> str:
 
 
 def _table(data: ExportData) -> str:
-    scan = data.found.volume is not None
+    scan = data.found.has_scan
     unit = data.found.unit or "intensity"
     head = '<th scope="col">Structure</th><th scope="col" class="number">Volume (ml)</th>'
     if scan:
