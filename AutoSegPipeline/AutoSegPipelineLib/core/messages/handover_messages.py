@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Dict, List, Tuple, Type
+from typing import ClassVar, Dict, List, Type
 
 from .intake_messages import IntakeTask
 
@@ -28,14 +28,13 @@ class HandedOver:
 
 @dataclass(frozen=True)
 class HandOver(IntakeTask[HandedOver]):
-    """Make jobs of ``files`` (path below the root, name, size, SHA-256); the plan lies in ``folder``."""
+    """Make jobs of the files in the list of ``folder``, which also keeps the plan."""
 
     NAME: ClassVar[str] = "hand_over"
     ANSWER: ClassVar[Type[object]] = HandedOver
 
     door: DoorFolders
     folder: str
-    files: List[Tuple[str, str, int, str]]
     request: Dict[str, object]
     by: str
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import json
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Iterable
 
@@ -22,20 +23,40 @@ from .client_input import CaseRequest
 from .grouping import ReceivedFile
 from .handover import Handover
 
+_LIST = "received.jsonl"
 
-def hand_over_task(
-    door: Handover, folder: Path, files: list[ReceivedFile], request: CaseRequest, by: str
-) -> HandOver:
-    """The task of which :func:`hand_over` is the answer."""
-    rows = [(one.file, one.name, one.size, one.sha256) for one in files]
-    return HandOver(_folders_of(door), str(folder), rows, request.to_dict(), by)
+
+class ReceivedList:
+    """The files of one hand-over, written down beside them as they come: thousands in one message would hold
+    an event loop for half a second. Raises OSError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._stream = open(folder / _LIST, "x", encoding="utf-8")  # noqa: SIM115 - until close()
+        self.count = 0
+
+    def add(self, file: ReceivedFile) -> None:
+        """``file`` is complete."""
+        self._stream.write(json.dumps(astuple(file)) + "\n")
+        self.count += 1
+
+    def close(self) -> None:
+        """No more come; again is fine."""
+        self._stream.close()
+
+
+def hand_over_task(door: Handover, folder: Path, request: CaseRequest, by: str) -> HandOver:
+    """The task of which :func:`hand_over` is the answer, for the files in the closed list of ``folder``."""
+    return HandOver(_folders_of(door), str(folder), request.to_dict(), by)
 
 
 def hand_over(task: HandOver) -> HandedOver:
     """What :meth:`Handover.hand_over` does, in the intake child."""
-    files = [ReceivedFile(*one) for one in task.files]
+    folder = Path(task.folder)
+    with open(folder / _LIST, encoding="utf-8") as lines:
+        files = [ReceivedFile(*json.loads(line)) for line in lines]
     request = read(CaseRequest, task.request)
-    handed = _door(task.door).hand_over(Path(task.folder), files, request, task.by)
+    handed = _door(task.door).hand_over(folder, files, request, task.by)
     return HandedOver(_values(handed.intents), handed.carried)
 
 

@@ -13,7 +13,6 @@ from ...core.job import Job
 from ...core.messages.handover_messages import HandedOver, Resumed
 from ...intake.received import handover_tasks
 from ...intake.received.client_input import CaseRequest
-from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import Handover
 from ..conditions import Conditions
 from ..processes.intake_client import IntakeClient
@@ -49,14 +48,14 @@ class ReceivedInputs:
         self,
         door: Handover,
         folder: Path,
-        files: list[ReceivedFile],
         request: CaseRequest,
         by: str,
         then: Then,
     ) -> None:
-        """Make jobs of ``files`` as :meth:`Handover.hand_over` does; ``then`` hears which, or why not.
+        """Make jobs of the files in the closed :class:`~.handover_tasks.ReceivedList` of ``folder``.
 
-        From now on ``folder`` is not the door's any more: who holds it lets go in ``then``.
+        ``then`` hears which, or why not, as :meth:`Handover.hand_over` says. From now on ``folder`` is
+        not the door's any more: who holds it lets go in ``then``.
         """
 
         def answered(handed: HandedOver | None, error: PipelineError | None) -> None:
@@ -74,7 +73,7 @@ class ReceivedInputs:
                 self._look_at(door, [folder])
 
         self._waiting[folder] = then
-        self._intake.ask(handover_tasks.hand_over_task(door, folder, files, request, by), answered)
+        self._intake.ask(handover_tasks.hand_over_task(door, folder, request, by), answered)
 
     def resume(self) -> None:
         """Take what a crash, a full disk or a stop has left; remove what never was complete."""

@@ -8,7 +8,6 @@ from ...core import states
 from ...core.events import Event, JobChanged
 from ...core.job import Job
 from ...intake.received.client_input import CaseRequest
-from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import Handover
 from ...runtime.api import AutoSeg
 from ...runtime.staging.received_inputs import Then
@@ -53,9 +52,9 @@ class PipelineHost:
     def check(self, options: dict[str, Any]) -> None:
         self._autoseg.pipeline.flow.options_gate.check_at_the_door(options)
 
-    def hand_over(self, upload: str, files: list[ReceivedFile], request: CaseRequest, then: Then) -> None:
+    def hand_over(self, upload: str, request: CaseRequest, then: Then) -> None:
         door = self.door
-        self._autoseg.pipeline.flow.received.hand_over(door, door.root / upload, files, request, "", then)
+        self._autoseg.pipeline.flow.received.hand_over(door, door.root / upload, request, "", then)
 
     def results(self) -> Results:
         return self._results

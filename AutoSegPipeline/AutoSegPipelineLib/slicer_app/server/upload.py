@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from typing import IO, Callable, Protocol
@@ -11,6 +12,7 @@ from ...core.files import remove_tree
 from ...intake.received.client_input import CaseRequest, clean_name
 from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import Handover, check_free
+from ...intake.received.handover_tasks import ReceivedList
 from ...runtime.staging.received_inputs import Received, Then
 from .responses import HttpError
 
@@ -29,8 +31,8 @@ class Host(Protocol):
     def check(self, options: dict[str, object]) -> None:
         """Raise ``engine.*`` for what no engine here could do."""
 
-    def hand_over(self, upload: str, files: list[ReceivedFile], request: CaseRequest, then: Then) -> None:
-        """Make jobs of the files in the folder ``upload``, without holding the loop."""
+    def hand_over(self, upload: str, request: CaseRequest, then: Then) -> None:
+        """Make jobs of the files in the list of the folder ``upload``, without holding the loop."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Upload:
         self._check_disk()
         self._lock: IO[bytes] | None = self._door.hold(self._folder)
         self._handed = False
-        self._files: list[ReceivedFile] = []
+        self._files = ReceivedList(self._folder)
         self._open: _Open | None = None
         self._field: tuple[str, bytearray] | None = None
         self._since_look = 0
@@ -80,7 +82,7 @@ class Upload:
     @property
     def count(self) -> int:
         """How many files have come."""
-        return len(self._files)
+        return self._files.count
 
     # --- parts -----------------------------------------------------------------------------
 
@@ -91,9 +93,9 @@ class Upload:
             return
         if not filename:  # a browser's form in which no file was chosen
             return
-        if len(self._files) >= _FILES:
+        if self.count >= _FILES:
             raise HttpError(413, f"an upload may have {_FILES} files; send the folder as a zip archive")
-        name = f"f{len(self._files) + 1:06d}"
+        name = f"f{self.count + 1:06d}"
         stream = open(self._folder / name, "xb")  # noqa: SIM115 - closed when the part ends
         self._open = _Open(stream, f"{self._id}/{name}", clean_name(filename))
 
@@ -120,21 +122,22 @@ class Upload:
         elif self._open is not None:
             opened, self._open = self._open, None
             opened.stream.close()
-            self._files.append(ReceivedFile(opened.file, opened.label, opened.size))
+            self._files.add(ReceivedFile(opened.file, opened.label, opened.size))
 
     # --- the end -----------------------------------------------------------------------------
 
     def finish(self, then: Callable[[Received | HttpError], None]) -> None:
         """Hand the files over; ``then`` hears the jobs or what went wrong."""
-        if not self._files:
+        if not self.count:
             self.discard()
             then(HttpError(422, "the form has no file", "input.missing", "curl -F file=@scan.nii.gz ADDRESS"))
             return
         try:
             self._host.check(self._request.options)
-        except PipelineError as error:
+            self._files.close()
+        except (PipelineError, OSError) as error:
             self.discard()
-            then(HttpError.of(error))
+            then(_as_http(error))
             return
 
         def answered(outcome: Received | PipelineError) -> None:
@@ -142,7 +145,7 @@ class Upload:
             then(_as_http(outcome) if isinstance(outcome, PipelineError) else outcome)
 
         self._handed = True
-        self._host.hand_over(self._id, self._files, self._request, answered)
+        self._host.hand_over(self._id, self._request, answered)
 
     def discard(self) -> None:
         """Remove what was not finished, and nothing that was handed over; again is fine."""
@@ -151,6 +154,8 @@ class Upload:
         if self._open is not None:
             self._open.stream.close()
             self._open = None
+        with contextlib.suppress(OSError):  # a full disk; the list goes anyway
+            self._files.close()
         if self._lock is not None:
             self._let_go()
             remove_tree(self._folder)
@@ -162,6 +167,8 @@ class Upload:
             self._lock = None
 
 
-def _as_http(error: PipelineError) -> HttpError:
+def _as_http(error: PipelineError | OSError) -> HttpError:
+    if isinstance(error, OSError):
+        return HttpError(507, f"the upload cannot be written: {error.strerror}")
     known = 507 if error.is_environment else 422 if error.code.startswith(("options.", "engine.")) else 500
     return HttpError.of(error, int(error.data.get("status", known)))
