@@ -36,7 +36,7 @@ class CaseRequest:
     ``labels`` is a task of TotalSegmentator that names the labels of a segmentation; a table is sent along.
     """
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     name: str = ""
     expect: str = "scan"
     labels: str = ""

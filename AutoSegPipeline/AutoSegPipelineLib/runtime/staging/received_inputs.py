@@ -52,7 +52,7 @@ class ReceivedInputs:
         by: str,
         then: Then,
     ) -> None:
-        """Make jobs of the files in the closed :class:`~.handover_tasks.ReceivedList` of ``folder``.
+        """Make jobs of the files in the closed ``ReceivedList`` of ``folder``.
 
         ``then`` hears which, or why not, as :meth:`Handover.hand_over` says. From now on ``folder`` is
         not the door's any more: who holds it lets go in ``then``.
