@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "input.too_large": "The scan exceeds the limit max_voxels; crop or resample it.",
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
     "input.nothing_inside": "No scan was found in the folder or archive.",
+    "input.passed_by": "Nothing, unless one of them is a scan; then give it alone.",
     "input.changed": "The file changed while it was copied; drop it again when it is complete.",
     "dicom.not_an_image": "Give the scan itself, a CT or MR series.",
     "dicom.no_voxels": (

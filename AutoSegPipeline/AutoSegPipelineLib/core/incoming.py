@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from . import lock
+from .dicomdir import is_dicomdir, listed_files
 from .errors import PipelineError
 from .files import fsync_file, fsync_folder, is_link, read_json, remove_tree, write_json
 from .home import Home
@@ -158,22 +159,23 @@ def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Inte
     """The intent for ``path`` (a file or a folder) of a caller who keeps it.
 
     With ``expect="segmentation"`` and no ``labels`` the tables of names beside a label map come along.
-    Raises ``input.missing`` and ``input.link``.
+    With a DICOMDIR the files that it lists come along. Raises ``input.missing`` and ``input.link``.
     """
     path = Path(os.path.abspath(path))
     if is_link(path):
         raise PipelineError("input.link", f"{path} is a link")
     if not path.exists():
         raise PipelineError("input.missing", f"{path} does not exist")
-    container = path.is_dir() or ending_of(path.name) == ".zip"
+    listed = listed_files(path) if path.is_file() and is_dicomdir(path) else []
+    container = path.is_dir() or ending_of(path.name) == ".zip" or bool(listed)
     if about.get("expect") == "segmentation" and not about.get("labels") and not path.is_dir():
         companions += tables_beside(path)
-    sources = list(staged_files(path)) + [(c, c.name) for c in companions]
+    sources = [*staged_files(path), *listed, *((c, c.name) for c in companions)]
     headers = any(ending_of(name) in (*DETACHED_HEADERS, ".nrrd", ".mha") for _, name in sources)
     files = []
     for number, (source, name) in enumerate(sources, 1):
         found = source.stat()
-        staged = name if path.is_dir() else safe_name(name, number, keep=headers)
+        staged = name if path.is_dir() or listed else safe_name(name, number, keep=headers)
         files.append(IntentFile(staged, str(source), name, found.st_size, found.st_mtime_ns))
     return Intent(input=str(path), label=path.name, files=files, container=container, **about)
 

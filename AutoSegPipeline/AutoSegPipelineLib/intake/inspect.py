@@ -15,7 +15,7 @@ from ..core.safe_open import check_regular, is_link_stat, open_input
 from ..formats.geometry import spacing_of
 from ..formats.volume_file import VolumeFile, completeness, read_volume_file
 from . import sniff
-from .case_names import file_stem, is_junk_name, is_options_name, name_state
+from .case_names import file_stem, is_options_name, name_state
 from .durable_copy import hash_file, hash_of
 from .foreign_files import unknown_format
 from .header_checks import SEGMENTATION, check_content, check_header
@@ -23,6 +23,8 @@ from .inspection_state import InputFile, Inspection
 from .label_names import FoundTables, has_own_names
 from .mask_folders import MASK, NAMED, SEVERAL, join_masks
 from .options_files import Layers, scan_options_path
+from .passed_by import Siblings, answer_for, is_document_name, is_scan_name
+from .shared_reasons import merge_refusals
 from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content
 
@@ -46,11 +48,11 @@ def inspect(task: Inspect, check: Check = no_check) -> Inspected:
     except OSError as error:
         state.name_given(error)
         raise
-    if not state.cases and not state.refusals:
-        stem = file_stem(os.path.basename(folder))
-        state.refuse(Refused("input.nothing_inside", "No scan was found."), [], stem, stem)
+    merge_refusals(state)
+    answer_for(state)
+    ignored = [*state.ignored, *(one.label for one in state.passed)]
     for case in state.cases:
-        case.facts["ignored"] = state.ignored[:20]
+        case.facts["ignored"] = ignored[:20]
     if task.only is None:
         return Inspected(state.cases, state.refusals)
     return Inspected(
@@ -85,8 +87,11 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
             claimed.update(_volume(state, item, tables))
         elif item.format == sniff.DICOM:
             dicom.append(item)
+        elif item.format == sniff.ZIP and (prefix or (is_document_name(item.label) and len(found) > 1)):
+            item.nested = bool(prefix) and not is_document_name(item.label)
+            rest.append(item)
         elif item.format == sniff.ZIP:
-            _archive(state, item, nested=bool(prefix))
+            _archive(state, item)
         else:
             rest.append(item)
     if state.expect == SEGMENTATION:
@@ -96,7 +101,10 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
 
         group_dicom(state, dicom)
     claimed.update(tables.claimed if tables else ())
-    _refuse_the_rest(state, rest, claimed, alone=len(found) == 1)
+    slices = Siblings(item.label for item in dicom)
+    for item in rest:
+        if item.path not in claimed and not is_options_name(os.path.basename(item.label)):
+            _no_scan(state, item, slices)
 
 
 def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str) -> list[InputFile]:
@@ -116,7 +124,7 @@ def _files(state: Inspection, folder: str, names: Mapping[str, str], prefix: str
                 head = stream.read(sniff.HEAD)
             item.format, item.start = sniff.sniff(head) if head else "empty", head[:32]
         except PipelineError as error:
-            state.refuse(error, [item.relative], file_stem(item.label), item.label)
+            state.refuse_file(error, item)
             continue
         if is_options_name(os.path.basename(item.label)):
             state.layers.add(item.label, path, item.relative)
@@ -138,30 +146,30 @@ def _walk(folder: str) -> list[tuple[str, str]]:
     return found
 
 
-def _archive(state: Inspection, item: InputFile, nested: bool) -> None:
+def _archive(state: Inspection, item: InputFile) -> None:
     from .zip_archive import unpack_archive
 
     try:
-        if nested:
-            raise Refused("archive.nested", f"{item.label} lies inside another archive.")
         place = state.staging.folder("unzipped")
         names = unpack_archive(item.path, place, item.label, state.limits, state.check)
     except PipelineError as error:
         if error.is_environment:
             raise
-        state.refuse(error, [item.relative], file_stem(item.label), item.label)
+        state.refuse_file(error, item)
         return
-    before = len(state.cases) + len(state.refusals)
+    state.archives[item.relative] = item.label
+    before, passed = len(state.cases) + len(state.refusals), len(state.passed)
     inspect_folder(state, place, names, item.label + "/")
+    # To the pipeline the archive is the file; its members are ours.
     rows: list[FoundCase | Refusal] = [*state.cases, *state.refusals]
     for row in rows:
-        # To the pipeline the archive is the file; its members are ours.
         if any(name.startswith(item.label + "/") for name in row.files):
             outside = [name for name in row.files if not name.startswith(item.label + "/")]
             row.files = [item.relative, *outside]
-    if len(state.cases) + len(state.refusals) == before:
-        empty = Refused("input.nothing_inside", f"{item.label} holds no scan.")
-        state.refuse(empty, [item.relative], file_stem(item.label), item.label)
+    for one in state.passed[passed:]:
+        one.relative = item.relative
+    if (before, passed) == (len(state.cases) + len(state.refusals), len(state.passed)):
+        state.passed.append(item)
 
 
 def _volume(state: Inspection, item: InputFile, tables: FoundTables | None) -> list[str]:
@@ -263,19 +271,16 @@ def _facts(
     }  # fmt: skip
 
 
-def _refuse_the_rest(state: Inspection, rest: list[InputFile], claimed: set[str], alone: bool) -> None:
-    """Files that are no scan: options and junk pass in silence, the rest is refused."""
-    for item in rest:
-        if item.path in claimed or is_options_name(os.path.basename(item.label)):
-            continue
-        name = os.path.basename(item.label)
-        if is_junk_name(name) and not alone:
-            state.ignored.append(item.label)
-            continue
-        if item.format == "empty":
-            problem = Refused("input.empty", f"{name} is empty.")
-        elif sniff.is_dicom_name(name) and os.path.getsize(item.path) < sniff.DICOM_PREFIX:
-            problem = Refused("input.truncated", f"{name} ends within its header.")
-        else:
-            problem = unknown_format(item.start, name)
-        state.refuse(problem, [item.relative], file_stem(item.label), item.label)
+def _no_scan(state: Inspection, item: InputFile, slices: Siblings) -> None:
+    """A file that is no scan is passed by, unless its name says that it should be one."""
+    name = os.path.basename(item.label)
+    if not is_scan_name(name) and not slices.resembles(item.label):
+        state.passed.append(item)
+    elif item.nested:
+        state.refuse_file(Refused("archive.nested", f"{name} is an archive inside another archive."), item)
+    elif item.format == "empty":
+        state.refuse_file(Refused("input.empty", f"{name} is empty."), item)
+    elif sniff.is_dicom_name(name) and os.path.getsize(item.path) < sniff.DICOM_PREFIX:
+        state.refuse_file(Refused("input.truncated", f"{name} ends within its header."), item)
+    else:
+        state.refuse_file(unknown_format(item.start, name), item)

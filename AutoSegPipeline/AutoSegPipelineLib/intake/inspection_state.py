@@ -10,6 +10,7 @@ from ..core.messages.intake_messages import Limits
 from ..core.progress import Check
 from ..core.table_files import map_stem
 from ..core.task_labels import is_task, structures_of
+from .case_names import file_stem
 from .options_files import Layers
 from .staged_products import StagedProducts
 
@@ -26,6 +27,7 @@ class InputFile:
     label: str
     format: str = ""
     start: bytes = b""
+    nested: bool = False  # an archive inside another
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Inspection:
     refusals: list[Refusal] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     given_labels: str = ""  # the caller's table of names for label maps, or a task of TotalSegmentator
+    passed: list[InputFile] = field(default_factory=list)  # no scans; see passed_by.py
+    archives: dict[str, str] = field(default_factory=dict)  # what their source called them, by relative name
     label: str = ""  # what the input is called
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
@@ -66,7 +70,12 @@ class Inspection:
         series_key: str | None = None,
     ) -> None:
         """One more refusal."""
-        self.refusals.append(Refusal(files, stem, label, error.to_dict(), series_key))
+        count = max(1, len(files)) if series_key is not None else 1
+        self.refusals.append(Refusal(files, stem, label, error.to_dict(), series_key, count))
+
+    def refuse_file(self, error: PipelineError, item: InputFile) -> None:
+        """The refusal of one file."""
+        self.refuse(error, [item.relative], file_stem(item.label), item.label)
 
     def name_given(self, error: OSError) -> None:
         """Let ``error`` about a staged file carry the name that the file's source gave it."""

@@ -21,7 +21,6 @@ from ..core.progress import Check
 from ..core.safe_open import open_input
 from .case_names import name_state, safe_stem
 from .durable_copy import PIECE
-from .sniff import HEAD, ZIP, sniff
 
 ENCRYPTED = 0x1
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -154,12 +153,10 @@ def _staged_name(name: str, number: int) -> str:
 def _extract(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: str, left: int, label: str, check: Check
 ) -> int:
-    """Bytes written; raises when there are more than ``left``, or when the member is an archive itself."""
+    """Bytes written; raises when there are more than ``left``."""
     written = 0
     with archive.open(info) as source:
         piece = source.read(PIECE)
-        if sniff(piece[:HEAD]) == ZIP:
-            raise Refused("archive.nested", f"{label} holds the archive {_short(info)}.")
         try:
             target_stream = open(target, "xb", buffering=0)  # noqa: SIM115 - only opening may fail so
         except OSError as error:

@@ -39,13 +39,17 @@ class FoundCase:
 
 @dataclass
 class Refusal:
-    """``files`` (names below ``input/``) that are no case, and why: code, message and hint."""
+    """``files`` (names below ``input/``) that are no case, and why: code, message and hint.
+
+    ``count`` is how many files of the source it is about; an archive's have only one name below ``input/``.
+    """
 
     files: List[str]
     stem: str
     label: str
     error: Dict[str, str] = field(default_factory=dict)
     series_key: Optional[str] = None
+    count: int = 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ...core.messages.found_cases import FoundCase
 from ...formats.geometry import spacing_of
 from ...formats.header import decide_affine
 from ...formats.volume_file import read_volume_file
-from ..case_names import DEFAULT_KEY, dicom_stem, file_stem
+from ..case_names import DEFAULT_KEY, dicom_stem
 from ..durable_copy import hash_file, hash_of
 from ..header_checks import SEGMENTATION
 from ..inspection_state import InputFile, Inspection
@@ -34,10 +34,10 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         try:
             instance = read_instance(item.path, item.relative, item.label)
         except PipelineError as error:
-            state.refuse(error, [item.relative], file_stem(item.label), item.label)
+            state.refuse_file(error, item)
             continue
         if instance.sop_class == DICOMDIR_CLASS:
-            state.ignored.append(item.label)
+            state.passed.append(item)
             continue
         instance.sha256 = hash_file(item.path, state.check, os.path.basename(item.label)).sha256
         name_instance(instance)

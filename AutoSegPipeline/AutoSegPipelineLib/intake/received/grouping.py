@@ -22,6 +22,8 @@ from ...core.incoming import (
 from ...core.safe_open import bare_name
 from ...core.table_files import TABLE_ENDINGS, FolderNames, table_files
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
+from ..passed_by import is_document_name, is_index, is_scan_name
+from ..sniff import HEAD, UNKNOWN, ZIP, sniff
 from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 
 _LABEL_MAPS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", *DETACHED_HEADERS)
@@ -170,6 +172,11 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
     tables = _tables(rest, by_name) if expect == "segmentation" else {}
     taken.update(table.file for others in tables.values() for table in others)
     together = _sharing(rest, tables)
+    slices = [
+        one for one in rest if one.file not in taken and not is_index(one.name) and _is_dicom(root, one)
+    ]
+    passed = [one for one in rest if one.file not in taken and len(rest) > 1 and _is_no_scan(root, one)]
+    taken.update(one.file for one in passed)
     slices = [one for one in rest if one.file not in taken and _is_dicom(root, one)]
     groups: list[Group] = []
     for one in rest:
@@ -184,8 +191,29 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
                 groups.append(_label_maps(root, together, others, options))
         else:
             groups.append(_single(one, [*data.get(one.file, ()), *tables.get(one.file, ())]))
+    if passed:
+        _give_passed(groups, passed)
     _give_options(root, options, groups)
     return groups
+
+
+def _is_no_scan(root: Path, one: ReceivedFile) -> bool:
+    """Whether nobody would expect a scan in it: a viewer's program, a picture, a document, a DICOMDIR."""
+    if is_index(one.name):
+        return True
+    with open(root / one.file, "rb") as stream:
+        head = stream.read(HEAD)
+    found = sniff(head) if head else UNKNOWN
+    return (found == UNKNOWN and not is_scan_name(one.name)) or (found == ZIP and is_document_name(one.name))
+
+
+def _give_passed(groups: list[Group], passed: list[ReceivedFile]) -> None:
+    """They go with the first input, whose inspection lists them; without one they are an input."""
+    if not groups:
+        groups.append(Group(_and_more(passed) if len(passed) > 1 else passed[0].name, container=True))
+    first = groups[0]
+    for one in passed:
+        first.files.append((one, f"beside/{safe_name(one.name, len(first.files) + 1)}"))
 
 
 def _tables(files: list[ReceivedFile], here: dict[str, ReceivedFile]) -> dict[str, list[ReceivedFile]]:

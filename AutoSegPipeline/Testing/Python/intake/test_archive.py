@@ -57,7 +57,7 @@ BAD = {
     "a link": ("archive.unsafe_path", packed((link_member(), "/etc/passwd"))),
     "names that differ in case": ("archive.unsafe_path", packed(SCAN, ("A.NII", nifti_bytes()))),
     "a password": ("archive.encrypted", with_flag(packed(SCAN), 1)),
-    "an archive inside": ("archive.nested", packed(SCAN, ("b.zip", packed(SCAN)))),
+    "an archive inside": ("archive.nested", packed(("b.zip", packed(SCAN)))),
     "an archive by another name": ("archive.nested", packed(("b.nii", packed(SCAN)))),
     "no end": ("archive.corrupt", packed(SCAN)[:-30]),
     "broken data": ("archive.corrupt", packed(SCAN).replace(packed(SCAN)[200:300], bytes(100))),

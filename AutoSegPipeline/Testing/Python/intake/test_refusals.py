@@ -123,7 +123,7 @@ def test_a_link_is_refused_and_not_followed(tmp_path):
     (tmp_path / "input" / "a.nii").symlink_to(tmp_path / "secret.nii")
     (tmp_path / "input" / "folder").symlink_to(tmp_path, target_is_directory=True)
     answer = look(tmp_path / "input")
-    assert codes(answer) == ["input.link", "input.link"] and not answer["cases"]
+    assert codes(answer) == ["input.link"] and answer["refusals"][0]["count"] == 2 and not answer["cases"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets only administrators make symbolic links")
@@ -265,6 +265,6 @@ def test_what_the_writers_of_this_pipeline_make_is_known(tmp_path):
     (tmp_path / "input").mkdir()
     write_seg_nrrd(tmp_path / "input" / "a.seg.nrrd", truth)
     write_labels(tmp_path / "input" / "b.labels.nii.gz", truth, flatten(truth))
-    assert codes(look(tmp_path / "input")) == ["input.own_output"] * 2
+    assert codes(look(tmp_path / "input")) == ["input.own_output"]
     again = look(tmp_path / "input", tmp_path / "work2", expect="segmentation")
     assert again["refusals"] == [] and len(again["cases"]) == 2

@@ -274,13 +274,15 @@ def test_a_report_beside_a_series_is_refused_and_the_series_is_taken(tmp_path):
     assert answer["refusals"][0]["files"] == ["SR1"]
 
 
-def test_a_localizer_of_three_planes_is_refused_plane_by_plane(tmp_path):
+def test_a_localizer_of_three_planes_is_one_refusal(tmp_path):
     for n, direction in enumerate(("axial", "coronal", "sagittal")):
         orientation = DIRECTIONS[direction]
         field_slices(tmp_path / "in", places(orientation, 3), orientation, offset=10 * n,
                      SeriesDescription="localizer", Modality="MR")  # fmt: skip
     answer = look(tmp_path / "in")
-    assert answer["cases"] == [] and codes(answer) == ["dicom.scout"] * 3
+    assert answer["cases"] == [] and codes(answer) == ["dicom.scout"]
+    (refusal,) = answer["refusals"]
+    assert refusal["error"]["message"].startswith("9 files share one reason.") and refusal["count"] == 9
 
 
 def test_two_orientations_and_two_echoes_in_one_series_become_cases_of_their_own(tmp_path):

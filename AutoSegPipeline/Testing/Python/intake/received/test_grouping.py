@@ -43,9 +43,9 @@ def test_a_label_map_takes_its_data_and_its_tables_along(tmp_path):
         tmp_path, **{"m.tsv": "x", "m.nhdr": header, "m.raw": "x", "dataset.json": "{}", "b.csv": "x"}
     )
     groups = group(tmp_path, files, "segmentation")
-    assert inputs(groups) == [["m.nhdr", "m.raw", "m.tsv", "dataset.json"], ["b.csv"]]
+    assert inputs(groups) == [["m.nhdr", "m.raw", "m.tsv", "dataset.json", "b.csv"]]
     assert [staged for _, staged in groups[0].files] == [
-        "000001.nhdr", "m.raw", "000003.tsv", "000004.json",
+        "000001.nhdr", "m.raw", "000003.tsv", "000004.json", "beside/000005.csv",
     ]  # fmt: skip
 
 
@@ -64,6 +64,29 @@ def test_label_maps_with_tables_of_their_own_are_inputs_of_their_own(tmp_path):
 
 
 @pytest.mark.parametrize("table", ["a.csv", "dataset.json"])
-def test_a_scan_has_no_table(tmp_path, table):
+def test_a_table_beside_a_scan_is_passed_by(tmp_path, table):
     files = received(tmp_path, **{"a.nii": "x", table: "{}"})
-    assert inputs(group(tmp_path, files, "scan")) == [["a.nii"], [table]]
+    assert inputs(group(tmp_path, files, "scan")) == [["a.nii", table]]
+
+
+def test_what_is_no_scan_goes_with_the_first_input_and_alone_is_one(tmp_path):
+    junk = {"viewer.exe": "MZ", "logo.png": "PNG", "Report.docx": "PK\3\4", "EMPTY.LOG": ""}
+    given = {"logo.png": "PNG", "b.nii": "x", "a.dcm": "y", "c.dcm": "z", **junk}
+    first, slices = group(tmp_path, received(tmp_path, **given), "scan")
+    assert first.label == "b.nii" and slices.label == "a.dcm and 1 more"
+    assert {one.name for one, _ in first.files} == {"b.nii", *junk}
+    (together,) = group(tmp_path, received(tmp_path, **junk), "scan")
+    assert together.label == "viewer.exe and 3 more" and len(together.files) == 4
+    (alone,) = group(tmp_path, received(tmp_path, **{"logo.png": "PNG"}), "scan")
+    assert alone.label == "logo.png"
+
+
+def test_what_is_called_like_a_scan_has_an_answer_of_its_own(tmp_path):
+    given = {"a.nii": "x", "broken.nii.gz": "y", "lost.raw": "z", "other.zip": "PK\3\4"}
+    assert len(group(tmp_path, received(tmp_path, **given), "scan")) == 4
+
+
+def test_a_disc_index_never_counts_as_a_slice(tmp_path):
+    index = "\0" * 128 + "DICM"
+    (one,) = group(tmp_path, received(tmp_path, **{"DICOMDIR": index, "IM1": index, "IM2": index}), "scan")
+    assert one.label == "IM1 and 1 more" and len(one.files) == 3
