@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ...core.errors import Refused
 from ..header import corrupt
+from .header import damaged
 
 if TYPE_CHECKING:
     import numpy
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from .header import SegHeader
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-# What highdicom and pydicom raise for pixels that cannot be decoded; there is no base class of their own.
-_BROKEN = (ValueError, OSError, AttributeError, KeyError, TypeError, IndexError, RuntimeError)
 
 
 def missing_reader() -> Refused | None:
@@ -53,7 +52,7 @@ class FrameReader:
             else:
                 self._reader = ImageFileReader(DicomIO(stream))
                 self._reader.open()
-        except _BROKEN as error:
+        except damaged() as error:
             stream.close()
             raise self._refusal(error) from None
         self._open = stream
@@ -74,7 +73,7 @@ class FrameReader:
             else:
                 assert self._reader is not None
                 pixels = self._reader.read_frame(number, correct_color=False)
-        except _BROKEN as error:
+        except damaged() as error:
             raise self._refusal(error) from None
         if pixels.shape != (self._header.rows, self._header.columns):
             raise corrupt(self._header.name, f"frame {number + 1} has the shape {pixels.shape}")
@@ -93,12 +92,14 @@ class FrameReader:
         plain.seek(0)
         return plain
 
-    def _refusal(self, error: BaseException) -> Refused:
+    def _refusal(self, error: Exception) -> Exception:
+        """What to raise instead: the disk's own errors stay as they are."""
+        if isinstance(error, OSError) and error.errno:
+            return error
         name, syntax = self._header.name, self._header.syntax
-        text = f"{type(error).__name__}: {error}"
         if self._header.compressed:
-            return Refused("dicom.compressed", f"{name} cannot be decoded (transfer syntax {syntax}): {text}")
-        return corrupt(name, f"its frames cannot be read, {text}")
+            return Refused("dicom.compressed", f"{name} cannot be decoded (transfer syntax {syntax}).")
+        return corrupt(name, f"its frames cannot be read ({error})")
 
 
 class _Bits:

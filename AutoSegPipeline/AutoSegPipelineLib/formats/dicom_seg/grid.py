@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Sequence, Tuple
 
@@ -15,6 +16,8 @@ SAME_DIRECTION = 1e-4
 OFF_GRID = 0.2
 # Positions nearer than this part of a voxel's width are the same.
 SAME_PLACE = 0.02
+# An even grid with more slices than this between the first and the last frame is no body.
+MOST_SLICES = 10_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ def place_frames(
     row, down = _unit(first.row), _unit(first.down)
     width, height = first.spacing[1], first.spacing[0]
     along = [dot(plane.position, normal) for plane in planes]
+    near = between or thickness or min(width, height)
+    if not max(along) - min(along) <= MOST_SLICES * near:
+        raise Refused("input.bad_affine", f"{name}: its frames lie {max(along) - min(along):.0f} mm apart.")
     steps, step, start, uneven = _slices(along, between, thickness, min(width, height))
     lefts = [dot(plane.position, row) / width for plane in planes]
     tops = [dot(plane.position, down) / height for plane in planes]
@@ -129,13 +135,17 @@ def _slices(
         if fitted is not None:
             step, start = fitted
             return [(round((value - start) / step),) for value in along], step, start, False
-    step = gaps[len(gaps) // 10]  # nearly the finest, so that no detail is lost
+    step = max(gaps[len(gaps) // 10], near)  # nearly the finest, so that no detail is lost
     filled = _nearest(levels, step, usual)
     return [filled[_index(levels, value)] for value in along], step, levels[0], True
 
 
 def _index(levels: Sequence[float], value: float) -> int:
-    return min(range(len(levels)), key=lambda n: abs(levels[n] - value))
+    """The level nearest to ``value``; ``levels`` ascend."""
+    at = bisect_left(levels, value)
+    if at == len(levels) or (at > 0 and value - levels[at - 1] <= levels[at] - value):
+        return at - 1
+    return at
 
 
 def _nearest(levels: Sequence[float], step: float, usual: float) -> list[Tuple[int, ...]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Sequence, Tuple
 
 from ...core.errors import Refused
+from ...core.safe_open import open_input
 from ...core.segmentation import Code, Colour, Grid
 from ..geometry import Vector
 from ..header import corrupt
@@ -67,6 +70,18 @@ class SegHeader:
         return self.syntax.startswith(("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8."))
 
 
+def damaged() -> tuple[type[Exception], ...]:
+    """What pydicom, highdicom and numbers of a damaged object raise; there is no base class of their own."""
+    import pydicom
+
+    errors = pydicom.errors
+    return (
+        ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OSError, RuntimeError,
+        ArithmeticError, struct.error, zlib.error, errors.InvalidDicomError,
+        getattr(errors, "BytesLengthException", ValueError),
+    )  # fmt: skip
+
+
 def read_header(path: str, name: str) -> SegHeader:
     """Parse everything but the pixels; ``name`` is what messages call the object.
 
@@ -76,19 +91,13 @@ def read_header(path: str, name: str) -> SegHeader:
     import pydicom
 
     try:
-        with open(path, "rb") as stream:
+        with open_input(path, name=name) as stream:
             data = pydicom.dcmread(stream, stop_before_pixels=True, force=True)
         return _header(data, path, name)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        EOFError,
-        NotImplementedError,
-    ) as error:
-        raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None
+    except damaged() as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's, not the file's
+        raise corrupt(name, f"its header cannot be read ({error})") from None
 
 
 def _header(data: Dataset, path: str, name: str) -> SegHeader:
@@ -108,6 +117,8 @@ def _header(data: Dataset, path: str, name: str) -> SegHeader:
     if not segments:
         raise Refused("export.no_names", f"{name} describes no segment.")
     rows, columns = int(data.Rows), int(data.Columns)
+    if min(rows, columns) < 1:
+        raise corrupt(name, f"its frames have {rows} rows and {columns} columns")
     placed = _placed(frames, shared, rows, columns, name)
     return SegHeader(
         path, name, kind, placed.grid, rows, columns, segments,

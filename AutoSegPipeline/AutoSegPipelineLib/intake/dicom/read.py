@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ...core.errors import Refused
 from ...core.messages.examined_files import DicomHeader
 from ...core.safe_open import open_input
+from ...formats.dicom_seg.header import CLASSES as SEGMENTATIONS
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
 from .elements import BadValue, Elements, usable_uid
@@ -160,7 +161,9 @@ def _geometry(data: Dataset, instance: Instance) -> None:
     instance.position = None if where is None else to_vector(where)
     instance.orientation = None if how is None else to_orientation(how)
     instance.spacing = None if apart is None else (apart[0], apart[1])
-    read_frames(data, instance)
+    # The frames of a segmentation are its own reader's; tens of thousands take seconds.
+    if instance.sop_class not in SEGMENTATIONS:
+        read_frames(data, instance)
 
 
 def _image_type(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,7 +197,10 @@ def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name
         return True
     if at + length > size:
         raise Refused("input.truncated", f"{name} holds {size - at} of {length} bytes of pixels.")
-    bits = Elements(data, {}, {}).integer("BitsAllocated", 16) or 16
+    try:
+        bits = Elements(data, {}, {}).integer("BitsAllocated", 16) or 16
+    except BadValue as error:
+        raise corrupt(name, str(error)) from None
     needed = instance.rows * instance.columns * instance.frames * instance.samples * bits // 8
     # Colours may be stored at half the resolution; they are refused for what they are.
     if length < needed and instance.samples == 1:

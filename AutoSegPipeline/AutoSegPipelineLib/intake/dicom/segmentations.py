@@ -8,7 +8,7 @@ import os
 from ...core.errors import PipelineError, Refused
 from ...core.messages.found_cases import FoundCase
 from ...core.segmentation import Grid
-from ...formats.dicom_seg.frames import missing_reader
+from ...formats.dicom_seg.frames import FrameReader, missing_reader
 from ...formats.dicom_seg.header import CLASSES, SegHeader, read_header
 from ..case_names import DEFAULT_KEY, dicom_stem
 from ..durable_copy import hash_of, link_or_copy
@@ -76,6 +76,8 @@ def _case(state: Inspection, instance: Instance, label: str) -> FoundCase:
     state.layers.options(folder_file, own_file)  # an options file that is wrong refuses its case here
     header = read_header(instance.path, label)
     _check_size(header.grid, label, state.max_voxels)
+    with FrameReader(header) as reader:
+        reader.frame(0)  # a compression that cannot be decoded is refused, it does not fail later
     path = os.path.join(state.staging.folder(), "scan.dcm")
     link_or_copy(instance.path, path, state.check, label)
     return FoundCase(

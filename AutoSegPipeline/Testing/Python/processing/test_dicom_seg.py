@@ -274,6 +274,17 @@ def test_an_object_that_cannot_be_read_says_why(expected, tmp_path):
     assert caught.value.code == expected and "the object" in caught.value.message
 
 
+def test_frames_that_lie_kilometres_apart_are_no_grid(tmp_path):
+    path = dicom_seg(tmp_path / "s.dcm", ON, shapes(), SEGMENTS, between=0)
+    data = pydicom.dcmread(path)
+    last = data.PerFrameFunctionalGroupsSequence[-1].PlanePositionSequence[0]
+    last.ImagePositionPatient = [0, 0, 4e9]
+    data.save_as(path)
+    with pytest.raises(PipelineError) as caught:
+        read_segmentation(path)
+    assert caught.value.code == "input.bad_affine"
+
+
 def test_without_highdicom_the_refusal_names_formats_that_are_read(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom.io", None)
     with pytest.raises(PipelineError) as caught:

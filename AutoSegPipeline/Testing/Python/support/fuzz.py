@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from AutoSegPipelineLib.core.progress import no_check
 from AutoSegPipelineLib.intake.child import run_task
 from hypothesis import strategies as st
 
+from .dicom_seg import dicom_seg, segment
 from .intake import ct_array, meta_bytes, nifti_bytes, nrrd_bytes
+from .processing import grid
 
 SMALL = (11, 10, 9)  # i, j, k
 # What a person must never be shown: names of Python's errors, traces, addresses of objects.
@@ -85,12 +88,29 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+def _dicom_seg(kind: str) -> dict[str, bytes]:
+    """A segmentation object; nothing where highdicom, which reads it, is missing (Slicer's Python)."""
+    if find_spec("highdicom") is None:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        path, on = Path(folder, "a.dcm"), grid(SMALL)
+        masks = {number: np.asarray(_labels() == number, np.uint8) for number in (1, 2)}
+        if kind == "LABELMAP":
+            masks = {0: _labels()}
+        order = [(number, k) for number in masks for k in range(1, 8)]
+        segments = [segment(1, "Liver"), segment(2, "Spleen")]
+        dicom_seg(path, on, masks, segments, kind, order)
+        return {"a.dcm": path.read_bytes()}
+
+
 def sound_inputs() -> dict[str, dict[str, bytes]]:
     """Files by name for each kind of input; all of them are read without a refusal."""
     ct = ct_array(SMALL)
     nifti = nifti_bytes(ct)
     pair = nifti_bytes(ct, magic=b"ni1\0")
+    segmented = {f"dicom {kind}": _dicom_seg(kind) for kind in ("BINARY", "LABELMAP")}
     return {
+        **{kind: files for kind, files in segmented.items() if files},
         "nifti": {"a.nii": nifti},
         "nifti gz": {"a.nii.gz": gzip.compress(nifti)},
         "nifti pair": {"a.hdr": pair[:108] + bytes(4) + pair[112:348], "a.img": pair[352:]},
@@ -110,7 +130,7 @@ def sound_inputs() -> dict[str, dict[str, bytes]]:
     }  # fmt: skip
 
 
-SEGMENTATIONS = ("seg.nrrd", "label map")
+SEGMENTATIONS = ("seg.nrrd", "label map", "dicom BINARY", "dicom LABELMAP")
 
 
 @st.composite

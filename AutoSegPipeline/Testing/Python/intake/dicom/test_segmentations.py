@@ -7,6 +7,7 @@ import shutil
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 from support.dicom_seg import dicom_seg, segment
 from support.intake import codes, field_slices, look, only_case
@@ -96,3 +97,28 @@ def test_without_highdicom_the_ct_goes_on_alone(tmp_path, monkeypatch):
     seg(tmp_path / "in" / "seg.dcm")
     answer = look(tmp_path / "in")
     assert codes(answer) == ["dicom.no_segmentation_reader"] and len(answer["cases"]) == 1
+
+
+def test_a_compression_that_cannot_be_decoded_is_refused(tmp_path):
+    path = seg(tmp_path / "in" / "a.dcm")
+    data = pydicom.dcmread(path)
+    data.PixelData = pydicom.encaps.encapsulate([b"no picture at all " * 4] * int(data.NumberOfFrames))
+    data["PixelData"].is_undefined_length = True
+    data.BitsAllocated = data.BitsStored = 8
+    data.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLSLossless
+    data.save_as(path)
+    (refusal,) = look(tmp_path / "in")["refusals"]
+    assert (
+        refusal["error"]["code"] == "dicom.compressed"
+        and "1.2.840.10008.1.2.4.80" in refusal["error"]["message"]
+    )
+
+
+def test_a_number_of_bits_that_is_none_is_refused(tmp_path):
+    path = seg(tmp_path / "in" / "a.dcm")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"\x28\x00\x00\x01US\x02\x00")  # BitsAllocated
+    raw[at + 4 : at + 6] = b"CS"
+    raw[at + 8 : at + 10] = b"? "
+    path.write_bytes(raw)
+    assert codes(look(tmp_path / "in")) == ["input.corrupt"]
