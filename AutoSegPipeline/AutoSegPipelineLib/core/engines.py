@@ -13,7 +13,8 @@ class EngineRow:
     """One engine, by the word of the option ``engine``.
 
     ``engine`` is its class in ``processing/engines/``; empty: a host does its work, not a worker.
-    ``title`` is what people call it, where that is not its name. ``package`` is the module that the
+    ``title`` is what people call it, where that is not its name;
+    ``takes`` are the modalities of its scans. ``package`` is the module that the
     workers' Python must have for it, ``pip`` what brings that module, ``install`` the word after
     ``python3 autoseg.py install`` where the launcher does, and ``extension`` the extension of 3D Slicer
     that brings it, with ``brings`` besides. ``weights`` is a module of ``processing/engines/`` that prints
@@ -24,6 +25,7 @@ class EngineRow:
     name: str
     engine: str = ""
     title: str = ""
+    takes: tuple[str, ...] = ()
     package: str = ""
     pip: tuple[str, ...] = ()
     install: str = ""
@@ -43,6 +45,7 @@ ENGINES: tuple[EngineRow, ...] = (
         "totalsegmentator",
         "totalsegmentator.TotalSegmentatorEngine",
         title="TotalSegmentator",
+        takes=("CT", "MR"),
         package="totalsegmentator",
         pip=("TotalSegmentator", "torch", "torchvision"),
         install="totalsegmentator",
@@ -58,8 +61,8 @@ ENGINES: tuple[EngineRow, ...] = (
             ),
         ),
     ),
-    EngineRow("tissue", "tissue.TissueEngine"),
-    EngineRow("slicer", extension="TotalSegmentator"),
+    EngineRow("tissue", "tissue.TissueEngine", takes=("CT",)),
+    EngineRow("slicer", takes=("CT", "MR"), extension="TotalSegmentator"),
 )
 
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}

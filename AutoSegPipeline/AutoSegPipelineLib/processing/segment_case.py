@@ -68,7 +68,7 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
         return SourceSegmentation(
             segmentation, volume, str(facts.get("engine", "")), modality, cached=True, facts=facts
         )
-    engine = choose(case.options["engine"], modality)
+    engine = choose(case.options["engine"], modality, case.label)
     report.stage("segmenting", f"{engine.title}")
     with watch.time("segment"):
         segmentation = engine.segment(volume, {**case.options, "had_gpus": case.had_gpus}, report)

@@ -24,16 +24,17 @@ def _new(row: EngineRow) -> Engine:
     return cast(Engine, getattr(import_module(f"{__name__}.{module}"), name)())
 
 
-def choose(name: str, modality: str = "") -> Engine:
+def choose(name: str, modality: str = "", scan: str = "") -> Engine:
     """The engine called ``name``; ``auto`` is the best that works here and takes ``modality``.
 
-    Raises :class:`EngineFailed` ``engine.unknown``, ``engine.not_available``
-    (with what it lacks) or, for `auto`, ``engine.wrong_modality``.
+    ``scan`` is what messages call the scan. Raises :class:`EngineFailed`
+    ``engine.unknown``, ``engine.not_available`` (with what it lacks) or, for `auto`,
+    ``engine.wrong_modality``.
     """
     known = engines()
     wanted = (name or "auto").strip().casefold()
     if wanted == "auto":
-        return _best(known, modality)
+        return _best(known, modality, scan)
     if wanted not in known:
         words = ", ".join(["auto", *known])
         raise EngineFailed(
@@ -46,7 +47,7 @@ def choose(name: str, modality: str = "") -> Engine:
     return engine
 
 
-def _best(known: dict[str, Engine], modality: str) -> Engine:
+def _best(known: dict[str, Engine], modality: str, scan: str) -> Engine:
     lacks = []
     for engine in known.values():
         check = engine.check()
@@ -58,7 +59,19 @@ def _best(known: dict[str, Engine], modality: str) -> Engine:
         else:
             lacks.append(f"{engine.name} takes {' and '.join(sorted(takes))} only")
     code = "engine.wrong_modality" if modality else "engine.not_available"
-    raise EngineFailed(code, f"no engine here can segment {modality or 'this'} ({'; '.join(lacks)})")
+    what = f"{scan} is {modality}: no" if scan and modality else "no"
+    raise EngineFailed(
+        code, f"{what} engine here can segment {modality or 'this'} ({'; '.join(lacks)})", _remedy(modality)
+    )
+
+
+def _remedy(modality: str) -> str | None:
+    """How to get an engine for ``modality``; None where nothing that can be installed takes it."""
+    commands = [f"`python3 autoseg.py install {row.install}`"
+                for row in ENGINES if row.install and (not modality or modality in row.takes)]  # fmt: skip
+    if not commands:
+        return None
+    return f"Install an engine that takes {modality or 'it'}: {' or '.join(commands)}."
 
 
 def _lack(check: Check) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from AutoSegPipelineLib.core.errors import EngineFailed
+from AutoSegPipelineLib.core.errors import CODES, EngineFailed
 from AutoSegPipelineLib.processing import engines as registry
 from AutoSegPipelineLib.processing.engines import Check, Task, choose, engines
 from AutoSegPipelineLib.processing.engines.structures import SCHEME, STRUCTURES, structure_segment
@@ -67,6 +67,18 @@ def test_auto_takes_the_best_engine_that_works_for_the_modality(monkeypatch):
     with pytest.raises(EngineFailed) as caught:
         choose("auto", "PT")
     assert caught.value.code == "engine.wrong_modality" and "magnet takes MR only" in caught.value.message
+    assert caught.value.hint == CODES["engine.wrong_modality"]  # nothing that can be installed takes PT
+
+
+def test_a_scan_that_no_engine_here_takes_hears_which_one_would(monkeypatch):
+    from AutoSegPipelineLib.processing.engines.tissue import TissueEngine
+
+    monkeypatch.setattr(registry, "engines", lambda: {"tissue": TissueEngine()})
+    with pytest.raises(EngineFailed) as caught:
+        choose("auto", "MR", "knee.nii.gz")
+    assert caught.value.code == "engine.wrong_modality"
+    assert caught.value.message.startswith("knee.nii.gz is MR: no engine here can segment MR")
+    assert "takes MR: `python3 autoseg.py install totalsegmentator`" in caught.value.hint
 
 
 def test_an_unknown_engine_is_answered_with_the_nearest():
