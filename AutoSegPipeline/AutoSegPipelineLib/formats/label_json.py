@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Mapping
 
+from ..core.segmentation import Code
 from .label_rows import RawColour, Rows, channels, colour_of
 
 # Where a document keeps its labels; a document that is nothing but a mapping has none of them.
@@ -15,6 +16,13 @@ _PLACES = (
 )  # fmt: skip
 _VALUES = ("value", "labelID", "label_id", "labelValue", "index", "id", "key", "label")
 _NAMES = ("name", "SegmentLabel", "label_name", "label", "title", "text", "description")
+_CONCEPTS = {
+    "category": "SegmentedPropertyCategoryCodeSequence",
+    "code": "SegmentedPropertyTypeCodeSequence",
+    "modifier": "SegmentedPropertyTypeModifierCodeSequence",
+    "region": "AnatomicRegionSequence",
+    "region_modifier": "AnatomicRegionModifierSequence",
+}
 _COLOURS = ("color", "colour", "rgb", "recommendedDisplayRGBValue", "hex")
 
 
@@ -74,7 +82,22 @@ def _object(rows: Rows, key: str, item: Mapping[str, Any]) -> None:
         name = key
     if value is None or not name:
         raise rows.error(0, f"{json.dumps(item)[:60]} states no value and name")
-    rows.add(0, str(int(float(value))), name, _colour(rows, item))
+    rows.add(0, str(int(float(value))), name, _colour(rows, item), _codes(item))
+
+
+def _codes(item: Mapping[str, Any]) -> list[tuple[str, Code]]:
+    """The concepts of dcmqi's segment attributes."""
+    found = []
+    for key, word in _CONCEPTS.items():
+        concept = item.get(word)
+        if isinstance(concept, Mapping):
+            scheme, value, meaning = (
+                str(concept.get(part) or "")
+                for part in ("CodingSchemeDesignator", "CodeValue", "CodeMeaning")
+            )
+            if scheme and value:
+                found.append((key, Code(scheme, value, meaning or value)))
+    return found
 
 
 def _colour(rows: Rows, item: Mapping[str, Any]) -> RawColour | None:

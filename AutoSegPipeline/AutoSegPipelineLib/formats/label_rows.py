@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Sequence
 
 from ..core.errors import PipelineError
-from ..core.segmentation import Colour
+from ..core.segmentation import Code, Colour
 
 # BIDS writes n/a for what a row does not say.
 NOTHING = ("n/a", "na", "none", "nan")
@@ -18,12 +18,15 @@ class Entry:
     """One row: label ``value``, ``name`` and, where given, the sRGB colour in 0..1.
 
     ``region`` are the labels whose union the structure is (nnU-Net); then ``value`` is 0.
+    ``codes`` are what the table states of its meaning, by the field of
+    :class:`~..core.segmentation.Segment`.
     """
 
     value: int
     name: str
     colour: Colour | None = None
     region: tuple[int, ...] = ()
+    codes: tuple[tuple[str, Code], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Rows:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._rows: list[tuple[int, str, RawColour | None, tuple[int, ...]]] = []
+        self._rows: list[tuple[Entry, RawColour | None]] = []
         self._by_value: dict[int, str] = {}
 
     def error(self, line: int, why: str) -> PipelineError:
@@ -48,7 +51,14 @@ class Rows:
         place = f"{self.name}, line {line}" if line else self.name
         return PipelineError("export.bad_table", f"{place}: {why}")
 
-    def add(self, line: int, value: str, name: str, colour: RawColour | None = None) -> None:
+    def add(
+        self,
+        line: int,
+        value: str,
+        name: str,
+        colour: RawColour | None = None,
+        codes: Sequence[tuple[str, Code]] = (),
+    ) -> None:
         """A row; background, a repeated row and a row without a name (``n/a``) are passed by."""
         if not re.fullmatch(r"\d+(\.0*)?", value.strip()):
             raise self.error(line, f"{value.strip()!r} is not a label value (a whole number)")
@@ -60,7 +70,7 @@ class Rows:
         known = self._by_value.get(number)
         if known is None:
             self._by_value[number] = text
-            self._rows.append((number, text, colour, ()))
+            self._rows.append((Entry(number, text, codes=tuple(codes)), colour))
         elif known != text:
             raise self.error(line, f"label {number} is there twice")
 
@@ -68,17 +78,17 @@ class Rows:
         """A structure that is the union of the labels ``values``."""
         text = " ".join(name.split())
         if text:
-            self._rows.append((0, text, colour, tuple(sorted({*values}))))
+            self._rows.append((Entry(0, text, region=tuple(sorted({*values}))), colour))
 
     def entries(self) -> list[Entry]:
         """The rows with their colours. Raises ``export.bad_table`` for one that is out of range."""
-        given = [colour for _, _, colour, _ in self._rows if colour is not None]
+        given = [colour for _, colour in self._rows if colour is not None]
         free = [max(colour.channels) for colour in given if not colour.most]
         # A table where nothing is above 1 counts from 0 to 1: as 0 to 255 it would be all black.
         scale = 1.0 if free and 0 < max(free) <= 1.0 else 255.0
         return [
-            Entry(value, name, None if colour is None else self._scaled(colour, scale), region)
-            for value, name, colour, region in self._rows
+            entry if colour is None else replace(entry, colour=self._scaled(colour, scale))
+            for entry, colour in self._rows
         ]
 
     def _scaled(self, colour: RawColour, scale: float) -> Colour:

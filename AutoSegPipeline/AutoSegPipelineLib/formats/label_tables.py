@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from ..core.errors import PipelineError
+from ..core.segmentation import Code
 from .label_json import read_json
 from .label_rows import Entry, RawColour, Rows, channels, colour_of
 
@@ -39,6 +40,12 @@ _CHANNELS = (
     ("g", "green", "color g", "colour g", "color green"),
     ("b", "blue", "color b", "colour b", "color blue"),
 )
+# 3D Slicer's columns of codes, and the fields of a segment that they fill.
+_CODED = {
+    "category": "category", "type": "code", "typemodifier": "modifier", "region": "region",
+    "regionmodifier": "region_modifier",
+}  # fmt: skip
+_PARTS = ("codingscheme", "codevalue", "codemeaning")
 _SNAP = re.compile(r'\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+[\d.]+\s+\d\s+\d\s+"(.*)"\s*$')
 _NUMBER = r"\s+(\d+(?:\.\d*)?)"
 # Slicer and FreeSurfer: value name r g b a, where older ones of FSL end before the alpha.
@@ -114,14 +121,39 @@ def _read_csv(rows: Rows, text: str) -> bool:
     split = [(number, _cells(row, delimiter)) for number, row in lines]
     widest = max(len(cells) for _, cells in split)
     columns, has_header = _columns(rows, split[0][0], split[0][1], widest)
+    coded = _code_columns(split[0][1]) if has_header else None
     for number, cells in split[1 if has_header else 0 :]:
         if not any(cells):
             continue
         if max(columns["value"], columns["name"]) >= len(cells):
             raise rows.error(number, f"needs a value and a name, has {len(cells)} cell(s)")
         colour = _row_colour(rows, number, cells, columns)
-        rows.add(number, cells[columns["value"]], cells[columns["name"]], colour)
+        codes = [] if coded is None else _row_codes(cells, coded)
+        rows.add(number, cells[columns["value"]], cells[columns["name"]], colour, codes)
     return bool(rows.entries())
+
+
+def _code_columns(cells: list[str]) -> dict[str, tuple[int, int, int]]:
+    """Field of a segment -> the columns of scheme, value and meaning; ``cells`` are the header's."""
+    places = {cell.replace(" ", "").casefold(): place for place, cell in enumerate(cells)}
+    found = {}
+    for word, key in _CODED.items():
+        wanted = [f"{word}_{part}" for part in _PARTS]
+        if all(name in places for name in wanted):
+            scheme, value, meaning = (places[name] for name in wanted)
+            found[key] = (scheme, value, meaning)
+    return found
+
+
+def _row_codes(cells: list[str], columns: dict[str, tuple[int, int, int]]) -> list[tuple[str, Code]]:
+    """What a row states of its meaning; a concept without scheme or value is none."""
+    found = []
+    for key, places in columns.items():
+        if max(places) < len(cells):
+            scheme, value, meaning = (cells[place] for place in places)
+            if scheme and value:
+                found.append((key, Code(scheme, value, meaning or value)))
+    return found
 
 
 def _cells(row: str, delimiter: str) -> list[str]:

@@ -55,8 +55,9 @@ def _join(
     files = list(dict.fromkeys(name for row in gone for name in row.files))
     place = next(n for n, row in enumerate(state.cases) if row is masks[0])
     odd = _on_other_grids(masks)
-    state.cases[:] = [row for row in state.cases if not any(row is one for one in masks)]
-    state.refusals[:] = [row for row in state.refusals if not any(row is one for one in (*empty, *passed))]
+    ids = {id(row) for row in gone}
+    state.cases[:] = [row for row in state.cases if id(row) not in ids]
+    state.refusals[:] = [row for row in state.refusals if id(row) not in ids]
     if odd:
         state.refuse(_other_grid(label, masks, odd), files, file_stem(label), label)
         return
@@ -65,7 +66,7 @@ def _join(
     if passed:
         names = _some([_base(one) for one in passed])
         message = f"{names}: no label map; passed by, for the masks beside it are the segmentation"
-        case.warnings = [{"code": "export.passed_by", "message": message}]
+        case.warnings = [*case.warnings, {"code": "export.passed_by", "message": message}]
     state.cases.insert(place, case)
 
 
@@ -86,7 +87,7 @@ def _case(state: Inspection, label: str, masks: list[FoundCase], empty: list[Ref
         label=label,
         content=NAMED,
         sha256=hash_of([part for row in masks for part in (_base(row), row.sha256)]),
-        warnings=[],
+        warnings=list({warning["code"]: warning for row in masks for warning in row.warnings}.values()),
         facts={**first.facts, "masks": len(masks)},
         options_file=next((row.options_file for row in masks if row.options_file), None),
     )
@@ -101,8 +102,8 @@ def _on_other_grids(masks: list[FoundCase]) -> list[FoundCase]:
             grids.append([row])
         else:
             same.append(row)
-    most = max(grids, key=len)
-    return [row for row in masks if not any(row is one for one in most)]
+    most = {id(row) for row in max(grids, key=len)}
+    return [row for row in masks if id(row) not in most]
 
 
 def _same_grid(a: FoundCase, b: FoundCase) -> bool:
@@ -117,7 +118,8 @@ def _affine(row: FoundCase) -> Affine:
 
 
 def _other_grid(label: str, masks: list[FoundCase], odd: list[FoundCase]) -> Refused:
-    rest = [row for row in masks if not any(row is one for one in odd)]
+    out = {id(row) for row in odd}
+    rest = [row for row in masks if id(row) not in out]
     names = _some([f"{_base(row)} ({_grid(row)})" for row in odd])
     lie = "lies" if len(odd) == 1 else "lie"
     others = f"the other {len(rest)} masks" if len(rest) > 1 else _base(rest[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.segmentation import Segment
+from ..core.segmentation import Code, Segment
 from ..core.structure_names import machine_name
 from ..formats.label_rows import Entry
 from .anatomy import guess_group, likely_colour, readable_title
@@ -17,6 +17,11 @@ def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
     known = STRUCTURES.get(name)
     usual = structure_called(name)
     coded = known or usual
+    codes: dict[str, Code | None] = dict(entry.codes)  # what the table states; nothing is mixed into it
+    if not codes and coded:
+        codes = {"category": coded.category, "code": coded.code, "modifier": coded.modifier}
+    if not entry.codes and usual:
+        codes.update(region=usual.region, region_modifier=usual.region_modifier)
     return Segment(
         layer=0,
         value=entry.value,
@@ -25,9 +30,9 @@ def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
         colour=entry.colour or (usual.colour if usual else likely_colour(name, number)),
         group=coded.group if coded else guess_group(name),
         opacity=known.opacity if known else 1.0,
-        category=coded.category if coded else None,
-        code=coded.code if coded else None,
-        modifier=coded.modifier if coded else None,
-        region=usual.region if usual else None,
-        region_modifier=usual.region_modifier if usual else None,
+        category=codes.get("category"),
+        code=codes.get("code"),
+        modifier=codes.get("modifier"),
+        region=codes.get("region"),
+        region_modifier=codes.get("region_modifier"),
     )

@@ -24,7 +24,6 @@ from ..core.task_labels import is_task, labels_of, structures_of
 from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
-from .anatomy import guess_group, readable_title
 from .named_segments import segment_of
 from .read_dicom_seg import is_dicom, read_dicom_seg
 from .read_masks import read_masks
@@ -246,19 +245,35 @@ def _some(values: list[int]) -> str:
 
 
 def _renamed(segmentation: Segmentation, entries: list[Entry], table: Path) -> Segmentation:
-    """A table given for a one-layer ``.seg.nrrd`` renames its segments by label value."""
-    if len(segmentation.layers) > 1:
+    """A table given for a file with names of its own renames its segments by label value.
+
+    Raises ``export.bad_table`` where a label that it names is in several layers, so that it may mean either.
+    """
+    by_value = {entry.value: entry for entry in entries if not entry.region}
+    values = [segment.value for segment in segmentation.segments]
+    twice = sorted({value for value in values if value in by_value and values.count(value) > 1})
+    if twice:
         raise PipelineError(
-            "export.bad_table", f"{table.name}: values name no segment where labels overlap in several layers"
+            "export.bad_table",
+            f"{table.name}: label {twice[0]} names no segment, because several layers have it",
         )
-    by_value = {entry.value: entry for entry in entries}
     taken: set[str] = set()
     renamed = []
-    for segment in segmentation.segments:
+    for number, segment in enumerate(segmentation.segments):
         entry = by_value.get(segment.value)
-        name = unique_name(machine_name(entry.name) if entry else segment.name, taken)
-        if entry:
-            title, colour = readable_title(entry.name), entry.colour or segment.colour
-            segment = replace(segment, title=title, colour=colour, group=guess_group(name))
-        renamed.append(replace(segment, name=name))
-    return Segmentation(segmentation.grid, segmentation.layers, tuple(renamed), segmentation.warnings)
+        if entry is None or machine_name(entry.name) == segment.name:
+            colour = segment.colour if entry is None else entry.colour or segment.colour
+            renamed.append(replace(segment, name=unique_name(segment.name, taken), colour=colour))
+            continue
+        named = segment_of(entry, taken, number)
+        renamed.append(
+            replace(
+                named,
+                layer=segment.layer,
+                priority=segment.priority,
+                colour=entry.colour or segment.colour,
+            )
+        )
+    return Segmentation(
+        segmentation.grid, segmentation.layers, tuple(renamed), segmentation.warnings, segmentation.facts
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.segmentation import Code
 from AutoSegPipelineLib.formats.label_tables import read_table
 
 
@@ -138,3 +139,40 @@ def test_json_that_holds_something_else_is_an_error(tmp_path, text):
     with pytest.raises(PipelineError) as caught:
         read_table(table(tmp_path, text))
     assert caught.value.code == "export.bad_table"
+
+
+SLICER = (
+    "LabelValue,Name,Color_R,Color_G,Color_B,Color_A,"
+    + ",".join(
+        f"{concept}_{part}"
+        for concept in ("Category", "Type", "TypeModifier", "Region", "RegionModifier")
+        for part in ("CodingScheme", "CodeValue", "CodeMeaning")
+    )
+    + "\n"
+)
+
+
+def test_the_codes_of_slicers_table_are_read(tmp_path):
+    row = (
+        "1,left_kidney,185,102,83,255,SCT,123037004,Anatomical Structure,SCT,64033007,Kidney,"
+        "SCT,7771000,Left,,,,,,\n"
+    )
+    first, second = read_table(
+        table(tmp_path, SLICER + row + "2,left lung,1,2,3,255,,Tissue,,,Tissue,,,,,,,,,,\n")
+    )
+    assert first.codes == (
+        ("category", Code("SCT", "123037004", "Anatomical Structure")),
+        ("code", Code("SCT", "64033007", "Kidney")),
+        ("modifier", Code("SCT", "7771000", "Left")),
+    )
+    assert second.codes == () and second.name == "left lung"
+    assert first.colour == pytest.approx((185 / 255, 102 / 255, 83 / 255))
+
+
+def test_the_codes_of_dcmqi_are_read(tmp_path):
+    text = (
+        '{"segmentAttributes": [[{"labelID": 1, "SegmentLabel": "K", "SegmentedPropertyTypeCodeSequence":'
+        ' {"CodeValue": "64033007", "CodingSchemeDesignator": "SCT", "CodeMeaning": "Kidney"}}]]}'
+    )
+    (entry,) = read_table(table(tmp_path, text))
+    assert entry.codes == (("code", Code("SCT", "64033007", "Kidney")),)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
+from AutoSegPipelineLib.core.segmentation import Code, Segment, Segmentation
 from AutoSegPipelineLib.core.structure_names import machine_name
 from AutoSegPipelineLib.processing.anatomy import guess_group, readable_title
 from AutoSegPipelineLib.processing.layers import flatten
@@ -216,6 +216,30 @@ def test_a_mask_called_as_a_structure_of_the_task_is_that_whatever_its_label(tmp
         for name in ("p/liver.nii.gz", "p/case_1.nii.gz")
     }
     assert names == {"p/liver.nii.gz": "liver", "p/case_1.nii.gz": "spleen"}
+
+
+def test_codes_of_the_table_win_over_those_of_the_name_and_are_not_mixed_with_them(tmp_path):
+    write_nifti(label_map(), tmp_path / "map.nii.gz")
+    text = (
+        "LabelValue,Name,Type_CodingScheme,Type_CodeValue,Type_CodeMeaning\n"
+        "1,kidney_left,99X,K,My kidney\n5,kidney_right,,,\n"
+    )
+    mine, usual = read_segmentation(tmp_path / "map.nii.gz", table(tmp_path, text)).segments
+    assert mine.code == Code("99X", "K", "My kidney") and mine.modifier is None and mine.category is None
+    assert usual.code.value == "64033007" and usual.modifier.meaning == "Right"
+
+
+def test_a_given_table_renames_segments_with_their_codes_wherever_a_label_means_one(tmp_path):
+    segmentation = two_layers(grid((20, 16, 12)))
+    write_seg_nrrd(tmp_path / "a.seg.nrrd", segmentation)
+    names = table(tmp_path, "value,name,color\n7,kidney_left,#ff0000\n9,spleen,\n")
+    body, lung, renamed = read_segmentation(tmp_path / "a.seg.nrrd", names).segments
+    assert (body, lung) == segmentation.segments[:2]
+    assert (renamed.name, renamed.layer, renamed.value, renamed.priority) == ("kidney_left", 1, 7, 60)
+    assert renamed.colour == (1, 0, 0) and renamed.code.meaning == "Kidney" and renamed.group == "organs"
+    with pytest.raises(PipelineError) as caught:
+        read_segmentation(tmp_path / "a.seg.nrrd", table(tmp_path, "value,name\n1,liver\n"))
+    assert caught.value.code == "export.bad_table" and "label 1" in caught.value.message
 
 
 def test_names_become_titles_groups_and_machine_names():

@@ -112,6 +112,28 @@ def test_a_table_beside_a_label_map_gives_its_names_and_is_named_where_it_is_wro
     assert three["error"] is None and '"three"' in (out / "three.gltf").read_text(encoding="utf-8")
 
 
+def test_a_folder_of_masks_is_one_result_and_a_task_names_the_labels_of_a_label_map(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for name in ("liver", "kidney_left"):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        write_label_map(tmp_path / "masks" / f"{name}.nii.gz")
+    write_label_map(tmp_path / "case.nii.gz")
+    out, both = tmp_path / "out", [tmp_path / "masks", tmp_path / "case.nii.gz"]
+    given = ("--labels", "total_mr", "--formats", "gltf,statistics", "--json")
+    jobs = json.loads(autoseg("export", *both, "-o", out, *given, env=private).stdout)["jobs"]
+    assert [(job["state"], job["name"]) for job in jobs] == [("done", "masks"), ("done", "case")]
+    found = {
+        job["name"]: [
+            row.split(",")[0] for row in (out / f"{job['name']}.statistics.csv").read_text().splitlines()
+        ]
+        for job in jobs
+    }
+    assert sorted(found["masks"][1:]) == ["kidney_left", "liver"] and found["case"][1:] == ["spleen"]
+    wrong = autoseg("export", *both, "-o", out, "--labels", "totl", env=private)
+    assert wrong.returncode == 2 and "did you mean 'total'?" in wrong.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, private: dict[str, str], times: int) -> None:
