@@ -36,7 +36,7 @@ class ChildChannel:
         self._cancelled: set[Key] = set()
         self._current: Key | None = None
         self._on_closed: Callable[[], None] | None = None
-        self._told_to_quit = False
+        self._asked_to_quit = False
 
     @classmethod
     def take(cls) -> ChildChannel:
@@ -75,7 +75,7 @@ class ChildChannel:
             self.send(Log(str(error), "error"))
         finally:
             self._commands.put(None)
-            if not (self._told_to_quit and self._current is None):
+            if not (self._asked_to_quit and self._current is None):
                 if self._on_closed is not None:
                     self._on_closed()
                 end_own_group()
@@ -86,7 +86,7 @@ class ChildChannel:
             with self._lock:
                 self._cancelled.add(envelope.key)
         else:
-            self._told_to_quit = self._told_to_quit or isinstance(envelope.message, Quit)
+            self._asked_to_quit = self._asked_to_quit or isinstance(envelope.message, Quit)
             self._commands.put(envelope)
 
     def commands(self) -> Iterator[Envelope]:

@@ -28,11 +28,11 @@ def _field(help: str, default: Any = None, factory: Callable[[], Any] | None = N
 
 def _private(help: str, default: Any = None, factory: Callable[[], Any] | None = None, since: int = 0) -> Any:
     """A field that the pipeline alone knows: where files lie, how often it was tried."""
-    made = _field(help, default, factory, since)
+    public = _field(help, default, factory, since)
     return dataclasses.field(
-        default=made.default,
-        default_factory=made.default_factory,
-        metadata={**made.metadata, "public": False},
+        default=public.default,
+        default_factory=public.default_factory,
+        metadata={**public.metadata, "public": False},
     )
 
 

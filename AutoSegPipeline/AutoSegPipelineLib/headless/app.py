@@ -104,7 +104,9 @@ class Host:
         self.pipeline.start()
         # Not before: until the home is ours its log is another pipeline's.
         log.info("AutoSegPipeline %s begins to %s %s", __version__, self._what, self.home.root)
-        self.narrator = Narrator(lambda: self.pipeline.store, self.home.results, arriving=self._arriving)
+        self.narrator = Narrator(
+            lambda: self.pipeline.store, self.home.results, files_to_come=self._files_to_come
+        )
         self.pipeline.bus.subscribe(self.narrator.hear)
         self.pipeline.bus.subscribe(self._task.hear)
         self._mirror = _Mirror(self.narrator, self._verbose)
@@ -164,7 +166,7 @@ class Host:
         for timer in self._timers:
             timer.stop()
 
-    def _arriving(self) -> int:
+    def _files_to_come(self) -> int:
         return self.pipeline.flow.watched_inbox.waiting
 
     def _signal(self, name: str) -> None:

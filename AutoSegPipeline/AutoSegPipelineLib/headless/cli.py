@@ -123,12 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _usage(error, as_json)
         return int(error.exit_code)
     except PipelineError as error:
-        _tell(error, as_json)
+        _show(error, as_json)
         return 2 if error.code.startswith(("request.", "options.")) else 1
     except Exception as error:  # the program's boundary: show one line, keep the traceback
         if os.environ.get("AUTOSEG_DEBUG"):
             raise
-        _tell(_internal(error), as_json)
+        _show(_internal(error), as_json)
         return 1
 
 
@@ -143,7 +143,7 @@ def _usage(error: click.ClickException, as_json: bool) -> None:
     show_error(console(sys.stderr), message, hint)
 
 
-def _tell(error: PipelineError, as_json: bool) -> None:
+def _show(error: PipelineError, as_json: bool) -> None:
     if as_json:
         write_document({"error": error.to_dict()})
     show_error(console(sys.stderr), error.message, error.hint, error.code)

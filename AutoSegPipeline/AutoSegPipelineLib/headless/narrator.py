@@ -50,12 +50,12 @@ class Narrator:
     open_store: Callable[[], Store]
     results: Path
     page: str = ""  # address of the web page
-    arriving: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
+    files_to_come: Callable[[], int] = lambda: 0  # files of the inbox that are not complete yet
     # added, done, failed, refused, cancelled, all of this run
     counts: Counter[str] = field(default_factory=Counter)
     _states: dict[str, str] = field(default_factory=dict)
     _lines: list[Line] = field(default_factory=list)
-    _told_at: dict[str, float] = field(default_factory=dict)
+    _shown_at: dict[str, float] = field(default_factory=dict)
 
     @property
     def store(self) -> Store:
@@ -121,15 +121,15 @@ class Narrator:
             return safe(f"paused: {paused.get('reason') or paused.get('code')}")
         if self.waiting():
             return "starting the next case"
-        files = self.arriving()
+        files = self.files_to_come()
         return f"{files} file{'s' if files > 1 else ''} arriving" if files else "waiting for scans"
 
     def long_cases(self) -> list[Line]:
         """How far the running cases are, each at most every half a minute."""
         now, lines = time.monotonic(), []
         for job in self.running():
-            if now - self._told_at.setdefault(job.id, now) >= _LONG_SECONDS:
-                self._told_at[job.id] = now
+            if now - self._shown_at.setdefault(job.id, now) >= _LONG_SECONDS:
+                self._shown_at[job.id] = now
                 left = f", {duration(job.eta_s)} left" if job.eta_s is not None else ""
                 text = f"{job.label}: {job.state}, {job.progress:.0%}{left}"
                 lines.append(Line("other", safe(text)))
@@ -165,7 +165,7 @@ class Narrator:
     def _ended(self, event: JobEnded) -> None:
         self.counts[event.state] += 1
         self._states.pop(event.job_id, None)
-        self._told_at.pop(event.job_id, None)
+        self._shown_at.pop(event.job_id, None)
         job = self.store.jobs.find(event.job_id)
         if job is not None:
             wrong = job.state in (states.FAILED, states.REFUSED)

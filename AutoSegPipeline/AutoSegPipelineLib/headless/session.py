@@ -47,7 +47,7 @@ class Session:
         path = self.home.store
         return Store(path) if path.exists() else None
 
-    def made_store(self) -> Store:
+    def store_or_new(self) -> Store:
         """The store, creating its home if it is missing."""
         home = self.home
         os.umask(0o077)

@@ -107,11 +107,11 @@ def _in_archive(path: Path) -> Iterator[WeightsFile]:
 
 
 def _import_one(found: WeightsFile, target: Path, staging: Path, say: Say, replace: bool) -> Imported:
-    from ..processing.engines.totalsegmentator.weights import is_whole
+    from ..processing.engines.totalsegmentator.weights import is_complete
 
     final = target / found.name
     was_there = final.exists()
-    if was_there and not replace and is_whole(final):
+    if was_there and not replace and is_complete(final):
         say(f"{found.name}: is there already")
         return Imported(found.name, "kept", 0)
     fresh = staging / "fresh" / found.name

@@ -25,8 +25,8 @@ class Case:
     results, ``work`` whatever is temporary. ``reuse`` is a cached ``.seg.nrrd``
     to take instead of running the engine, ``keep`` where the cache wants one.
     ``had_gpus`` GPUs were there before: one that is missing now is gone.
-    ``made`` is a ``.seg.nrrd`` that another step made of this very scan, with
-    ``made_facts`` where the file itself has none; with ``only`` = ``segmentation``
+    ``segmented`` is a ``.seg.nrrd`` that another step wrote of this very scan, with
+    ``segmented_facts`` where the file itself has none; with ``only`` = ``segmentation``
     it is what this step is to write, and all. ``given`` are result files, by
     kind, that another program has written. ``labels`` is the table of names that
     the caller gave, ``table`` the one that lay beside the label map.
@@ -45,8 +45,8 @@ class Case:
     table: Path | None = None
     reuse: Path | None = None
     keep: Path | None = None
-    made: Path | None = None
-    made_facts: dict[str, object] = field(default_factory=dict)
+    segmented: Path | None = None
+    segmented_facts: dict[str, object] = field(default_factory=dict)
     given: dict[str, Path] = field(default_factory=dict)
     only: str = ""
     source: CaseSource = field(default_factory=CaseSource)
@@ -85,8 +85,8 @@ class Case:
             table=_path(order.table),
             reuse=_path(order.reuse),
             keep=_path(order.keep),
-            made=_path(order.made),
-            made_facts=order.made_facts,
+            segmented=_path(order.segmented),
+            segmented_facts=order.segmented_facts,
             given={kind: Path(path) for kind, path in order.given.items()},
             only=order.only,
             source=order.source or CaseSource(),
@@ -96,7 +96,7 @@ class Case:
     @property
     def runs_engine(self) -> bool:
         """Whether this step computes a segmentation."""
-        return self.kind == "scan" and self.reuse is None and (self.made is None or bool(self.only))
+        return self.kind == "scan" and self.reuse is None and (self.segmented is None or bool(self.only))
 
     def file(self, ending: str) -> Path:
         """The result file with this ending."""

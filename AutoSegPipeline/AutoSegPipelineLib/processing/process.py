@@ -51,7 +51,7 @@ def _only_segmentation(case: Case, report: Report, watch: Stopwatch) -> CaseResu
     from .saved_segmentation import hand_over
     from .segment_case import segment_case
 
-    if case.only != "segmentation" or case.made is None:
+    if case.only != "segmentation" or case.segmented is None:
         raise PipelineError("request.invalid", f"a case cannot be done as far as {case.only!r}")
     found = segment_case(case, report, watch)
     hand_over(case, found, report, watch)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def hand_over(case: Case, found: SourceSegmentation, report: Report, watch: Stopwatch) -> None:
-    """Write ``case.made`` with everything that the last step needs to know. Raises OSError."""
-    assert case.made is not None
+    """Write ``case.segmented`` with everything that the last step needs to know. Raises OSError."""
+    assert case.segmented is not None
     facts = {
         **found.facts,
         "engine": found.engine,
@@ -33,21 +33,21 @@ def hand_over(case: Case, found: SourceSegmentation, report: Report, watch: Stop
         "timings_s": watch.seconds,
     }
     with watch.time("hand over"):
-        write_seg_nrrd(case.made, found.segmentation, facts, report)
+        write_seg_nrrd(case.segmented, found.segmentation, facts, report)
 
 
-def take_made(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
-    """What ``case.made`` holds, on the scan's grid, with what is known about it.
+def take_saved(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
+    """What ``case.segmented`` holds, on the scan's grid, with what is known about it.
 
     Raises :class:`PipelineError` ``input.*`` for a file or scan that cannot be read.
     """
     from .read_seg_nrrd import read_facts, read_seg_nrrd
     from .volume import read_volume
 
-    assert case.made is not None
+    assert case.segmented is not None
     with watch.time("read"):
-        segmentation = read_seg_nrrd(case.made)
-        facts: dict[str, Any] = {**case.made_facts, **read_facts(case.made)}
+        segmentation = read_seg_nrrd(case.segmented)
+        facts: dict[str, Any] = {**case.segmented_facts, **read_facts(case.segmented)}
         modality = str(facts.get("modality") or case.options["modality"] or case.modality)
         volume = None
         if case.kind != "segmentation":

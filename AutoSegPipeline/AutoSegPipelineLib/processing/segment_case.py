@@ -10,7 +10,7 @@ from ..core.segmentation import Grid, Segmentation
 from ..core.specs import did_you_mean
 from .case import Case
 from .layers import drop_empty
-from .saved_segmentation import keep_copy, take_made
+from .saved_segmentation import keep_copy, take_saved
 from .source_segmentation import SourceSegmentation
 from .stopwatch import Stopwatch
 
@@ -18,14 +18,14 @@ from .stopwatch import Stopwatch
 def segment_case(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
     """Read and segment; raises :class:`PipelineError`, ``export.empty`` among them."""
     report.stage("preparing", f"reading {case.label}")
-    if case.made is not None and not case.only:
-        found = take_made(case, report, watch)
+    if case.segmented is not None and not case.only:
+        found = take_saved(case, report, watch)
     else:
         found = _existing(case, watch) if case.kind == "segmentation" else _scan(case, report, watch)
     found.segmentation, found.absent = drop_empty(found.segmentation)
     if not found.segmentation.segments:
         raise PipelineError("export.empty", f"{case.label}: no structure has a voxel")
-    if case.kind == "segmentation" and case.options["structures"] and (case.made is None or case.only):
+    if case.kind == "segmentation" and case.options["structures"] and (case.segmented is None or case.only):
         found.segmentation = only(found.segmentation, case.options["structures"])
     return found
 

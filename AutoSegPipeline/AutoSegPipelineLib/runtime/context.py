@@ -30,9 +30,9 @@ class Context:
         """Move ``job`` on, write it and tell everybody."""
         job.message = message
         self.store.jobs.enter(job, state)
-        self.tell(job)
+        self.publish_change(job)
 
-    def tell(self, job: Job) -> None:
+    def publish_change(self, job: Job) -> None:
         """Publish what the store now says of ``job``."""
         self.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
         if job.ended:

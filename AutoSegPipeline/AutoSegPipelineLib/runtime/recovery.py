@@ -91,7 +91,7 @@ class Recovery:
                 self._stager.refuse(
                     job, PipelineError("input.missing", f"{job.input} was not taken in completely")
                 )
-            elif _is_whole(self._context.home, intent):
+            elif _is_complete(self._context.home, intent):
                 fsync_folder(input_of(self._context.home, job.id))
                 self._stager.accept(job, intent)
             elif intent.consume:
@@ -138,13 +138,13 @@ class Recovery:
                 remove_tree(folder)
             elif intent.parent and (folder_of(home, intent.parent) / SPLIT).exists():
                 continue
-            elif intent.files and _is_whole(home, intent):
+            elif intent.files and _is_complete(home, intent):
                 self._stager.adopt(intent.id)
             else:
                 self._undo(intent)
 
 
-def _is_whole(home: Home, intent: Intent) -> bool:
+def _is_complete(home: Home, intent: Intent) -> bool:
     return all(os.path.lexists(input_of(home, intent.id) / item.name) for item in intent.files)
 
 

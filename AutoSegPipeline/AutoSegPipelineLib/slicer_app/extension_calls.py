@@ -18,42 +18,44 @@ _KILLED = (-9, 137)
 
 
 def call_process(
-    process: Callable[..., object], volume: object, segmentation: object, wish: dict[str, Any]
+    process: Callable[..., object], volume: object, segmentation: object, request: dict[str, Any]
 ) -> list[str]:
     """``TotalSegmentatorLogic().process`` of any version; sentences about what it could not be asked.
 
-    ``wish``: ``quality`` (ours), ``cpu``, ``task``, ``subset`` (list or None). Versions
+    ``request``: ``quality`` (ours), ``cpu``, ``task``, ``subset`` (list or None). Versions
     take ``quality`` (since 2025), ``fast`` before; ``cpu`` and ``interactive`` came in 2024.
     """
     known = inspect.signature(process).parameters
-    quality, told = wish["quality"], []
-    given: dict[str, object] = {"task": wish["task"], "interactive": False}
-    if wish["subset"]:
-        given["subset"] = wish["subset"]
-    if wish["cpu"]:
+    quality, sentences = request["quality"], []
+    given: dict[str, object] = {"task": request["task"], "interactive": False}
+    if request["subset"]:
+        given["subset"] = request["subset"]
+    if request["cpu"]:
         given["cpu"] = True
     if "quality" in known:
         given["quality"] = _WORDS[quality]
     else:
         given["fast"] = quality != "normal"
         if quality == "fastest":
-            told.append(
+            sentences.append(
                 "This version of the TotalSegmentator extension has no fastest quality; done with fast."
             )
     for name in [name for name in given if name not in known]:
         value = given.pop(name)
         if name != "interactive":
-            told.append(f"This version of the TotalSegmentator extension cannot be asked for {name} {value}.")
+            sentences.append(
+                f"This version of the TotalSegmentator extension cannot be asked for {name} {value}."
+            )
     process(volume, segmentation, **given)
-    return told
+    return sentences
 
 
-def used_of(process: Callable[..., object], wish: dict[str, object]) -> dict[str, str]:
+def used_of(process: Callable[..., object], request: dict[str, object]) -> dict[str, str]:
     """What :func:`call_process` comes to, in the words of the other engines; a GPU unless told not to."""
     known = inspect.signature(process).parameters
-    quality = "fast" if wish["quality"] == "fastest" and "quality" not in known else wish["quality"]
-    device = "cpu" if wish["cpu"] and "cpu" in known else "gpu"
-    return {"engine": "slicer", "task": f"{wish['task']}:{quality}", "device": device}
+    quality = "fast" if request["quality"] == "fastest" and "quality" not in known else request["quality"]
+    device = "cpu" if request["cpu"] and "cpu" in known else "gpu"
+    return {"engine": "slicer", "task": f"{request['task']}:{quality}", "device": device}
 
 
 def call_export(export: Callable[..., object], item: int, folder: str, reduction: float) -> None:
@@ -87,19 +89,19 @@ def choose_task(
         raise EngineFailed(
             "engine.task_unknown", f"the extension has no task {name!r}{did_you_mean(name, tasks)}"
         )
-    told = ""
+    sentence = ""
     takes = modality_of(name, tasks[name])
     if modality and takes != modality:
         twin = f"{name}_mr" if modality == "MR" else name[:-3] if name.endswith("_mr") else ""
         if twin not in tasks or options.get("modality_mismatch") == "refuse":
             raise EngineFailed("engine.wrong_modality", f"task {name} takes {takes}, and this is {modality}")
-        told, name = f"Task {name} takes {takes}; done with {twin}, because this is {modality}.", twin
+        sentence, name = f"Task {name} takes {takes}; done with {twin}, because this is {modality}.", twin
     quality = str(options.get("quality") or "normal")
     if quality not in qualities_of(tasks[name]):
         raise EngineFailed(
             "engine.quality_unknown", f"task {name} has no quality {quality!r} in the extension"
         )
-    return name, told
+    return name, sentence
 
 
 def subset_of(task: str, options: Mapping[str, object]) -> list[str] | None:
@@ -117,7 +119,7 @@ def wants_cpu(options: Mapping[str, object]) -> bool:
     if device == "cpu":
         return True
     raise EngineFailed(
-        "engine.no_gpu", f"the extension cannot be told device {device!r}", "Choose auto, gpu or cpu."
+        "engine.no_gpu", f"the extension cannot be sentence device {device!r}", "Choose auto, gpu or cpu."
     )
 
 

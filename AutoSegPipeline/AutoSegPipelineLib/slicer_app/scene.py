@@ -67,7 +67,7 @@ def load_result(session: HostSession, job_id: str, with_scan: bool = False) -> o
         raise PipelineError("input.missing", f"{path} is gone")
     series = _Series.of(autoseg, job)
     scan = None if with_scan is False else _find_scan(session, job, series)
-    with _telling(f"Loading {job.name} into the scene"):
+    with _announcing(f"Loading {job.name} into the scene"):
         node = _load_segmentation(path, job.name)
         _colour_3d(node)
         source = _source_of(session, job)
@@ -338,7 +338,7 @@ def _numbers(matrix: vtk.vtkMatrix4x4) -> tuple[float, ...]:
 
 
 @contextmanager
-def _telling(text: str) -> Iterator[None]:
+def _announcing(text: str) -> Iterator[None]:
     """Slicer's wait cursor and a line in its status bar, because the loop is held."""
     slicer.util.showStatusMessage(text)
     try:

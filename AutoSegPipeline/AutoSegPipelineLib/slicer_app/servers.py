@@ -44,15 +44,15 @@ class Servers:
         """Where a browser finds it; empty while it is not (yet) there."""
         if self._embedded is not None:
             return self._embedded.url
-        return str(self._told().get("url") or "")
+        return str(self._note().get("url") or "")
 
     @property
     def problem(self) -> str:
         """Why the full server is not there, as it said."""
-        error = self._told().get("error")
+        error = self._note().get("error")
         return str(error["message"]) if isinstance(error, dict) else str(error or "")
 
-    def _told(self) -> dict[str, object]:
+    def _note(self) -> dict[str, object]:
         autoseg = self._running()
         return {} if autoseg is None else dict(autoseg.pipeline.store.meta.get("web") or {})
 

@@ -178,8 +178,8 @@ class Session(SessionWork):
         autoseg.pipeline.add_door(door_of(autoseg))
         autoseg.pipeline.start()
         self._autoseg, self._given, self.fault = autoseg, settings, None
-        made = autoseg.settings
-        self._logs = log_to(where.logs, made["log_mb"], made["log_files"])
+        resolved = autoseg.settings
+        self._logs = log_to(where.logs, resolved["log_mb"], resolved["log_files"])
         autoseg.pipeline.bus.subscribe(EventLog().hear)
         autoseg.pipeline.bus.subscribe(self._on_event)
         log.info("begins in %s", self.host.what)

@@ -27,7 +27,7 @@ class SlicerHost:
     def __init__(self) -> None:
         self.what = f"Slicer {slicer.app.applicationVersion}"
         self.sources: dict[str, Source] = {}  # exported file -> the node it was made of
-        self._inside: SlicerSteps | None = None
+        self._steps: SlicerSteps | None = None
 
     @property
     def has_window(self) -> bool:
@@ -51,13 +51,13 @@ class SlicerHost:
         return interpreter()
 
     def inside(self, session: HostSession) -> HostSteps:
-        if self._inside is None:
+        if self._steps is None:
             from .slicer_steps import SlicerSteps
 
-            self._inside = SlicerSteps()
-        if self._inside.busy not in session.guards:
-            session.guards.append(self._inside.busy)
-        return self._inside
+            self._steps = SlicerSteps()
+        if self._steps.busy not in session.guards:
+            session.guards.append(self._steps.busy)
+        return self._steps
 
     # --- the scene ------------------------------------------------------------------------
 

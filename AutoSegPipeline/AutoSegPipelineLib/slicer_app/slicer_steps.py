@@ -96,14 +96,14 @@ class SlicerSteps:
     # --- the engine ----------------------------------------------------------------------------
 
     def segment(
-        self, case: CaseOrder, made: Path, report: Report, started: Callable[[int], None]
+        self, case: CaseOrder, target: Path, report: Report, started: Callable[[int], None]
     ) -> dict[str, object]:
         """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         options = case.options
         modality = str(options.get("modality") or case.modality or "")
         logic = self._make_segmenter()
         task, switched = calls.choose_task(logic.tasks, options, modality)
-        wish: dict[str, Any] = {
+        request: dict[str, Any] = {
             "quality": str(options.get("quality") or "normal"),
             "cpu": calls.wants_cpu(options),
             "task": task,
@@ -119,14 +119,14 @@ class SlicerSteps:
                 guard.item_of(volume)
                 guard.item_of(segmentation)
                 report.stage("segmenting", "TotalSegmentator extension in Slicer")
-                course = calls.Course(calls.networks_of(task, wish["quality"]))
+                course = calls.Course(calls.networks_of(task, request["quality"]))
                 logic.logCallback = lambda text: report.log(str(text))
                 logic.logProcessOutput = self._follow(guard, report, course, started, folders)
-                used = calls.used_of(logic.process, wish)
-                sentences = calls.call_process(logic.process, volume, segmentation, wish)
+                used = calls.used_of(logic.process, request)
+                sentences = calls.call_process(logic.process, volume, segmentation, request)
                 report.progress(0.98, "Slicer writes the segmentation")
                 self._check()
-                _write_segmentation(segmentation, made)
+                _write_segmentation(segmentation, target)
         finally:
             self._end()
             for folder in folders:
@@ -190,7 +190,7 @@ class SlicerSteps:
 
     # --- the exporter --------------------------------------------------------------------------
 
-    def export(self, case: CaseOrder, made: Path, folder: Path, report: Report) -> Path:
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Path:
         """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         logic = self._make_exporter()
         detail = case.options.get("detail")
@@ -204,7 +204,7 @@ class SlicerSteps:
                 try:
                     node = guard.add("vtkMRMLSegmentationNode", case.stem)
                     item = guard.item_of(node)
-                    _read_segmentation(node, made)
+                    _read_segmentation(node, segmented)
                     count = _name_apart(node)
                     logic.logCallback = self._narrator(guard, report, count)
                     calls.call_export(logic.exportModel, item, str(folder), reduction)
@@ -317,22 +317,22 @@ def _read_scan(guard: SceneGuard, case: CaseOrder) -> object:
     return node
 
 
-def _write_segmentation(node: slicer.vtkMRMLSegmentationNode, made: Path) -> None:
+def _write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
     storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.UnRegister(None)
-    storage.SetFileName(str(made))
+    storage.SetFileName(str(path))
     if node.GetSegmentation().GetNumberOfSegments() == 0:
         raise EngineFailed("export.empty", "the TotalSegmentator extension found no structure")
     if not storage.WriteData(node):
         raise EngineFailed("engine.failed", "Slicer could not write the segmentation")
 
 
-def _read_segmentation(node: object, made: Path) -> None:
+def _read_segmentation(node: object, path: Path) -> None:
     storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.UnRegister(None)
-    storage.SetFileName(str(made))
+    storage.SetFileName(str(path))
     if not storage.ReadData(node):
-        raise EngineFailed("engine.failed", f"Slicer could not read {made.name}")
+        raise EngineFailed("engine.failed", f"Slicer could not read {path.name}")
 
 
 def _name_apart(node: slicer.vtkMRMLSegmentationNode) -> int:

@@ -16,9 +16,9 @@ _LIBRARY = __name__.split(".")[0]
 
 def panel() -> Panel:
     """A panel over the session of this Slicer. Unfinished cases of an earlier Slicer go on."""
-    made = Panel(shared_session.shared())
-    made.go_on()
-    return made
+    panel = Panel(shared_session.shared())
+    panel.go_on()
+    return panel
 
 
 def with_slicer() -> None:

@@ -157,14 +157,14 @@ async def stream(
         last = newest  # of another store: what the client knows is worth nothing
         yield _event("reset", last, {"revision": last})
     yield _event("hello", last, {"revision": last})
-    told = b""
+    sent = b""
     while True:
         found, upto = hub.after(last)
         last = max(last, upto, *(one.revision for one in found[-1:]))
         text = b"".join(one.text for one in found if seen(one, visible))
         now = hub.glance(visible)
-        if now != told:
-            told, text = now, text + now
+        if now != sent:
+            sent, text = now, text + now
         if text:
             yield text
         if last < hub.revision:

@@ -67,25 +67,25 @@ class Cursor:
     def __init__(self, path: Path, newest: int) -> None:
         self._path = path
         self.revision = newest
-        self._told: list[str] = []
+        self._delivered: list[str] = []
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             found = read_json(path)
             self.revision = min(int(found["revision"]), newest)
-            self._told = [str(one) for one in found["told"]]
+            self._delivered = [str(one) for one in found.get("delivered", found.get("told"))]
 
     def knows(self, delivery: str) -> bool:
         """Whether it was reported already: the row of an ended job may change for other reasons."""
-        return delivery in self._told
+        return delivery in self._delivered
 
-    def told(self, delivery: str, revision: int) -> None:
+    def delivered(self, delivery: str, revision: int) -> None:
         """Note one event for good."""
-        self._told = [*self._told[-_REMEMBERED + 1 :], delivery]
+        self._delivered = [*self._delivered[-_REMEMBERED + 1 :], delivery]
         self.passed(revision)
 
     def passed(self, revision: int, durable: bool = True) -> None:
         """Everything up to ``revision`` is dealt with."""
         self.revision = revision
-        write_json(self._path, {"revision": revision, "told": self._told}, durable)
+        write_json(self._path, {"revision": revision, "delivered": self._delivered}, durable)
 
 
 class Webhook:
@@ -107,7 +107,7 @@ class Webhook:
                 job = change.job
                 if job is not None and job.state in TOLD and not self._cursor.knows(delivery_of(job)):
                     await self._deliver(job)
-                    self._cursor.told(delivery_of(job), change.revision)
+                    self._cursor.delivered(delivery_of(job), change.revision)
             if found and self._cursor.revision < found[-1].revision:
                 self._cursor.passed(found[-1].revision, durable=False)
             if not more:

@@ -52,7 +52,7 @@ class CaseOrder:
     temporary. ``reuse`` is a cached ``.seg.nrrd`` to take instead of running the engine, ``keep``
     where the cache wants one. ``had_gpus`` GPUs were there before: one that is missing now is gone.
     ``labels`` is the table of names that the caller gave, ``table`` the one that lay beside the file.
-    ``made`` is a ``.seg.nrrd`` that another step made of this very scan, with ``made_facts`` where
+    ``segmented`` is a ``.seg.nrrd`` that another step wrote of this very scan, with ``segmented_facts`` where
     the file itself has none; with ``only`` = ``segmentation`` it is what this step is to write, and
     nothing else. ``given`` are result files, by kind, that another program has written.
     """
@@ -70,8 +70,8 @@ class CaseOrder:
     table: Optional[str] = None
     reuse: Optional[str] = None
     keep: Optional[str] = None
-    made: Optional[str] = None
-    made_facts: Dict[str, object] = field(default_factory=dict)
+    segmented: Optional[str] = None
+    segmented_facts: Dict[str, object] = field(default_factory=dict)
     given: Dict[str, str] = field(default_factory=dict)
     only: str = ""
     source: Optional[CaseSource] = None

@@ -62,7 +62,7 @@ def show_config(session: Session, origin: bool, as_json: bool) -> int:
       autoseg config show --origin --json
     """
     settings = session.settings()
-    shown = {name: _told(name, settings[name]) for name in specs.BY_NAME}
+    shown = {name: _shown(name, settings[name]) for name in specs.BY_NAME}
     if as_json:
         values = {name: {"value": shown[name], "origin": settings.origins[name]} for name in specs.BY_NAME}
         session.output.document(values if origin else shown)
@@ -78,7 +78,7 @@ def show_config(session: Session, origin: bool, as_json: bool) -> int:
     return 0
 
 
-def _told(name: str, value: Any) -> object:
+def _shown(name: str, value: Any) -> object:
     return "(a secret)" if value and name in specs.SECRETS else value
 
 
@@ -147,7 +147,7 @@ def set_config(session: Session, name: str, value: str) -> int:
     parsed = specs.parse_options({name: value}, origin)[name] if spec.option else spec.parse(value, origin)
     _change(session, {name: parsed})
     session.output.say(f"{name} = {safe(shown_value(parsed))} in {safe(str(session.home.settings_file))}")
-    _tell_what_holds(session, name, parsed)
+    _show_what_holds(session, name, parsed)
     return 0
 
 
@@ -175,7 +175,7 @@ def _change(session: Session, changes: dict[str, object]) -> None:
     write_json(home.settings_file, {name: value for name, value in written.items() if value is not None})
 
 
-def _tell_what_holds(session: Session, name: str, value: object) -> None:
+def _show_what_holds(session: Session, name: str, value: object) -> None:
     settings = session.settings()
     if settings[name] != value:
         session.output.note(f"note: {settings.origins[name]} says otherwise and wins", "yellow")

@@ -230,17 +230,17 @@ def _has_ended(store: Store, job: Job) -> bool:
 
 
 def _print_from(path: Path, position: int, write: Callable[[str], None]) -> int:
-    """Hand every whole line after ``position`` to ``write``; the position behind the last one."""
+    """Hand every complete line after ``position`` to ``write``; the position behind the last one."""
     try:
         with open(path, "rb") as stream:
             stream.seek(position)
             data = stream.read()
     except FileNotFoundError:
         return position
-    whole = data.rfind(b"\n") + 1
-    for line in data[:whole].decode("utf-8", "replace").splitlines():
+    end = data.rfind(b"\n") + 1
+    for line in data[:end].decode("utf-8", "replace").splitlines():
         write(line)
-    return position + whole
+    return position + end
 
 
 def print_line(line: str) -> None:

@@ -40,7 +40,7 @@ def resume(session: Session) -> int:
 
 def _ask(session: Session, command: Command, done: str) -> int:
     try:
-        ask(session.made_store(), session.home, command, user_name())
+        ask(session.store_or_new(), session.home, command, user_name())
         session.output.say(f"{done}: {safe(str(session.home.root))}")
     except Waiting as waiting:
         session.output.say(f"{command.name} noted. {text_of(waiting)}")

@@ -75,7 +75,7 @@ def submit(
 
 def _submit_one(session: Session, path: Path, about: dict[str, Any]) -> dict[str, Any]:
     """Stage ``path`` and ask for its adoption; what to report about it as JSON."""
-    store, output = session.made_store(), session.output
+    store, output = session.store_or_new(), session.output
     try:
         check_name(path)
         beside = scan_options_path(str(path.absolute())) if path.is_file() else None

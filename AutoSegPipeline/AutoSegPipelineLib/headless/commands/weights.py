@@ -71,7 +71,7 @@ def list_weights(session: Session, task: str | None, as_json: bool, **flags: Any
     detailed = task is not None or not found["tasks"] or found["generation"] == "class_map"
     if detailed and found["models"]:
         session.output.table(_models(found))
-    _tell_the_way(session, found, task)
+    _show_the_way(session, found, task)
     return 0
 
 
@@ -128,7 +128,7 @@ def _models(found: dict[str, Any]) -> Table:
     return table
 
 
-def _tell_the_way(session: Session, found: dict[str, Any], task: str | None) -> None:
+def _show_the_way(session: Session, found: dict[str, Any], task: str | None) -> None:
     size = sum(model["bytes"] for model in found["models"])
     there = sum(model["state"] == "there" for model in found["models"])
     session.output.say(f"{there} models are there, {size / 1e6:.1f} MB.")

@@ -90,7 +90,7 @@ class Finisher:
         except WaitForResults as waits:
             job.message = f"Waits for the results folder: {waits.reason}"
             self._context.store.jobs.save(job)
-            self._context.tell(job)
+            self._context.publish_change(job)
             self._publishing.append(job.id)
             self._conditions.check()
             return

@@ -107,7 +107,7 @@ class InboxBatches:
         reached("row receiving")
         moved = []
         for job, intent in zip(jobs, batch):
-            self._context.tell(job)
+            self._context.publish_change(job)
             if self._stager.move(job, intent):
                 moved.append(intent)
         if moved:

@@ -129,10 +129,12 @@ class Entries:
     def _count(self, entry: Entry, by: int) -> None:
         if entry.phase in WAITING_PHASES and not entry.aside:
             self.waiting += by
-        arriving = entry.phase in (CHANGING, ASKING)
+        incomplete = entry.phase in (CHANGING, ASKING)
         # Incomplete, and perhaps a slice: without it the series would have a hole.
-        arriving |= entry.phase == HELD and entry.row is not None and entry.row.format in ("dicom", "unknown")
-        if not arriving:
+        incomplete |= (
+            entry.phase == HELD and entry.row is not None and entry.row.format in ("dicom", "unknown")
+        )
+        if not incomplete:
             return
         name = entry.path.lower()
         if _may_be_slice(name) and not (entry.aside and not _may_be_slice(os.path.splitext(name)[0])):

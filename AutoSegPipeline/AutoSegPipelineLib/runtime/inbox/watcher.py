@@ -79,7 +79,7 @@ class InboxWatcher:
         self._asked: list[str] | None = None
         self._answers: deque[tuple[list[str], list[ExaminedFile]]] = deque()
         self._problems: dict[str, str] = {}
-        self._told_waiting = -1
+        self._reported_waiting = -1
         self.longest_slice = 0.0  # seconds; for the benchmark
 
     @property
@@ -219,9 +219,9 @@ class InboxWatcher:
         ahead = self._book.next_look(self._clock.monotonic()) - self._clock.monotonic()
         if ahead < self._rescan:
             self._look_in(max(ahead + 0.01, _SOON_SECONDS, 5 * self._listing_took))
-        if self._on_waiting is not None and self._told_waiting != self._book.waiting:
-            self._told_waiting = self._book.waiting
-            self._on_waiting(self._told_waiting)
+        if self._on_waiting is not None and self._reported_waiting != self._book.waiting:
+            self._reported_waiting = self._book.waiting
+            self._on_waiting(self._reported_waiting)
 
     def _watch(self, folders: list[str]) -> None:
         if self._events is None:

@@ -26,7 +26,7 @@ class HungWatch:
         self._last_progress: float | None = None  # None: nothing is under way
         self._last_look = 0.0
         self._suspected = False
-        self._told = False
+        self._reported = False
         self._timer: Any = None
 
     def begin(self) -> None:
@@ -47,7 +47,7 @@ class HungWatch:
         """Something moved."""
         if force or self._last_progress is not None:
             self._last_progress = self._last_look = self._clock.monotonic()
-            self._suspected = self._told = False
+            self._suspected = self._reported = False
 
     def silent_for(self) -> float:
         """Seconds since something moved; 0.0 when nothing is under way."""
@@ -66,9 +66,9 @@ class HungWatch:
             self._last_progress += late
             self._suspected = False
         silent = now - self._last_progress
-        if silent < self._limit or self._told:
+        if silent < self._limit or self._reported:
             return
         if self._suspected:
-            self._told = True
+            self._reported = True
             self._on_silent(silent)
         self._suspected = True

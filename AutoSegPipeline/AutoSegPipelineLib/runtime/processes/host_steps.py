@@ -38,14 +38,14 @@ class HostSteps(Protocol):
     def refusal(self, options: Mapping[str, object]) -> PipelineError | None:
         """Why these resolved options cannot be done here, or None."""
 
-    def segment(self, case: CaseOrder, made: Path, report: Report, started: Started) -> dict[str, object]:
-        """Write the ``.seg.nrrd`` ``made`` of a case; facts for the manifest.
+    def segment(self, case: CaseOrder, target: Path, report: Report, started: Started) -> dict[str, object]:
+        """Write the ``.seg.nrrd`` ``target`` of a case; facts for the manifest.
 
         ``started(pid)`` is called for a process that must not outlive this one.
         """
 
-    def export(self, case: CaseOrder, made: Path, folder: Path, report: Report) -> Path:
-        """Write the segmentation ``made`` as one ``.gltf`` somewhere below ``folder``; its path."""
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Path:
+        """Write the segmentation ``segmented`` as one ``.gltf`` somewhere below ``folder``; its path."""
 
     def stop(self) -> None:
         """End what runs at once; its call raises ``Cancelled`` when the loop comes back to it."""

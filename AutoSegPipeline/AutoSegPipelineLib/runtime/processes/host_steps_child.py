@@ -24,7 +24,7 @@ from .hang_watch import HungWatch
 from .host_steps import HostSteps, steps_of
 
 log = logging.getLogger(__name__)
-MADE = "made.seg.nrrd"
+SEGMENTED = "segmented.seg.nrrd"
 _HERE = ("segment", "export")
 # How far a case is at the end of each step, by whether an exporter works in this process too.
 _ENDS = {
@@ -51,7 +51,7 @@ class _Course:
 
     @property
     def segmentation(self) -> Path:
-        return Path(self.case.work) / MADE
+        return Path(self.case.work) / SEGMENTED
 
 
 class _Report:
@@ -185,9 +185,11 @@ class HostStepsChild:
         if course.step in _HERE:
             self._work_here(course)
         elif course.step == "first":
-            self._give(course, replace(course.case, only="segmentation", made=str(course.segmentation)))
+            self._give(course, replace(course.case, only="segmentation", segmented=str(course.segmentation)))
         else:
-            self._give(course, replace(course.case, made=str(course.segmentation), made_facts=course.facts))
+            self._give(
+                course, replace(course.case, segmented=str(course.segmentation), segmented_facts=course.facts)
+            )
 
     def _give(self, course: _Course, case: CaseOrder) -> None:
         self._worker.send(Envelope(RunCase(plain(case)), course.job, course.attempt, case.work))

@@ -21,7 +21,7 @@ def score(priority: int, queued_at: float, now: float) -> float:
     return priority + max(0.0, now - queued_at) / MINUTE
 
 
-def turn(above: float | None, below: float | None, priority: int, now: float) -> tuple[int, float]:
+def place_between(above: float | None, below: float | None, priority: int, now: float) -> tuple[int, float]:
     """(priority, queued_at) of a case between the scores ``above`` and ``below``; None is an end.
 
     The priority stays as it is where it can: one that is higher than the wanted place is lowered to it.
@@ -52,7 +52,7 @@ def place(context: Context, job_id: str, before: str | None) -> Job:
     at = len(ids) if before is None else ids.index(before)
     scores = [score(priority, queued_at, now) for _, priority, queued_at in others]
     above, below = (scores[at - 1] if at else None), (scores[at] if at < len(ids) else None)
-    job.priority, job.queued_at = turn(above, below, job.priority, now)
+    job.priority, job.queued_at = place_between(above, below, job.priority, now)
     context.store.jobs.save(job)
-    context.tell(job)
+    context.publish_change(job)
     return job

@@ -64,7 +64,7 @@ class ResultCache:
         self._context.store.cache.forget(kept)
         return None
 
-    def drop(self, job: Job) -> None:
+    def discard(self, job: Job) -> None:
         """The kept label map did not serve: compute again next time."""
         kept = self._context.store.cache.find(self._key(job), self._scope(job))
         if kept is not None:

@@ -178,7 +178,7 @@ class Scheduler:
         if stage.state in _STAGES and stage.state != job.state:
             self._conditions.durably(lambda: self._context.enter(job, stage.state, job.message))
         else:
-            self._context.tell(job)
+            self._context.publish_change(job)
 
     def _on_progress(self, slot: WorkerSlot, job: Job, message: Progress) -> None:
         job.progress = min(max(message.fraction, job.progress), 1.0)
@@ -188,7 +188,7 @@ class Scheduler:
         if now - slot.saved >= _SAVE_EVERY:
             slot.saved = now
             self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
-        self._context.tell(job)
+        self._context.publish_change(job)
 
     def _on_done(self, slot: WorkerSlot, job: Job, message: Done) -> None:
         try:
@@ -227,7 +227,7 @@ class Scheduler:
         elif error.code == "engine.no_memory" and self._step_down(job, message.used or {}):
             self._back(job, "Tried again with less memory.")
         elif job.cached_from:
-            self._result_cache.drop(job)
+            self._result_cache.discard(job)
             job.cached_from = None
             self._back(job, "The kept label map did not serve; computed again.")
         else:

@@ -130,7 +130,7 @@ class CaseOutcome:
         self._dispatcher.dispatch()
 
     def _report(self, job: Job) -> None:
-        self._context.tell(job)
+        self._context.publish_change(job)
         if job.ended:
             self._disposal.dispose(job)
         else:

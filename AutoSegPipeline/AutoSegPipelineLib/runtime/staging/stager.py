@@ -72,7 +72,7 @@ class Stager:
         return job
 
     def adopt(self, job_id: str) -> Job:
-        """Make the row of bytes that another process has staged whole; again is fine."""
+        """Make the row of bytes that another process has staged completely; again is fine."""
         found = self._context.store.jobs.find(job_id)
         if found is not None:
             return found
@@ -87,7 +87,7 @@ class Stager:
         job = job_of(intent)
         self._conditions.durably(lambda: self._context.store.jobs.add(job))
         reached("row receiving")
-        self._context.tell(job)
+        self._context.publish_change(job)
         return job
 
     # --- the inbox; see inbox/batches.py ----------------------------------------------------------
@@ -210,7 +210,7 @@ class Stager:
             self._remove_sources(intent)
             if intent.door == "inbox":
                 self._inbox.taken(sources(intent))
-            self._context.tell(job)
+            self._context.publish_change(job)
             if job.cancel:
                 self._finisher.cancel(job)
             else:
@@ -270,14 +270,14 @@ def sources(intent: Intent) -> list[str]:
 
 def give_back(home: Home, intent: Intent) -> bool:
     """Rename staged files back to the inbox; False where a new file is in their place."""
-    whole = True
+    complete = True
     for item in intent.files:
         staged = input_of(home, intent.id) / item.name
         if not os.path.lexists(staged) or not item.source:
             continue
         if os.path.lexists(item.source):
-            whole = False
+            complete = False
             continue
         os.makedirs(os.path.dirname(item.source), exist_ok=True)
         os.rename(staged, item.source)
-    return whole
+    return complete

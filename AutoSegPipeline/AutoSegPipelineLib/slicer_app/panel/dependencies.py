@@ -134,9 +134,9 @@ class DependenciesPart(Part):
         table.setRowCount(len(self._rows))
         for number, row in enumerate(self._rows):
             for column, text in enumerate((row.name, row.state, row.advice)):
-                made = item(text)
-                made.setToolTip(text)
-                table.setItem(number, column, made)
+                cell = item(text)
+                cell.setToolTip(text)
+                table.setItem(number, column, cell)
 
     def _install(self) -> None:
         missing = [row for row in self._rows if row.install]

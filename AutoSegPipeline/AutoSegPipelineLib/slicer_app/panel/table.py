@@ -59,8 +59,8 @@ class JobsTable:
             while end + 1 < len(rows) and rows[end + 1] == rows[end] + 1:
                 end += 1
             columns = int(ui.value(self._table, "columnCount"))
-            whole = self._qt.QTableWidgetSelectionRange(rows[start], 0, rows[end], columns - 1)
-            self._table.setRangeSelected(whole, True)
+            selected = self._qt.QTableWidgetSelectionRange(rows[start], 0, rows[end], columns - 1)
+            self._table.setRangeSelected(selected, True)
             start = end + 1
 
     # --- showing ------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Site:
         if head.method not in ("GET", "HEAD"):
             allowed = "GET, HEAD, POST" if path == "/upload" else "GET, HEAD"
             raise HttpError(405, f"{head.method} is not possible at {head.path}", Allow=allowed)
-        return _Asking(lambda reply: route(head, reply))
+        return _Deferred(lambda reply: route(head, reply))
 
     # --- who asks -----------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Site:
         return make
 
 
-class _Asking:
+class _Deferred:
     """A request whose body, if any, means nothing."""
 
     def __init__(self, answer: Callable[[Reply], None]) -> None:

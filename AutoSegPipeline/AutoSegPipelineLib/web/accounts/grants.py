@@ -29,7 +29,7 @@ class Grants(Generic[T]):
         self._database = database
         self._clock = clock
 
-    def _made(self, row: sqlite3.Row) -> T:
+    def _of_row(self, row: sqlite3.Row) -> T:
         """The value of a row."""
         raise AssertionError("each table says how")
 
@@ -49,13 +49,13 @@ class Grants(Generic[T]):
         row = self._database.row(f"SELECT * FROM {self.table} WHERE id = ?", (number,))
         if row is None:
             raise PipelineError("account.unknown", f"there is no {self.one} {number!r}")
-        return self._made(row)
+        return self._of_row(row)
 
     def list(self, user: str | None = None) -> list[T]:
         """All, or those of one account; the newest last."""
         where, values = ("user = ?", (user,)) if user is not None else ("1", ())
         sql = f"SELECT * FROM {self.table} WHERE {where} ORDER BY created, id"
-        return [self._made(row) for row in self._database.rows(sql, values)]
+        return [self._of_row(row) for row in self._database.rows(sql, values)]
 
     def revoke(self, number: str) -> T:
         """It opens nothing any more."""

@@ -38,7 +38,7 @@ class Links(Grants[Link]):
 
     table, one, most = "links", "link", 1000
 
-    def _made(self, row: sqlite3.Row) -> Link:
+    def _of_row(self, row: sqlite3.Row) -> Link:
         return _link(row)
 
     def create(self, job: str, user: str, hours: float, note: str = "") -> tuple[Link, str]:

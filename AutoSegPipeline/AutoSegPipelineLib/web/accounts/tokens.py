@@ -40,7 +40,7 @@ class Tokens(Grants[Token]):
 
     table, one, most = "tokens", "token", 100
 
-    def _made(self, row: sqlite3.Row) -> Token:
+    def _of_row(self, row: sqlite3.Row) -> Token:
         return _token(row)
 
     def create(self, user: str, label: str, role: str, days: float) -> tuple[Token, str]:

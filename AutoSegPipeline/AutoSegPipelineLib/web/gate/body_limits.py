@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 from ...core.errors import PipelineError
 
 SMALL = 1 << 20  # bytes of a body that is no upload
-WHOLE_SECONDS = 60.0  # for a small body
+TOTAL_SECONDS = 60.0  # for a small body
 IDLE_SECONDS = 30.0  # without a byte
 SLOWEST = 16 << 10  # bytes that an upload brings at least in each ...
 WINDOW_SECONDS = 60.0
@@ -52,7 +52,7 @@ class Body:
             return await self._receive()
         left = IDLE_SECONDS
         if self._small:
-            left = min(left, self._begun + WHOLE_SECONDS - time.monotonic())
+            left = min(left, self._begun + TOTAL_SECONDS - time.monotonic())
         try:
             message = await _within(max(left, 0.001), self._receive)
         except asyncio.TimeoutError:

@@ -8,7 +8,7 @@ from ..config import is_loopback
 from .principal import KEY
 
 
-def may_look_inside(request: Request) -> bool:
+def may_see_machine(request: Request) -> bool:
     """Whether the request comes from this machine, or from somebody with an account.
 
     A reverse proxy on this machine is not this machine: what it passes on has the

@@ -23,7 +23,7 @@ BLOCK = 4 << 20  # each is one visit to a thread; with a megabyte, visits are a 
 MANY = 4  # uploads at once: with more, a block is a quarter of that
 AHEAD = 2  # full blocks that may wait while one is written; then the socket is left alone
 PATIENCE_SECONDS = 0.5  # after which a block is handed on that is not full
-_SCRATCH_BYTES = 64 << 10  # less than SMALL: no large body comes whole with its head
+_SCRATCH_BYTES = 64 << 10  # less than SMALL: no large body comes complete with its head
 _local = threading.local()
 # Blocks for the next upload: fresh memory costs as much as what is written into it. Thread of the loop only.
 _spare: list[bytearray] = []
@@ -55,7 +55,7 @@ class LargeBody:
         self._filled = 0
         self._ready: deque[tuple[bytearray, int]] = deque()
         self._lent: Optional[bytearray] = None
-        self._told = False
+        self._end_reported = False
         self._block[: len(first)] = first
         self.arrived(len(first))
 
@@ -91,7 +91,7 @@ class LargeBody:
     async def receive(self) -> Any:
         """The next message; takes the piece of the last one back."""
         cycle = self._cycle
-        if self._told:
+        if self._end_reported:
             return await self._plain()
         if self._lent is not None:
             self._free.append(self._lent)
@@ -108,10 +108,10 @@ class LargeBody:
         if len(self._ready) < AHEAD:
             cycle.flow.resume_reading()
         self._lent = block
-        self._told = not self.missing and not self._ready
-        if self._told:
+        self._end_reported = not self.missing and not self._ready
+        if self._end_reported:
             cycle.message_event.clear()
-        return {"type": "http.request", "body": memoryview(block)[:size], "more_body": not self._told}
+        return {"type": "http.request", "body": memoryview(block)[:size], "more_body": not self._end_reported}
 
     async def _more(self) -> None:
         """Until a block is full, or for a while: what dribbles in is handed on as well."""
@@ -130,7 +130,7 @@ class LargeBody:
     def close(self) -> None:
         """The answer is out: the blocks are not kept as long as the connection."""
         _under_way.discard(self)
-        if self._lent is not None and self._told:  # else somebody may still be writing it
+        if self._lent is not None and self._end_reported:  # else somebody may still be writing it
             self._free.append(self._lent)
         if self._size == BLOCK:
             _spare.extend([self._block, *self._free][: MANY - len(_spare)])
@@ -145,19 +145,19 @@ class LargeBodyH11(TimedH11, asyncio.BufferedProtocol):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        self._pour: Optional[LargeBody] = None
+        self._large_body: Optional[LargeBody] = None
         self._early = b""  # of the next request, while this one is answered
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        if self._pour is not None and self._pour.missing:
-            return self._pour.buffer()
+        if self._large_body is not None and self._large_body.missing:
+            return self._large_body.buffer()
         return _scratch()
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._pour is None:
+        if self._large_body is None:
             self.data_received(bytes(_scratch()[:nbytes]))
-        elif self._pour.missing:
-            self._pour.arrived(nbytes)
+        elif self._large_body.missing:
+            self._large_body.arrived(nbytes)
         else:
             self._early += bytes(_scratch()[:nbytes])
             self.flow.pause_reading()  # as uvicorn does for pipelined requests
@@ -178,19 +178,19 @@ class LargeBodyH11(TimedH11, asyncio.BufferedProtocol):
             return
         # The application's task has been made, and runs after this: it has not asked yet.
         first, self.cycle.body = bytes(self.cycle.body), bytearray()
-        self._pour = LargeBody(self.cycle, length, first)
-        self.cycle.receive = self._pour.receive  # type: ignore[method-assign]
+        self._large_body = LargeBody(self.cycle, length, first)
+        self.cycle.receive = self._large_body.receive  # type: ignore[method-assign]
 
     def on_response_complete(self) -> None:
-        pour, self._pour = self._pour, None
+        body, self._large_body = self._large_body, None
         early, self._early = self._early, b""
-        if pour is not None:
-            if pour.missing:
+        if body is not None:
+            if body.missing:
                 self.transport.close()  # what still comes would be taken for a request
             else:
                 # The old one waits for a body that it never sees.
                 self.conn = h11.Connection(h11.SERVER, self.config.h11_max_incomplete_event_size or 65536)
-            pour.close()
+            body.close()
         super().on_response_complete()
         if early and not self.transport.is_closing():
             self.data_received(early)

@@ -12,7 +12,7 @@ from ...core.errors import PipelineError
 from .. import disk, metrics
 from ..ask import is_running
 from ..context import WebContext, context_of
-from ..gate.machine_view import may_look_inside
+from ..gate.machine_view import may_see_machine
 from ..models import PROBLEMS, Health
 
 router = APIRouter(tags=["operation"])
@@ -40,7 +40,7 @@ def _health(request: Request) -> dict[str, Any]:
     details = _details(context)
     is_ready = bool(details["pipeline"] and details["store"] and details["room"] and not details["trouble"])
     document = {"status": "ok" if is_ready else "not ready", "live": True, "ready": is_ready}
-    return {**document, "details": details} if may_look_inside(request) else document
+    return {**document, "details": details} if may_see_machine(request) else document
 
 
 def _details(context: WebContext) -> dict[str, Any]:
@@ -69,6 +69,6 @@ def _details(context: WebContext) -> dict[str, Any]:
 @router.get("/metrics", response_class=Response, responses={**PROBLEMS, 200: {"content": {"text/plain": {}}}})
 async def prometheus(request: Request) -> Response:
     """Figures in Prometheus' text format, for this machine and for whoever brings a token."""
-    if not may_look_inside(request):
+    if not may_see_machine(request):
         raise PipelineError("account.needed", "the figures are for this machine, or need a token")
     return Response(metrics.text(context_of(request)), media_type=metrics.MEDIA_TYPE)

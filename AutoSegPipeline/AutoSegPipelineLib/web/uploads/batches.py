@@ -7,7 +7,7 @@ from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import PLAN
 from .service import Outcome, Uploads
-from .upload_store import OPEN, WHOLE, Upload
+from .upload_store import COMPLETE, OPEN, Upload
 
 _ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
@@ -36,7 +36,7 @@ async def add_files(
     """The files of one request wait, in the folder ``upload_id``, for the rest of ``batch``."""
     check_room(uploads, owner, batch, len(files), size)
     member = Upload(
-        owner, upload_id, "files", WHOLE, size, batch=batch, request=request.to_dict(),
+        owner, upload_id, "files", COMPLETE, size, batch=batch, request=request.to_dict(),
         created=uploads.now, expires=uploads.expires, files=[vars(one) for one in files],
     )  # fmt: skip
     await uploads.disk.run(uploads.store.write, member)

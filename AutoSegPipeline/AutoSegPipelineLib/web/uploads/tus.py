@@ -18,7 +18,7 @@ from .body import Interrupted
 from .digests import TUS_ALGORITHMS, Wanted, sha256_wanted
 from .file_writer import BLOCK, Data, FileWriter
 from .service import Uploads
-from .upload_store import DONE, OPEN, WHOLE, Upload
+from .upload_store import COMPLETE, DONE, OPEN, Upload
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,termination,expiration,checksum"
@@ -220,7 +220,7 @@ async def complete(uploads: Uploads, upload: Upload) -> None:
             promised.check(bytes.fromhex(received.sha256), upload.label, MISMATCH)
         upload.files = [vars(received)]
         if upload.batch:
-            uploads.store.enter(upload, WHOLE)
+            uploads.store.enter(upload, COMPLETE)
             await uploads.disk.run(uploads.store.write, upload)
             return
         folder = uploads.store.folder_of(upload.id)

@@ -20,7 +20,7 @@ from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
 from .admission import Tally
 
-OPEN, WHOLE, DONE = "open", "whole", "done"
+OPEN, COMPLETE, DONE = "open", "whole", "done"  # as rows of earlier versions hold them
 KEPT_CHECKSUMS = 64
 ABOUT = "upload.json"
 DATA = "data"
@@ -30,7 +30,7 @@ DATA = "data"
 class Upload:
     """One resumable upload, a batch's files from one request, or what became of a batch.
 
-    ``state``: bytes are missing (open), it waits for its batch (whole), it became ``jobs`` (done).
+    ``state``: bytes are missing (open), it waits for its batch (``COMPLETE``), it became ``jobs`` (done).
     Times are seconds since 1970.
     """
 
@@ -230,8 +230,8 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
     Earlier versions called ``request`` ``wish``, with the batch in it, and a file's ``name`` ``label``.
     """
     if "wish" in values:
-        wish = values.pop("wish")
-        values["request"] = {name: value for name, value in wish.items() if name != "batch"}
+        request = values.pop("wish")
+        values["request"] = {name: value for name, value in request.items() if name != "batch"}
         values["files"] = [
             {("name" if name == "label" else name): value for name, value in one.items()}
             for one in values.get("files", [])

@@ -131,7 +131,7 @@ def test_the_picture_fits_the_terminal(scene: Scene, width: int, ascii_only: boo
 
 def test_the_picture_says_why_nothing_goes_on(scene: Scene) -> None:
     assert scene.narrator.idle() == "waiting for scans"
-    scene.narrator.arriving = lambda: 2
+    scene.narrator.files_to_come = lambda: 2
     assert scene.narrator.idle() == "2 files arriving"
     scene.store.meta.set("paused", {"code": "environment.disk_full", "reason": "the disk is full"})
     assert scene.narrator.idle() == "paused: the disk is full"

@@ -51,19 +51,19 @@ class FakeHost:
             return PipelineError("engine.extension_missing", "the extension is missing")
         return None
 
-    def segment(self, case: CaseOrder, made: Path, report: Any, started: Any) -> dict[str, Any]:
+    def segment(self, case: CaseOrder, target: Path, report: Any, started: Any) -> dict[str, Any]:
         self.calls.append("segment")
         report.stage("preparing", "reading")
         report.stage("segmenting", "Slicer")
         self._wait(report, started)
-        write_seg_nrrd(made, self.truth)
+        write_seg_nrrd(target, self.truth)
         return {"engine": "slicer", "engine_version": "7", "modality": "CT", "used": USED}
 
-    def export(self, case: CaseOrder, made: Path, folder: Path, report: Any) -> Path:
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Any) -> Path:
         self.calls.append("export")
         report.stage("exporting", "OpenAnatomy")
         self._wait(report, None)
-        surfaces = make_surfaces(read_seg_nrrd(made), 0.3, True)
+        surfaces = make_surfaces(read_seg_nrrd(segmented), 0.3, True)
         titled = [replace(s, segment=replace(s.segment, name=s.segment.title)) for s in surfaces]
         path = folder / "any.gltf"
         write_gltf(path, titled, "scan")

@@ -203,10 +203,12 @@ def test_no_thread_is_left_behind_by_many_deliveries(tmp_path: Path, receiver: R
 def test_the_cursor_survives_and_a_torn_file_begins_at_now(tmp_path: Path) -> None:
     path = tmp_path / "webhook.json"
     cursor = webhooks.Cursor(path, 7)
-    cursor.told("d1", 9)
+    cursor.delivered("d1", 9)
     again = webhooks.Cursor(path, 20)
     assert again.revision == 9 and again.knows("d1") and not again.knows("d2")
     assert webhooks.Cursor(path, 3).revision == 3, "of another store"
+    path.write_text(json.dumps({"revision": 8, "told": ["d2"]}), encoding="utf-8")
+    assert webhooks.Cursor(path, 20).knows("d2"), "written by an earlier version"
     path.write_text("{")
     assert webhooks.Cursor(path, 20).revision == 20
 

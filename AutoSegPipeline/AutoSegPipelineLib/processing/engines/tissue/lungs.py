@@ -13,7 +13,7 @@ from .morphology import close, components, distance_inside, fill_axial, grow, ke
 
 AIR_HU = -400.0
 _GAS_HU = -950.0  # gas is darker; parenchyma holds blood and tissue
-_WHOLE_ML, _CUT_ML = 80.0, 12.0  # smallest lung that lies within the scan, and at its edge
+_WITHIN_ML, _CUT_ML = 80.0, 12.0  # smallest lung that lies within the scan, and at its edge
 _AIRWAYS_ML = 250.0  # more than this is not airways but a leak into the lungs
 _LUMEN_HU = (-900.0, -920.0, -940.0, -960.0, -975.0)
 
@@ -75,7 +75,7 @@ def _lung_like(frame: Frame, air: np.ndarray) -> np.ndarray:
             continue
         piece = labels[box] == label
         at_edge = box[0].start == 0 or box[0].stop == air.shape[0] or not frame.inside[box][piece].all()
-        if size < _WHOLE_ML and not at_edge:
+        if size < _WITHIN_ML and not at_edge:
             continue
         values, deep = frame.hu[box][piece], depth[box][piece]
         core = values[deep >= np.quantile(deep, 0.7)]

@@ -189,8 +189,8 @@ def _request(known: Catalogue, volume: Volume, options: dict[str, object]) -> Re
 def _refuse_without_weights(known: Catalogue, runs: list[Run], allowed: bool) -> None:
     for run in runs:
         missing = weights.missing(known, list(run.models))
-        whole = [n for n in missing if (place := weights.place(n, known)) is not None and place.exists()]
-        if missing and (not allowed or whole):
+        incomplete = [n for n in missing if (place := weights.place(n, known)) is not None and place.exists()]
+        if missing and (not allowed or incomplete):
             raise weights.complain(known, missing, run.task.name)
 
 

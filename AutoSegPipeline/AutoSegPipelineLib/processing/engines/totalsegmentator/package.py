@@ -105,7 +105,7 @@ def _fetcher(known: Catalogue, run: Run, allowed: bool) -> Callable[[object, Cal
 
     def fetch(number: Any, original: Callable[..., object]) -> None:
         place = weights.place(number, known)
-        if weights.is_whole(place) or (number in parts and run.models and number not in run.models):
+        if weights.is_complete(place) or (number in parts and run.models and number not in run.models):
             return  # of a task with several models the package asks for all of them, whatever it runs
         if not allowed or (place is not None and place.exists()):
             raise weights.complain(known, [number], run.task.name)

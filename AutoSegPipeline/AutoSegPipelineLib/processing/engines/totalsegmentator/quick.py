@@ -34,15 +34,15 @@ class Head:
             return self._own(x)
         alone = self._own(x[part].contiguous())
         if key not in self._same:
-            whole = self._own(x)
-            self._same[key] = bool(torch.equal(whole[part], alone))
+            complete = self._own(x)
+            self._same[key] = bool(torch.equal(complete[part], alone))
             if not self._same[key]:
-                return whole
+                return complete
         return alone
 
 
 def quick_head(network: object) -> Optional[Head]:
-    """The last layer of a U-Net of nnU-Net made to compute a part; None for another network."""
+    """The last layer of a U-Net of nnU-Net product to compute a part; None for another network."""
     decoder = getattr(network, "decoder", None)
     layers = getattr(decoder, "seg_layers", None)
     if type(decoder).__name__ != "UNetDecoder" or not layers or getattr(decoder, "deep_supervision", True):
@@ -89,12 +89,12 @@ class _Enlarge:
         fits = output_size is None and x.device.type == "cpu" and x.dtype == torch.float32
         if not fits or x.shape[0] != 1 or not x.is_contiguous() or not self._same.get(key, True):
             return self._own(x, output_size)
-        made = self._product(x)
+        product = self._product(x)
         if key not in self._same:
             wanted = self._own(x)
-            self._same[key] = bool(torch.equal(made, wanted))
+            self._same[key] = bool(torch.equal(product, wanted))
             return wanted
-        return made
+        return product
 
     def _product(self, x: torch.Tensor) -> object:
         import torch
@@ -103,11 +103,11 @@ class _Enlarge:
         inner, outer = weight.shape[:2]
         size = x.shape[2:]
         corners = torch.mm(weight.reshape(inner, outer * 8).t().contiguous(), x.view(inner, -1))
-        made = torch.empty((1, outer, *(2 * length for length in size)), dtype=x.dtype)
+        output = torch.empty((1, outer, *(2 * length for length in size)), dtype=x.dtype)
         k, j, i = size
-        places = made.view(outer, k, 2, j, 2, i, 2)
+        places = output.view(outer, k, 2, j, 2, i, 2)
         places.copy_(corners.view(outer, 2, 2, 2, k, j, i).permute(0, 4, 1, 5, 2, 6, 3))
-        return made.add_(self._layer.bias.view(1, -1, 1, 1, 1))
+        return output.add_(self._layer.bias.view(1, -1, 1, 1, 1))
 
 
 def normalise_in_place(network: torch.nn.Module) -> int:
@@ -137,8 +137,8 @@ def _equal(norm: torch.nn.Module) -> bool:
     """Whether this torch normalises in place to the same numbers."""
     import torch
 
-    made = torch.Generator().manual_seed(1)
-    x = torch.randn(1, norm.num_features, 3, 4, 5, generator=made)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(1, norm.num_features, 3, 4, 5, generator=generator)
     with torch.inference_mode():
         wanted = norm(x)
         try:

@@ -36,7 +36,7 @@ def place(number: int, known: Catalogue) -> Path | None:
     return found[0] if found else None
 
 
-def is_whole(path: Path | None) -> bool:
+def is_complete(path: Path | None) -> bool:
     """Whether a model can be loaded from there: plans and a checkpoint, none of them empty."""
     if path is None or not path.is_dir():
         return False
@@ -68,7 +68,7 @@ def _for_cropping(known: Catalogue, task: Known, subset: bool) -> list[int]:
 
 def missing(known: Catalogue, numbers: list[int]) -> list[int]:
     """Those of ``numbers`` that are not there, or not complete."""
-    return [number for number in numbers if not is_whole(place(number, known))]
+    return [number for number in numbers if not is_complete(place(number, known))]
 
 
 def default_present(known: Catalogue) -> bool:
@@ -78,7 +78,7 @@ def default_present(known: Catalogue) -> bool:
         for quality, mode in task.modes.items() if task else ():
             if mode.models and not missing(known, needed(known, task, quality)):  # type: ignore[arg-type]
                 return True
-            if not mode.models and any(is_whole(path) for path in folder().glob("Dataset29[0-9]_*")):
+            if not mode.models and any(is_complete(path) for path in folder().glob("Dataset29[0-9]_*")):
                 return True
     return False
 

@@ -54,7 +54,7 @@ def _model(number: int, path: Path | None) -> dict[str, Any]:
     return {
         "number": number,
         "name": path.name if path else f"Dataset{number:03d}",
-        "state": "there" if weights.is_whole(path) else "broken" if there else "missing",
+        "state": "there" if weights.is_complete(path) else "broken" if there else "missing",
         "bytes": _size(path) if path and there else 0,
     }
 

@@ -44,7 +44,7 @@ def scores(
 ) -> object:
     """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
 
-    ``scan`` is ``data`` before it was padded to a whole tile: scores of the margin are
+    ``scan`` is ``data`` before it was padded to a complete tile: scores of the margin are
     thrown away by nnU-Net, so they are not summed and may be anything. Raises ``Cancelled``
     from within the network, and RuntimeError for a score that is infinite.
     """
@@ -101,14 +101,14 @@ def _unpadded(data: torch.Tensor, scan: torch.Tensor | None) -> Box:
     everything = tuple(slice(0, size) for size in data.shape[1:])
     if scan is None or scan.ndim != data.ndim:
         return everything
-    starts = [(whole - part) // 2 for whole, part in zip(data.shape[1:], scan.shape[1:])]
+    starts = [(full - part) // 2 for full, part in zip(data.shape[1:], scan.shape[1:])]
     box = tuple(slice(start, start + size) for start, size in zip(starts, scan.shape[1:]))
     every_channel = (slice(None), *box)
     return box if torch.equal(data[every_channel], scan.to(data.device)) else everything
 
 
 def _overlap(tile: Box, real: Box) -> tuple[Box, Box]:
-    """The part of ``tile`` that lies in ``real``: in the whole volume, and counted from the tile's corner."""
+    """The part of ``tile`` that lies in ``real``: in the full volume, and counted from the tile's corner."""
     there = tuple(slice(max(t.start, r.start), min(t.stop, r.stop)) for t, r in zip(tile, real))
     return there, tuple(slice(w.start - t.start, w.stop - t.start) for w, t in zip(there, tile))
 

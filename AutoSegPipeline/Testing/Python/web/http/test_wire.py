@@ -226,7 +226,7 @@ def test_clients_that_dawdle_are_cut_off(served: Served) -> None:
         "after a good request": (get + b"\r\n" + get, header, timeouts.HEADER_SECONDS),
         "a body that stops": (post, b"", body_limits.IDLE_SECONDS),
         "an upload that stops": (put, b"", body_limits.IDLE_SECONDS),
-        "a body that dribbles": (post, b" ", body_limits.WHOLE_SECONDS),
+        "a body that dribbles": (post, b" ", body_limits.TOTAL_SECONDS),
         "an upload that dribbles": (put, b"a", body_limits.WINDOW_SECONDS),
     }
     before = set(served.home.incoming.iterdir())
