@@ -33,6 +33,7 @@ _NO_PAGE = "there is no web page"
 _PACKAGES = {
     "numpy": "", "scipy": "", "vtk": "", "SimpleITK": "", "pydicom": "", "PySide6-Essentials": "",
     "dcm2niix": "DICOM series cannot be converted",
+    "highdicom": "DICOM segmentations cannot be read",
     "fast-simplification": "surfaces are thinned out more slowly",
     "fastapi": _NO_PAGE, "starlette": _NO_PAGE, "uvicorn": _NO_PAGE, "python-multipart": _NO_PAGE,
     "Jinja2": _NO_PAGE, "zipstream-ng": _NO_PAGE, "prometheus_client": _NO_PAGE,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
+import support.skeleton as support
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.headless import doctor, doctor_cases
 from AutoSegPipelineLib.headless.session import Session
@@ -143,3 +145,10 @@ def test_a_full_disk_costs_the_line_and_not_the_work(tmp_path: Path, capsys) -> 
         stop_logging(handler)
     assert handler.lost == 1
     assert capsys.readouterr().err == ""
+
+
+def test_doctor_looks_for_every_package_that_a_case_or_the_page_needs() -> None:
+    listed = (support.ROOT / "requirements" / "package.txt").read_text(encoding="utf-8")
+    needed = set(re.findall(r"^[A-Za-z][\w-]*", listed, re.M))
+    # The command line does not start without the first two; a line about memory names the third.
+    assert needed - {"click", "rich", "psutil"} == set(doctor._PACKAGES)
