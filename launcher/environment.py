@@ -30,10 +30,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Part:
-    """One requirements file; ``whole`` ones list their dependencies and are installed without asking pip."""
+    """One requirements file; ``complete`` ones list their dependencies, so pip is not asked for them."""
 
     name: str
-    whole: bool = True
+    complete: bool = True
     folder: Path = REQUIREMENTS
     source: tuple[str, ...] = ()  # packages that exist as source only
 
@@ -51,11 +51,11 @@ class Part:
 BASE = Part("base")
 TEST = Part("test")
 NODE = Part("node")
-SLICER_CORE = Part("slicer-core", whole=False)
-SLICER_58 = Part("slicer-5.8", whole=False)
+SLICER_CORE = Part("slicer-core", complete=False)
+SLICER_58 = Part("slicer-5.8", complete=False)
 WEB_39 = Part("web-py39")
 TOTALSEGMENTATOR_26 = Part(
-    "totalsegmentator-2.6", whole=False, source=("nnunetv2", "acvl-utils", "dynamic-network-architectures")
+    "totalsegmentator-2.6", complete=False, source=("nnunetv2", "acvl-utils", "dynamic-network-architectures")
 )
 
 
@@ -85,7 +85,7 @@ class Environment:
         return interpreter(self.path)
 
     def is_ready(self, part: Part | None = None) -> bool:
-        """Whether ``part`` (if none, the first) is installed whole and its base Python is still there."""
+        """Whether ``part`` (if none, the first) is installed completely and its base Python is there."""
         wanted = part or self.first
         marker = self._marker()
         same = marker.get("format") == _FORMAT and marker.get("path") == str(self.path)
@@ -136,9 +136,9 @@ class Environment:
         self.say(f"Installed in {time.monotonic() - began:.0f} s.")
 
     def _install(self, part: Part, lock_fd: int) -> None:
-        count = len(pins.applying(pins.read(part.path), pins.this_machine())) if part.whole else 0
+        count = len(pins.applying(pins.read(part.path), pins.this_machine())) if part.complete else 0
         self.say(f"Packages of requirements/{part.path.name}:")
-        pip_install(self.python, part.path, count, self.say, not part.whole, (lock_fd,), part.source)
+        pip_install(self.python, part.path, count, self.say, not part.complete, (lock_fd,), part.source)
         self._mark(parts={**self._marker().get("parts", {}), part.name: part.fingerprint})
 
     def extras(self) -> dict[str, dict[str, str]]:
@@ -235,7 +235,7 @@ def _remove_unused(folder: Path) -> None:
 def _remove(folder: Path) -> None:
     """Remove a tree. Raises :class:`~.trouble.Trouble` when something in it is in use (Windows)."""
     try:
-        # Whatever happens next, what is left must not pass for whole.
+        # Whatever happens next, what is left must not pass for complete.
         (folder / _MARKER).unlink(missing_ok=True)
         shutil.rmtree(folder)
     except OSError as error:

@@ -101,7 +101,7 @@ def run(
     Raises :class:`~.trouble.Trouble` when it fails.
     """
     tail: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
-    whole: list[str] = []
+    words_of_pip: list[str] = []
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -117,7 +117,7 @@ def run(
     try:
         for line in child.stdout:
             line = line.rstrip()
-            whole.append(line)
+            words_of_pip.append(line)
             if line and "Location 'file://" not in line:
                 tail.append(line)
             line_seen(line)
@@ -127,7 +127,7 @@ def run(
         raise
     if code != 0:
         words = "\n".join(f"  | {line}" for line in tail)
-        raise Trouble(f"Installing failed.\n{words}\n{explain(chr(10).join(whole), environment)}")
+        raise Trouble(f"Installing failed.\n{words}\n{explain(chr(10).join(words_of_pip), environment)}")
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

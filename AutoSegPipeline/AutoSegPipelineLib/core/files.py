@@ -106,7 +106,7 @@ def sync_paths(paths: Sequence[str]) -> None:
 
 
 def write_json(path: Path, value: object, durable: bool = True) -> None:
-    """Write ``value`` so that ``path`` holds either the old or the whole new text.
+    """Write ``value`` so that ``path`` holds either the old or the complete new text.
 
     Without ``durable`` a power cut may take it; who goes on from it syncs file and folder first.
     """

@@ -109,7 +109,7 @@ def write_intent(home: Home, intent: Intent, durable: bool = True) -> list[str]:
 
 
 def read_intent(folder: Path) -> Intent | None:
-    """The intent in ``folder``, or None where there is no whole one."""
+    """The intent in ``folder``, or None where there is no complete one."""
     try:
         return Intent.from_dict(read_json(folder / "intent.json"))
     except (OSError, ValueError, TypeError):

@@ -139,7 +139,7 @@ class LineBuffer:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Each whole line in ``data`` and what waited before it, without newline."""
+        """Each complete line in ``data`` and what waited before it, without newline."""
         self._rest += data
         while True:
             end = self._rest.find(b"\n")

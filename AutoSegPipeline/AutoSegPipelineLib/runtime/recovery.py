@@ -54,7 +54,7 @@ class Recovery:
     def _sweep(self) -> Iterator[None]:
         home = self._context.home
         for name in incoming.sweep_parts(home):
-            log.warning("removed %s, which was never staged whole", name)
+            log.warning("removed %s, which was never staged completely", name)
         publishing = {job.id for job in self._context.store.jobs.list([states.PUBLISHING])}
         if not publishing:
             for folder in home.work.iterdir():
@@ -134,7 +134,7 @@ class Recovery:
                 if job.ended:
                     self._disposal.dispose(job)
             elif intent is None:
-                # The intent is the first thing that is written whole; without it nothing was moved.
+                # The intent is the first thing that is written completely; without it nothing was moved.
                 remove_tree(folder)
             elif intent.parent and (folder_of(home, intent.parent) / SPLIT).exists():
                 continue

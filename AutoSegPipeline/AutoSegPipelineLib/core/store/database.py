@@ -172,7 +172,7 @@ class Database:
 
 
 def _create(path: Path, migrations: Sequence[str]) -> None:
-    """Make a new store beside its place and bring it there whole: one wait for the disk, not one a table.
+    """Make a new store beside its place and put it there complete: one wait for the disk, not one a table.
 
     Where that is not possible (no hard links), or another process was first, nothing is done:
     opening does the rest.

@@ -17,7 +17,7 @@ class Scope:
     """
 
     owner: str | None = None
-    jobs: tuple[str, ...] | None = None  # whole ids
+    jobs: tuple[str, ...] | None = None  # full ids
 
     def where(self) -> tuple[str, list[Any]]:
         """The condition on a row of ``jobs``, and its values."""

@@ -1,7 +1,7 @@
 """A child process that speaks :mod:`...core.protocol`, watched from the Qt loop without ever waiting.
 
 The child's standard output carries messages, its standard error goes to the log
-line by line. When the child ends, however, its whole tree is ended too.
+line by line. When the child ends, however, its complete tree is ended too.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class Child:
         self._quit_alarm.start(int(grace * 1000))
 
     def kill(self) -> None:
-        """End the whole tree now. ``on_end`` follows from the loop."""
+        """End the complete tree now. ``on_end`` follows from the loop."""
         self._asked = True
         self._end_tree()
 

@@ -1,4 +1,4 @@
-"""A child with everything that it started: how the whole tree is found and ended.
+"""A child with everything that it started: how the complete tree is found and ended.
 
 POSIX: a child makes itself leader of a session and says its real pid in
 ``hello``; its group and all descendants are stopped first, so that nothing
@@ -68,7 +68,7 @@ class PosixTree:
             _signal(pid, signal.SIGKILL)
 
     def close(self) -> None:
-        if self._anything_left():  # else the whole process table need not be read
+        if self._anything_left():  # else the complete process table need not be read
             self.kill()
         self._roots.clear()
         self._groups.clear()

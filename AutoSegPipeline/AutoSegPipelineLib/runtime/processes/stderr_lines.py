@@ -23,7 +23,7 @@ class StderrLines:
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def feed(self, data: bytes) -> None:
-        """Take more bytes; whole lines go out."""
+        """Take more bytes; complete lines go out."""
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._out(line)

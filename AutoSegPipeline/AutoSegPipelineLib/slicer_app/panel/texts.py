@@ -16,9 +16,9 @@ def duration(seconds: float | None) -> str:
     """``2 min 5 s``; empty for None."""
     if seconds is None:
         return ""
-    whole = int(seconds + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    full = int(seconds + 0.5)
+    if full < 60:
+        return f"{full} s"
+    if full < 3600:
+        return f"{full // 60} min {full % 60:02d} s"
+    return f"{full // 3600} h {full % 3600 // 60:02d} min"

@@ -75,7 +75,7 @@ def take_head(received: bytearray) -> Head | None:
 
 
 def parse(head: bytes) -> Head:
-    """Read a whole head, the empty line included. Raises :class:`HttpError`."""
+    """Read a complete head, the empty line included. Raises :class:`HttpError`."""
     if b"\0" in head or b"\n" in head.replace(b"\r\n", b"") or b"\r" in head.replace(b"\r\n", b""):
         raise HttpError(400, "the head of the request has control characters")
     parser = _Parser(head)

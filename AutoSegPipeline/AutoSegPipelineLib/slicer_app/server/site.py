@@ -187,7 +187,7 @@ class _Receiving:
 
 
 def _file_answer(head: Head, path: Path, sha256: str) -> Answer:
-    """A result as an attachment, whole or one range of it (RFC 9110 section 14)."""
+    """A result as an attachment, all of it or one range of it (RFC 9110 section 14)."""
     try:
         found = path.stat()
     except OSError:

@@ -80,7 +80,7 @@ def _failed(status: int) -> str:
 
 
 def _job(context: WebContext, principal: Principal, params: dict[str, object]) -> tuple[str, str]:
-    """(whole id, stem) of the job that a path names by id, first letters, name or file."""
+    """(full id, stem) of the job that a path names by id, first letters, name or file."""
     visible = VisibleJobs(context, principal)
     for name in _WHICH:
         text = str(params.get(name) or "")

@@ -37,9 +37,9 @@ def named_in(header: str, etag: str) -> bool:
 
 
 def wanted_part(header: str, size: int) -> Optional[tuple[int, int]]:
-    """``(begin, end)`` of the one range in a ``Range`` header; None where the whole is sent.
+    """``(begin, end)`` of the one range in a ``Range`` header; None where all of it is sent.
 
-    What is no range of bytes, and more than one range, is answered with the whole file (RFC 9110,
+    What is no range of bytes, and more than one range, is answered with the complete file (RFC 9110,
     section 14.2). Raises ``request.range_not_satisfiable`` for a range outside the file.
     """
     found = _RANGE.match(header.strip())
@@ -75,7 +75,7 @@ def send(
     inline: bool = False,
     headers: Optional[dict[str, str]] = None,
 ) -> Response:
-    """The file at ``path`` as ``name``, whole or the part asked for.
+    """The file at ``path`` as ``name``, all of it or the part asked for.
 
     ``etag`` is the strong tag without quotes; by default one of size and time. Raises
     ``request.not_found`` where the file is gone.

@@ -44,7 +44,7 @@ async def read_audit(
     limit: int = Query(100, ge=1, le=1000),
     who: str = Query("", max_length=64),
     what: str = Query("", max_length=40, description="a beginning, such as login or result."),
-    job: str = Query("", max_length=32, description="a whole id"),
+    job: str = Query("", max_length=32, description="a full id"),
 ) -> Any:
     """The log, some lines at a time. Reading it is written down, too."""
     context = context_of(request)
