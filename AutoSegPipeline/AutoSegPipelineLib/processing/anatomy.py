@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 import re
+from collections.abc import Iterable
 
 from ..core.segmentation import Colour, Segment
 
@@ -106,5 +107,12 @@ def likely_colour(name: str, number: int) -> Colour:
 
 
 def is_soft(segment: Segment) -> bool:
-    """Whether ``segment`` covers others: it is the first to give up triangles, and hidden at first."""
+    """Whether ``segment`` covers others: it is the first to give up triangles."""
     return segment.group in SOFT_GROUPS
+
+
+def hidden_at_first(segments: Iterable[Segment]) -> set[str]:
+    """The names of the soft tissue, which a viewer shows on request only; none when there is nothing else."""
+    all_of_them = list(segments)
+    soft = {segment.name for segment in all_of_them if is_soft(segment)}
+    return soft if len(soft) < len(all_of_them) else set()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import __version__
 from ...core.errors import PipelineError
-from ..anatomy import readable_title
+from ..anatomy import hidden_at_first, readable_title
 from . import DISCLAIMER
 
 if TYPE_CHECKING:
@@ -192,9 +192,15 @@ def group_name(group: str, taken: set[str]) -> str:
 
 
 def structure_extras(data: ExportData) -> dict[str, dict[str, Any]]:
-    """What was measured of each structure, by its name."""
+    """What was measured of each structure, by its name, and whether viewers should show it at first."""
+    hidden = hidden_at_first(data.found.segmentation.segments)
     return {
-        one.name: {"label": one.label, "volume_ml": round(one.volume_ml, 4), "voxels": one.voxels}
+        one.name: {
+            "label": one.label,
+            "volume_ml": round(one.volume_ml, 4),
+            "voxels": one.voxels,
+            **({"hidden_at_first": True} if one.name in hidden else {}),
+        }
         for one in data.measured
     }
 

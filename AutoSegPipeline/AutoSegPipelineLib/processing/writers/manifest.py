@@ -15,6 +15,7 @@ from ... import __version__
 from ...core.messages.reader import plain
 from ...core.progress import Report
 from ...core.segmentation import Code
+from ..anatomy import hidden_at_first
 from ..layers import label_values
 from ..surfaces.budget import StructureNote
 from . import DISCLAIMER
@@ -114,6 +115,7 @@ def versions() -> dict[str, str]:
 
 def _segments(data: ExportData) -> list[dict[str, Any]]:
     volumes = {one.name: one for one in data.measured}
+    hidden = hidden_at_first(data.found.segmentation.segments)
     labels = label_values(data.found.segmentation.segments)
     rows = []
     for segment in data.found.segmentation.segments:
@@ -135,6 +137,7 @@ def _segments(data: ExportData) -> list[dict[str, Any]]:
                 "label": labels[segment.name],
                 "priority": segment.priority,
                 "volume_ml": round(volumes[segment.name].volume_ml, 4),
+                "hidden_at_first": segment.name in hidden,
                 **_surface(data, segment.name),
                 **{key: _code(code) for key, code in codes.items() if code is not None},
             }

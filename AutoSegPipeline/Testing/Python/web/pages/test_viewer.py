@@ -81,6 +81,33 @@ def click_on(page: Any, structure: str) -> None:
     )
 
 
+def test_soft_tissue_is_hidden_at_first_and_shown_on_request(site: Site, browser: Browser) -> None:
+    page = viewer(browser, job_of(site, "torso"))
+    soft = {"body", "subcutaneous_fat", "visceral_fat", "soft_tissue", "muscle"}
+    shown = "autosegViewer.scene.structures.filter(one => one.mesh.visible).map(one => one.name)"
+    names = set(page.evaluate("autosegViewer.scene.structures.map(one => one.name)"))
+    assert soft & names
+    assert set(page.evaluate(shown)) == names - soft
+    assert not page.get_by_role("checkbox", name="Show Body").is_checked()
+    assert page.get_by_role("checkbox", name="Show Bones").is_checked()
+    load = page.evaluate("autosegViewer.scene.drawing")
+    assert load["drawCalls"] == len(names - soft) and 0 < load["triangles"] < load["all"]
+    assert f"{load['drawCalls']} draw calls, {load['triangles']:,} of {load['all']:,} triangles" in (
+        page.locator("#tree-load").inner_text()
+    )
+    # The count is what the renderer draws: the structures, and the mark once it is there.
+    drawn = page.evaluate(
+        """(() => { const { renderer, scene, camera } = autosegViewer.scene;
+        renderer.render(scene, camera); return renderer.info.render; })()"""
+    )
+    assert drawn["calls"] == load["drawCalls"] and drawn["triangles"] == load["triangles"]
+    before = pixels(page, "#stage")
+    page.get_by_role("button", name="Show soft tissue").click()
+    assert set(page.evaluate(shown)) == names
+    assert page.get_by_role("checkbox", name="Show Body").is_checked()
+    assert (np.abs(before - pixels(page, "#stage")).sum(axis=2) > 20).sum() > 1000
+
+
 def test_hiding_a_structure_takes_its_pixels_away(site: Site, browser: Browser) -> None:
     page = viewer(browser, job_of(site, "torso"))
     page.get_by_role("button", name="Hide all").click()

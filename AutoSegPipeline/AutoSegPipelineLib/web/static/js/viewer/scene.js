@@ -76,8 +76,10 @@ export class Scene extends EventTarget {
       this.structures.push({
         name, title: extras.title ?? name.replaceAll("_", " "), mesh: node, label: extras.label ?? null,
         volume: extras.volume_ml ?? null, code: extras.code ?? null, colour, opacity,
-        first: { colour, opacity }, visible: true, group,
+        first: { colour, opacity }, visible: !extras.hidden_at_first, hiddenAtFirst: Boolean(extras.hidden_at_first), group,
+        triangles: (node.geometry.index?.count ?? node.geometry.attributes.position.count) / 3,
       });
+      node.visible = !extras.hidden_at_first;
       this.opacity(this.structures.at(-1), opacity);
     });
     this.box = new THREE.Box3().setFromObject(this.model);
@@ -85,6 +87,13 @@ export class Scene extends EventTarget {
     this.radius = Math.max(0.001, this.box.getSize(new THREE.Vector3()).length() / 2);
     this.resize();
     this.lookFrom("A");
+  }
+
+  /** What the graphics card has to draw: one call for each structure that is shown. */
+  get drawing() {
+    const shown = this.structures.filter((one) => one.visible);
+    return { drawCalls: shown.length, triangles: shown.reduce((sum, one) => sum + one.triangles, 0),
+      all: this.structures.reduce((sum, one) => sum + one.triangles, 0) };
   }
 
   // --- looks of a structure -------------------------------------------------------

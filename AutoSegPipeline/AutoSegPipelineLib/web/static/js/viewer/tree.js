@@ -16,9 +16,20 @@ export class Tree extends EventTarget {
       el("button", { type: "button", class: "button small", id: "show-all", text: "Show all", onclick: () => this.showOnly(() => true) }),
       el("button", { type: "button", class: "button small", id: "hide-all", text: "Hide all", onclick: () => this.showOnly(() => false) }),
       el("button", { type: "button", class: "button small", id: "looks", text: "Reset looks", onclick: () => this.resetLooks() }));
+    const hidden = scene.structures.filter((one) => one.hiddenAtFirst);
+    this.load = el("p", { class: "soft small", id: "tree-load" });
+    byId("tree").prepend(...(hidden.length ? [this.softNote(hidden)] : []));
+    byId("tree").append(this.load);
     this.empty = el("p", { class: "soft small", hidden: true, text: "No structure has that name." });
     byId("tree").append(this.empty);
     this.tell();
+    this.changed();
+  }
+
+  /** What covers the rest begins hidden: say so, and offer it. */
+  softNote(hidden) {
+    return el("p", { class: "small", id: "soft-note" }, `${many(hidden.length, "structure")} of soft tissue ${hidden.length === 1 ? "is" : "are"} hidden at first. `,
+      el("button", { type: "button", class: "button small", id: "show-soft", text: "Show soft tissue", onclick: () => { for (const one of hidden) this.show(one, true); } }));
   }
 
   makeGroup(title, members) {
@@ -34,7 +45,7 @@ export class Tree extends EventTarget {
   }
 
   makeRow(one) {
-    const box = el("input", { type: "checkbox", checked: true, "aria-label": `Show ${one.title}` });
+    const box = el("input", { type: "checkbox", checked: one.visible, "aria-label": `Show ${one.title}` });
     box.addEventListener("change", () => this.show(one, box.checked));
     const swatch = el("i", { class: "swatch" });
     swatch.style.background = one.colour;
@@ -67,6 +78,8 @@ export class Tree extends EventTarget {
       members.box.checked = shown === members.length;
       members.box.indeterminate = shown > 0 && shown < members.length;
     }
+    const { drawCalls, triangles, all } = this.scene.drawing;
+    setText(this.load, `${drawCalls} of ${many(this.scene.structures.length, "structure")} shown: ${many(drawCalls, "draw call")}, ${triangles.toLocaleString("en")} of ${all.toLocaleString("en")} triangles.`);
     this.dispatchEvent(new CustomEvent("shown"));
   }
 
