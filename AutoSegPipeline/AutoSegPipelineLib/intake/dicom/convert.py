@@ -84,7 +84,8 @@ def convert(stack: Stack, staging: StagedProducts, check: Check, program: str | 
 def _warnings(stack: Stack) -> list[dict[str, str]]:
     name, found = series_name(stack.first), []
     if stack.missing:
-        text = f"{name} lacks {stack.missing} slices; they were interpolated from their neighbours."
+        lacks = "1 slice; it was" if stack.missing == 1 else f"{stack.missing} slices; they were"
+        text = f"{name} lacks {lacks} interpolated from the neighbours."
         found.append({"code": "dicom.missing_slices", "message": text})
     if stack.uneven:
         found.append({"code": "dicom.uneven_slices", "message": f"{name}: {_uneven(stack)}"})

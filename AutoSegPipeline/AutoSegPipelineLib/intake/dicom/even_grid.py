@@ -189,9 +189,11 @@ def grid_with_gaps(heights: Heights, rounded: bool = False) -> Grid | None:
     """
     positions, usual = heights.positions, sorted(heights.steps)[len(heights.positions) // 2 - 1]
     reach, most = positions[-1] - positions[0], len(positions) // 2
-    fewest = len(positions)  # one gap at least
-    for last in range(fewest, fewest + max(2, round(reach / max(usual, 1e-6) * 1.2)) + 1):
+    # From one gap to as many missing slices as there are.
+    for last in range(len(positions), 2 * len(positions)):
         step = reach / last
+        if abs(usual - step) > 0.25 * step + heights.rounding:
+            continue  # more than half of all neighbours are one step apart
         index = [round((position - positions[0]) / step) for position in positions]
         single = sum(b - a == 1 for a, b in zip(index, index[1:]))
         if single < most or any(b <= a for a, b in zip(index, index[1:])):

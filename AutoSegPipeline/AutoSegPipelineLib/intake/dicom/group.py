@@ -96,10 +96,14 @@ def _one_series(
         # A file of frames goes on without those that cannot.
         own = [one for one in members if one.relative not in going_on]
         rejected += [Rejected(own, error)] if own else []
-        if error.code == "dicom.scout" or len(own) < len(members):
-            what = "localizers" if error.code == "dicom.scout" else error.message.rstrip(".")
-            for stack in stacks:
-                stack.notes.append(left_out(name, len(members), what))
+        if error.code == "dicom.scout":
+            note = left_out(name, len(members), "localizer")
+        elif len(own) < len(members):
+            note = left_out(name, len(members), "frame", f" ({error.code})")
+        else:
+            continue
+        for stack in stacks:
+            stack.notes.append(note)
     return stacks, rejected
 
 

@@ -142,7 +142,7 @@ def _uneven(stack: Stack, heights: Heights, name: str) -> Grid | None:
 
 
 def _lacks(name: str, missing: int) -> Refused:
-    return Refused("dicom.missing_slices", f"{name} lacks {missing} slices.")
+    return Refused("dicom.missing_slices", f"{name} lacks {missing} slice{'s' * (missing != 1)}.")
 
 
 def _few(grid: Grid, slices: int) -> bool:

@@ -45,28 +45,24 @@ def stacks_of(
     for reason, members in odd.items():
         differs = Refused(
             "dicom.odd_slices",
-            f"{_slices(len(members))} of {name} {_has(len(members))} {reason} than the other {len(main)}.",
+            ("1 slice of {0} has {1}" if len(members) == 1 else "{2} slices of {0} have {1}").format(
+                name, reason, len(members)
+            )
+            + f" than the other {len(main)}.",
         )
         own = {one.relative for one in members} - {one.relative for one in main}
         refused += [([one for one in members if one.relative in own], differs, reason)] if own else []
     for number, stack in enumerate(stacks):
         stack.index, stack.count = number, len(stacks)
         for reason, members in odd.items():
-            stack.notes.append(left_out(name, len(members), f"with {reason}"))
+            stack.notes.append(left_out(name, len(members), "slice", f" with {reason}"))
     return stacks, refused
 
 
-def left_out(name: str, count: int, what: str) -> dict[str, str]:
-    """The warning that slices of a series are not in its volume."""
-    return {"code": "dicom.odd_slices", "message": f"{name}: {_slices(count)} left out: {what}."}
-
-
-def _slices(count: int) -> str:
-    return "1 slice" if count == 1 else f"{count} slices"
-
-
-def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
+def left_out(name: str, count: int, what: str, more: str = "") -> dict[str, str]:
+    """The warning that ``count`` of ``what`` (one of them) of a series are not in its volume."""
+    were = f"1 {what}{more} was" if count == 1 else f"{count} {what}s{more} were"
+    return {"code": "dicom.odd_slices", "message": f"{name}: {were} left out."}
 
 
 def _parts(instances: list[Instance]) -> list[list[Instance]]:

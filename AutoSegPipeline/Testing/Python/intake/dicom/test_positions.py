@@ -102,6 +102,11 @@ def test_a_missing_slice_is_found_among_rounded_positions(step, decimals):
     assert stack.step == pytest.approx(step, rel=1e-3)
 
 
+def test_a_slice_far_away_is_a_gap_and_takes_no_longer():
+    with pytest.raises(Refused, match="gap of"):
+        measured(slices([*even(300, 1.0), 1e9]), "CT")
+
+
 def test_slice_locations_that_disagree_change_nothing():
     made = slices(even(40, 2.0))
     for n, one in enumerate(made):
@@ -267,6 +272,8 @@ def test_one_slice_of_another_orientation_is_refused_alone(tmp_path):
     assert case["shape"] == [40, 40, 29] and worst_error(case) <= 0.51 and len(case["files"]) == 29
     assert codes(answer) == ["dicom.odd_slices"] and len(refusal["files"]) == 1
     assert refusal["label"] == "CT series 1 Thorax (another orientation)"
+    warning = case["warnings"][0]["message"]
+    assert warning == "CT series 1: 1 slice with another orientation was left out."
     assert "1 slice of CT series 1 has another orientation" in refusal["error"]["message"]
 
 
