@@ -26,6 +26,7 @@ class Heights:
     stated: list[float] = field(default_factory=list)  # distances that the headers give, mm
     thicknesses: list[float] = field(default_factory=list)  # one for each slice, else empty
     numbers: list[int] = field(default_factory=list)  # InstanceNumbers where they run along, else empty
+    shuffled: bool = False  # InstanceNumbers run to and fro: these may be several scans
 
     @property
     def steps(self) -> list[float]:
@@ -144,9 +145,9 @@ def rounded_grid(heights: Heights) -> Grid | None:
 
 
 def _no_gap_is_known(heights: Heights) -> bool:
-    """Where a gap could pass for rounding, the numbers must leave none out."""
+    """Where a gap or a second scan could pass for rounding, the numbers must not speak of one."""
     usual = (heights.positions[-1] - heights.positions[0]) / (len(heights.positions) - 1)
-    return heights.rounding < 0.5 * usual or not any(heights.jumps)
+    return heights.rounding < 0.5 * usual or not (heights.shuffled or any(heights.jumps))
 
 
 def _may_share_places(heights: Heights, grid: Grid) -> bool:

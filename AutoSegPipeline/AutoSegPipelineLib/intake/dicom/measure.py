@@ -8,7 +8,9 @@ from typing import Sequence
 from ...core.errors import Refused
 from ...formats.geometry import dot, length
 from .even_grid import (
+    SAME_PLACE,
     TRACE_MM,
+    WANDER_MM,
     Grid,
     Heights,
     even_grid,
@@ -56,6 +58,7 @@ def measured(members: Sequence[Instance], name: str) -> Stack:
     stack.begin = _begin(stack)
     moved = max(length([a - b for a, b in zip(one.position or place, place)])
                 for one, place in zip(order, stack.places))  # fmt: skip
+    stack.rounded = moved > max(SAME_PLACE * stack.step, WANDER_MM) + TRACE_MM
     turned = max(abs(a - b) for a, b in zip(stack.orientation, stated))
     stack.corrected = moved > CORRECTED_PART * stack.step or turned > 1e-4
     return stack
@@ -100,6 +103,7 @@ def _heights(
     return Heights(
         positions, rounding_along(places, normal), stated,
         thicknesses if len(thicknesses) == len(order) else [], numbers if run and alike else [],
+        not run and len(set(numbers)) == len(order),
     )  # fmt: skip
 
 

@@ -142,10 +142,13 @@ def _stacks(members: list[Instance], name: str, min_slices: int, several: bool) 
             )
             found = found or each(_few(by_key(members, lambda one: one.kernel)), "another reconstruction")
             found = found or one(_few(by_runs(members)))
+        if not found and error.code == "dicom.missing_slices" and not timed:
+            found = each(_few(by_runs(members)), "another pass")
         if not found:
             raise
         return found
-    return (each(volumes, "another volume") if stack.irregular else None) or [stack]
+    doubtful = stack.irregular or stack.rounded
+    return (each(volumes, "another volume") if doubtful else None) or [stack]
 
 
 def _volume(instance: Instance) -> str:

@@ -33,6 +33,7 @@ class Stack:
     missing: int = 0
     uneven: bool = False
     corrected: bool = False  # places or orientation are other than the headers' by more than a trace
+    rounded: bool = False  # only rounding of the headers makes it even
     tilt_degrees: float = 0.0
     overlapping: list[Instance] = field(default_factory=list)  # left out for finer slices at the same place
     reason: str = ""  # why it stands apart from its series

@@ -66,6 +66,14 @@ def test_time_points_in_files_of_their_own_are_cases_of_their_own(tmp_path):
     assert len({case["sha256"] for case in answer["cases"]}) == 2
 
 
+def test_two_volumes_that_lie_between_each_other_are_cases_of_their_own(tmp_path):
+    moved = [np.add(place, (0, 0, 1.0)) for place in places()]
+    write(tmp_path / "in", [frame(p) for p in [*places(), *moved]], 20)
+    answer = look(tmp_path / "in")
+    assert answer["refusals"] == [] and [case["shape"][2] for case in answer["cases"]] == [20, 20]
+    assert [worst_error(case) <= 0.51 for case in answer["cases"]] == [True, True]
+
+
 def test_time_points_with_one_frame_a_file_are_a_time_series(tmp_path):
     write(tmp_path / "in", [frame(p, moment=m, plus=9 * m) for m in (1, 2) for p in places()], 1)
     assert codes(look(tmp_path / "in")) == ["input.four_dimensional"]

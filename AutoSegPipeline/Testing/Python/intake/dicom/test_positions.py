@@ -102,6 +102,37 @@ def test_a_missing_slice_is_found_among_rounded_positions(step, decimals):
     assert stack.step == pytest.approx(step, rel=1e-3)
 
 
+def test_a_gap_in_whole_millimetres_is_no_rounding_even_where_slices_were_numbered_again():
+    heights = [float(n) for n in range(60) if n != 33]
+    for thickness in (1.0, None):
+        stack = measured(slices(heights, thickness), "CT")
+        assert stack.missing == 1 and stack.step == pytest.approx(1.0)
+
+
+def test_two_scans_that_lie_between_each_other_are_not_taken_for_rounding():
+    heights = [3.0 * n for n in range(20)] + [3.0 * n + 1 for n in range(20)]
+    stacks, refused = stacks_of(slices(heights), "CT", 8)
+    assert not refused and [(len(one.instances), one.step) for one in stacks] == [(20, 3.0), (20, 3.0)]
+
+
+def test_numbers_place_a_gap_among_slices_that_rounding_put_at_one_place():
+    heights, numbers = even(80, 0.625), list(range(1, 81))
+    del heights[33], numbers[33]
+    stack = measured(slices(heights, None, numbers, decimals=0), "CT")
+    assert stack.missing == 1 and stack.step == pytest.approx(0.625, rel=5e-3) and stack.depth == 80
+
+
+@pytest.mark.parametrize("degrees", range(3, 40, 4))
+def test_cosines_with_two_decimals_give_no_tilt_at_any_angle(degrees):
+    turn = math.radians(degrees)
+    way = (math.cos(turn), math.sin(turn), 0, -math.sin(turn) * 0.8, math.cos(turn) * 0.8, 0.6)
+    stack = measured(slices(even(40, 2.5), 2.5, None, way, cosines=2), "CT")
+    assert stack.tilt_degrees == 0 and stack.step == pytest.approx(2.5, rel=1e-3)
+    assert np.allclose(
+        np.cross(stack.orientation[:3], stack.orientation[3:]), np.cross(way[:3], way[3:]), atol=1e-4
+    )
+
+
 def test_a_slice_far_away_is_a_gap_and_takes_no_longer():
     with pytest.raises(Refused, match="gap of"):
         measured(slices([*even(300, 1.0), 1e9]), "CT")
