@@ -51,8 +51,8 @@ CODES: dict[str, str] = {
         "module Segmentations, Export to files, as NRRD or NIfTI, and give that label map."
     ),
     "dicom.no_segmentation_reader": (
-        "Install highdicom into this Python, or save the segmentation as .seg.nrrd or NIfTI label map "
-        "(in 3D Slicer: the module Segmentations, Export to files) and give that."
+        "Save the segmentation as NRRD or NIfTI (in 3D Slicer: the module Segmentations, Export to files) "
+        "and give that, or install highdicom into this Python."
     ),
     "dicom.scout": "Localizers and scouts are not volumes; give the axial series.",
     "dicom.unsupported_modality": "Give a CT or MR series.",

@@ -23,6 +23,12 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
         "Upload a label map, integers with 0 for background; upload a scan without expect=segmentation.",
         "Give a label map, integers with 0 for background; add a scan with Add files.",
     ),
+    "dicom.no_segmentation_reader": (
+        "Save the segmentation as NRRD or NIfTI and upload that, or ask the administrator to install "
+        "highdicom.",
+        "Load it with the extension QuantitativeReporting, save it with the module Segmentations, Export to "
+        "files, as NRRD or NIfTI, and add that.",
+    ),
     "options.old_rules": (
         "rules.json is invalid, so the previous rules stay in force; ask the administrator to correct it.",
         "rules.json in the home folder is invalid, so the previous rules stay in force; correct it.",

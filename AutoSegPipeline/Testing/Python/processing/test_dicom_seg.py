@@ -290,4 +290,4 @@ def test_without_highdicom_the_refusal_names_formats_that_are_read(tmp_path, mon
     with pytest.raises(PipelineError) as caught:
         read_segmentation(dicom_seg(tmp_path / "s.dcm", ON, shapes(), SEGMENTS))
     assert caught.value.code == "dicom.no_segmentation_reader"
-    assert ".seg.nrrd" in caught.value.hint and "NIfTI" in caught.value.hint
+    assert "NRRD" in caught.value.hint and "NIfTI" in caught.value.hint
