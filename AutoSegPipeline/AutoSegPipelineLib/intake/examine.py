@@ -18,8 +18,9 @@ from ..formats import nrrd
 from ..formats.compressed import GZIP
 from ..formats.volume_file import completeness, read_volume_file
 from . import sniff
-from .case_names import is_options_name
+from .case_names import is_junk_name, is_options_name
 from .foreign_files import unknown_format
+from .passed_by import index_alone, is_document_name, is_index
 
 OPTIONS, DATA = "options", "data"
 DATA_ENDINGS = (".raw", ".zraw", ".img", ".img.gz", ".raw.gz", ".bin", ".dat")
@@ -68,14 +69,18 @@ def _look(path: str, size: int, row: ExaminedFile) -> None:
         row.format = OPTIONS
         _examine_options(path, name)
         return
-    if size == 0:
+    if size == 0 and not is_junk_name(name):
         raise Refused("input.empty", f"{name} is empty.")
     with open_input(path, exclusive=True) as stream:
         head = stream.read(sniff.HEAD)
     fmt = sniff.sniff(head)
     row.format = fmt
+    if fmt == sniff.ZIP and is_document_name(name):
+        raise Refused("input.unknown_format", f"{name} is a document or a program, no scan.")
     if fmt == sniff.ZIP:
         _examine_zip(path, name)
+    elif fmt == sniff.DICOM and is_index(name):
+        raise index_alone()
     elif fmt == sniff.DICOM:
         # pydicom takes a quarter of a second to import; most files need none.
         from .dicom.read import examine_dicom
@@ -83,7 +88,7 @@ def _look(path: str, size: int, row: ExaminedFile) -> None:
         row.dicom = examine_dicom(path)
     elif fmt == sniff.UNKNOWN:
         # A write that began a moment ago may not have reached the magic word yet.
-        if size < sniff.HEAD and _may_become_something(head):
+        if size < sniff.HEAD and _may_become_something(head) and not is_junk_name(name):
             raise Refused("input.truncated", f"{name} ends within its header.")
         raise unknown_format(head, name)
     else:

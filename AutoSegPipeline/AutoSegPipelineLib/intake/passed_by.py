@@ -124,14 +124,19 @@ def _refuse_all(state: Inspection, passed: Sequence[InputFile]) -> None:
     elif len(passed) == 1:
         error = unknown_format(passed[0].start, name)
     else:
-        names = [label[len(shared_folder(labels)) :] for label in labels]
-        error = Refused(
-            "input.nothing_inside", f"None of {len(names)} files in {called} is a scan: {some(names)}."
-        )
+        error = nothing_inside(called, labels)
     if len(passed) == 1:
         state.refuse(error, files, file_stem(labels[0]), labels[0])
     else:
         state.refuse(error, files, file_stem(called), called)
+
+
+def nothing_inside(called: str, labels: Sequence[str]) -> Refused:
+    """The refusal of the input ``called`` in which none of the files ``labels`` is a scan."""
+    names = [label[len(shared_folder(labels)) :] for label in labels]
+    return Refused(
+        "input.nothing_inside", f"None of {len(names)} files in {called} is a scan: {some(names)}."
+    )
 
 
 def _lie(labels: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ..core.messages.found_cases import Refusal
 from .case_names import file_stem
 from .inspection_state import Inspection
@@ -23,20 +25,25 @@ def merge_refusals(state: Inspection) -> None:
 def _merged(rows: list[Refusal], called: str) -> Refusal:
     """``called`` is the name of the archive or of the input."""
     labels = [row.label for row in rows]
-    common = shared_folder(labels)
-    place = called or common.rstrip("/")
     count = sum(row.count for row in rows)
-    others = some([label[len(common) :] for label in labels[1:]])
-    first = rows[0]
-    message = f"{count} files share one reason. {_sentence(first.error['message'])} The others: {others}."
     return Refusal(
         files=list(dict.fromkeys(name for row in rows for name in row.files)),
-        stem=file_stem(place or labels[0]),
-        label=f"{place}: {count} files" if place else f"{labels[0]} and {len(rows) - 1} more",
-        error={**first.error, "message": message},
+        stem=file_stem(called or shared_folder(labels).rstrip("/") or labels[0]),
+        label=shared_label(called, labels, count),
+        error={**rows[0].error, "message": shared_message(rows[0].error["message"], labels, count)},
         count=count,
     )
 
 
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
+def shared_label(called: str, labels: Sequence[str], count: int) -> str:
+    """What the refusal of ``count`` files is called; ``called`` is what the input is."""
+    place = called or shared_folder(labels).rstrip("/")
+    return f"{place}: {count} files" if place else f"{labels[0]} and {count - 1} more"
+
+
+def shared_message(first: str, labels: Sequence[str], count: int) -> str:
+    """The reason of ``count`` files; ``first`` is the message about the first of ``labels``."""
+    common = shared_folder(labels)
+    others = some([label[len(common) :] for label in labels[1:]])
+    reason = first if first.endswith((".", "!", "?")) else first + "."
+    return f"{count} files share one reason. {reason} The others: {others}."

@@ -12,20 +12,22 @@ from collections import deque
 from dataclasses import replace
 from typing import Callable, Iterable
 
-from ...core.errors import PipelineError, Refused, from_dict
+from ...core.errors import PipelineError, Refused
 from ...core.messages.examined_files import COMPLETE, GONE, LOCKED, DicomHeader, ExaminedFile
 from ...core.store.small_tables import Consumed
 from ...intake import arrival as rule
-from ...intake.case_names import OPTIONS_ENDING, is_options_name, without_endings
+from ...intake.case_names import is_options_name
 from ...intake.dicom.objects import not_an_image
 from .entries import (
     ASIDE,
     ASKING,
     CHANGING,
     DATA,
+    GATHERED,
     GIVEN,
     HELD,
     MEMBER,
+    PASSED,
     READY,
     SKIPPED,
     UNKNOWN,
@@ -34,8 +36,9 @@ from .entries import (
     Entries,
     Entry,
     arrived,
-    series_label,
+    series_arrival,
 )
+from .folder_answers import FolderAnswer, FolderAnswers, RefusedFiles
 from .folder_walk import WalkedFile
 from .series import Series, SeriesBook
 
@@ -49,11 +52,13 @@ class InboxBook:
         self.truncated = truncated
         self.to_ask: deque[str] = deque()
         self.arrivals: deque[Arrival] = deque()
-        self.refusals: deque[tuple[list[str], PipelineError]] = deque()
+        self.refusals: deque[RefusedFiles] = deque()
+        self.passed: deque[list[ArrivedFile]] = deque()
         self._ledger = ledger
         self._rule = rule.Arrivals(settle, truncated)
         self._entries = Entries()
         self._series = SeriesBook()
+        self._answers = FolderAnswers()
         self._generation = 0
         self._next_look = float("inf")
 
@@ -86,7 +91,7 @@ class InboxBook:
         for entry in [e for e in self._entries if e.generation != self._generation]:
             if not os.path.join(entry.path, "").startswith(hidden):
                 self._drop(entry, now)
-        self.settle_series(now)
+        self.settle_all(now)
 
     @property
     def waiting(self) -> int:
@@ -95,7 +100,8 @@ class InboxBook:
 
     def next_look(self, now: float) -> float:
         """The monotonic time at which a listing can bring something new; infinite for never."""
-        return min(self._next_look, self._series.next_due(now, self.settle))
+        due = self._series.next_due(now, self.settle), self._answers.next_due(now, self.settle)
+        return min(self._next_look, *due)
 
     def _look_at(self, when: float) -> None:
         self._next_look = min(self._next_look, when)
@@ -124,15 +130,17 @@ class InboxBook:
             self._look_at(entry.not_before)
         elif entry.aside:
             self._entries.enter(entry, ASIDE)
-        elif self._is_consumed(entry):
-            self._entries.enter(entry, SKIPPED)
+        elif taken := self._consumed(entry):
+            self._entries.enter(entry, SKIPPED if taken.job else PASSED)
+            if taken.job:
+                self._answers.scan_in(entry.top)
         else:
             self._entries.enter(entry, ASKING)
             self.to_ask.append(entry.path)
 
-    def _is_consumed(self, entry: Entry) -> bool:
+    def _consumed(self, entry: Entry) -> Consumed | None:
         taken = self._ledger(entry.path)
-        return taken is not None and (taken.size, taken.mtime_ns) == entry.stat[:2]
+        return taken if taken is not None and (taken.size, taken.mtime_ns) == entry.stat[:2] else None
 
     # --- examinations ---------------------------------------------------------------------
 
@@ -157,8 +165,8 @@ class InboxBook:
         verdict = self._rule.feed(entry.path, *entry.stat[:2], now, row.state == COMPLETE)
         if verdict == rule.ARRIVED:
             self._complete(entry, now)
-        elif verdict == rule.TRUNCATED and not self._data_is_coming(entry, now):
-            self._refuse(entry, from_dict(row.error or {}))
+        elif verdict == rule.TRUNCATED and not self._entries.data_changed_since(entry, now - self.truncated):
+            self._refuse(entry, entry.error, now)
         else:
             self._entries.enter(entry, HELD)
             if verdict == rule.TRUNCATED:
@@ -175,7 +183,7 @@ class InboxBook:
     def _locked(self, entry: Entry, now: float, patient: bool = sys.platform == "win32") -> None:
         """Somebody holds it. On Windows for as long as they like; elsewhere it is its permissions."""
         if not patient and now - entry.since >= max(self.truncated, self.settle):
-            self._refuse(entry, _error_of(entry))
+            self._refuse(entry, entry.error, now)
             return
         self._entries.enter(entry, HELD)
         self._try_later(entry, now)
@@ -193,7 +201,7 @@ class InboxBook:
         elif error and error["code"] == "input.unknown_format":
             self._unknown(entry, now)
         elif error:
-            self._refuse(entry, from_dict(error))
+            self._refuse(entry, entry.error, now)
         elif row.format == "dicom":
             self._slice(entry, row, now)
         elif row.format == "options":
@@ -207,7 +215,7 @@ class InboxBook:
             self._look_at(max(now + self.settle, entry.since + self.truncated))
             return
         text = f"{os.path.basename(entry.path)} is raw data without its header."
-        self._refuse(entry, Refused("input.unknown_format", text, "Drop its header too."))
+        self._refuse(entry, Refused("input.unknown_format", text, "Drop its header too."), now)
 
     def _unknown(self, entry: Entry, now: float) -> None:
         self._entries.enter(entry, UNKNOWN)
@@ -216,12 +224,13 @@ class InboxBook:
         elif self._entries.headers_arrive(entry.folder):
             self._look_at(now + self.settle)
         else:
-            self._refuse(entry, _error_of(entry))
+            self._refuse(entry, entry.error, now)
 
     def _slice(self, entry: Entry, row: ExaminedFile, now: float) -> None:
         dicom = row.dicom or DicomHeader()
         if not dicom.image:
-            self._refuse(entry, not_an_image(os.path.basename(entry.path), dicom.sop_class, dicom.modality))
+            problem = not_an_image(os.path.basename(entry.path), dicom.sop_class, dicom.modality)
+            self._refuse(entry, problem, now)
             return
         self._entries.enter(entry, MEMBER)
         self._series.add(dicom.series_uid or entry.path, entry.path, entry.folder, row, now)
@@ -234,76 +243,63 @@ class InboxBook:
                 self._entries.enter(entry, READY)
                 return
             files.append(data)
-        options = self._options_of(entry)
+        options = self._entries.options_of(entry)
         if options and self._at_rest(options, now) is None:
             self._entries.enter(entry, READY)
             return
         for found in files:
             self._give(found.path)
+        self._answers.scan_in(entry.top)
         arrival = Arrival("file", tuple(files), row.format, label=entry.relative, examined=(row,))
-        self.arrivals.append(replace(arrival, options_file=options))
+        self.arrivals.append(replace(arrival, options_file=options, top=entry.top))
 
     # --- neighbours -----------------------------------------------------------------------
 
     def _at_rest(self, path: str, now: float) -> ArrivedFile | None:
         """``path`` as it rests; None (and another look later) while it does not."""
-        entry = self._entries.find(path)
-        if entry is None:
-            # A name that is listed in another case or not at all; the examination saw it.
-            try:
-                info = os.lstat(path)
-            except OSError:
-                self._look_at(now + self.settle)
-                return None
-            return ArrivedFile(path, info.st_size, info.st_mtime_ns)
-        if now - entry.since < self.settle:
-            self._look_at(entry.since + self.settle)
-            return None
-        return arrived(entry)
-
-    def _options_of(self, entry: Entry) -> str | None:
-        name = os.path.basename(entry.path)
-        for stem in dict.fromkeys((name, without_endings(name))):
-            found = self._entries.find(os.path.join(entry.folder, stem + OPTIONS_ENDING))
-            if found is not None:
-                return found.path
+        found = self._entries.at_rest(path, now, self.settle)
+        if isinstance(found, ArrivedFile):
+            return found
+        self._look_at(found)
         return None
-
-    def _data_is_coming(self, entry: Entry, now: float) -> bool:
-        """Whether a data file of this header changed so lately that it may still grow."""
-        for path in entry.row.companions if entry.row else []:
-            data = self._entries.find(path)
-            if data is not None and now - data.since < self.truncated:
-                return True
-        return False
 
     # --- series ---------------------------------------------------------------------------
 
-    def settle_series(self, now: float) -> None:
-        """Let go of the series that have settled."""
+    def settle_all(self, now: float) -> None:
+        """Let go of the series and the folders that have settled."""
         for series in self._series.take_due(now, self.settle, self._entries.slices_arrive):
             self._give_series(series)
+        for top, answer in self._answers.take_due(now, self.settle, self._entries.is_busy).items():
+            self._give_answer(top, answer)
+
+    def next_arrival(self) -> Arrival:
+        """The next input, with the names of files in its folder that are no scan."""
+        arrival = self.arrivals.popleft()
+        return replace(arrival, passed=self._answers.take_notes(arrival.top))
+
+    def _give_answer(self, top: str, answer: FolderAnswer) -> None:
+        found = answer.refusals(top)
+        if answer.no_scan and (found or self._answers.has_scan(top) or self._entries.has_scan(top)):
+            entries = [entry for path in answer.no_scan if (entry := self._entries.find(path))]
+            self.passed.append([arrived(entry) for entry in entries])
+            for entry in entries:
+                self._entries.enter(entry, PASSED)
+        elif answer.no_scan:
+            found.append(answer.nothing_inside(top))
+        for one in found:
+            for path in one.paths:
+                self._give(path)
+        self.refusals += found
 
     def _give_series(self, series: Series) -> None:
         found = [self._entries.find(path) for path in series.rows]
         entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
-        first = series.rows[entries[0].path].dicom or DicomHeader()
-        options = self._options_of(entries[0]) if len(entries) == 1 else None
+        options = self._entries.options_of(entries[0]) if len(entries) == 1 else None
+        self._answers.scan_in(entries[0].top)
         for entry in entries:
             self._entries.enter(entry, GIVEN)
             entry.row = None  # thousands of them; the arrival has the rows
-        self.arrivals.append(
-            Arrival(
-                "series",
-                tuple(arrived(entry) for entry in entries),
-                "dicom",
-                first.series_uid,
-                first.patient_key,
-                series_label(entries[0].relative, first),
-                options,
-                tuple(series.rows[entry.path] for entry in entries),
-            )
-        )
+        self.arrivals.append(series_arrival(entries, series.rows, options))
 
     # --- the pipeline's word --------------------------------------------------------------
 
@@ -325,12 +321,17 @@ class InboxBook:
             self._entries.enter(entry, GIVEN)
             entry.row = None
 
-    def _refuse(self, entry: Entry, error: PipelineError) -> None:
+    def _refuse(self, entry: Entry, error: PipelineError, now: float) -> None:
+        """At once where the file is all that was dropped; else when its folder has settled."""
         companions = entry.row.companions if entry.row else []
         paths = [entry.path, *(path for path in companions if self._entries.find(path))]
+        if FolderAnswers.gathers(entry):
+            self._entries.enter(entry, GATHERED)
+            self._answers.add(entry, paths, error, now)
+            return
         for path in paths:
             self._give(path)
-        self.refusals.append((paths, error))
+        self.refusals.append(RefusedFiles(paths, error))
 
     # --- book-keeping ---------------------------------------------------------------------
 
@@ -338,13 +339,10 @@ class InboxBook:
         self._entries.unwant(entry)
         if entry.phase == MEMBER:
             self._series.remove(entry.path, entry.folder, now)
+        elif entry.phase == GATHERED:
+            self._answers.remove(entry.path, now)
 
     def _drop(self, entry: Entry, now: float) -> None:
         self._leave(entry, now)
         self._rule.forget(entry.path)
         self._entries.remove(entry)
-
-
-def _error_of(entry: Entry) -> PipelineError:
-    """What the examination said is wrong with ``entry``."""
-    return from_dict((entry.row.error if entry.row else None) or {})

@@ -10,7 +10,6 @@ from typing import Iterator
 from ...core.safe_open import is_link_stat
 from ...intake.case_names import name_state
 
-IGNORED_NAMES = ("dicomdir",)  # an index of a disc's files, not a scan; it stays where it is
 _LONG = 240
 
 
@@ -51,7 +50,7 @@ class Walk:
                             self.problems[os.path.join(folder, entry.name)] = "its name is not valid Unicode"
                             continue
                         below = f"{relative}/{entry.name}" if relative else entry.name
-                        state = _state(below, entry.name)
+                        state = name_state(below)
                         if state == "ignored":
                             continue
                         path = os.path.join(folder, entry.name)
@@ -89,10 +88,6 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _state(relative: str, name: str) -> str:
-    return "ignored" if name.casefold() in IGNORED_NAMES else name_state(relative)
 
 
 def long_path(path: str) -> str:

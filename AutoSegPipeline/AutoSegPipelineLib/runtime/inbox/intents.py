@@ -9,12 +9,14 @@ from ...core import incoming, states
 from ...core.errors import PipelineError
 from ...core.incoming import Intent, IntentFile, ending_of, folder_of
 from ...core.job import Job
+from ...core.store.small_tables import Consumed
 from ...intake.dicom.late_slices import unnamed_places, were_late
 from ...intake.options_files import folder_options_path, read_options
 from ..context import Context
 from ..ending.input_disposal import InputDisposal
 from ..staging.series_keys import SeriesKeys
 from .batches import InboxBatches
+from .entries import ArrivedFile
 from .watcher import Arrival
 
 _LATE = "dicom.late_slices"
@@ -41,12 +43,17 @@ class InboxIntents:
         for arrival in arrivals:
             self._one(arrival)
 
-    def refused(self, paths: list[str], error: PipelineError) -> None:
+    def refused(self, paths: list[str], error: PipelineError, label: str) -> None:
         """The watcher's call: these cannot be taken; they are put away with the reason."""
-        intent = Intent(door="inbox", input=paths[0], label=os.path.basename(paths[0]), consume=True)
+        intent = Intent(door="inbox", input=paths[0], label=label or os.path.basename(paths[0]), consume=True)
         intent.files = [self._file(Path(path), number) for number, path in enumerate(paths, 1)]
         intent.refusal = error.to_dict()
         self._batches.take(intent)
+
+    def passed_by(self, files: list[ArrivedFile]) -> None:
+        """The watcher's call: these lie beside scans, are none, and must not be looked at at each start."""
+        for found in files:
+            self._context.store.ledger.note(Consumed(found.path, found.size, found.mtime_ns, "", ""))
 
     def again(self) -> None:
         """Look once more at what waited for an earlier version of its series to end."""
@@ -73,6 +80,7 @@ class InboxIntents:
         intent = Intent(door="inbox", input=str(main), label=arrival.label or main.name)
         intent.consume = self._context.settings["inputs"] != "keep"
         intent.container = arrival.format == "zip"
+        intent.passed_by = list(arrival.passed)
         paths = [Path(found.path) for found in arrival.files]
         keep = arrival.kind == "file" and len(paths) > 1
         names = [self._name(path) for path in paths]

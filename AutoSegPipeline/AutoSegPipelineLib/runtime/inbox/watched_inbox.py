@@ -9,7 +9,7 @@ from ...core.messages.examined_files import Examined
 from ...core.messages.intake_messages import Examine
 from ..context import Context
 from ..processes.intake_client import IntakeClient
-from .entries import Arrival
+from .entries import Arrival, ArrivedFile
 from .watcher import Answer, InboxWatcher
 
 
@@ -19,8 +19,11 @@ class Receiver(Protocol):
     def arrived(self, arrivals: list[Arrival]) -> None:
         """These inputs are complete."""
 
-    def refused(self, paths: list[str], error: PipelineError) -> None:
+    def refused(self, paths: list[str], error: PipelineError, label: str) -> None:
         """These cannot be taken."""
+
+    def passed_by(self, files: list[ArrivedFile]) -> None:
+        """These are no scans and stay where they are."""
 
 
 class WatchedInbox:
@@ -42,6 +45,7 @@ class WatchedInbox:
                 self._context.store.ledger.find,
                 receiver.arrived,
                 receiver.refused,
+                receiver.passed_by,
             )
             self._watcher.start()
 

@@ -52,7 +52,8 @@ class InboxWatcher:
         clock: Clock,
         ledger_lookup: Callable[[str], Consumed | None],
         on_arrival: Callable[[list[Arrival]], None],
-        on_refusal: Callable[[list[str], PipelineError], None],
+        on_refusal: Callable[[list[str], PipelineError, str], None],
+        on_passed: Callable[[list[ArrivedFile]], None],
         on_waiting: Callable[[int], None] | None = None,
         *,
         events: bool = True,
@@ -62,6 +63,7 @@ class InboxWatcher:
         self._clock = clock
         self._on_arrival = on_arrival
         self._on_refusal = on_refusal
+        self._on_passed = on_passed
         self._on_waiting = on_waiting
         self._rescan = float(settings["rescan_seconds"])
         settle = "settle_network_seconds" if is_network(inbox) else "settle_seconds"
@@ -149,7 +151,7 @@ class InboxWatcher:
         """One small piece of work; False when there is none."""
         if self._work_timer is None:
             return False
-        if self._book.arrivals or self._book.refusals:
+        if self._book.arrivals or self._book.refusals or self._book.passed:
             self._deliver()
         elif self._answers:
             self._take_answer()
@@ -269,7 +271,7 @@ class InboxWatcher:
         if not rows:
             self._book.unanswered(batch[0], now)
         if self._listing is None:
-            self._book.settle_series(now)
+            self._book.settle_all(now)
             self._plan()
 
     # --- deliveries -----------------------------------------------------------------------
@@ -277,10 +279,13 @@ class InboxWatcher:
     def _deliver(self) -> None:
         arrivals, refusals = self._book.arrivals, self._book.refusals
         if refusals:
-            paths, error = refusals.popleft()
-            self._hand_over(paths, lambda: self._on_refusal(paths, error))
+            one = refusals.popleft()
+            self._hand_over(one.paths, lambda: self._on_refusal(one.paths, one.error, one.label))
             return
-        some = [arrivals.popleft() for _ in range(min(DELIVER, len(arrivals)))]
+        if self._book.passed:
+            self._on_passed(self._book.passed.popleft())
+            return
+        some = [self._book.next_arrival() for _ in range(min(DELIVER, len(arrivals)))]
         files = [found.path for arrival in some for found in arrival.files]
         self._hand_over(files, lambda: self._on_arrival(some))
 

@@ -15,6 +15,7 @@ from ...core.messages.found_cases import CasePart, FoundCase, Refusal
 from ...core.rules import Rule
 from ...core.settings import resolve_options
 from ...intake.options_files import read_options
+from ...intake.passed_by import note
 from ..context import Context
 from ..ending.input_disposal import InputDisposal
 from ..ending.publisher import Publisher
@@ -85,7 +86,8 @@ class CaseOutcome:
         if job.series_key is None and case.series_key:
             job.series_key = self._series_keys.of(case.series_key)
         job.content = case.sha256
-        job.warnings = case.warnings + self._rules.warnings()
+        passed = [note(intent.passed_by)] if intent.passed_by else []
+        job.warnings = case.warnings + passed + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
         job.staged = {
             "kind": case.kind,

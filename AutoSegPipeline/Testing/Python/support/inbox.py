@@ -71,15 +71,20 @@ class Watching:
     def __init__(self, folder, ask=ask_here, events=True, truncated=30.0, rescan=0.5, settle=SETTLE):
         self.inbox = folder
         self.arrivals, self.refusals, self.counts, self.ledger = [], [], [], {}
+        self.passed, self.labels = [], []
         settings = Settings.defaults(
             settle_seconds=settle, rescan_seconds=rescan, truncated_minutes=truncated / 60
         )
         self.watcher = InboxWatcher(
             folder, ask, settings, SystemClock(), self.ledger.get,
-            self.arrivals.extend, lambda paths, error: self.refusals.append((paths, error)),
+            self.arrivals.extend, self._refused, self.passed.extend,
             self.counts.append, events=events,
         )  # fmt: skip
         self.watcher.start()
+
+    def _refused(self, paths, error, label):
+        self.refusals.append((paths, error))
+        self.labels.append(label)
 
     def names(self):
         return [[Path(found.path).name for found in arrival.files] for arrival in self.arrivals]

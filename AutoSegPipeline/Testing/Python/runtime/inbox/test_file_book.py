@@ -74,4 +74,4 @@ def test_a_header_at_rest_is_not_truncated_while_its_data_still_grow():
         if header in book.to_ask:
             book.to_ask.clear()
             book.answered(incomplete, now)
-    assert [error.code for _, error in book.refusals] == ["input.truncated"]
+    assert [one.error.code for one in book.refusals] == ["input.truncated"]
