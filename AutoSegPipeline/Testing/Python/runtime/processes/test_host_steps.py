@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import Any
 
+import psutil
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
@@ -293,8 +294,11 @@ def test_a_killed_pipeline_leaves_no_process_of_the_host(tmp_path) -> None:
         worker.stdin.flush()
         while b'"done"' not in worker.stdout.readline():
             continue
+        started = psutil.Process(child.pid).children()
+        assert len(started) == 1
         worker.stdin.close()
-        assert child.wait(timeout=20) == -9
+        child.wait(timeout=20)  # with 0 where it saw the end of its own child first, else by the signal
+        assert psutil.wait_procs(started, timeout=5)[1] == []
     finally:
         child.kill()
         child.wait()
