@@ -225,6 +225,16 @@ def choose(page: Any, files: Any, where: str = "#files") -> None:
     page.locator(where).set_input_files(files)
 
 
+def row(page: Any, label: str) -> Any:
+    """The row of a job in the page's list."""
+    return page.locator("#jobs-body tr").filter(has=page.get_by_text(label, exact=True))
+
+
+def wait_for_state(page: Any, label: str, state: str) -> None:
+    """Until the job is shown in that state."""
+    row(page, label).and_(page.locator(f"[data-state={state}]")).wait_for(timeout=120000)
+
+
 def violations(page: Any) -> list[str]:
     """What axe has against the page, as short texts."""
     source = node_modules() / "axe-core" / "axe.min.js"

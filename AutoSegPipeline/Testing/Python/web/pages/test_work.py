@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support.headless import autoseg, write_scan
-from support.web_page import Browser, Site, choose
+from support.web_page import Browser, Site, choose, row, wait_for_state
 
 pytestmark = pytest.mark.slow
 
@@ -29,24 +29,6 @@ WALK = """async (url) => {
   return found.map((one) => [one.label, one.folder, one.files.map((item) => item.path)]);
 }"""
 FOCUSED = "document.activeElement.ariaLabel || document.activeElement.textContent.trim()"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    root = tmp_path_factory.mktemp("page")
-    with Site(root / "home") as served:
-        # The worker is warm before the first test, so that none leaves a process behind.
-        first = served.put(write_scan(root / "first.nii.gz", 8.0))
-        assert served.until_ended(first["id"])["state"] == "done"
-        yield served
-
-
-def row(page: Any, label: str) -> Any:
-    return page.locator("#jobs-body tr").filter(has=page.get_by_text(label, exact=True))
-
-
-def wait_for_state(page: Any, label: str, state: str) -> None:
-    row(page, label).and_(page.locator(f"[data-state={state}]")).wait_for(timeout=120000)
 
 
 def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eyes(
@@ -137,106 +119,6 @@ def test_waiting_jobs_have_numbers_are_reordered_cancelled_and_tried_again(
         page.get_by_role("dialog").get_by_label("Log").wait_for()
     finally:
         assert autoseg("resume", "--home", site.home).returncode == 0
-
-
-def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
-    site: Site, browser: Browser, tmp_path: Path
-) -> None:
-    import random
-
-    data = random.Random(1).randbytes(9_000_000)
-    (tmp_path / "slow.bin").write_bytes(data)
-    page = browser.page()
-    network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
-    network.send("Network.emulateNetworkConditions", slow)
-    choose(page, tmp_path / "slow.bin")
-    page.locator(".upload .say").filter(has_text="left").wait_for()
-    page.get_by_role("button", name="Pause slow.bin").click()
-    page.locator(".upload.paused").wait_for()
-    page.wait_for_timeout(300)
-    waiting = site.get("/api/v1/uploads")["uploads"]
-    assert [one["label"] for one in waiting] == ["slow.bin"] and waiting[0]["offset"] < len(data)
-    page.get_by_role("button", name="Resume slow.bin").click()
-    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
-    page.locator(".upload.sent").wait_for()
-    wait_for_state(page, "slow.bin", "refused")
-    (kept,) = files(site.home / "refused", "slow.bin")
-    assert kept.read_bytes() == data
-
-    network.send("Network.emulateNetworkConditions", slow)
-    (tmp_path / "unwanted.bin").write_bytes(data)
-    choose(page, tmp_path / "unwanted.bin")
-    page.get_by_role("button", name="Pause unwanted.bin").click()
-    page.get_by_role("button", name="Cancel the upload of unwanted.bin").click()
-    page.locator(".upload").filter(has_text="unwanted").wait_for(state="detached")
-    until_empty(page, site)
-    assert "unwanted.bin" not in site.jobs()
-
-
-def test_a_small_upload_that_is_paused_at_once_becomes_one_job_and_leaves_nothing(
-    site: Site, browser: Browser, tmp_path: Path
-) -> None:
-    """It goes along with the request that creates it, so the page must hear that one's answer."""
-    (tmp_path / "small.bin").write_bytes(bytes(range(256)) * 8_000)
-    page = browser.page()
-    network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 600, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
-    network.send("Network.emulateNetworkConditions", slow)
-    choose(page, tmp_path / "small.bin")
-    page.get_by_role("button", name="Pause small.bin").click()
-    page.locator(".upload.paused").wait_for()
-    page.get_by_role("button", name="Resume small.bin").click()
-    page.get_by_role("button", name="Pause small.bin").click()
-    page.wait_for_timeout(3000)
-    page.locator(".upload.paused").wait_for()
-    page.get_by_role("button", name="Resume small.bin").click()
-    page.locator(".upload.sent").wait_for()
-    wait_for_state(page, "small.bin", "refused")
-    until_empty(page, site)
-    assert len(files(site.home / "refused", "small.bin")) == 1
-
-
-def files(folder: Path, name: str) -> list[Path]:
-    return [path for path in folder.rglob(name) if path.is_file()]
-
-
-def until_empty(page: Any, site: Site) -> None:
-    for _ in range(50):
-        if not site.get("/api/v1/uploads")["uploads"]:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(site.get("/api/v1/uploads"))
-
-
-def test_an_upload_that_a_closed_page_left_goes_on_where_it_stopped(
-    site: Site, browser: Browser, tmp_path: Path
-) -> None:
-    data = bytes(range(256)) * 36_000
-    (tmp_path / "again.bin").write_bytes(data)
-    page = browser.page()
-    network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3_000_000}
-    network.send("Network.emulateNetworkConditions", slow)
-    choose(page, tmp_path / "again.bin")
-    page.locator(".upload .say").filter(has_text="left").wait_for()
-    page.get_by_role("button", name="Pause again.bin").click()
-    page.wait_for_timeout(300)
-    page.context.close()
-    (left,) = site.get("/api/v1/uploads")["uploads"]
-    assert 0 < left["offset"] < len(data)
-    page = browser.page()
-    sent: list[int] = []
-    page.on(
-        "request",
-        lambda one: sent.append(int(one.headers["upload-offset"])) if one.method == "PATCH" else None,
-    )
-    choose(page, tmp_path / "again.bin")
-    page.locator(".upload.sent").wait_for()
-    assert sent[0] == left["offset"]
-    wait_for_state(page, "again.bin", "refused")
-    (kept,) = files(site.home / "refused", "again.bin")
-    assert kept.read_bytes() == data
 
 
 def test_what_is_dropped_is_taken_files_and_folders_alike(site: Site, browser: Browser) -> None:

@@ -72,7 +72,7 @@ export class TusFile {
   async forget() {
     this.stop();
     if (this.creating && this.isSmall) this.request.abort(); // its bytes are not wanted
-    await this.creating?.catch(() => {});
+    await this.sending?.catch(() => {}); // its address is known then, if it has one
     if (!this.url) return;
     await this.http("DELETE", this.url, VERSION).catch(() => {}); // what is left expires
     this.url = null;
