@@ -43,6 +43,7 @@ def _frame(groups: Dataset, shared: Dataset | None, instance: Instance) -> Frame
     apart = needed("PixelMeasuresSequence", "PixelSpacing", 2)
     measures = _spare(_group(groups, shared, "PixelMeasuresSequence"))
     content = _spare(_group(groups, None, "FrameContentSequence"))
+    kinds = _spare(_group(groups, shared, "MRImageFrameTypeSequence"))
     trigger = _spare(_group(groups, shared, "CardiacSynchronizationSequence"))
     scale = _spare(_group(groups, shared, "PixelValueTransformationSequence"))
     thickness, between = measures.spare("SliceThickness"), measures.spare("SpacingBetweenSlices")
@@ -53,7 +54,7 @@ def _frame(groups: Dataset, shared: Dataset | None, instance: Instance) -> Frame
         spacing=instance.spacing if apart is None else (apart[0], apart[1]),
         thickness=instance.thickness if thickness is None else thickness,
         between=instance.between if between is None else between,
-        kind=_spare(_group(groups, shared, "MRImageFrameTypeSequence")).words("FrameType"),
+        kind=tuple(word.upper() for word in kinds.words("FrameType")),
         echo=_spare(_group(groups, shared, "MREchoSequence")).code("EffectiveEchoTime"),
         moment=content.code("TemporalPositionIndex") + "/" + trigger.code("NominalCardiacTriggerDelayTime"),
         acquisition=content.code("FrameAcquisitionNumber"),

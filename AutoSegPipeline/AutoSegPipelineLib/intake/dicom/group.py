@@ -104,7 +104,15 @@ def _one_series(
             continue
         for stack in stacks:
             stack.notes.append(note)
-    return stacks, rejected
+    return stacks, _once(rejected)
+
+
+def _once(rejected: list[Rejected]) -> list[Rejected]:
+    """One refusal for the frames of the same files with the same code, whatever sets them apart."""
+    found: dict[tuple[str, frozenset[str]], Rejected] = {}
+    for one in rejected:
+        found.setdefault((one.error.code, frozenset(each.relative for each in one.instances)), one)
+    return list(found.values())
 
 
 def series_name(instance: Instance) -> str:

@@ -91,6 +91,26 @@ def test_two_orientations_in_one_file_are_two_cases(tmp_path):
         assert len(case["files"]) == 1 and worst_error(case) <= 0.51
 
 
+def test_three_planes_in_one_file_are_one_refusal(tmp_path):
+    planes = (AXIAL, (1, 0, 0, 0, 0, -1), (0, 1, 0, 0, 0, -1))
+    frames = [frame(p, way) for way in planes for p in places(way, 3)]
+    write(tmp_path / "in", frames, 9, shared="measures scale", Modality="MR")
+    answer = look(tmp_path / "in")
+    assert answer["cases"] == [] and codes(answer) == ["input.too_thin"]
+    assert answer["refusals"][0]["files"] == ["E000"]
+
+
+def test_a_frame_of_another_orientation_is_left_out_with_a_warning(tmp_path):
+    frames = [frame(p) for p in places()]
+    frames[7] = frame(places()[7], (0, 1, 0, 0, 0, -1))
+    write(tmp_path / "in", frames, 20, shared="measures scale")
+    answer = look(tmp_path / "in")
+    (case,) = answer["cases"]
+    assert answer["refusals"] == [] and case["label"] == "CT series 1 Thorax" and case["shape"][2] == 20
+    assert sorted(one["code"] for one in case["warnings"]) == ["dicom.missing_slices", "dicom.odd_slices"]
+    assert worst_error(case) <= 1.5
+
+
 @pytest.mark.parametrize("key,values", [
     ("echo", (10.0, 30.0)),
     ("kind", (["ORIGINAL", "PRIMARY", "M", "NONE"], ["ORIGINAL", "PRIMARY", "P", "NONE"])),
