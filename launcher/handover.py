@@ -18,6 +18,10 @@ _BOOT = (
 )
 
 
+# What people type before a command, in help and advice.
+PROGRAM = "py autoseg.py" if sys.platform == "win32" else "python3 autoseg.py"
+
+
 def command_for(python: Path, arguments: list[str]) -> list[str]:
     """The command line that runs the program with ``arguments``."""
     if sys.version_info >= (3, 11):
@@ -36,6 +40,7 @@ def environment_for(environment: Environment) -> dict[str, str]:
     if "PYTHONIOENCODING" in os.environ:
         variables["PYTHONIOENCODING"] = os.environ["PYTHONIOENCODING"]
     variables["PYTHONPATH"] = str(LIBRARY_PARENT)
+    variables["AUTOSEG_PROGRAM"] = PROGRAM
     variables["VIRTUAL_ENV"] = str(environment.path)
     variables["PATH"] = os.pathsep.join([str(environment.python.parent), os.environ.get("PATH", os.defpath)])
     return variables

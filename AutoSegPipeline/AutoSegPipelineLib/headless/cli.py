@@ -16,6 +16,7 @@ from ..core.errors import PipelineError
 from ..core.specs import did_you_mean
 from .flags import common
 from .output import console, prepare_streams, show_error, write_document
+from .program import COMPLETE, name_commands, program
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Group(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @common(hidden=False)
-@click.version_option(__version__, prog_name="autoseg")
+@click.version_option(__version__, prog_name="AutoSegPipeline")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """A scan goes in, named 3D anatomy comes out.
@@ -98,6 +99,7 @@ def _add_commands() -> None:
 
 
 _add_commands()
+name_commands([cli])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
-        return int(cli.main(args=given, prog_name="autoseg", standalone_mode=False) or 0)
+        return _run(given)
     except click.exceptions.Exit as ending:
         return int(ending.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -130,6 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _show(_internal(error), as_json)
         return 1
+
+
+def _run(given: list[str]) -> int:
+    return int(cli.main(args=given, prog_name=program(), complete_var=COMPLETE, standalone_mode=False) or 0)
 
 
 def _usage(error: click.ClickException, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from ..core.events import (
 from ..core.job import Job
 from ..core.store import Store
 from .output import safe
+from .program import named
 from .tables import STYLES, duration, news, took
 
 _MANY = 10  # files added at once; more are shown as a number
@@ -86,7 +87,7 @@ class Narrator:
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
         """Add a line of one's own; an ``error`` is shown with --quiet too."""
-        self._lines.append(Line(ERROR if error else "other", safe(text), style))
+        self._lines.append(Line(ERROR if error else "other", safe(named(text)), style))
 
     def take(self) -> list[Line]:
         """The lines since the last time; many additions in a row became one."""
@@ -187,4 +188,4 @@ def ending(job: Job, results: Path) -> str:
     if job.state == states.CANCELLED or not error:
         return f"{job.state} {label}"
     text = f"{job.state} {label}: {error.get('message')} ({error.get('code')})"
-    return f"{text} {error.get('hint', '')}".rstrip()
+    return named(f"{text} {error.get('hint', '')}".rstrip())

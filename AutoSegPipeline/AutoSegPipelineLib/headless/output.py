@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..core.errors import PipelineError
+from .program import named
 
 _PIPE_WIDTH = 160  # columns of a table that goes into a file or another program
 _NO_LOCALE = ("", "C", "POSIX")
@@ -61,12 +62,12 @@ class Output:
 
     def say(self, text: str, style: str = "") -> None:
         """One line of the result."""
-        self.out.print(Text(text, style=style), soft_wrap=True)
+        self.out.print(Text(named(text), style=style), soft_wrap=True)
 
     def note(self, text: str, style: str = "") -> None:
         """One line beside the result; not with --quiet."""
         if not self.quiet:
-            self.err.print(Text(text, style=style), soft_wrap=True)
+            self.err.print(Text(named(text), style=style), soft_wrap=True)
 
     def table(self, table: object) -> None:
         """A rich renderable on standard output."""
@@ -83,12 +84,12 @@ class Output:
 
 def show_error(target: Console, message: str, hint: str = "", code: str = "") -> None:
     """``error: message``, the hint below it, the code at its end."""
-    line = Text("error: ", style="bold red").append(safe(message), style="not bold default")
+    line = Text("error: ", style="bold red").append(safe(named(message)), style="not bold default")
     if code:
         line.append(f" ({code})", style="dim")
     target.print(line, soft_wrap=True)
     if hint:
-        target.print(Text("  " + safe(hint)), soft_wrap=True)
+        target.print(Text("  " + safe(named(hint))), soft_wrap=True)
 
 
 def write_document(value: object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from ..program import COMPLETE, INSTALLED, SHORT, program
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -24,5 +26,6 @@ def completion(ctx: click.Context, shell: str) -> int:
     if found is None:
         raise click.UsageError(f"this version of click knows nothing of {shell}")
     root = ctx.find_root()
-    click.echo(found(root.command, {}, "autoseg", "_AUTOSEG_COMPLETE").source())
+    name = INSTALLED if program() == INSTALLED else SHORT
+    click.echo(found(root.command, {}, name, COMPLETE).source())
     return 0
