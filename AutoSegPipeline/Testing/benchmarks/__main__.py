@@ -15,9 +15,17 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FULL: dict[str, list[str]] = {"surfaces": [], "intake": [], "overhead": [], "web": [], "uploads": []}
+FULL: dict[str, list[str]] = {
+    "surfaces": [],
+    "clinical": [],
+    "intake": [],
+    "overhead": [],
+    "web": [],
+    "uploads": [],
+}
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
+    "clinical": ["--shape", "244", "202", "224"],
     "intake": ["--files", "1000", "--settle", "1"],
     "overhead": ["--cases", "3", "--idle", "10"],
     "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],

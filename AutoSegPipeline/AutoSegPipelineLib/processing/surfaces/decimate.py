@@ -19,6 +19,7 @@ from .mesh import Mesh, without_degenerate
 # voxel times SCALE it reaches the useful ones after few passes over the mesh; GROWTH is the power
 # with which they rise.
 SCALE, GROWTH = 0.05, 8.0
+EVEN = 4.0  # the same power where the error has a bound
 # Triangles that the simplifier gets at once when it goes by error.
 PIECE = 1_000_000
 _EPSILON = float(np.finfo(np.float64).eps)  # the error that its mode "lossless" allows
@@ -57,6 +58,23 @@ def decimate(mesh: Mesh, frozen: np.ndarray, target: int, voxel: float) -> Mesh:
         return mesh
     became, moved, points = found
     return _renewed(mesh, became, moved, points * (voxel / SCALE))
+
+
+def decimate_within(mesh: Mesh, frozen: np.ndarray, target: int, bound: float) -> Mesh:
+    """As :func:`decimate`, but with more than ``target`` triangles where the error would exceed ``bound`` mm.
+
+    :func:`decimate` lets the error grow without end when it cannot reach its target. Here it rises in a
+    hundred even steps, of which the last one is ``bound``, so the cheapest edges go first.
+    """
+    free = mesh.triangles[~frozen]
+    if target >= len(free):
+        return mesh
+    scale = (1e-9 * 102.0**EVEN) ** 0.5 / bound  # the simplifier's own schedule, and where it ends
+    found = _simplified(mesh.points * scale, free, target_count=max(int(target), 4), agg=EVEN)
+    if found is None:
+        return mesh
+    became, moved, points = found
+    return _renewed(mesh, became, moved, points / scale)
 
 
 def decimate_by_error(mesh: Mesh, frozen: np.ndarray, tolerance: float) -> Mesh:
@@ -100,7 +118,7 @@ def _simplified(
     import fast_simplification
 
     places, triangles, collapses = fast_simplification.simplify(
-        points, np.ascontiguousarray(free, np.int32), **how, **_ASKED
+        points, np.ascontiguousarray(free, np.int32), **{**_ASKED, **how}
     )
     became = _replay(collapses, len(points))
     images = became[free]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..anatomy import is_soft
 from .contract import contract
-from .decimate import decimate, decimate_by_error
+from .decimate import decimate, decimate_by_error, decimate_within
 from .deviation import sample
 from .labels import Block, compact
 from .mesh import Mesh, triangulate, wall_counts
@@ -28,7 +28,15 @@ BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would f
 LARGE = 500_000  # triangles of a coarsened layer from which on it is simplified by error first
 TOLERANCE = 0.5  # of the shortest edge of a voxel: the most that simplifying by error may cost
 LENIENT = 1.5  # times its share: the most that one structure may have while all together keep the limit
-LEAST = 0.15  # of the walls' triangles that one step may leave; further down they would collapse
+STEPS = (
+    1.0,
+    2.0,
+    1.0,
+    4.0,
+    2.0,
+    4.0,
+    16.0,
+)  # shortest edges of a voxel, that the limit may cost, step by step
 
 
 @dataclass(frozen=True)
@@ -140,37 +148,42 @@ def _frozen(layer: Layer) -> np.ndarray:
 def limit(layer: Layer, share: np.ndarray, voxel: float, report: Report) -> None:
     """Simplify ``layer`` further until its labels together have at most their shares (n + 1,) of triangles.
 
-    Soft tissue first: while that suffices, walls of other structures stay as they are. None may
-    have more than :data:`LENIENT` times its own share, so that no single one takes what all need.
+    Soft tissue first: while that suffices, walls of other structures stay as they are. The error
+    may rise step by step, but not without end. None may have more than :data:`LENIENT` times its
+    own share, so that no single one takes what all need.
     """
     soft = np.array([True, *(is_soft(segment) for segment in layer.segments)])
     everything = np.ones(len(soft), bool)
     inner = everything.copy()
     inner[0] = False
     room = float(np.minimum(share, layer.triangles_of())[1:].sum())
-    for among in (soft, soft, everything, everything):
-        _shrink(layer, inner, among, room, voxel)
+    for among, error in zip((soft, soft, everything, soft, *[everything] * 3), STEPS):
+        _shrink(layer, inner, among, room, error * voxel)
         report.check()
-    for _ in range(2 * len(layer.segments)):
+    for _ in range(len(layer.segments)):
         many = layer.triangles_of() / np.maximum(LENIENT * share, 1.0)
         many[0] = 0.0
         one = np.arange(len(share)) == np.argmax(many)
         if not many[one].max() > 1.0:
             return
-        _shrink(layer, one, soft | one, float(LENIENT * share[one].sum()), voxel)
-        _shrink(layer, one, everything, float(LENIENT * share[one].sum()), voxel)
+        most = float(LENIENT * share[one].sum())
+        _shrink(layer, one, soft | one, most, STEPS[1] * voxel)
+        _shrink(layer, one, everything, most, STEPS[-1] * voxel)
         report.check()
 
 
-def _shrink(layer: Layer, which: np.ndarray, among: np.ndarray, room: float, voxel: float) -> None:
-    """Simplify walls among the labels ``among``; labels ``which`` then have ``room`` triangles in all."""
+def _shrink(layer: Layer, which: np.ndarray, among: np.ndarray, room: float, error: float) -> None:
+    """Simplify walls among the labels ``among``; labels ``which`` then have ``room`` triangles in all.
+
+    They keep more where ``error`` mm would be exceeded.
+    """
     sides = layer.mesh.sides
     excess = int(which[sides].sum()) - room
     free = which[sides].any(axis=1) & among[sides].all(axis=1)
     count = int(which[sides[free]].sum())
     if excess > 0 and count:
-        part = max(1.0 - 1.02 * excess / count, LEAST)
-        layer.mesh = decimate(layer.mesh, ~free, int(part * free.sum()), voxel)
+        part = max(1.0 - 1.02 * excess / count, 0.0)
+        layer.mesh = decimate_within(layer.mesh, ~free, int(part * free.sum()), error)
 
 
 def _kept_parts(faces: np.ndarray, detail: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import json
 from dataclasses import replace
 
@@ -94,6 +95,27 @@ def test_the_manifest_tells_how_the_files_came_about(whole):
     assert manifest["cached_from"] is None and "not a medical device" in manifest["disclaimer"]
     assert {"autosegpipeline", "python", "numpy"} <= set(manifest["versions"])
     assert manifest["timings_s"]["surfaces"] > 0 and "LPS" in manifest["coordinate_system"]["frame"]
+
+
+def test_manifest_report_and_gltf_say_what_the_limits_of_the_surfaces_did(scan, tmp_path):
+    options = {"formats": ["glb", "report"], "max_triangles": 30_000, "min_piece_ml": 0.5}
+    run(case_message(scan, tmp_path, options=options))
+    manifest = json.loads((tmp_path / "out" / "case.manifest.json").read_text(encoding="utf-8"))
+    told = manifest["surfaces"]
+    assert told["max_triangles"] == 30_000 and told["min_piece_ml"] == 0.5
+    assert told["triangles"] == sum(s["triangles"] for s in manifest["segments"]) <= 30_000
+    assert told["triangles_full"] == sum(s["triangles_full"] for s in manifest["segments"])
+    assert told["limited"] == sorted(s["name"] for s in manifest["segments"] if "triangles_limit" in s)
+    for row in manifest["segments"]:
+        assert row["triangles"] <= row.get("triangles_limit", 30_000)
+        assert 0 <= row["surface_error_mm"]["mean"] <= row["surface_error_mm"]["most"]
+    report = (tmp_path / "out" / "case.report.html").read_text(encoding="utf-8")
+    assert html.escape(told["summary"]) in report
+    soft = {"body", "muscle", "soft_tissue", "subcutaneous_fat", "visceral_fat"}
+    hidden = {s["name"] for s in manifest["segments"] if s["hidden_at_first"]}
+    assert hidden and hidden <= soft and "bones" not in hidden
+    nodes = json.loads((tmp_path / "out" / "case.gltf").read_text(encoding="utf-8"))["nodes"]
+    assert {n["name"] for n in nodes if n.get("extras", {}).get("hidden_at_first")} == hidden
 
 
 def test_the_files_agree_about_every_volume(whole):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.segmentation import Segmentation
+from AutoSegPipelineLib.processing.anatomy import hidden_at_first
+from AutoSegPipelineLib.processing.engines.structures import structure_segment
+from AutoSegPipelineLib.processing.phantom import torso
 from AutoSegPipelineLib.processing.surfaces import Budget, make, make_surfaces, shape, specks
 from AutoSegPipelineLib.processing.surfaces.budget import shares
 from AutoSegPipelineLib.processing.surfaces.surface import centroid
@@ -190,3 +193,29 @@ def test_what_the_budget_did_is_said_in_words(crowd):
     assert "3 separate pieces smaller than 0.01 ml (0.012 ml in all); 2 holes" in specked.summary()
     assert "did not matter" in specked.summary()
     assert "no limit" in Budget(most=0).summary()
+
+
+def test_the_torso_keeps_its_organs_within_the_limit(monkeypatch):
+    """Simplified by error and cut to the limit: volumes within 1 %, centres within half a voxel."""
+    monkeypatch.setattr(shape, "LARGE", 0)
+    made = torso((122, 101, 60), (3.0, 3.0, 3.0))
+    budget, free = Budget(most=40_000), Budget(most=0)
+    surfaces = {s.segment.name: s for s in make_surfaces(made.truth, 0.2, budget=budget)}
+    make_surfaces(made.truth, 0.2, budget=free)
+    assert budget.triangles <= 40_000 < free.triangles
+    wanted = voxel_ml(made.truth)
+    assert len(made.centres_lps) >= 4
+    for name, centre in made.centres_lps.items():
+        surface = surfaces[name]
+        assert surface.volume_ml == pytest.approx(wanted[name], rel=0.01), name
+        assert np.linalg.norm(centroid(surface.points, surface.triangles) - centre) < 1.5, name
+        assert budget.notes[name].error_mm[1] < 1.5, name
+    # A shell that could not give up as much as is asked must not collapse, nor push its neighbours.
+    assert all(note.error_mm[0] < 1.5 for note in budget.notes.values())
+
+
+def test_soft_tissue_is_hidden_at_first_unless_there_is_nothing_else():
+    names = ("body", "muscle", "bones", "liver")
+    segments = [structure_segment(name, 0, n) for n, name in enumerate(names, 1)]
+    assert hidden_at_first(segments) == {"body", "muscle"}
+    assert hidden_at_first(segments[:2]) == set()
