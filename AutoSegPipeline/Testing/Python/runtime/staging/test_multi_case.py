@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,20 @@ def broken_slices(folder: Path, count: int) -> Path:
     """Files that begin as DICOM does and hold nothing that could be read."""
     folder.mkdir(parents=True)
     for number in range(count):
-        (folder / f"IM{number:04d}.dcm").write_bytes(bytes(128) + b"DICM" + bytes([2, 0, number % 256]) * 9)
+        (folder / f"IM{number:04d}.dcm").write_bytes(broken_slice(number))
+    return folder
+
+
+def broken_slice(number: int) -> bytes:
+    return bytes(128) + b"DICM" + bytes([2, 0, number % 256]) * 9
+
+
+def broken_archives(folder: Path, count: int) -> Path:
+    """Archives of one broken slice each: every one has an answer of its own."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        with zipfile.ZipFile(folder / f"S{number:04d}.zip", "w") as archive:
+            archive.writestr("IM.dcm", broken_slice(number))
     return folder
 
 
@@ -50,13 +64,14 @@ class Waits:
 
 
 def archived(bench: Bench) -> list[str]:
-    return sorted(path.name for path in bench.home.refused.rglob("*.dcm"))
+    found = (path for ending in ("*.dcm", "*.zip") for path in bench.home.refused.rglob(ending))
+    return sorted(path.name for path in found)
 
 
-def test_a_folder_of_broken_slices_is_divided_without_the_loop_waiting_for_the_disk(
+def test_a_folder_of_broken_archives_is_divided_without_the_loop_waiting_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = broken_slices(tmp_path / "scans", COUNT)
+    folder = broken_archives(tmp_path / "scans", COUNT)
     with Bench(tmp_path / "home", watch=False) as bench:
         job = bench.pipeline.commands.submit(folder)
         bench.until(lambda: bench.job(job.id).state == states.INSPECTING)
@@ -74,11 +89,22 @@ def test_a_folder_of_broken_slices_is_divided_without_the_loop_waiting_for_the_d
         assert leftovers(bench) == []
 
 
+def test_a_folder_of_broken_slices_is_one_refused_job_and_all_of_them_are_put_away(tmp_path: Path) -> None:
+    folder = broken_slices(tmp_path / "study", 45)
+    with Bench(tmp_path / "home", watch=False) as bench:
+        bench.pipeline.commands.submit(folder)
+        (job,) = bench.until_ended(1)
+        assert (job.state, job.label) == (states.REFUSED, "study: 45 files") and job.error is not None
+        assert job.error["message"].startswith("45 files share one reason. ")
+        assert "IM0001.dcm, IM0002.dcm, IM0003.dcm and 41 more" in job.error["message"]
+        bench.until(lambda: len(archived(bench)) == 45 and leftovers(bench) == [])
+
+
 def test_stopped_among_the_rows_of_the_parts_the_next_start_goes_on_and_doubles_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multi_case, "MOST", 3)
-    folder = broken_slices(tmp_path / "scans", 20)
+    folder = broken_archives(tmp_path / "scans", 20)
     with Bench(tmp_path / "home", watch=False) as bench:
         write = multi_case.MultiCase._write_some
 

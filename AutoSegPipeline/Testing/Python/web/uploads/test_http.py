@@ -246,15 +246,18 @@ def test_a_zip_is_unpacked_by_the_intake(site: Site, tmp_path: Path) -> None:
         assert len(store.jobs.children(first.id)) == 1
 
 
-def test_refused_files_are_put_away_under_their_labels_and_none_is_lost(site: Site) -> None:
+def test_a_folder_without_a_scan_is_one_refused_job_and_none_of_its_files_is_lost(site: Site) -> None:
     files = [("f", f"drop/{name}", name.encode()) for name in ("a.xyz", "A.XYZ", "b/c.xyz", "b")]
     body, kind = form(*files)
     answer = site.ask("POST", "/upload", body, Content_Type=kind)
     (first,) = ids(answer)
+    site.ended(first)
     with site.store() as store:
-        site.until(lambda: len(store.jobs.children(first)) == 3)
-        jobs = [store.jobs.get(first), *store.jobs.children(first)]
-    site.ended(*(job.id for job in jobs))
+        job = store.jobs.get(first)
+        assert store.jobs.children(first) == [] and (job.label, job.state) == ("drop", "refused")
+        assert job.error is not None and job.error["message"].startswith(
+            "None of 4 files in drop is a scan: "
+        )
 
     def put_away() -> set[str]:
         found = (path for path in site.home.refused.rglob("*") if path.name != "reason.json")
