@@ -60,7 +60,7 @@ def measured(members: Sequence[Instance], name: str) -> Stack:
                 for one, place in zip(order, stack.places))  # fmt: skip
     stack.rounded = moved > max(SAME_PLACE * stack.step, WANDER_MM) + TRACE_MM
     turned = max(abs(a - b) for a, b in zip(stack.orientation, stated))
-    stack.corrected = moved > CORRECTED_PART * stack.step or turned > 1e-4
+    stack.corrected |= moved > CORRECTED_PART * stack.step or turned > 1e-4
     return stack
 
 
@@ -170,6 +170,7 @@ def _straighten(stack: Stack, grid: Grid, normal: Vector) -> None:
     straight = [_vector([start + step * n for start, step in lines]) for n in grid.index]
     beside = max(length(_across(place, line, normal)) for place, line in zip(stack.places, straight))
     if beside > wander:
+        stack.corrected = True  # dcm2niix would put it in line with the others
         straight = [
             _vector([a + (height - dot(place, normal)) * b for a, b in zip(place, normal)])
             for place, height in zip(stack.places, [grid.start + grid.step * n for n in grid.index])

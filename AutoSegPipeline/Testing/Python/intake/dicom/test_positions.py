@@ -308,6 +308,13 @@ def test_one_slice_of_another_orientation_is_refused_alone(tmp_path):
     assert "1 slice of CT series 1 has another orientation" in refusal["error"]["message"]
 
 
+def test_a_slice_beside_the_others_lies_where_its_header_says(tmp_path):
+    aside = {9: 6.0, 10: 3.0}
+    field_slices(tmp_path / "in", [np.array((-40 + aside.get(n, 0), -38, 3.0 * n)) for n in range(20)], AXIAL)
+    case = only_case(look(tmp_path / "in"))
+    assert case["shape"] == [43, 40, 20] and worst_error(case, 4) <= 1.5
+
+
 def test_three_odd_slices_of_one_kind_are_one_refusal_and_a_gap_is_filled(tmp_path):
     ways = {10: (0, 1, 0, 0, 0, -1), 11: (1, 0, 0, 0, 0, -1), 20: (0, 1, 0, 0, 0, -1)}
     field_slices(tmp_path / "in", [np.array((-40, -38, 3.0 * n)) for n in range(40)], AXIAL,
