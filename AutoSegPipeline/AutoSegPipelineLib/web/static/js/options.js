@@ -22,6 +22,7 @@ export class Options {
   make() {
     const usable = this.engines.filter((engine) => engine.ok);
     const best = usable[0]?.title ?? usable[0]?.name;
+    this.expect = select("expect", [["", "Scans to segment"], ["segmentation", "Finished segmentations"]]);
     this.engine = select("engine", [["", best ? `Automatic (${best})` : "Automatic"],
       ...this.engines.map((engine) => [engine.name, engine.ok ? engine.title || engine.name : `${engine.title || engine.name} (not installed)`, !engine.ok])]);
     this.task = select("task", []);
@@ -40,17 +41,24 @@ export class Options {
       return [box, el("label", { class: "check", title: help }, box, title)];
     });
     this.body.replaceChildren(
-      el("div", { class: "option-grid" }, field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
+      el("div", { class: "option-grid" }, field("expect", "What it is", this.expect, el("p", { class: "hint",
+        text: "A segmentation is a label map, or a folder with one mask for each structure. Tables of names go with it." })), field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
         field("quality", "Quality", this.quality, el("p", { class: "hint", text: "Faster means less detail." }))),
       el("div", {}, el("label", { for: "option-structures", text: "Structures" }), this.search, this.chips, this.list, this.said),
       el("fieldset", {}, el("legend", { text: "Files to make" }), el("div", { class: "checks" }, ...this.formats.map(([, label]) => label))),
       el("div", {}, el("button", { type: "button", class: "button small", text: "Back to the defaults", onclick: () => this.reset() })));
+    this.expect.addEventListener("change", () => this.chooseEngine());
     this.engine.addEventListener("change", () => this.chooseEngine());
     this.task.addEventListener("change", () => this.chooseTask());
     this.search.addEventListener("input", () => this.drawStructures());
     this.body.addEventListener("change", () => this.say());
     this.chooseEngine();
     this.say();
+  }
+
+  /** Whether there is nothing to segment. */
+  get finished() {
+    return this.expect.value === "segmentation";
   }
 
   get chosen() {
@@ -67,7 +75,8 @@ export class Options {
     this.task.replaceChildren(
       el("option", { value: "", text: usual ? `Default (${usual.title || usual.name})` : "Default" }),
       ...(this.engine.value ? this.tasks : []).map((task) => el("option", { value: task.name, text: task.title || task.name })));
-    this.task.disabled = !this.engine.value;
+    this.engine.disabled = this.quality.disabled = this.search.disabled = this.finished;
+    this.task.disabled = this.finished || !this.engine.value;
     setText(this.note, this.chosen?.note || (this.engine.value ? "" : "The best engine that works on the server."));
     this.chooseTask();
   }
@@ -115,10 +124,10 @@ export class Options {
   say() {
     const given = this.values();
     const words = [];
-    words.push(given.engine ? this.engine.selectedOptions[0].textContent : "automatic engine");
+    if (this.finished) words.push("finished segmentations");
+    else words.push(given.engine ? this.engine.selectedOptions[0].textContent : "automatic engine");
     if (given.task) words.push(given.task);
-    words.push(`${given.quality ?? this.quality.value} quality`);
-    words.push(given.structures ? many(given.structures.length, "structure") : "all structures");
+    if (!this.finished) words.push(`${given.quality ?? this.quality.value} quality`, given.structures ? many(given.structures.length, "structure") : "all structures");
     if (given.formats) words.push(many(given.formats.length, "kind") + " of files");
     setText(byId("options-said"), words.join(", "));
   }
@@ -128,14 +137,17 @@ export class Options {
     this.make();
   }
 
-  /** What differs from the defaults, as the server's options. */
+  /** What differs from the defaults, as the server's options; `expect` beside them where it is no scan. */
   values() {
     const given = {};
     if (!this.engine) return given;
-    if (this.engine.value) given.engine = this.engine.value;
-    if (this.task.value) given.task = this.task.value;
-    if (this.quality.value !== (this.defaults.quality ?? "normal")) given.quality = this.quality.value;
-    if (this.structures.size) given.structures = [...this.structures];
+    if (this.finished) given.expect = this.expect.value;
+    else {
+      if (this.engine.value) given.engine = this.engine.value;
+      if (this.task.value) given.task = this.task.value;
+      if (this.quality.value !== (this.defaults.quality ?? "normal")) given.quality = this.quality.value;
+      if (this.structures.size) given.structures = [...this.structures];
+    }
     const formats = this.formats.filter(([box]) => box.checked).map(([box]) => box.value);
     if ([...formats].sort().join() !== this.usual) given.formats = formats;
     return given;

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
+from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series, write_nifti
+from AutoSegPipelineLib.processing.volume import Volume
 from support.headless import autoseg, write_scan
 from support.web_page import Browser, Site, choose, row, wait_for_state
 
@@ -156,6 +159,32 @@ def test_options_come_from_the_engines_and_go_along_with_the_upload(
     wanted = {"engine": "tissue", "quality": "fastest", "structures": ["lung_left"]}
     assert {name: job["options"][name] for name in wanted} == wanted
     assert "stl" in {output["kind"] for output in job["outputs"]}
+
+
+def test_finished_segmentations_are_taken_where_the_options_say_so(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    on = torso((61, 51, 30), (6.0, 6.0, 6.0)).volume.grid
+    (tmp_path / "organs").mkdir()
+    for number, name in enumerate(("liver", "spleen"), 1):
+        array = np.zeros(on.array_shape, "u1")
+        array[4 : 8 + number, 10:20, 5 + 20 * number : 15 + 20 * number] = 1
+        write_nifti(Volume(array, on), tmp_path / "organs" / f"{name}.nii.gz")
+        write_nifti(Volume(array, on), tmp_path / f"{name}.nii.gz")
+    page = browser.page()
+    page.get_by_text("Options", exact=False).first.click()
+    page.get_by_label("What it is").select_option("segmentation")
+    assert page.get_by_label("Engine").is_disabled() and page.get_by_label("Quality").is_disabled()
+    page.get_by_text("finished segmentations", exact=True).wait_for()
+    choose(page, tmp_path / "liver.nii.gz")
+    choose(page, tmp_path / "organs", "#folder")
+    wait_for_state(page, "liver.nii.gz", "done")
+    wait_for_state(page, "organs", "done")
+    job = site.jobs()["organs"]
+    shown = site.get(f"/api/v1/jobs/{job['id']}")
+    assert shown["warnings"] == [] and shown["error"] is None
+    (gltf,) = (site.home / "results").rglob("organs.gltf")
+    assert {node.get("name") for node in json.loads(gltf.read_text())["nodes"]} >= {"liver", "spleen"}
 
 
 def test_without_javascript_the_form_uploads(site: Site, browser: Browser, tmp_path: Path) -> None:

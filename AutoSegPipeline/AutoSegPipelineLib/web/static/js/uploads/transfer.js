@@ -8,11 +8,12 @@ const SPEED_SECONDS = 3;
 
 /** States: waiting, sending, paused, failed, sent. Event: `change`. */
 export class Transfer extends EventTarget {
-  constructor(thing, options) {
+  constructor(thing, { expect = "", ...options }) {
     super();
     this.label = thing.label;
     this.folder = thing.folder;
     this.options = options;
+    this.expect = expect; // sent with each file: the first of a batch says it for all
     this.batch = thing.folder ? token() : "";
     this.files = thing.files.map(({ file, path }) => ({ file, path, sent: 0, done: false, making: null, tus: null }));
     this.count = this.files.length;
@@ -96,7 +97,7 @@ export class Transfer extends EventTarget {
   }
 
   async make(one) {
-    const about = { filename: one.file.name, path: this.folder ? one.path : "", modified: one.file.lastModified, batch: this.batch,
+    const about = { filename: one.file.name, path: this.folder ? one.path : "", modified: one.file.lastModified, batch: this.batch, expect: this.expect,
       options: this.batch || !Object.keys(this.options).length ? "" : JSON.stringify(this.options) };
     const tus = new TusFile(one.file, about, (sent, said) => this.note(one, sent, said));
     if (!this.batch) tus.url = await known(one.file, metadata(about));
