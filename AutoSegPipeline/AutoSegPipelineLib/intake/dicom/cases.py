@@ -43,7 +43,7 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         name_instance(instance)
         instances.append(instance)
     name_series(instances)
-    _mend(state, instances)
+    instances = _mend(state, instances)
     instances = take_segmentations(state, instances)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
@@ -56,15 +56,22 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         _one(state, stack, program)
 
 
-def _mend(state: Inspection, instances: list[Instance]) -> None:
-    """From here on, files with numbers that converters misread are read from a copy."""
-    odd = [instance for instance in instances if instance.mended]
-    folder = state.staging.folder("mended") if odd else ""
-    for number, instance in enumerate(odd):
-        state.check()
-        copy = os.path.join(folder, f"{number:06d}.dcm")
-        write_mended(instance, copy)
-        instance.path = copy
+def _mend(state: Inspection, instances: list[Instance]) -> list[Instance]:
+    """From here on, files with numbers or elements that converters misread are read from a copy."""
+    left, folder = [], ""
+    for number, instance in enumerate(instances):
+        if instance.mended or instance.unknown_kinds:
+            state.check()
+            folder = folder or state.staging.folder("mended")
+            copy = os.path.join(folder, f"{number:06d}.dcm")
+            try:
+                write_mended(instance, copy)
+            except Refused as error:
+                state.refuse(error, [instance.relative], file_stem(instance.label), instance.label)
+                continue
+            instance.path = copy
+        left.append(instance)
+    return left
 
 
 def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[Instance]]:
@@ -122,7 +129,7 @@ def _one(state: Inspection, stack: Stack, program: str | None) -> None:
         voxels = first.rows * first.columns * stack.depth
         if voxels > state.max_voxels:
             raise Refused("input.too_large", f"{label} has {voxels} voxels, the limit is {state.max_voxels}.")
-        case = _case(state, stack, convert(stack, state.staging, state.check, program), label)
+        case = _case(state, stack, _converted(state, stack, program), label)
     except PipelineError as error:
         if error.is_environment or error.code == "job.cancelled":
             raise
@@ -131,6 +138,28 @@ def _one(state: Inspection, stack: Stack, program: str | None) -> None:
     case.stem = stem
     case.files = files + state.layers.relatives(case.options_file, case.folder_options_file)
     state.cases.append(case)
+
+
+def _converted(state: Inspection, stack: Stack, program: str | None) -> Converted:
+    """The stack as a volume; where no converter reads its files, from mended copies."""
+    try:
+        return convert(stack, state.staging, state.check, program)
+    except Refused as error:
+        if error.code != "dicom.conversion_failed" or all(one.unknown_kinds for one in stack.instances):
+            raise
+        folder = state.staging.folder("mended")
+        copies: dict[str, str] = {}  # frames share a file
+        for number, instance in enumerate(stack.instances):
+            state.check()
+            instance.unknown_kinds = True
+            if instance.path not in copies:
+                copies[instance.path] = os.path.join(folder, f"{number:06d}.dcm")
+                write_mended(instance, copies[instance.path])
+            instance.path = copies[instance.path]
+        try:
+            return convert(stack, state.staging, state.check, program)
+        except Refused:
+            raise error from None
 
 
 def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> FoundCase:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from typing import Callable, Hashable, Iterable
+from typing import Callable, Hashable, Iterable, Sequence
 
 from ...formats.geometry import cross
 from .group import SCOUT_TYPES
@@ -30,10 +30,15 @@ def name_instance(instance: Instance) -> None:
 
 def name_series(instances: Iterable[Instance]) -> None:
     """Give each instance without a series UID the name of its series, which no UID can have."""
+    every = sorted(instances, key=lambda one: one.relative)
+    if all(instance.series_stated for instance in every):
+        return
+    telling = _telling(every)
     unnamed: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     stated: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
-    for instance in sorted(instances, key=lambda one: one.relative):
-        (stated if instance.series_stated else unnamed)[_traits(instance)].append(instance)
+    for instance in every:
+        traits = (*telling(instance), *_traits(instance))
+        (stated if instance.series_stated else unnamed)[traits].append(instance)
     for traits, members in unnamed.items():
         for number, (part, stack) in enumerate(_stacks(members)):
             uid = _adopted(stack, stated.get(traits, [])) or _digest(*traits, *part, str(number))
@@ -55,11 +60,18 @@ def arriving_series(instance: Instance, folder: str) -> str:
     return _digest(os.path.abspath(folder), patient, axis, size, *_traits(instance)[1:])
 
 
+def _telling(instances: Sequence[Instance]) -> Callable[[Instance], tuple[str, ...]]:
+    """The UIDs of study and frame of reference, as far as an anonymiser did not give each file its own."""
+    ways: list[Callable[[Instance], str]] = [lambda one: one.study_uid, lambda one: one.frame_of_reference]
+    ways = [way for way in ways if len({way(one) for one in instances}) * FEWEST_SLICES <= len(instances)]
+    return lambda one: tuple(way(one) for way in ways)
+
+
 def _traits(instance: Instance) -> tuple[str, ...]:
     folder = instance.label.replace("\\", "/").rpartition("/")[0]
     return (
-        folder, instance.study_uid, instance.frame_of_reference, instance.modality, str(instance.number),
-        instance.description, instance.kernel, *sorted(SCOUT_TYPES.intersection(instance.image_type)),
+        folder, instance.modality, str(instance.number), instance.description, instance.kernel,
+        *sorted(SCOUT_TYPES.intersection(instance.image_type)),
     )  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class Instance:
     twins: list[Instance] = field(default_factory=list)
     mended: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
+    unknown_kinds: bool = False  # elements have value representations that converters stumble over
     thickness: float | None = None  # SliceThickness in mm
     between: float | None = None  # SpacingBetweenSlices in mm
     location: float | None = None  # SliceLocation

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from ...formats.header import corrupt
 from .group import series_name
+from .read import BROKEN, unknown_kinds
 from .stack import Stack
 from .twins import with_twins
 
@@ -13,26 +16,42 @@ if TYPE_CHECKING:
     from .instance import Instance
 
 _SHOWN = 3
+_KINDS = frozenset(re.findall("..", "AEASATCSDADSDTFLFDISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"))
 
 
 def write_mended(instance: Instance, target: str) -> None:
-    """Write ``instance`` to ``target`` with its :attr:`Instance.mended` numbers; its pixels stay as they are.
+    """Write ``instance`` to ``target`` with its mended numbers and without elements of unknown kinds.
+
+    Its pixels stay as they are.
 
     Raises ``input.corrupt``.
     """
     import pydicom
     from pydicom.dataelem import DataElement
 
+    name = instance.label.rpartition("/")[2]
     try:
-        data = pydicom.dcmread(instance.path, force=True)
+        with unknown_kinds() if instance.unknown_kinds else nullcontext():
+            data = pydicom.dcmread(instance.path, force=True)
+        if instance.unknown_kinds:
+            for odd in [tag for tag in list(data.keys()) if not _is_known(data.get_item(tag))]:
+                del data[odd]
         for keyword, text in instance.mended.items():
             tag = pydicom.datadict.tag_for_keyword(keyword)
             if tag is not None:
                 data[tag] = DataElement(tag, "DS", text)
         data.save_as(target)
-    except (ValueError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
-        name = instance.label.rpartition("/")[2]
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise corrupt(name, "its data elements end in disorder") from None
+    except BROKEN as error:
         raise corrupt(name, f"its header cannot be written again: {type(error).__name__}") from None
+
+
+def _is_known(element: object) -> bool:
+    kind = getattr(element, "VR", None)
+    return kind is None or kind in _KINDS
 
 
 def odd_headers(stack: Stack) -> list[dict[str, str]]:

@@ -8,7 +8,8 @@ import re
 import struct
 import warnings
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Iterator
 
 from ...core.errors import Refused
 from ...core.messages.examined_files import DicomHeader
@@ -48,7 +49,7 @@ WITHOUT_PIXELS = (
     *(_STORAGE + tail for tail in ("88.", "104.", "481.")),
 )  # fmt: skip
 # What pydicom raises for a data set that is none; it has no base class of its own.
-_BROKEN = (
+BROKEN = (
     ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, NotImplementedError,
     OverflowError, struct.error, RecursionError, LookupError,
 )  # fmt: skip
@@ -71,6 +72,36 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
     Raises :class:`Refused`: ``input.corrupt``, ``input.truncated`` and
     ``input.claims_too_much``, as the file lacks an end or its header lies.
     """
+    try:
+        return _read(path, relative, label, geometry)
+    except Refused as refused:
+        if refused.code not in ("input.truncated", "input.corrupt"):
+            raise
+        try:
+            with unknown_kinds():
+                instance = _read(path, relative, label, geometry)
+        except Refused:
+            raise refused from None
+        instance.unknown_kinds = True
+        return instance
+
+
+@contextmanager
+def unknown_kinds() -> Iterator[None]:
+    """Let pydicom read "??" or blanks for a value representation as one that it does not know.
+
+    Otherwise it takes them for a change to the implicit form, which other writers make.
+    """
+    import pydicom
+
+    pydicom.config.assume_implicit_vr_switch = False
+    try:
+        yield
+    finally:
+        pydicom.config.assume_implicit_vr_switch = True
+
+
+def _read(path: str, relative: str, label: str, geometry: bool) -> Instance:
     import pydicom
 
     name = os.path.basename(label)
@@ -95,7 +126,7 @@ def read_instance(path: str, relative: str, label: str, geometry: bool = True) -
             if error.errno is not None:
                 raise
             raise Refused("input.truncated", f"{name} ends within its header.") from None
-        except (pydicom.errors.InvalidDicomError, wrong_length, *_BROKEN) as error:
+        except (pydicom.errors.InvalidDicomError, wrong_length, *BROKEN) as error:
             if stream.tell() >= size:
                 raise Refused("input.truncated", f"{name} ends within its header.") from None
             raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None

@@ -126,6 +126,12 @@ def test_a_scout_beside_a_stack_is_refused_alone(tmp_path):
     assert warned(answer["cases"][0]) == ["dicom.uids_missing"]
 
 
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_other_uids_that_each_file_has_of_its_own_tell_nothing_apart(keyword, tmp_path):
+    edit_all(anonymised(tmp_path / "in"), **{keyword: lambda n: f"1.2.{n}.5"})
+    assert warned(only_case(look(tmp_path / "in"))) == ["dicom.uids_missing"]
+
+
 def test_a_turned_slice_of_a_series_without_uids_is_left_out_as_of_any_series(tmp_path):
     made = anonymised(tmp_path / "in")
     edit(made[-1], ImageOrientationPatient=list(CORONAL))

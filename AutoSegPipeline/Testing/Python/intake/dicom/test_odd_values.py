@@ -6,6 +6,7 @@ import struct
 
 import pydicom
 import pytest
+from AutoSegPipelineLib.intake.dicom import cases
 from support.dicom import edit_bytes, replaced, warned
 from support.intake import codes, field_slices, look, only_case, worst_error
 
@@ -112,15 +113,34 @@ def test_it_is_read_without_a_warning(kind, made, tmp_path):
     assert case["modality"] == "CT" and worst_error(case) <= 0.51
 
 
-def test_private_elements_of_unknown_kinds_are_passed_by(made, tmp_path):
+ODD = {
+    "capitals": struct.pack("<HH2sH", 0x0009, 0x1001, b"ZZ", 2) + b"\1\2",
+    "question marks": struct.pack("<HH2sH", 0x0009, 0x1001, b"??", 2) + b"\1\2",
+    "blanks": struct.pack("<HH2sH", 0x0009, 0x1001, b"  ", 2) + b"\1\2",
+    "zeros": struct.pack("<HH2sH", 0x0009, 0x1001, b"\0\0", 2) + b"\1\2",
+    "an odd length": struct.pack("<HH2sHI", 0x0009, 0x1002, b"UN", 0, 3) + b"odd",
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("converter", [True, False])
+def test_private_elements_of_unknown_kinds_are_passed_by(kind, converter, made, tmp_path, monkeypatch):
+    if not converter:
+        monkeypatch.setattr(cases, "dcm2niix_path", lambda: None)
     for path in made:
         data = path.read_bytes()
-        at = data.index(b"\x18\0\x50\0DS")  # before SliceThickness: odd groups, VRs that nobody knows
-        odd = struct.pack("<HH2sH", 0x0009, 0x0010, b"LO", 4) + b"WHO?"
-        odd += struct.pack("<HH2sH", 0x0009, 0x1001, b"ZZ", 2) + b"\1\2"
-        odd += struct.pack("<HH2sHI", 0x0009, 0x1002, b"UN", 0, 3) + b"odd"
-        path.write_bytes(data[:at] + odd + data[at:])
-    assert warned(only_case(look(tmp_path / "in"))) == []
+        at = data.index(b"\x18\0\x50\0DS")  # before SliceThickness
+        owner = struct.pack("<HH2sH", 0x0009, 0x0010, b"LO", 4) + b"WHO?"
+        path.write_bytes(data[:at] + owner + ODD[kind] + data[at:])
+    case = only_case(look(tmp_path / "in"))
+    assert warned(case) == [] and worst_error(case) <= 0.51
+
+
+def test_a_short_file_with_unknown_kinds_is_a_short_file(made, tmp_path):
+    data = made[3].read_bytes()
+    at = data.index(b"\x18\0\x50\0DS")
+    made[3].write_bytes((data[:at] + ODD["blanks"] + data[at:])[:-100])
+    assert codes(look(tmp_path / "in")) == ["input.truncated"]
 
 
 @pytest.mark.parametrize("keyword", ["InstanceNumber", "SeriesNumber", "GantryDetectorTilt"])
