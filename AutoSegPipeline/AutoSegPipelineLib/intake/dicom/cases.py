@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from ...core.errors import PipelineError, Refused
 from ...core.messages.found_cases import FoundCase
@@ -28,11 +29,11 @@ from .twins import pixel_digest, with_twins
 
 def group_dicom(state: Inspection, found: list[InputFile]) -> None:
     """Cases and refusals of all DICOM files of one folder or archive."""
-    instances = []
+    instances: list[Instance] = []
     for item in found:
         state.check()
         try:
-            instance = read_instance(item.path, item.relative, item.label)
+            instance = _read(state, item, instances)
         except PipelineError as error:
             state.refuse_file(error, item)
             continue
@@ -43,7 +44,6 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         name_instance(instance)
         instances.append(instance)
     name_series(instances)
-    instances = _mend(state, instances)
     instances = take_segmentations(state, instances)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
@@ -54,24 +54,22 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
     program = dcm2niix_path()
     for stack in stacks:
         _one(state, stack, program)
+    shutil.rmtree(_mended(state), ignore_errors=True)
 
 
-def _mend(state: Inspection, instances: list[Instance]) -> list[Instance]:
-    """From here on, files with numbers or elements that converters misread are read from a copy."""
-    left, folder = [], ""
-    for number, instance in enumerate(instances):
-        if instance.mended or instance.unknown_kinds:
-            state.check()
-            folder = folder or state.staging.folder("mended")
-            copy = os.path.join(folder, f"{number:06d}.dcm")
-            try:
-                write_mended(instance, copy)
-            except Refused as error:
-                state.refuse(error, [instance.relative], file_stem(instance.label), instance.label)
-                continue
-            instance.path = copy
-        left.append(instance)
-    return left
+def _mended(state: Inspection) -> str:
+    """Where copies of odd files are for as long as the inspection reads them."""
+    return os.path.join(state.staging.work, "mended")
+
+
+def _read(state: Inspection, item: InputFile, instances: list[Instance]) -> Instance:
+    """One file; where converters misread its numbers or elements, a copy is read from here on."""
+    instance = read_instance(item.path, item.relative, item.label)
+    if instance.mended or instance.unknown_kinds:
+        os.makedirs(_mended(state), mode=0o700, exist_ok=True)
+        instance.path = os.path.join(_mended(state), f"{len(instances):06d}.dcm")
+        write_mended(item.path, instance)
+    return instance
 
 
 def _by_fewest(state: Inspection, instances: list[Instance]) -> dict[int, list[Instance]]:
@@ -147,15 +145,16 @@ def _converted(state: Inspection, stack: Stack, program: str | None) -> Converte
     except Refused as error:
         if error.code != "dicom.conversion_failed" or all(one.unknown_kinds for one in stack.instances):
             raise
-        folder = state.staging.folder("mended")
+        folder = os.path.join(_mended(state), hash_of([stack.first.series_uid, str(stack.index)]))
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         copies: dict[str, str] = {}  # frames share a file
         for number, instance in enumerate(stack.instances):
             state.check()
             instance.unknown_kinds = True
-            if instance.path not in copies:
-                copies[instance.path] = os.path.join(folder, f"{number:06d}.dcm")
-                write_mended(instance, copies[instance.path])
-            instance.path = copies[instance.path]
+            given = instance.path
+            instance.path = copies.setdefault(given, os.path.join(folder, f"{number:06d}.dcm"))
+            if not os.path.exists(instance.path):
+                write_mended(given, instance)
         try:
             return convert(stack, state.staging, state.check, program)
         except Refused:

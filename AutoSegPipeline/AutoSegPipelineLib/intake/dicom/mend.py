@@ -19,8 +19,8 @@ _SHOWN = 3
 _KINDS = frozenset(re.findall("..", "AEASATCSDADSDTFLFDISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV"))
 
 
-def write_mended(instance: Instance, target: str) -> None:
-    """Write ``instance`` to ``target`` with its mended numbers and without elements of unknown kinds.
+def write_mended(source: str, instance: Instance) -> None:
+    """Write ``source`` to ``instance.path`` with mended numbers and without elements of unknown kinds.
 
     Its pixels stay as they are.
 
@@ -32,7 +32,7 @@ def write_mended(instance: Instance, target: str) -> None:
     name = instance.label.rpartition("/")[2]
     try:
         with unknown_kinds() if instance.unknown_kinds else nullcontext():
-            data = pydicom.dcmread(instance.path, force=True)
+            data = pydicom.dcmread(source, force=True)
         if instance.unknown_kinds:
             for odd in [tag for tag in list(data.keys()) if not _is_known(data.get_item(tag))]:
                 del data[odd]
@@ -40,7 +40,7 @@ def write_mended(instance: Instance, target: str) -> None:
             tag = pydicom.datadict.tag_for_keyword(keyword)
             if tag is not None:
                 data[tag] = DataElement(tag, "DS", text)
-        data.save_as(target)
+        data.save_as(instance.path)
     except OSError as error:
         if error.errno is not None:
             raise

@@ -54,6 +54,7 @@ def test_decimal_commas_are_read_with_one_warning(made, tmp_path):
     assert warned(case) == ["dicom.odd_values"] and case["spacing"] == pytest.approx([2, 2, 3])
     assert "PixelSpacing (0028,0030)" in case["warnings"][0]["message"]
     assert worst_error(case) <= 0.51
+    assert not (tmp_path / "in.work" / "mended").exists()
 
 
 def test_a_rescale_with_a_decimal_comma_is_applied(made, tmp_path):
@@ -68,6 +69,17 @@ def test_a_rescale_with_a_decimal_comma_is_applied(made, tmp_path):
         raw(path, "RescaleIntercept", b"-512.0")
     plain = only_case(look(tmp_path / "in"))
     assert plain["facts"]["intensity_range"] == [low, high] and warned(plain) == []
+
+
+def test_a_file_that_cannot_be_mended_is_refused_alone(made, tmp_path):
+    for path in made:
+        raw(path, "RescaleSlope", b"1,0 ")
+    edit_bytes(
+        made[19], lambda data: data + struct.pack("<HH2sHI", 0x9001, 1, b"SQ", 0, 0xFFFFFFFF) + b"odd..."
+    )
+    answer = look(tmp_path / "in")
+    assert codes(answer) == ["input.corrupt"] and answer["refusals"][0]["files"] == [made[19].name]
+    assert len(answer["cases"]) == 1
 
 
 SILENT = {
