@@ -151,10 +151,11 @@ def _converted(state: Inspection, stack: Stack, program: str | None) -> Converte
         for number, instance in enumerate(stack.instances):
             state.check()
             instance.unknown_kinds = True
-            given = instance.path
-            instance.path = copies.setdefault(given, os.path.join(folder, f"{number:06d}.dcm"))
-            if not os.path.exists(instance.path):
-                write_mended(given, instance)
+            source = instance.path
+            instance.path = copies.get(source) or os.path.join(folder, f"{number:06d}.dcm")
+            if source not in copies:
+                write_mended(source, instance)
+                copies[source] = instance.path
         try:
             return convert(stack, state.staging, state.check, program)
         except Refused:

@@ -33,11 +33,11 @@ def name_series(instances: Iterable[Instance]) -> None:
     every = sorted(instances, key=lambda one: one.relative)
     if all(instance.series_stated for instance in every):
         return
-    telling = _telling(every)
+    other_uids = _other_uids(every)
     unnamed: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     stated: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     for instance in every:
-        traits = (*telling(instance), *_traits(instance))
+        traits = (*other_uids(instance), *_traits(instance))
         (stated if instance.series_stated else unnamed)[traits].append(instance)
     for traits, members in unnamed.items():
         for number, (part, stack) in enumerate(_stacks(members)):
@@ -60,7 +60,7 @@ def arriving_series(instance: Instance, folder: str) -> str:
     return _digest(os.path.abspath(folder), patient, axis, size, *_traits(instance)[1:])
 
 
-def _telling(instances: Sequence[Instance]) -> Callable[[Instance], tuple[str, ...]]:
+def _other_uids(instances: Sequence[Instance]) -> Callable[[Instance], tuple[str, ...]]:
     """The UIDs of study and frame of reference, as far as an anonymiser did not give each file its own."""
     ways: list[Callable[[Instance], str]] = [lambda one: one.study_uid, lambda one: one.frame_of_reference]
     ways = [way for way in ways if len({way(one) for one in instances}) * FEWEST_SLICES <= len(instances)]
