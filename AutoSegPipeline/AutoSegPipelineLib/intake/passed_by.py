@@ -14,7 +14,7 @@ from ..core.errors import Refused
 from .case_names import file_stem
 from .foreign_files import unknown_format
 from .inspection_state import InputFile, Inspection
-from .sniff import ZIP
+from .sniff import DICOM, ZIP
 
 # What is called so wants to be a scan or its data: where it is none, its owner should hear of it.
 SCAN_ENDINGS = (
@@ -47,12 +47,13 @@ def is_index(name: str) -> bool:
     return name.casefold() == DICOMDIR.casefold()
 
 
-def index_alone() -> Refused:
-    """The refusal of a DICOMDIR without the files that it lists."""
+def index_alone(name: str = DICOMDIR) -> Refused:
+    """The refusal of a DICOMDIR, whatever its name, without the files that it lists."""
+    called = name if is_index(name) else f"{name} is a {DICOMDIR}, which"
     return Refused(
         "dicom.not_an_image",
-        f"{DICOMDIR} only lists the files of a disc, and none of them came with it.",
-        f"Give the folder in which {DICOMDIR} lies, with all of its files.",
+        f"{called} only lists the files of a disc, and none of them came with it.",
+        f"Give the folder in which {name} lies, with all of its files.",
     )
 
 
@@ -113,8 +114,9 @@ def _refuse_all(state: Inspection, passed: Sequence[InputFile]) -> None:
         )
         return
     name = os.path.basename(labels[0])
-    if all(is_index(os.path.basename(label)) for label in labels):
-        error = index_alone()
+    # Of DICOM files only an index is passed by.
+    if all(one.format == DICOM or is_index(os.path.basename(one.label)) for one in passed):
+        error = index_alone(name)
     elif all(one.nested for one in passed):
         error = Refused("archive.nested", f"{some(labels)} {_lie(labels)} inside another archive.")
     elif len(passed) == 1 and passed[0].format == "empty":

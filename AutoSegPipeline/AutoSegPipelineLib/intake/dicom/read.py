@@ -213,9 +213,10 @@ def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name
     head = stream.read(12)
     if len(head) < 8 or struct.unpack_from(order + "HH", head) not in PIXELS:
         if instance.rows or at > size or not instance.sop_class.startswith(WITHOUT_PIXELS):
-            raise Refused("input.truncated", f"{name} ends before its pixels.")
+            raise _without_pixels(name, head, at, size)
         return False
-    if data.is_implicit_VR:
+    # As pydicom: some writers encode this element in the other way than the data set.
+    if not head[4:6].isalpha() or (data.is_implicit_VR and head[4:8] not in (b"OB\0\0", b"OW\0\0")):
         (length,) = struct.unpack_from(order + "I", head, 4)
         at += 8
     elif len(head) == 12:
@@ -237,6 +238,18 @@ def _pixels(stream: BinaryIO, size: int, data: Dataset, instance: Instance, name
     if length < needed and instance.samples == 1:
         raise Refused("input.claims_too_much", f"{name} claims {needed} bytes of pixels and holds {length}.")
     return True
+
+
+def _without_pixels(name: str, head: bytes, at: int, size: int) -> Refused:
+    """The refusal of an image whose header is not followed by pixels."""
+    if head or at != size:
+        return Refused("input.truncated", f"{name} ends before its pixels.")
+    # It ends between two elements, which a file cut short does by chance only.
+    return Refused(
+        "input.truncated",
+        f"{name} has no pixels: it was written without them, or it was cut short.",
+        "Copy it again from its source; if it has none there either, export it with its pixels.",
+    )
 
 
 def _inflates(stream: BinaryIO, data: Dataset) -> bool:
