@@ -72,12 +72,32 @@ export function withData(files) {
     for (const one of [file, ...data]) left.delete(one);
     things.push({ label: file.name, folder: true, files: [file, ...data].map((one) => ({ file: one, path: one.name })) });
   }
-  const dicom = [...left].filter((file) => /\.(dcm|ima|dicom)$/i.test(file.name) || !/\.[a-z0-9]{1,8}$/i.test(file.name));
+  const dicom = [...left].filter((file) => /\.(dcm|ima|dicom)$/i.test(file.name) || !ENDING.test(file.name));
   if (dicom.length > 1) {
     for (const file of dicom) left.delete(file);
     things.push({ label: "DICOM files", folder: true, files: dicom.map((file) => ({ file, path: file.name })) });
   }
-  return [...things, ...[...left].map(single)];
+  const rest = [...left].filter(isNoScan);
+  for (const file of rest) left.delete(file);
+  return withRest([...things, ...[...left].map(single)], rest);
+}
+
+// An ending has a letter: the last number of a UID is none.
+const ENDING = /\.(?=[a-z0-9]*[a-z])[a-z0-9]{1,8}$/i;
+// As `SCAN_ENDINGS` of the intake, with archives; options stay with the scans that they are for.
+const SCANS = /\.(nii|nrrd|nhdr|mha|mhd|hdr|img|z?raw|dcm|dicom|ima|zip|mgz|mgh|mnc|par|rec|head|brik)(\.(gz|bz2))?$/i;
+
+function isNoScan(file) {
+  return ENDING.test(file.name) && !SCANS.test(file.name) && !/(^|\.)options\.json$/i.test(file.name);
+}
+
+/** Viewers, pictures, documents and sidecars go with the first scan, whose job lists them; alone they are one thing. */
+function withRest(things, rest) {
+  const files = rest.map((file) => ({ file, path: file.name }));
+  if (!things.length && files.length > 1) return [{ label: `${rest[0].name} and ${rest.length - 1} more`, folder: true, files }];
+  if (!things.length || !files.length) return [...things, ...rest.map(single)];
+  const [first, ...others] = things;
+  return [{ ...first, folder: true, files: [...first.files, ...files] }, ...others];
 }
 
 /** Files of `<input webkitdirectory>`: one thing for the folder that was chosen. */
