@@ -11,12 +11,15 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 IDLE_SECONDS = 20.0  # after this long without a case other programs have more use for it
 _WORTH_LOOKING = 256 << 20  # bytes free in the heap; how many of them are resident takes long to find out
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt, malloc.h
+_USUAL_TRIM_THRESHOLD, _USUAL_MMAP_MAX = 128 << 10, 65536  # what glibc begins with
 
 _kept = False
 _busy = False
@@ -62,6 +65,22 @@ def keep_freed() -> bool:
     if library is not None and not _kept:
         _kept = bool(library.mallopt(_MMAP_MAX, 0) and library.mallopt(_TRIM_THRESHOLD, -1))
     return _kept
+
+
+@contextmanager
+def keeping_freed() -> Iterator[None]:
+    """Keep what is freed meanwhile, then give it back; longer where :func:`keep_freed` was called before."""
+    global _kept
+    before = _kept
+    keep_freed()
+    try:
+        yield
+    finally:
+        if _kept and not before:
+            _library().mallopt(_MMAP_MAX, _USUAL_MMAP_MAX)
+            _library().mallopt(_TRIM_THRESHOLD, _USUAL_TRIM_THRESHOLD)
+            _library().malloc_trim(0)
+            _kept = False
 
 
 def give_back() -> None:

@@ -19,7 +19,7 @@ from .mesh import Mesh, without_degenerate
 # voxel times SCALE it reaches the useful ones after few passes over the mesh; GROWTH is the power
 # with which they rise.
 SCALE, GROWTH = 0.05, 8.0
-EVEN = 4.0  # the same power where the error has a bound
+EVEN = 2.0  # the same power where the error has a bound
 # Triangles that the simplifier gets at once when it goes by error.
 PIECE = 1_000_000
 _EPSILON = float(np.finfo(np.float64).eps)  # the error that its mode "lossless" allows

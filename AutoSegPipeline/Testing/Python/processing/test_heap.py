@@ -46,3 +46,39 @@ def test_what_is_freed_is_kept_and_not_counted_and_given_back_when_no_case_comes
     assert busy == soon == "False" and later == "True False"
     left, used = (float(word) for word in last.split())
     assert left < 40 and abs(used) < 40
+
+
+KEEPING = """
+import sys
+import numpy
+from AutoSegPipelineLib.processing import heap, memory
+if heap._library() is None:
+    sys.exit("cannot")
+before = memory.resident_mb()
+with heap.keeping_freed():
+    blocks = [numpy.ones(12_500_000) for _ in range(4)]
+    del blocks
+    print(memory.resident_mb() - before)
+print(memory.resident_mb() - before)
+blocks = [numpy.ones(12_500_000) for _ in range(4)]
+del blocks
+print(memory.resident_mb() - before)
+heap.keep_freed()
+with heap.keeping_freed():
+    blocks = [numpy.ones(12_500_000) for _ in range(4)]
+    del blocks
+print(memory.resident_mb() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives memory back at once")
+def test_what_is_freed_is_kept_for_a_while_only_unless_it_was_kept_before() -> None:
+    env = {**os.environ, "PYTHONPATH": LIBRARY}
+    done = subprocess.run(
+        [sys.executable, "-c", KEEPING], env=env, capture_output=True, text=True, timeout=60
+    )
+    if done.stderr.strip() == "cannot":
+        pytest.skip("this C library cannot say how much of its heap is in use")
+    assert done.returncode == 0, done.stderr
+    kept, after, later, always = (float(line) for line in done.stdout.split())
+    assert kept > 300 and after < 60 and later < 60 and always > 300
