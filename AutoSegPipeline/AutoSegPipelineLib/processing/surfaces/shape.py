@@ -10,7 +10,7 @@ import numpy as np
 from ..anatomy import is_soft
 from .contract import contract
 from .decimate import decimate, decimate_by_error, decimate_within
-from .deviation import sample
+from .deviation import samples
 from .labels import Block, compact
 from .mesh import Mesh, triangulate, wall_counts
 from .net import Net, surface_net
@@ -119,7 +119,7 @@ def shape_layer(
         number, segments, mesh, block.counts * (grid.voxel_ml * 1000.0), faces,
         _kept_parts(faces, detail), _origin(block, grid), specks, False,
     )  # fmt: skip
-    layer.samples = {label: sample(mesh, label) for label in range(1, len(segments) + 1) if faces[label]}
+    layer.samples = samples(mesh, [label for label in range(1, len(segments) + 1) if faces[label]])
     del mesh
     report.check()
     if detail < 1.0 and how.shared:
