@@ -19,9 +19,9 @@ CODES: dict[str, str] = {
     "input.truncated": "The file ends early; copy it again from its source.",
     "input.claims_too_much": "The header promises more voxels than the file holds; export it again.",
     "input.corrupt": "The file's header or data cannot be read; export it again.",
-    "input.link": "Links are not followed; drop the file itself.",
+    "input.link": "Links are not followed; give the file itself.",
     "input.external_data": "The data file must be beside its header and be named without a path.",
-    "input.missing_data_file": "Drop the header together with its data file, or as one .zip.",
+    "input.missing_data_file": "Give the header together with its data file, or both as one .zip.",
     "input.two_dimensional": "A single slice has no depth; give a volume of several slices.",
     "input.four_dimensional": "Split the time series and give one volume.",
     "input.colour": "Colour pictures cannot be segmented; give the original scan.",
@@ -44,7 +44,7 @@ CODES: dict[str, str] = {
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
     "input.nothing_inside": "No scan was found in the folder or archive.",
     "input.passed_by": "Nothing, unless one of them is a scan; then give it alone.",
-    "input.changed": "The file changed while it was copied; drop it again when it is complete.",
+    "input.changed": "The file changed while it was copied; give it again when it is complete.",
     "dicom.not_an_image": "Give the scan itself, a CT or MR series.",
     "dicom.no_voxels": (
         "Open it in 3D Slicer with its scan (a structure set needs the extension SlicerRT), save it with the "

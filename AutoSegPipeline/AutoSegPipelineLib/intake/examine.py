@@ -163,6 +163,6 @@ def _mark_data(rows: list[ExaminedFile]) -> None:
         elif row.path.lower().endswith(DATA_ENDINGS) and row.error and row.size:
             name = os.path.basename(row.path)
             error = Refused(
-                "input.unknown_format", f"{name} is raw data without its header.", "Drop its header too."
+                "input.unknown_format", f"{name} is raw data without its header.", "Give its header, too."
             )
             row.format, row.error, row.state = DATA, error.to_dict(), COMPLETE

@@ -21,6 +21,7 @@ from .group import Rejected, group_series, series_name
 from .identity import name_instance, name_series
 from .instance import Instance
 from .mend import odd_headers, write_mended
+from .parts import ALONE
 from .read import read_instance
 from .segmentations import take_segmentations
 from .stack import Stack, stack_facts
@@ -50,7 +51,7 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         more, rejected = group_series(some, fewest, pixel_digest(state.check))
         stacks += more
         for one in rejected:
-            _reject(state, one)
+            _reject(state, one, len(found) > 1)
     program = dcm2niix_path()
     for stack in stacks:
         _one(state, stack, program)
@@ -107,10 +108,13 @@ def _label(instance: Instance, reason: str = "") -> str:
     return f"{series_name(instance)} {instance.description}".strip() + (f" ({reason})" if reason else "")
 
 
-def _reject(state: Inspection, rejected: Rejected) -> None:
+def _reject(state: Inspection, rejected: Rejected, several: bool = True) -> None:
+    """``several``: more than one file was given, so nobody is told to give the folder instead."""
     first = rejected.instances[0]
     files = sorted({one.relative for one in with_twins(rejected.instances)})
     label = _label(first, rejected.reason)
+    if rejected.error.hint == ALONE and several:
+        rejected.error.hint = "There are no more slices of it here; export the complete series again."
     state.refuse(rejected.error, files, _stem(state, first), label, series_key=_series_key(first))
 
 

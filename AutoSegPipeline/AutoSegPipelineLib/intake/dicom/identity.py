@@ -31,6 +31,7 @@ def name_instance(instance: Instance) -> None:
 def name_series(instances: Iterable[Instance]) -> None:
     """Give each instance without a series UID the name of its series, which no UID can have."""
     every = sorted(instances, key=lambda one: one.relative)
+    _forget_series_of_one(every)
     if all(instance.series_stated for instance in every):
         return
     other_uids = _other_uids(every)
@@ -44,6 +45,24 @@ def name_series(instances: Iterable[Instance]) -> None:
             uid = _adopted(stack, stated.get(traits, [])) or _digest(*traits, *part, str(number))
             for instance in stack:
                 instance.series_uid = uid
+
+
+def _forget_series_of_one(instances: Sequence[Instance]) -> None:
+    """Where an anonymiser gave each slice of a stack a series of its own, their UIDs tell nothing."""
+    other_uids = _other_uids(instances)
+    alike: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
+    files: dict[str, int] = defaultdict(int)
+    for one in instances:
+        files[one.series_uid] += 1
+        traits = (*other_uids(one), *_traits(one), str(one.rows), str(one.columns))
+        alike[traits].append(one)
+    for members in alike.values():
+        places = {one.position for one in members}
+        slices = all(one.series_stated and one.image and one.frames == 1 for one in members)
+        if slices and len(places) >= FEWEST_SLICES and all(files[one.series_uid] == 1 for one in members):
+            for one in members:
+                one.missing = (*one.missing, "series")
+                one.own_series = True
 
 
 def arriving_series(instance: Instance, folder: str) -> str:

@@ -57,6 +57,7 @@ class Instance:
     image: bool = False  # it has pixels
     rows: int = 0
     columns: int = 0
+    own_series: bool = False  # its series UID is no other file's, so it counts as missing
     frames: int = 1
     samples: int = 1
     image_type: tuple[str, ...] = ()

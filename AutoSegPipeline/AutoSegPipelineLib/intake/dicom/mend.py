@@ -63,10 +63,10 @@ def odd_headers(stack: Stack) -> list[dict[str, str]]:
         kinds = [
             kind for kind in ("instance", "series", "study") if any(kind in one.missing for one in lacking)
         ]
-        text = (
-            f"{name}: {_count(lacking)} without a UID of {_listed(kinds)}; "
-            "slices and series were told apart by what else the headers say."
-        )
+        what = f"{_count(lacking)} without a UID of {_listed(kinds)}"
+        if any(one.own_series for one in lacking):
+            what = f"each of {_count(lacking)} states a series of its own"
+        text = f"{name}: {what}; slices and series were told apart by what else the headers say."
         found.append({"code": "dicom.uids_missing", "message": text})
     if any(one.modality_assumed for one in every):
         text = f"{name} states no modality; {stack.first.modality} was taken from its SOP class."

@@ -132,7 +132,7 @@ class InputDisposal:
             fsync_folder(home.incoming)
             return then(None)
         if not job.staged.get("kept_at"):
-            return then(PipelineError("input.missing", f"the input of {job.label} was purged; drop it again"))
+            return then(PipelineError("input.missing", f"the input of {job.label} was purged; give it again"))
         self._fetch(job, then)
 
     def _fetch_again(self, job_id: str, then: Callable[[PipelineError | None], None]) -> None:

@@ -215,7 +215,7 @@ class InboxBook:
             self._look_at(max(now + self.settle, entry.since + self.truncated))
             return
         text = f"{os.path.basename(entry.path)} is raw data without its header."
-        self._refuse(entry, Refused("input.unknown_format", text, "Drop its header too."), now)
+        self._refuse(entry, Refused("input.unknown_format", text, "Give its header, too."), now)
 
     def _unknown(self, entry: Entry, now: float) -> None:
         self._entries.enter(entry, UNKNOWN)

@@ -238,3 +238,26 @@ def test_an_emptied_patient_contradicts_nobody(tags, tmp_path):
 def test_two_patients_in_one_series_are_refused(tags, tmp_path):
     edit_all(field_slices(tmp_path / "in", places(), AXIAL), **tags)
     assert codes(look(tmp_path / "in")) == ["dicom.two_patients"]
+
+
+def test_a_series_of_its_own_for_each_slice_tells_nothing(tmp_path):
+    edit_all(field_slices(tmp_path / "in", places(), AXIAL), SeriesInstanceUID=lambda n: f"1.2.9.{n}")
+    case = only_case(look(tmp_path / "in"))
+    assert warned(case) == ["dicom.uids_missing"]
+    assert "each of 20 files states a series of its own" in case["warnings"][0]["message"]
+    assert case["shape"] == [40, 40, 20] and worst_error(case) <= 0.51
+
+
+def test_a_single_slice_is_told_to_bring_its_folder_and_a_folder_is_not(tmp_path):
+    (tmp_path / "in").mkdir()
+    made = field_slices(tmp_path / "in" / "one", [(-40, -38, 500)], AXIAL)
+    (refusal,) = look(tmp_path / "in")["refusals"]
+    assert refusal["error"]["code"] == "input.too_thin" and "Give the folder" in refusal["error"]["hint"]
+    edit_all(
+        field_slices(tmp_path / "in" / "all", places(), AXIAL, SeriesNumber=4),
+        SeriesInstanceUID="1.2.7",
+        SOPInstanceUID=lambda n: f"1.2.7.{n}",
+    )
+    edit_all(made, SeriesInstanceUID="1.2.8", SeriesNumber=9)
+    (refusal,) = look(tmp_path / "in")["refusals"]
+    assert refusal["error"]["code"] == "input.too_thin" and "folder" not in refusal["error"]["hint"]
