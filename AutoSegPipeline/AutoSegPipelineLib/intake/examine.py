@@ -11,6 +11,7 @@ import zipfile
 from typing import Sequence
 
 from ..core.errors import PipelineError, Refused
+from ..core.input_names import is_document_name, is_index
 from ..core.messages.examined_files import COMPLETE, GONE, INCOMPLETE, LOCKED, Examined, ExaminedFile
 from ..core.progress import Check, no_check
 from ..core.safe_open import Locked, check_regular, open_input
@@ -20,7 +21,7 @@ from ..formats.volume_file import completeness, read_volume_file
 from . import sniff
 from .case_names import is_junk_name, is_options_name
 from .foreign_files import unknown_format
-from .passed_by import index_alone, is_document_name, is_index
+from .passed_by import index_alone
 
 OPTIONS, DATA = "options", "data"
 DATA_ENDINGS = (".raw", ".zraw", ".img", ".img.gz", ".raw.gz", ".bin", ".dat")

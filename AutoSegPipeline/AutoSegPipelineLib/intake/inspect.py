@@ -8,6 +8,7 @@ from typing import Mapping
 
 from ..core import incoming
 from ..core.errors import PipelineError, Refused
+from ..core.input_names import is_document_name, is_scan_name
 from ..core.messages.found_cases import FoundCase, Refusal
 from ..core.messages.intake_messages import Inspect, Inspected
 from ..core.progress import Check, no_check
@@ -23,7 +24,7 @@ from .inspection_state import InputFile, Inspection
 from .label_names import FoundTables, has_own_names
 from .mask_folders import MASK, NAMED, SEVERAL, join_masks
 from .options_files import Layers, scan_options_path
-from .passed_by import Siblings, answer_for, is_document_name, is_scan_name
+from .passed_by import Siblings, answer_for
 from .shared_reasons import merge_refusals
 from .staged_products import StagedProducts
 from .voxel_content import guess_modality, scan_content

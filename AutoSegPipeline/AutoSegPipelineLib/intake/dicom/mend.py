@@ -46,7 +46,7 @@ def write_mended(source: str, instance: Instance) -> None:
             raise
         raise corrupt(name, "its data elements end in disorder") from None
     except BROKEN as error:
-        raise corrupt(name, f"its header cannot be written again: {type(error).__name__}") from None
+        raise corrupt(name, "its header is too damaged to be mended") from error
 
 
 def _is_known(element: object) -> bool:

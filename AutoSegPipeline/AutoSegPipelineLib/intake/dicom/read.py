@@ -129,7 +129,7 @@ def _read(path: str, relative: str, label: str, geometry: bool) -> Instance:
         except (pydicom.errors.InvalidDicomError, wrong_length, *BROKEN) as error:
             if stream.tell() >= size:
                 raise Refused("input.truncated", f"{name} ends within its header.") from None
-            raise corrupt(name, f"its header cannot be read, {type(error).__name__}: {error}") from None
+            raise corrupt(name, f"its header cannot be read around byte {stream.tell()}") from error
         if not syntax.endswith("1.2.1.99"):  # a deflated data set was decompressed completely
             instance.image = _pixels(stream, size, data, instance, name)
         elif not _inflates(stream, data):

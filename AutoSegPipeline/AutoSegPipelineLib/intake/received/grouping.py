@@ -19,10 +19,10 @@ from ...core.incoming import (
     image_names,
     safe_name,
 )
+from ...core.input_names import is_document_name, is_index, is_scan_name
 from ...core.safe_open import bare_name
 from ...core.table_files import TABLE_ENDINGS, FolderNames, table_files
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
-from ..passed_by import is_document_name, is_index, is_scan_name
 from ..sniff import HEAD, UNKNOWN, ZIP, sniff
 from .client_input import CaseRequest, UniqueNames, last_part, read_json_options
 

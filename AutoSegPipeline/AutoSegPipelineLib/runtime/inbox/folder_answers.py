@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ...core.errors import PipelineError, Refused
-from ...intake.passed_by import index_alone, is_index, is_scan_name, nothing_inside
+from ...core.input_names import is_index, is_scan_name
+from ...intake.passed_by import index_alone, nothing_inside
 from ...intake.shared_reasons import shared_label, shared_message
 from .entries import Entry
 

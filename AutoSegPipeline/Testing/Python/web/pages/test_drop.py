@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from AutoSegPipelineLib.intake.passed_by import SCAN_ENDINGS
+from AutoSegPipelineLib.core.input_names import SCAN_ENDINGS
 from support import MODULE
 
 NODE = shutil.which("node")

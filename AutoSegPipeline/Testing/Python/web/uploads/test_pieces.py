@@ -268,9 +268,11 @@ def test_options_beside_a_scan_hold_for_it_alone(tmp_path: Path) -> None:
 
 def test_a_table_of_names_goes_with_a_label_map_only_where_one_is_expected(tmp_path: Path) -> None:
     files = received(tmp_path, map_nii=nifti_bytes(), map_csv=b"value,name\n1,liver\n")
-    assert len(grouping.group(tmp_path, files, "scan")) == 2
     (made,) = grouping.group(tmp_path, files, "segmentation")
-    assert len(made.files) == 2
+    assert [staged for _, staged in made.files] == ["000001.nii", "000002.csv"]
+    # Beside a scan it is no table but a file that is passed by.
+    (made,) = grouping.group(tmp_path, files, "scan")
+    assert [staged for _, staged in made.files] == ["000001.nii", "beside/000002.csv"]
 
 
 # --- tus ------------------------------------------------------------------------------------------
