@@ -121,16 +121,18 @@ def _segment(volume: VolumeFile, number: int, layers: int) -> Segment:
     def get(key: str, default: str = "") -> str:
         return volume.header.values.get(f"Segment{number}_{key}", default)
 
+    tags = _tags(get("Tags"))
     try:
         # Slicer before 4.11 wrote one layer for each segment, with the value 1, and neither key.
         layer = int(get("Layer") or (number if layers > 1 else 0))
         value = int(get("LabelValue") or 1)
-        red, green, blue = (float(x) for x in get("Color", "").split())
+        priority = int(tags.get(TAG + "Priority") or 0)
+        opacity = float(tags.get(TAG + "Opacity") or 1)
+        red, green, blue = (
+            (float(x) for x in get("Color").split()) if get("Color") else distinct_colour(number)
+        )
     except ValueError:
-        if get("Color"):
-            raise PipelineError("input.corrupt", f"{volume.name}: segment {number} is damaged") from None
-        red, green, blue = distinct_colour(number)
-    tags = _tags(get("Tags"))
+        raise PipelineError("input.corrupt", f"{volume.name}: segment {number} is damaged") from None
     title = " ".join((get("Name") or get("ID")).split())
     identity = get("ID")
     own = tags.get(TAG + "Name")
@@ -143,8 +145,8 @@ def _segment(volume: VolumeFile, number: int, layers: int) -> Segment:
         title=title,
         colour=(red, green, blue),
         group=tags.get(TAG + "Group") or guess_group(name),
-        priority=int(tags.get(TAG + "Priority", "0") or 0),
-        opacity=float(tags.get(TAG + "Opacity", "1") or 1),
+        priority=priority,
+        opacity=opacity,
         **codes,
     )
 

@@ -99,7 +99,7 @@ class FrameReader:
         name, syntax = self._header.name, self._header.syntax
         if self._header.compressed:
             return Refused("dicom.compressed", f"{name} cannot be decoded (transfer syntax {syntax}).")
-        return corrupt(name, f"its frames cannot be read ({error})")
+        return corrupt(name, "its frames cannot be read")
 
 
 class _Bits:

@@ -97,7 +97,7 @@ def read_header(path: str, name: str) -> SegHeader:
     except damaged() as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the disk's, not the file's
-        raise corrupt(name, f"its header cannot be read ({error})") from None
+        raise corrupt(name, "its header cannot be read") from error
 
 
 def _header(data: Dataset, path: str, name: str) -> SegHeader:

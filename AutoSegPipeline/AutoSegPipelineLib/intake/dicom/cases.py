@@ -166,8 +166,8 @@ def _converted(state: Inspection, stack: Stack, program: str | None) -> Converte
             raise error from None
 
 
-def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> FoundCase:
-    volume = read_volume_file(made.path, "nifti", name=label)
+def _case(state: Inspection, stack: Stack, converted: Converted, label: str) -> FoundCase:
+    volume = read_volume_file(converted.path, "nifti", name=label)
     header = volume.header
     if header.extra != 1:
         raise Refused("input.four_dimensional", f"{label} holds {header.extra} volumes.")
@@ -182,7 +182,7 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> Found
     pairs = sorted((one.sop_uid, f"{one.sha256}{one.frame or ''}") for one in stack.instances)
     return FoundCase(
         kind="scan",
-        path=made.path,
+        path=converted.path,
         stem="",
         label=label,
         modality=first.modality,
@@ -192,10 +192,10 @@ def _case(state: Inspection, stack: Stack, made: Converted, label: str) -> Found
         series_key=_series_key(first),
         sha256=hash_of(part for pair in pairs for part in pair),
         format="dicom",
-        warnings=made.warnings + odd_headers(stack),
+        warnings=converted.warnings + odd_headers(stack),
         facts={
             "format": "dicom", "modality_source": "dicom", "orientation": "stated",
-            "converter": made.converter, "converter_log": made.log[-4000:],
+            "converter": converted.converter, "converter_log": converted.log[-4000:],
             "intensity_range": [content.low, content.high], **stack_facts(stack),
         },
         options_file=series_file,

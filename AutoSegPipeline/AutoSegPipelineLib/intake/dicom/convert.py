@@ -74,9 +74,9 @@ def convert(stack: Stack, staging: StagedProducts, check: Check, program: str | 
         return Converted(path, "gdcm", warnings, "Placed slice by slice, as the DICOM headers say.")
     words = "dcm2niix is not installed."
     if program is not None:
-        made, words = _run(program, stack, staging, check)
-        if made is not None:
-            return Converted(made, "dcm2niix", warnings, words)
+        product, words = _run(program, stack, staging, check)
+        if product is not None:
+            return Converted(product, "dcm2niix", warnings, words)
         words += "\nIts result did not fit the DICOM headers; the slices were placed by the headers instead."
     return Converted(_convert_here(stack, staging, check, words), "gdcm", warnings, words)
 
@@ -123,9 +123,9 @@ def _run(program: str, stack: Stack, staging: StagedProducts, check: Check) -> t
     ]  # fmt: skip
     words = _listen(command, os.path.join(target, "converter.log"), check)
     shutil.rmtree(source)
-    made = sorted(name for name in os.listdir(target) if name.endswith(".nii"))
-    chosen = _choose(stack, target, made)
-    for name in made:
+    products = sorted(name for name in os.listdir(target) if name.endswith(".nii"))
+    chosen = _choose(stack, target, products)
+    for name in products:
         if name != chosen:
             os.unlink(os.path.join(target, name))
     if chosen is None:
@@ -177,15 +177,15 @@ def _given_names(words: str, stack: Stack, ours: list[str]) -> str:
     return re.sub(pattern, lambda found: names[found[0]], words)
 
 
-def _choose(stack: Stack, folder: str, made: list[str]) -> str | None:
+def _choose(stack: Stack, folder: str, products: list[str]) -> str | None:
     """The one product that lies where the headers say; ``None`` where none or several were made."""
-    if len(made) != 1:
+    if len(products) != 1:
         return None
     try:
-        header = read_volume_file(os.path.join(folder, made[0]), "nifti").header
+        header = read_volume_file(os.path.join(folder, products[0]), "nifti").header
     except Refused:
         return None
-    return made[0] if fits_headers(stack, header) else None
+    return products[0] if fits_headers(stack, header) else None
 
 
 def fits_headers(stack: Stack, header: Header) -> bool:

@@ -67,13 +67,13 @@ def make_surfaces(
     making = _Making(segmentation, budget or Budget(), report or SilentReport())
     layers = _shaped(making, detail, smoothing)
     share = _shares(layers, making.budget, simplified=detail < 1.0)
-    made: dict[str, Surface] = {}
+    surfaces: dict[str, Surface] = {}
     making.budget.holes = sum(int(layer.specks.pieces[0]) for layer in layers)
     while layers:  # a mesh is let go when its surfaces are there
         layer = layers.pop(0)
-        made.update(_layer_surfaces(making, layer, detail, share.get(layer.number)))
-    _warn_of(making, made)
-    return [made[s.name] for s in segmentation.segments if s.name in made]
+        surfaces.update(_layer_surfaces(making, layer, detail, share.get(layer.number)))
+    _warn_of(making, surfaces)
+    return [surfaces[s.name] for s in segmentation.segments if s.name in surfaces]
 
 
 def _shaped(making: _Making, detail: float, smoothing: bool) -> list[Layer]:
@@ -176,7 +176,7 @@ def _as_voxels(making: _Making, layer: Layer, names: set[str]) -> dict[str, Surf
     return found
 
 
-def _warn_of(making: _Making, made: dict[str, Surface]) -> None:
+def _warn_of(making: _Making, surfaces: dict[str, Surface]) -> None:
     budget = making.budget
 
     def warn(code: str, message: str) -> None:
@@ -191,7 +191,7 @@ def _warn_of(making: _Making, made: dict[str, Surface]) -> None:
             "they could not be simplified further without damage",
         )
     for segment in making.segmentation.segments:
-        if segment.name not in made:
+        if segment.name not in surfaces:
             warn("surface.empty", f"{segment.title} has no voxels and so no surface")
 
 

@@ -34,11 +34,11 @@ def reduce_alone(
     that is closed, smaller and within 2 % of ``volume``: then this one stays.
     """
     for method in _filters(1.0 - target / len(triangles)):
-        made = _run(method, points, triangles)
-        if made is None or len(made[1]) > WORTH_IT * len(triangles):
+        reduced = _run(method, points, triangles)
+        if reduced is None or len(reduced[1]) > WORTH_IT * len(triangles):
             continue
-        sides = np.tile(np.array([1, 0], np.int32), (len(made[1]), 1))
-        mesh = restore_volumes(Mesh(*made, sides), np.array([0.0, volume]), reach)
+        sides = np.tile(np.array([1, 0], np.int32), (len(reduced[1]), 1))
+        mesh = restore_volumes(Mesh(*reduced, sides), np.array([0.0, volume]), reach)
         if is_closed(mesh.triangles):
             found = signed_volume(mesh.points, mesh.triangles)
             if abs(found - volume) <= FAITHFUL * volume:
@@ -76,12 +76,12 @@ def _run(method: Any, points: np.ndarray, triangles: np.ndarray) -> tuple[np.nda
     surface.SetPolys(faces)
     method.SetInputData(surface)
     method.Update()
-    made = method.GetOutput()
-    left = made.GetNumberOfPolys()
-    if not left or made.GetPolys().GetNumberOfConnectivityIds() != 3 * left:
+    output = method.GetOutput()
+    left = output.GetNumberOfPolys()
+    if not left or output.GetPolys().GetNumberOfConnectivityIds() != 3 * left:
         return None
-    found = np.array(vtk_to_numpy(made.GetPoints().GetData()), np.float64)
-    kept = np.array(vtk_to_numpy(made.GetPolys().GetConnectivityArray()), np.int32).reshape(-1, 3)
+    found = np.array(vtk_to_numpy(output.GetPoints().GetData()), np.float64)
+    kept = np.array(vtk_to_numpy(output.GetPolys().GetConnectivityArray()), np.int32).reshape(-1, 3)
     whole = without_degenerate(Mesh(found, kept, np.zeros((left, 2), np.int32)))
     if not len(whole.triangles) or not np.isfinite(whole.points).all():
         return None

@@ -130,9 +130,9 @@ class InboxIntents:
         if not last.ended and last.state != states.QUEUED:
             return False
         intent.version, intent.supersedes = earlier[-1].version + 1, last.id
-        whole = last.shape is not None and len(arrival.files) >= last.shape[2]
+        complete = last.shape is not None and len(arrival.files) >= last.shape[2]
         folder = "" if places is None else str(intent.files[0].original).rpartition("/")[0]
-        if self._slices_of(last, folder) is None and not whole:
+        if self._slices_of(last, folder) is None and not complete:
             error = PipelineError(_LATE, f"{intent.label}: its series was taken before")
             intent.refusal = error.to_dict()
             return True

@@ -119,8 +119,8 @@ def _assemble(
     if shapes.muscle is None and {"muscle", "soft_tissue"} & set(wanted):
         warnings.append(
             {
-                "code": "engine.muscle_not_told",
-                "message": "Neither trunk nor limb was recognised, so muscle was not told from "
+                "code": "engine.muscle_not_separated",
+                "message": "Neither trunk nor limb was recognised, so muscle was not separated from "
                 "other soft tissue.",
             }
         )
