@@ -24,7 +24,8 @@ LARGE_SCAN = 50_000_000  # voxels
 def write_files(data: ExportData, report: Report) -> None:
     """Measurements and surfaces, then each file but those that complete the case.
 
-    The picture is drawn by another process in the meantime. Raises PipelineError ``export.*``, OSError.
+    The picture is drawn by another process in the meantime, of a large scan before: both at a time need
+    more memory than either. Raises PipelineError ``export.*``, OSError.
     """
     with data.watch.time("statistics"):
         data.measured = measure(data.found.segmentation, data.found.volume, Portion(report, 0.0, 0.1))
@@ -32,6 +33,10 @@ def write_files(data: ExportData, report: Report) -> None:
     _make_surfaces(data, Portion(report, 0.1, 0.55))
     shot = _begin_picture(data)
     try:
+        if _is_large(data):
+            report.progress(0.55, "drawing the picture")
+            _finish_picture(data, shot, report)
+            shot = None
         _write_all(data, data.requested(result_formats.FILES), Portion(report, 0.55, 0.9))
         report.progress(0.9, "drawing the picture")
         _finish_picture(data, shot, report)
@@ -95,7 +100,7 @@ def _begin_picture(data: ExportData) -> Shot | None:
 
 
 def _finish_picture(data: ExportData, shot: Shot | None, report: Report) -> None:
-    """A case without its picture is still a good case: it gets a warning."""
+    """Wait for ``shot``, if one is under way. A case without its picture is good: it gets a warning."""
     if shot is None:
         return
     with data.watch.time("picture"):

@@ -272,6 +272,23 @@ def test_bytes_that_changed_on_the_disk_do_not_pass(segmentation, tmp_path, monk
     assert caught.value.code == "export.verification" and "other bytes" in caught.value.message
 
 
+def test_of_a_large_scan_the_picture_is_drawn_before_the_files_and_its_process_ends(
+    segmentation, tmp_path, monkeypatch
+):
+    order = []
+    write, close = export._write_all, export.close_painter
+    monkeypatch.setattr(export, "LARGE_SCAN", 0)
+    monkeypatch.setattr(export, "close_painter", lambda: (order.append("painter closed"), close()))
+    monkeypatch.setattr(export, "_write_all", lambda *args: (order.append("files"), write(*args)))
+    message = case_message(
+        segmentation, tmp_path, kind="segmentation", options={"formats": ["seg", "picture"]}
+    )
+    result = run(message)
+    assert order[:2] == ["painter closed", "files"] and order.count("painter closed") == 1
+    kinds = [output.kind for output in result.outputs]
+    assert "seg" in kinds and ("picture" in kinds or result.warnings[-1]["code"] == "picture.not_drawn")
+
+
 @pytest.mark.parametrize("stem", ["../evil", "a/b", "..", "a\\b", ""])
 def test_a_stem_never_leaves_the_output_folder(segmentation, tmp_path, stem):
     with pytest.raises(PipelineError) as caught:
