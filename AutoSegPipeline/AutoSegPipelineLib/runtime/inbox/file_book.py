@@ -275,7 +275,7 @@ class InboxBook:
     def next_arrival(self) -> Arrival:
         """The next input, with the names of files in its folder that are no scan."""
         arrival = self.arrivals.popleft()
-        return replace(arrival, passed=self._answers.take_notes(arrival.top))
+        return replace(arrival, passed=self._answers.take_notes(arrival.top, arrival.format))
 
     def _give_answer(self, top: str, answer: FolderAnswer) -> None:
         found = answer.refusals(top)

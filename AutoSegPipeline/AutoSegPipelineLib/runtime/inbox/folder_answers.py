@@ -122,9 +122,15 @@ class FolderAnswers:
         """Whether an input came from ``folder``."""
         return folder in self._with_scan
 
-    def take_notes(self, folder: str) -> tuple[str, ...]:
-        """Names of files in ``folder`` that are no scan and that no case has listed yet."""
-        return tuple(self._unnoted.pop(folder, ()))
+    def take_notes(self, folder: str, format: str) -> tuple[str, ...]:
+        """Names of files in ``folder`` that are no scan and that no case has listed yet.
+
+        An archive may hold no scan itself; then the next input lists them, too.
+        """
+        found = tuple(self._unnoted.get(folder, ()))
+        if format != "zip":
+            self._unnoted.pop(folder, None)
+        return found
 
     def take_due(self, now: float, settle: float, busy: Callable[[str], bool]) -> dict[str, FolderAnswer]:
         """Folders of which nothing came for ``settle`` seconds and in which nothing arrives."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 from support.inbox import dicom, nifti
@@ -56,6 +58,19 @@ def test_a_second_series_of_the_disc_lists_nothing_again(watch) -> None:
     seen.settle(6)
     assert sorted(len(arrival.passed) for arrival in seen.arrivals) == [0, len(VIEWER)]
     assert not seen.refusals
+
+
+def test_an_archive_that_comes_first_does_not_take_the_note_from_the_scan(watch) -> None:
+    seen = watch()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("letter.txt", "nothing")
+    fill(seen.inbox / "study", {"inner.zip": stream.getvalue(), **VIEWER})
+    seen.until(arrivals=1)
+    fill(seen.inbox / "study", {"ct.nii": nifti()})
+    seen.until(arrivals=2)
+    formats = [arrival.format for arrival in seen.arrivals]
+    assert formats == ["zip", "nifti"] and len(seen.arrivals[1].passed) == len(VIEWER)
 
 
 def test_a_folder_without_a_scan_is_one_refusal(watch) -> None:
