@@ -40,7 +40,6 @@ def environment_for(environment: Environment) -> dict[str, str]:
     if "PYTHONIOENCODING" in os.environ:
         variables["PYTHONIOENCODING"] = os.environ["PYTHONIOENCODING"]
     variables["PYTHONPATH"] = str(LIBRARY_PARENT)
-    variables["AUTOSEG_PROGRAM"] = PROGRAM
     variables["VIRTUAL_ENV"] = str(environment.path)
     variables["PATH"] = os.pathsep.join([str(environment.python.parent), os.environ.get("PATH", os.defpath)])
     return variables
@@ -52,7 +51,7 @@ def become(environment: Environment, arguments: list[str], held: int) -> int:
     ``held`` is the open file that marks the environment as in use.
     """
     command = command_for(environment.python, arguments)
-    variables = environment_for(environment)
+    variables = {**environment_for(environment), "AUTOSEG_PROGRAM": PROGRAM}
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":

@@ -27,8 +27,8 @@ def archive_input(folder: Path, parent: Path, name: str, reason: dict[str, objec
     intent = read_intent(folder) or _intent_in_reason(folder)
     if intent is None:
         raise PipelineError("input.missing", f"{folder} has no intent.json; nothing was moved")
-    for name in ("work", "split.json"):
-        remove_tree(folder / name)
+    for leftover in ("work", "split.json"):
+        remove_tree(folder / leftover)
     if not (folder / REASON).exists():
         write_json(folder / REASON, {**reason, "intent": intent.to_dict()})
     _dissolve(folder, intent)

@@ -13,7 +13,7 @@ from AutoSegPipelineLib.headless import program
 from AutoSegPipelineLib.headless.cli import cli
 from support.headless import autoseg
 
-from launcher.handover import PROGRAM, environment_for
+from launcher import handover
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,19 @@ def test_advice_names_the_command_that_can_be_typed() -> None:
     assert "`python3 autoseg.py list` shows the jobs" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the launcher stays and starts a child")
 def test_the_launcher_says_how_it_was_called(monkeypatch) -> None:
     class Environment:
         path = skeleton.ROOT
         python = skeleton.ROOT / "bin" / "python"
 
-    assert environment_for(Environment())["AUTOSEG_PROGRAM"] == PROGRAM  # type: ignore[arg-type]
+    monkeypatch.delenv(program.VARIABLE, raising=False)
+    handed: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda path, command, variables: handed.append(variables))
+    handover.become(Environment(), ["list"], -1)  # type: ignore[arg-type]
+    assert handed[0][program.VARIABLE] == handover.PROGRAM
+    # Checks and tests are no commands of a person.
+    assert program.VARIABLE not in handover.environment_for(Environment())  # type: ignore[arg-type]
 
 
 def test_the_installed_script_has_a_name_of_its_own() -> None:

@@ -15,7 +15,7 @@ from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.web import disk, metrics
 from AutoSegPipelineLib.web.config import WebConfig
 from AutoSegPipelineLib.web.context import WebContext
-from AutoSegPipelineLib.web.gate.machine_view import may_look_inside
+from AutoSegPipelineLib.web.gate.machine_view import may_see_machine
 from AutoSegPipelineLib.web.gate.principal import KEY, Principal
 from AutoSegPipelineLib.web.pages.problems import STATUS, status_of
 from AutoSegPipelineLib.web.routes.engines import schema_of
@@ -79,7 +79,7 @@ def test_details_are_for_this_machine_or_for_who_is_known(
     address: str, principal: Principal | None, may: bool
 ) -> None:
     request = Request({"type": "http", "client": (address, 1), "headers": [], KEY: principal})
-    assert may_look_inside(request) is may
+    assert may_see_machine(request) is may
 
 
 def test_the_figures_tell_the_queue_the_failures_by_code_and_the_disk(page: Served) -> None:
