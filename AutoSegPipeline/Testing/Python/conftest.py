@@ -46,6 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("processes")
 
 
+def _lives(child: psutil.Process) -> bool:
+    """Whether ``child`` runs; it may end between two looks."""
+    try:
+        return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
     """Fail a test whose children outlive it by more than a few seconds."""
@@ -55,7 +63,7 @@ def no_process_is_left() -> Iterator[None]:
     until = time.monotonic() + 5
     while True:
         left = [child for child in own.children(recursive=True) if child.pid not in before]
-        left = [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        left = [child for child in left if _lives(child)]
         if not left or time.monotonic() > until:
             break
         time.sleep(0.05)
