@@ -6,10 +6,9 @@ tasks may belong to a package that is installed there. Nothing is computed and n
 
 from __future__ import annotations
 
-import json
 import sys
 
-from ..core.errors import PipelineError
+from .answer_line import print_answer
 from .engines import engines
 
 
@@ -21,15 +20,9 @@ def read() -> dict[str, list[str]]:
     }
 
 
-def main() -> int:
-    """Print the answer, or ``{"error": ...}``."""
-    try:
-        answer: dict[str, object] = {"engines": read()}
-    except PipelineError as error:
-        answer = {"error": error.to_dict()}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return 0
+def _answer() -> dict[str, object]:
+    return {"engines": read()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_answer(_answer))

@@ -29,8 +29,8 @@ MODULE = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(MODULE)]
 
 import numpy as np  # noqa: E402
-import psutil  # noqa: E402
 from meters import said_load  # noqa: E402
+from tree import used  # noqa: E402
 
 AIMS = {".glb": 20.0, ".gltf": 35.0, "cpu": 60.0, "memory": 2.5, "viewer": 5.0}
 CLINICAL = (610, 505, 560)
@@ -70,23 +70,15 @@ class Tree:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.largest = self.all = 0.0
         self._cpu: dict[int, float] = {}
-        root = psutil.Process(process.pid)
         while process.poll() is None:
-            self._look(root)
+            self._look(process.pid)
             time.sleep(0.05)
 
-    def _look(self, root: psutil.Process) -> None:
-        total = 0.0
-        try:
-            for one in [root, *root.children(recursive=True)]:
-                with one.oneshot():
-                    memory, times = one.memory_info().rss / 1e9, one.cpu_times()
-                total += memory
-                self.largest = max(self.largest, memory)
-                self._cpu[one.pid] = times.user + times.system
-        except psutil.Error:
-            return
-        self.all = max(self.all, total)
+    def _look(self, pid: int) -> None:
+        found = used(pid)
+        self._cpu.update((one.pid, one.cpu) for one in found)
+        self.largest = max([self.largest, *(one.resident / 1e9 for one in found)])
+        self.all = max(self.all, sum(one.resident for one in found) / 1e9)
 
     @property
     def cpu(self) -> float:

@@ -29,7 +29,10 @@ import psutil
 
 HERE = Path(__file__).resolve().parent
 LIBRARY_PARENT = HERE.parents[1]
-sys.path[:0] = [str(LIBRARY_PARENT)]
+sys.path[:0] = [str(HERE), str(LIBRARY_PARENT)]
+
+from tree import used  # noqa: E402
+
 LOOK_SECONDS = 0.02
 BAD = ("crash", "hang", "no answer")
 
@@ -85,16 +88,7 @@ class Child:
 
 def tree_mb(pid: int) -> float:
     """Resident memory of a process and its descendants."""
-    total = 0
-    try:
-        for one in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            try:
-                total += one.memory_info().rss
-            except psutil.Error:
-                continue
-    except psutil.Error:
-        return 0.0
-    return total / 1e6
+    return sum(one.resident for one in used(pid)) / 1e6
 
 
 def end_tree(process: subprocess.Popen[str]) -> None:

@@ -31,15 +31,15 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = HERE.parents[1]
-sys.path[:0] = [str(HERE.parent / "Python"), str(LIBRARY)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(LIBRARY)]
 
-import psutil  # noqa: E402
 import support.synthetic_weights as synthetic  # noqa: E402
 from AutoSegPipelineLib.core.protocol import from_line, to_line, unpack  # noqa: E402
 from AutoSegPipelineLib.core.segmentation import Grid  # noqa: E402
 from AutoSegPipelineLib.processing.phantom import write_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd  # noqa: E402
 from AutoSegPipelineLib.processing.volume import Volume, read_volume  # noqa: E402
+from tree import used  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
 NETWORKS = {  # the windows of the models for fast and fastest
@@ -53,7 +53,7 @@ class Meter:
     """Wall and processor seconds and peak resident memory of a process and all below it."""
 
     def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
+        self._pid = pid
         self._cpu: dict[int, float] = {}
         self.peak_mb = 0.0
         self._stop = threading.Event()
@@ -65,19 +65,9 @@ class Meter:
             self.look()
 
     def look(self) -> None:
-        total = 0.0
-        try:
-            tree = [self._process, *self._process.children(recursive=True)]
-        except psutil.Error:
-            return
-        for process in tree:
-            try:
-                times = process.cpu_times()
-                self._cpu[process.pid] = times.user + times.system
-                total += process.memory_info().rss / 1e6
-            except psutil.Error:
-                continue
-        self.peak_mb = max(self.peak_mb, total)
+        found = used(self._pid)
+        self._cpu.update((one.pid, one.cpu) for one in found)
+        self.peak_mb = max(self.peak_mb, sum(one.resident for one in found) / 1e6)
 
     @property
     def cpu(self) -> float:

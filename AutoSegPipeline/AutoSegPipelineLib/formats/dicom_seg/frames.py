@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ...core.errors import Refused
 from ..header import corrupt
-from .header import damaged
+from .errors import damaged
 
 if TYPE_CHECKING:
     import numpy

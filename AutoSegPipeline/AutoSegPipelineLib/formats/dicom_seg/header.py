@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Sequence, Tuple
 
@@ -12,6 +10,7 @@ from ...core.safe_open import open_input
 from ...core.segmentation import Code, Colour, Grid
 from ..geometry import Vector
 from ..header import corrupt
+from .errors import damaged
 from .grid import FramePlace, Placed, Plane, place_frames
 
 if TYPE_CHECKING:
@@ -68,18 +67,6 @@ class SegHeader:
     def compressed(self) -> bool:
         """Whether each frame is compressed (PS3.5 A.4, A.8), not merely laid out in another way."""
         return self.syntax.startswith(("1.2.840.10008.1.2.4.", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.8."))
-
-
-def damaged() -> tuple[type[Exception], ...]:
-    """What pydicom, highdicom and numbers of a damaged object raise; there is no base class of their own."""
-    import pydicom
-
-    errors = pydicom.errors
-    return (
-        ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OSError, RuntimeError,
-        ArithmeticError, struct.error, zlib.error, errors.InvalidDicomError,
-        getattr(errors, "BytesLengthException", ValueError),
-    )  # fmt: skip
 
 
 def read_header(path: str, name: str) -> SegHeader:

@@ -21,11 +21,13 @@ from .group import Rejected, group_series, series_name
 from .identity import name_instance, name_series
 from .instance import Instance
 from .mend import odd_headers, write_mended
-from .parts import ALONE
 from .read import read_instance
 from .segmentations import take_segmentations
 from .stack import Stack, stack_facts
 from .twins import pixel_digest, with_twins
+
+_ALONE = "Give the folder with all slices of the series, not a single file."
+_NO_MORE = "There are no more slices of it here; export the complete series again."
 
 
 def group_dicom(state: Inspection, found: list[InputFile]) -> None:
@@ -113,8 +115,8 @@ def _reject(state: Inspection, rejected: Rejected, several: bool = True) -> None
     first = rejected.instances[0]
     files = sorted({one.relative for one in with_twins(rejected.instances)})
     label = _label(first, rejected.reason)
-    if rejected.error.hint == ALONE and several:
-        rejected.error.hint = "There are no more slices of it here; export the complete series again."
+    if rejected.error.code == "input.too_thin" and len(rejected.instances) == 1:
+        rejected.error.hint = _NO_MORE if several else _ALONE
     state.refuse(rejected.error, files, _stem(state, first), label, series_key=_series_key(first))
 
 

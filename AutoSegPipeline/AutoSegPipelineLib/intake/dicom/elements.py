@@ -11,14 +11,14 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from ...formats.dicom_seg.errors import BROKEN
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 _NUMBER = re.compile(r"([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+))(?:[eEdD]([+-]?\d+))?")
 _PADDING = " \0\t\r\n"
-# pydicom decodes text by its character set, and fails in many ways where that is wrong.
-_UNDECODED = (ValueError, KeyError, TypeError, AttributeError, LookupError, NotImplementedError)
 
 
 class BadValue(Exception):
@@ -55,7 +55,7 @@ class Elements:
         """Text in the data set's character set."""
         try:
             value = self._data.get(keyword)
-        except _UNDECODED:
+        except BROKEN:  # a character set that is wrong fails in many ways
             return self.code(keyword)
         return "" if value is None else str(value).strip(_PADDING)
 

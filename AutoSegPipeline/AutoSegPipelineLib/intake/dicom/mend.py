@@ -6,9 +6,10 @@ import re
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from ...formats.dicom_seg.errors import BROKEN
 from ...formats.header import corrupt
 from .group import series_name
-from .read import BROKEN, unknown_kinds
+from .read import unknown_kinds
 from .stack import Stack
 from .twins import with_twins
 

@@ -15,8 +15,6 @@ from .twins import parallel, same_spacing
 # More passes over the same place than this are a time series.
 MOST_ACQUISITIONS = 3
 MOST_SCOUT_SLICES = 30
-# The advice where a single slice came; whoever gave a folder hears something else.
-ALONE = "Give the folder with all slices of the series, not a single file."
 _SCOUT_WORDS = re.compile(
     r"(?i)\b(localizer|localiser|scout|topogram|scanogram|survey|surview|3[- ]?plane loc|loc)\b"
 )
@@ -176,6 +174,5 @@ def _stack(members: list[Instance], name: str, min_slices: int, several: bool) -
     if _is_scout(members, min_slices, several):
         raise Refused("dicom.scout", f"{name} is a localizer ({many} slices).")
     if many < min_slices or many < 2:
-        hint = ALONE if many == 1 else None
-        raise Refused("input.too_thin", f"{name} has {many} of at least {min_slices} slices.", hint)
+        raise Refused("input.too_thin", f"{name} has {many} of at least {min_slices} slices.")
     return measured(members, name)

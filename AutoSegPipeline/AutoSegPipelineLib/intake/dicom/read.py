@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Iterator
 from ...core.errors import Refused
 from ...core.messages.examined_files import DicomHeader
 from ...core.safe_open import open_input
+from ...formats.dicom_seg.errors import damaged
 from ...formats.dicom_seg.header import CLASSES as SEGMENTATIONS
 from ...formats.header import corrupt
 from ..sniff import DICOMDIR_CLASS
@@ -47,11 +48,6 @@ WITHOUT_PIXELS = (
     DICOMDIR_CLASS, "1.2.840.10008.5.1.4.34.", "1.2.840.10008.5.1.4.38.", "1.2.840.10008.5.1.4.39.",
     *(_STORAGE + tail for tail in ("9.", "11.", "66", "67", "68.", "78.", "79.", "80.")),
     *(_STORAGE + tail for tail in ("88.", "104.", "481.")),
-)  # fmt: skip
-# What pydicom raises for a data set that is none; it has no base class of its own.
-BROKEN = (
-    ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, NotImplementedError,
-    OverflowError, struct.error, RecursionError, LookupError,
 )  # fmt: skip
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 
@@ -105,7 +101,6 @@ def _read(path: str, relative: str, label: str, geometry: bool) -> Instance:
     import pydicom
 
     name = os.path.basename(label)
-    wrong_length: type[Exception] = getattr(pydicom.errors, "BytesLengthException", ValueError)
     tags: list[str] = list(HEADER_TAGS + (GEOMETRY_TAGS if geometry else ()))
     with open_input(path, name=name) as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -126,7 +121,7 @@ def _read(path: str, relative: str, label: str, geometry: bool) -> Instance:
             if error.errno is not None:
                 raise
             raise Refused("input.truncated", f"{name} ends within its header.") from None
-        except (pydicom.errors.InvalidDicomError, wrong_length, *BROKEN) as error:
+        except damaged() as error:
             if stream.tell() >= size:
                 raise Refused("input.truncated", f"{name} ends within its header.") from None
             raise corrupt(name, f"its header cannot be read around byte {stream.tell()}") from error

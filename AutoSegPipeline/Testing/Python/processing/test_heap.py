@@ -10,6 +10,9 @@ import pytest
 from support.worker_process import LIBRARY
 
 pytestmark = pytest.mark.slow
+on_glibc = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only glibc gives memory back at once"
+)
 
 PROGRAM = """
 import sys
@@ -31,16 +34,22 @@ print(memory.resident_mb() - before, memory.used_mb() - before)
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives memory back at once")
-def test_what_is_freed_is_kept_and_not_counted_and_given_back_when_no_case_comes() -> None:
+def printed_by(program: str) -> str:
+    """Standard output of ``program``; skips where the C library cannot do what it asks for."""
     env = {**os.environ, "PYTHONPATH": LIBRARY}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60
     )
     if done.stderr.strip() == "cannot":
         pytest.skip("this C library cannot keep what is freed, or cannot say how much that is")
     assert done.returncode == 0, done.stderr
-    first, busy, soon, later, last = done.stdout.splitlines()
+    return done.stdout
+
+
+@on_glibc
+def test_what_is_freed_is_kept_and_not_counted_and_given_back_when_no_case_comes() -> None:
+    printed = printed_by(PROGRAM)
+    first, busy, soon, later, last = printed.splitlines()
     kept, used = (float(word) for word in first.split())
     assert kept > 350 and abs(used) < 40, "400 MB are kept, and count as nobody's"
     assert busy == soon == "False" and later == "True False"
@@ -71,14 +80,8 @@ print(memory.resident_mb() - before)
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only glibc gives memory back at once")
+@on_glibc
 def test_what_is_freed_is_kept_for_a_while_only_unless_it_was_kept_before() -> None:
-    env = {**os.environ, "PYTHONPATH": LIBRARY}
-    done = subprocess.run(
-        [sys.executable, "-c", KEEPING], env=env, capture_output=True, text=True, timeout=60
-    )
-    if done.stderr.strip() == "cannot":
-        pytest.skip("this C library cannot say how much of its heap is in use")
-    assert done.returncode == 0, done.stderr
-    kept, after, later, always = (float(line) for line in done.stdout.split())
+    printed = printed_by(KEEPING)
+    kept, after, later, always = (float(line) for line in printed.split())
     assert kept > 300 and after < 60 and later < 60 and always > 300

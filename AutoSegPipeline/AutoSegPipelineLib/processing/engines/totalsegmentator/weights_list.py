@@ -6,12 +6,11 @@ the workers: the tables of tasks belong to the package that is installed there. 
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from ....core.errors import PipelineError
+from ...answer_line import print_answer
 from . import weights
 from .catalogue import catalogue
 from .known_tasks import Catalogue, installed
@@ -63,15 +62,5 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def main() -> int:
-    """Print the answer, or ``{"error": ...}``."""
-    try:
-        answer = read()
-    except PipelineError as error:
-        answer = {"error": error.to_dict()}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_answer(read))
