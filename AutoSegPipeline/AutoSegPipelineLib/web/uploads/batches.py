@@ -92,7 +92,8 @@ def _check_complete(members: list[Upload], batch: str) -> None:
 
 
 async def discard(uploads: Uploads, owner: str, batch: str) -> None:
-    """Forget the files of a batch that is not finished."""
+    """Forget the files of a batch that is not finished. Raises ``web.upload_busy``."""
+    await uploads.store.freed(*(one.id for one in uploads.store.batch(owner, batch).members.values()))
     with uploads.store.claim(f"{owner}/{batch}"):
         found = uploads.store.batch(owner, batch).members.values()
         members = [one for one in found if one.kind != "batch"]

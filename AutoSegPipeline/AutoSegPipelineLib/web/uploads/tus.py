@@ -255,7 +255,8 @@ async def _sha256(uploads: Uploads, upload: Upload) -> str:
 
 
 async def terminate(uploads: Uploads, upload: Upload) -> None:
-    """The client does not want it any more. A job that came of it stays."""
+    """The client does not want it any more. A job that came of it stays. Raises ``web.upload_busy``."""
+    await uploads.store.freed(upload.id)
     with uploads.store.claim(upload.id):
         if upload.state == DONE:
             raise PipelineError("request.conflict", "the upload is a job already; cancel that", status=409)

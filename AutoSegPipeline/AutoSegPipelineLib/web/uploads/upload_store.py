@@ -6,6 +6,7 @@ gone, the folder goes, unless ``plan.json`` says that all files were complete.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from collections import OrderedDict
@@ -21,6 +22,7 @@ from ...intake.received.grouping import ReceivedFile
 from .admission import Tally
 
 OPEN, COMPLETE, DONE = "open", "whole", "done"  # as rows of earlier versions hold them
+CANCEL_SECONDS, LOOK_SECONDS = 5.0, 0.05
 KEPT_CHECKSUMS = 64
 ABOUT = "upload.json"
 DATA = "data"
@@ -131,6 +133,13 @@ class UploadStore:
             yield
         finally:
             self.busy.discard(key)
+
+    async def freed(self, *keys: str) -> None:
+        """Wait a little until nobody works on ``keys``: who cancels has just cut the upload off."""
+        for _ in range(round(CANCEL_SECONDS / LOOK_SECONDS)):
+            if self.busy.isdisjoint(keys):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def keep_checksums(self, upload: Upload, checksums: dict[str, Any]) -> None:
         """Remember the running checksums of its bytes up to its offset; only of the newest uploads."""

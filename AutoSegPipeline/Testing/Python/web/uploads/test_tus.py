@@ -8,6 +8,7 @@ import json
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -174,6 +175,20 @@ def test_two_parts_at_once_do_not_mix(site: Site, data: bytes) -> None:
         first.sendall(data[100:])
         assert first.recv(100).startswith(b"HTTP/1.1 204")
     assert site.ask("GET", path).json["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("batch", ["", "batch-left-1"])
+def test_cancelling_waits_for_a_part_that_is_just_breaking_off(site: Site, data: bytes, batch: str) -> None:
+    about = {"batch": batch} if batch else {}
+    path = site.place(site.create(len(data), filename="unwanted.nii.gz", **about))
+    target = f"{UPLOADS}/batches/{batch}" if batch else path
+    with ThreadPoolExecutor(1) as another:
+        with half_sent(site, path, 0, data[:100], len(data)):
+            site.until(lambda: site.patch(path, 0, b"").status == 423)
+            answer = another.submit(site.ask, "DELETE", target, **TUS)
+            time.sleep(0.3)
+        assert answer.result(30).status == 204
+    assert site.ask("GET", path).status == 404
 
 
 def test_many_at_once_all_arrive(site: Site, data: bytes) -> None:
