@@ -334,7 +334,7 @@ class AutoSegPipelineTest(ScriptedLoadableModuleTest):
         import os
         import subprocess
 
-        from AutoSegPipelineLib.runtime.processes import process_tree
+        from AutoSegPipelineLib.core import process_tree
 
         if os.name != "nt":
             table = process_tree.process_table()

@@ -57,6 +57,33 @@ def structure_called(name: str) -> KnownStructure | None:
     return _by_name().get(name) or _by_words().get(_key(name))
 
 
+def structure_coded(
+    code: Code | None,
+    modifier: Code | None = None,
+    region: Code | None = None,
+    region_modifier: Code | None = None,
+) -> KnownStructure | None:
+    """The structure with exactly these concepts, whatever words their meanings are in, or None."""
+    if code is None:
+        return None
+    return _by_codes().get(tuple(_concept(one) for one in (code, modifier, region, region_modifier)))
+
+
+@lru_cache(maxsize=1)
+def _by_codes() -> dict[tuple[str, ...], KnownStructure]:
+    """By scheme and value of each concept; of several structures with the same the first of the table."""
+    found: dict[tuple[str, ...], KnownStructure] = {}
+    for one in (*_by_name().values(), *_by_words().values()):
+        if one.code is not None:
+            concepts = (one.code, one.modifier, one.region, one.region_modifier)
+            found.setdefault(tuple(_concept(concept) for concept in concepts), one)
+    return found
+
+
+def _concept(code: Code | None) -> str:
+    return f"{code.scheme} {code.value}" if code else ""
+
+
 @lru_cache(maxsize=1)
 def _by_name() -> dict[str, KnownStructure]:
     with open(TABLE, encoding="utf-8", newline="") as stream:

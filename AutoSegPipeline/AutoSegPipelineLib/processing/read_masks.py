@@ -12,7 +12,7 @@ from ..core.errors import PipelineError
 from ..core.mask_plan import MaskPlan
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
 from ..formats.label_rows import Entry
-from .named_segments import segment_of
+from .foreign_names import segment_of
 from .volume import read_volume
 
 Box = Tuple[slice, slice, slice]

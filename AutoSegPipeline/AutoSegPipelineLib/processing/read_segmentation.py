@@ -24,7 +24,7 @@ from ..core.task_labels import is_task, labels_of, structures_of
 from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
-from .named_segments import segment_of
+from .foreign_names import segment_of
 from .read_dicom_seg import is_dicom, read_dicom_seg
 from .read_masks import read_masks
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name

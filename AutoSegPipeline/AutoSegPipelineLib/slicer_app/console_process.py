@@ -13,8 +13,8 @@ import sys
 from typing import Any, Callable
 
 from ..core.errors import Cancelled
+from ..core.process_tree import ProcessTree, make_tree
 from ..runtime import qt
-from ..runtime.processes.process_tree import ProcessTree, make_tree
 
 _LOOK_MS = 50
 _MOST_BYTES = 1 << 16

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..core.home import Home
+from ..core.process_tree import make_tree
 from ..runtime import qt
 from ..runtime.processes.child_command import child_environment
-from ..runtime.processes.process_tree import make_tree
 from . import install_web
 
 _FAILED_TO_START = 0

@@ -14,12 +14,12 @@ from ...core.clock import Clock, SystemClock
 from ...core.messages.child_messages import Cancel, Describe, Done, Failed, Hello, Progress, Quit, Stage
 from ...core.messages.intake_messages import RunTask
 from ...core.messages.worker_messages import RunCase
+from ...core.process_tree import ProcessTree, make_tree
 from ...core.protocol import Envelope, Key, LineBuffer, ProtocolError, decode, encode
 from .. import qt
 from .child_command import library_parent
 from .child_kinds import ChildKind
 from .hang_watch import HungWatch
-from .process_tree import ProcessTree, make_tree
 from .stderr_lines import StderrLines
 
 __all__ = [

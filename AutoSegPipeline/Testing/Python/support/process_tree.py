@@ -7,10 +7,10 @@ import time
 
 from AutoSegPipelineLib.core.messages.child_messages import Progress
 from AutoSegPipelineLib.core.messages.worker_messages import RunCase
+from AutoSegPipelineLib.core.process_tree import process_table
 from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment
-from AutoSegPipelineLib.runtime.processes.process_tree import process_table
 
 from support import FOLDER
 from support.qt import run_until

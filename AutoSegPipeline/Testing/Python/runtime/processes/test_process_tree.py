@@ -13,8 +13,8 @@ import time
 
 import pytest
 from AutoSegPipelineLib.core import process_table as process_tables
-from AutoSegPipelineLib.runtime.processes import windows_job
-from AutoSegPipelineLib.runtime.processes.process_tree import PosixTree, Process, members, process_table
+from AutoSegPipelineLib.core import windows_job
+from AutoSegPipelineLib.core.process_tree import PosixTree, Process, members, process_table
 from support import MODULE, TESTS
 from support.process_tree import Tree, alive, until_gone
 from support.qt import run_until

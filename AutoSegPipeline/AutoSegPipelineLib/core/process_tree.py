@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Protocol
 
-from ...core.process_table import Process, linux_process, members, process_table
+from .process_table import Process, linux_process, members, process_table
 
 __all__ = ["PosixTree", "Process", "ProcessTree", "WindowsTree", "make_tree", "members", "process_table"]
 
