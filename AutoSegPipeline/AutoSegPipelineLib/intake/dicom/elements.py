@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 import struct
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Iterable
 
-from ...formats.dicom_seg.errors import BROKEN
+from ...formats.dicom_seg.errors import BROKEN, damaged
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -35,6 +36,13 @@ class Elements:
         self._data = data
         self._mended = mended
         self._remarks = remarks
+
+    def present(self, keyword: str) -> bool:
+        """Whether the element is there with a value, or as a sequence with an item."""
+        try:
+            return bool(self._data.get(keyword))
+        except BROKEN:
+            return bool(self.code(keyword))
 
     def words(self, keyword: str) -> tuple[str, ...]:
         """The values without padding; a backslash at the end adds none."""
@@ -140,6 +148,19 @@ class Elements:
         size = struct.calcsize(letter)
         count = len(value) // size
         return "\\".join(repr(one) for one in struct.unpack(f"{order}{count}{letter}", value[: count * size]))
+
+
+def elements_of(path: str, keywords: Iterable[str]) -> Elements:
+    """Some elements of a file, for what a decision may do without: a damaged file has none of them."""
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(keywords))
+        except damaged():
+            return Elements(pydicom.Dataset(), {}, {})
+    return Elements(data, {}, {})
 
 
 def usable_uid(text: str) -> str:

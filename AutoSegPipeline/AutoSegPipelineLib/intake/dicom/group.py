@@ -82,7 +82,7 @@ def _one_series(
     left: list[Instance] = []
     refusals: dict[str, tuple[Refused, list[Instance]]] = {}
     for instance in (plane for one in once for plane in one.planes()):
-        error2 = _no_volume(instance, name)
+        error2 = no_volume(instance, name)
         if error2 is None:
             left.append(instance)
         else:
@@ -120,7 +120,7 @@ def series_name(instance: Instance) -> str:
     return f"{instance.modality or 'DICOM'} series {instance.number if instance.number is not None else '?'}"
 
 
-def _no_volume(instance: Instance, name: str) -> Refused | None:
+def no_volume(instance: Instance, name: str) -> Refused | None:
     """Why one instance can be part of no volume."""
     if not instance.image or instance.modality in NO_SCANS:
         return not_an_image(name, instance.sop_class, instance.modality)

@@ -1,0 +1,1 @@
+"""Studies from and to a PACS."""
