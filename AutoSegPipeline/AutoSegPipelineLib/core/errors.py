@@ -70,6 +70,11 @@ CODES: dict[str, str] = {
     "dicom.odd_values": "Check the sizes of the result against the source.",
     "dicom.conversion_failed": "The series could not be converted; see the converter's messages in the log.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
+    # The PACS: the answer to whoever asked.
+    "pacs.configuration": "Correct dicom.json in the home; docs/pacs.md lists its keys.",
+    "pacs.unknown_peer": "Name a peer of dicom.json; `autoseg dicom status` lists them.",
+    "pacs.no_answer": "See `autoseg dicom status` and `autoseg doctor`; the peer may be slow or away.",
+    "pacs.packages_missing": "Install them into the Python that runs the pipeline, and start it again.",
     "archive.corrupt": "The archive cannot be read; pack it again.",
     "archive.encrypted": "The archive has a password; pack it again without one.",
     "archive.too_many_files": "The archive holds more files than the limit; pack fewer into each.",

@@ -54,6 +54,7 @@ OPTIONS: tuple[Spec, ...] = (
         ("switch", "refuse"), option=True,
     ),
     Spec("min_slices", "int", 8, "Fewer slices than this are no volume.", minimum=2, maximum=10000, option=True),
+    Spec("send_to", "list", (), "Peers of dicom.json that get the results as DICOM.", option=True),
     Spec("priority", "int", 50, "0 (whenever) to 100 (next).", minimum=0, maximum=100, option=True),
 )  # fmt: skip
 
@@ -99,6 +100,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("upload_quota_mb", "int", 65536, "Most megabytes of one account that are being uploaded or wait for the end of their case.", minimum=1, maximum=10**8, unit="MB"),
     Spec("upload_expire_hours", "float", 24.0, "An upload that rested unfinished for this long is removed.", minimum=0.01, maximum=8760, unit="h"),
     Spec("session_hours", "float", 12.0, "How long a login holds.", minimum=0.05, maximum=8760, unit="h"),
+    Spec("dicom", "bool", False, "Exchange DICOM with a PACS, as dicom.json in the home says."),
     Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),
     Spec("webhook_secret", "text", "", "Secret with which what the webhook hears is signed."),
 )  # fmt: skip

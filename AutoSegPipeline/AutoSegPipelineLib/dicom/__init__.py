@@ -1,1 +1,1 @@
-"""Studies from and to a PACS."""
+"""The PACS: receive, find and fetch, send back. Its network lives in a process of its own."""

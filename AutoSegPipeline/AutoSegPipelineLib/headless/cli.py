@@ -26,6 +26,7 @@ SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "purge"),
     "Pipeline": ("status", "pause", "resume", "stop"),
+    "PACS": ("dicom",),
     "Web page": ("users", "tokens", "links", "audit"),
     "Setup": ("doctor", "config", "rules", "weights", "completion"),
 }
@@ -74,6 +75,7 @@ def _add_commands() -> None:
         completion,
         config,
         demo,
+        dicom,
         doctor,
         jobs,
         links,
@@ -92,7 +94,7 @@ def _add_commands() -> None:
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, config.config,
-        rules.rules, weights.weights, completion.completion,
+        rules.rules, weights.weights, dicom.dicom, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH

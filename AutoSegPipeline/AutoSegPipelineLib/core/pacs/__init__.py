@@ -1,1 +1,1 @@
-"""Images from and to a PACS: the administrator's file, rules for series, what the dicom child noted."""
+"""What every process may know of the PACS: the administrator's ``dicom.json``, and what was exchanged."""

@@ -60,4 +60,14 @@ WEB = ChildKind(
     packages=True,
 )
 
-KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB)
+# Its receiver keeps a port, and a send that waits for its peer is no hang.
+DICOM = ChildKind(
+    "dicom",
+    "dicom.child",
+    Restart(first_wait=0.5, longest_wait=30.0, well_seconds=60.0),
+    hangs=False,
+    packages=True,
+    setting="dicom",
+)
+
+KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, DICOM)

@@ -17,7 +17,15 @@ from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.specs import SETTINGS
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.runtime.processes.child_command import module_arguments
-from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, KINDS, WEB, WORKER, ChildKind, Restart
+from AutoSegPipelineLib.runtime.processes.child_kinds import (
+    DICOM,
+    INTAKE,
+    KINDS,
+    WEB,
+    WORKER,
+    ChildKind,
+    Restart,
+)
 from AutoSegPipelineLib.runtime.wiring import PACKAGES, spawner
 from support import MODULE
 from support.headless import Running
@@ -47,7 +55,7 @@ def test_only_those_that_run_engines_take_the_workers_python(tmp_path: Path) -> 
         kind: spawner(kind, Home.at(tmp_path), Settings.defaults(), "/another/python") for kind in KINDS
     }
     commands = {kind: vars(spawn(nothing, nothing, nothing))["_command"][0] for kind, spawn in spawns.items()}
-    assert commands == {WORKER: "/another/python", INTAKE: sys.executable, WEB: sys.executable}
+    assert commands == {WORKER: "/another/python", **dict.fromkeys((INTAKE, WEB, DICOM), sys.executable)}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

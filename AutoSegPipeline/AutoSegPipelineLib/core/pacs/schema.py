@@ -1,0 +1,25 @@
+"""Tables of ``state/dicom.sqlite``. SQL of SQLite 3.30 only."""
+
+from __future__ import annotations
+
+# MIGRATIONS[n] brings user_version n to n + 1. A released one is never changed. Times are seconds since 1970.
+# The dicom child is the only writer, except of new rows in `asks`.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE asks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, args TEXT NOT NULL, "by" TEXT NOT NULL,
+        at REAL NOT NULL, answer TEXT
+    );
+    CREATE INDEX asks_open ON asks (id) WHERE answer IS NULL;
+    CREATE TABLE refusals (
+        title TEXT NOT NULL, called TEXT NOT NULL, address TEXT NOT NULL, certificate TEXT NOT NULL,
+        reason TEXT NOT NULL, count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
+        PRIMARY KEY (title, called, address, certificate, reason)
+    );
+    CREATE TABLE peers (
+        name TEXT PRIMARY KEY, echo REAL, echo_ok INTEGER, echo_note TEXT NOT NULL,
+        received REAL, sent REAL
+    );
+    """,
+)

@@ -1,0 +1,54 @@
+"""``state/dicom.sqlite``: what was received, asked and sent. The dicom child writes it, all read it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ..clock import Clock, SystemClock
+from ..home import Home
+from ..store.database import Database
+from .asks import Asks
+from .peer_states import PeerStates
+from .refusals import Refusals
+from .schema import MIGRATIONS
+
+FILE = "dicom.sqlite"
+
+
+class PacsStore:
+    """``asks``, ``refusals`` and ``peers``. One connection, used from one thread."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if sys.platform != "win32":
+            path.chmod(0o600)
+        self._database = Database(path, MIGRATIONS)
+        self.asks = Asks(self._database, clock)
+        self.refusals = Refusals(self._database, clock)
+        self.peers = PeerStates(self._database, clock)
+
+    @classmethod
+    def of(cls, home: Home, clock: Clock | None = None) -> PacsStore:
+        """That of a home; the file is made where it is missing."""
+        return cls(home.state / FILE, clock)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Several changes, all or nothing."""
+        return self._database.transaction()
+
+    def data_version(self) -> int:
+        """Changes when another connection wrote."""
+        return self._database.data_version()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+
+def exists(home: Home) -> bool:
+    """Whether a dicom child has ever run here; nothing is made by asking."""
+    return (home.state / FILE).exists()

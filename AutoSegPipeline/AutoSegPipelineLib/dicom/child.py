@@ -1,0 +1,102 @@
+"""The dicom child: ``python -m AutoSegPipelineLib.dicom.child``.
+
+It gets its configuration in one ``serve`` message, starts its parts and says ``hello``, or ``failed``
+over what a person has to mend. It ends on ``quit`` and when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import threading
+from pathlib import Path
+from typing import Iterator
+
+from ..core.child_channel import ChildChannel
+from ..core.errors import PipelineError
+from ..core.home import Home
+from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from ..core.protocol import Envelope
+from ..core.settings import Settings
+from .context import Context, LiveConfig, Part
+from .parts import PARTS
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 5.0
+PACKAGES = {"pydicom": "pydicom", "pynetdicom": "pynetdicom", "dicomweb_client": "dicomweb-client"}
+
+
+class _ToPipeline(logging.Handler):
+    """Log records as ``log`` messages."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        super().__init__(logging.INFO)
+        self._channel = channel
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._channel.send(Log(self.format(record)[-8000:], record.levelname.lower()))
+
+
+def missing_packages() -> list[str]:
+    """The packages that the child needs and this Python lacks, as their registry calls them."""
+    return [name for module, name in PACKAGES.items() if importlib.util.find_spec(module) is None]
+
+
+def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) -> None:
+    missing = missing_packages()
+    if missing:
+        raise PipelineError("pacs.packages_missing", f"the PACS needs the packages {', '.join(missing)}")
+    folders = message.home
+    home = Home(Path(folders.root), Path(folders.inbox), Path(folders.results), Path(folders.state))
+    context = Context(home, Settings(message.settings, {}), LiveConfig(home))
+    started: list[Part] = []
+    try:
+        for make in PARTS:
+            part = make(context)
+            part.start()
+            started.append(part)
+        channel.send(Hello(os.getpid(), "dicom", platform.python_version()))
+        for _ in commands:  # only `quit` can come, which ends the loop as a closed pipe does
+            pass
+    finally:
+        context.ended.set()
+        for part in reversed(started):
+            part.stop()
+
+
+def _beat(channel: ChildChannel, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_SECONDS):
+        channel.send(Heartbeat())
+
+
+def main() -> int:
+    """Serve; 0 after ``quit``, 1 when it could not begin."""
+    channel = ChildChannel.take()
+    if os.name != "nt":
+        os.umask(0o077)
+    logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
+    for chatty in ("pynetdicom", "pydicom"):  # they would write what patients are called
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    channel.start()
+    ended = threading.Event()
+    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
+    commands = channel.commands()
+    try:
+        for envelope in commands:
+            if isinstance(envelope.message, Serve):
+                _serve(channel, commands, envelope.message)
+    except PipelineError as error:
+        channel.send(Failed(error.to_dict()))
+        return 1
+    finally:
+        ended.set()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""``dicom``: the PACS."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from ...core.errors import PipelineError
+from ...core.pacs import store as pacs
+from ...core.pacs.config import PacsConfig, Peer, read_config
+from ...core.pacs.peer_states import PeerState
+from ...core.pacs.refusals import Refusal
+from ...core.pacs.store import PacsStore
+from ...core.store import Store
+from ...runtime.processes.child_kinds import DICOM
+from ..flags import common
+from ..output import safe
+from ..session import Session
+from ..tables import facts_table
+from .jobs import as_json
+from .pipeline import state_of
+from .users import table_of
+
+
+@click.group("dicom")
+def dicom() -> None:
+    """Exchange DICOM with a PACS.
+
+    Who may send, where results go and what is fetched stands in dicom.json in the home.
+
+    \b
+    Examples:
+      autoseg serve --dicom
+      autoseg dicom status
+    """
+
+
+@dicom.command("status")
+@as_json
+@common()
+@click.pass_obj
+def status(session: Session, as_json: bool) -> int:
+    """Show the receiver, every peer and who was refused.
+
+    \b
+    Examples:
+      autoseg dicom status
+      autoseg dicom status --json
+    """
+    home = session.home
+    config, error = _configuration(session)
+    states, refusals = _noted(session)
+    store = session.store()
+    note = store.meta.get(DICOM.name) if store is not None and session.is_running else None
+    if as_json:
+        session.output.document(
+            {
+                "running": bool(note and not note.get("error")),
+                "process": note,
+                "configuration": str(home.root / "dicom.json"),
+                "error": error.to_dict() if error else None,
+                "receiver": vars(config.receiver),
+                "peers": [{**vars(states.get(name, PeerState(name)))} for name in config.peers],
+                "refused": [{**vars(one), "line": one.line} for one in refusals],
+            }
+        )
+        return 1 if error else 0
+    receiver = config.receiver
+    session.output.table(
+        facts_table(
+            [
+                ("process", state_of(note) if note else _why_not(session, store)),
+                ("receiver", f"{receiver.title} on {receiver.host}, port {receiver.port}"),
+                ("callers", ", ".join(f"{one.title} at {one.address}" for one in config.callers) or "nobody"),
+                ("mistake", error.message if error else None),
+            ]
+        )
+    )
+    if config.peers:
+        rows = [_row(name, peer, states.get(name, PeerState(name))) for name, peer in config.peers.items()]
+        session.output.table(table_of(("peer", "where", "echo", "received", "sent"), rows))
+    for one in refusals[:10]:
+        session.output.say(
+            f"refused {one.count} times, last {_when(one.last)}: {safe(one.title)} at {one.address} "
+            f"calling {safe(one.called)}: {one.reason}"
+        )
+        session.output.note(f"To let it in, add to callers in dicom.json: {safe(one.line)}")
+    return 1 if error else 0
+
+
+def _configuration(session: Session) -> tuple[PacsConfig, PipelineError | None]:
+    try:
+        return read_config(session.home.root), None
+    except PipelineError as error:
+        return PacsConfig(), error
+
+
+def _noted(session: Session) -> tuple[dict[str, PeerState], list[Refusal]]:
+    if not pacs.exists(session.home):
+        return {}, []
+    store = PacsStore.of(session.home)
+    try:
+        return {one.name: one for one in store.peers.list()}, store.refusals.list()
+    finally:
+        store.close()
+
+
+def _why_not(session: Session, store: Store | None) -> str:
+    if store is None or not session.is_running:
+        return "not running; start it with: autoseg serve --dicom"
+    return "off; the pipeline was started without --dicom"
+
+
+def _row(name: str, peer: Peer, state: PeerState) -> tuple[str, ...]:
+    where = peer.web.url if peer.use == "web" and peer.web else f"{peer.title} {peer.host}:{peer.port}"
+    echo = "never" if state.echo is None else ("ok" if state.echo_ok else state.echo_note)
+    return name, where, echo, _when(state.received), _when(state.sent)
+
+
+def _when(at: float | None) -> str:
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
