@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import extras
-from .environment import BASE, SLICER_58, SLICER_CORE, TEST, TOTALSEGMENTATOR_26, WEB_39, Environment
+from .environment import (
+    BASE,
+    SLICER_58,
+    SLICER_CORE,
+    SLICER_PACKAGES_39,
+    TEST,
+    TOTALSEGMENTATOR_26,
+    Environment,
+)
 from .handover import environment_for, run_to_end
 from .installer import run, say
 from .lock import Lock
@@ -150,7 +158,7 @@ def _slicer_environments(folder: Path) -> dict[str, str]:
             continue
         environment = Environment(folder, part, say, python.path, python.tag)
         try:
-            environment.ensure(*([WEB_39] if part is SLICER_58 else []))
+            environment.ensure(*([SLICER_PACKAGES_39] if part is SLICER_58 else []))
         except Trouble as error:
             if "no ready-made package" not in str(error):
                 raise

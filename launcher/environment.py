@@ -53,7 +53,7 @@ TEST = Part("test")
 NODE = Part("node")
 SLICER_CORE = Part("slicer-core", complete=False)
 SLICER_58 = Part("slicer-5.8", complete=False)
-WEB_39 = Part("web-py39")
+SLICER_PACKAGES_39 = Part("slicer-packages-py39")
 TOTALSEGMENTATOR_26 = Part(
     "totalsegmentator-2.6", complete=False, source=("nnunetv2", "acvl-utils", "dynamic-network-architectures")
 )

@@ -10,25 +10,25 @@ from ..core.home import Home
 from ..core.process_tree import make_tree
 from ..runtime import qt
 from ..runtime.processes.child_command import child_environment
-from . import install_web
+from . import install_packages
 
 _FAILED_TO_START = 0
 _CANCEL_MS = 10_000
-MODULE = "AutoSegPipelineLib.slicer_app.install_web"
+MODULE = "AutoSegPipelineLib.slicer_app.install_packages"
 
 
 def packages_folder(home: Home) -> Path:
-    """Where the full web server's packages lie in Slicer."""
+    """Where the packages of the full web server and of the PACS lie in Slicer."""
     return home.state / "packages"
 
 
-def web_state(home: Home) -> str:
+def packages_state(home: Home) -> str:
     """``installed``, ``missing`` or ``outdated``."""
-    return install_web.state_of(packages_folder(home), sys.version)
+    return install_packages.state_of(packages_folder(home), sys.version)
 
 
 class Installation:
-    """One run of :mod:`.install_web`. ``on_end(worked)`` comes once, after the last ``on_line(text)``."""
+    """One run of :mod:`.install_packages`. ``on_end(worked)`` comes once, after the last ``on_line``."""
 
     def __init__(
         self, home: Home, python: str, on_line: Callable[[str], None], on_end: Callable[[bool], None]

@@ -14,12 +14,13 @@ from .part import Part
 from .texts import _
 
 PART, STATE, ADVICE = range(3)
+OWN = "own"  # packages of our own, in the home
 _MANAGER = "View > Extension Manager"
 
 
 @dataclass(frozen=True)
 class Dependency:
-    """One row: ``install`` says what the button can do about it (``web``, an extension's name or nothing)."""
+    """One row: ``install`` says what the button does about it: :data:`OWN`, an extension's name, nothing."""
 
     name: str
     state: str
@@ -30,12 +31,12 @@ class Dependency:
 def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]:
     """Everything that is of use and not part of Slicer."""
     host = session.host
-    web = package_install.web_state(session.home)
+    own = package_install.packages_state(session.home)
     words = {"installed": _("installed"), "missing": _("not installed"), "outdated": _("outdated")}
-    offer = "" if web == "installed" else "web"
+    offer = "" if own == "installed" else OWN
     place = str(package_install.packages_folder(session.home))
-    about = _("Packages of the full web server; they go into {folder}.").format(folder=place)
-    rows = [Dependency(_("Full web server"), words[web], about, offer)]
+    about = _("Packages of both; they go into {folder}.").format(folder=place)
+    rows = [Dependency(_("Full web server and PACS"), words[own], about, offer)]
     for row in ENGINES:
         if row.package:
             described = next((one for one in engines if one.get("name") == row.name), None)
@@ -143,13 +144,13 @@ class DependenciesPart(Part):
         names = "\n".join(f"- {row.name}" for row in missing)
         text = _("Install these from the internet?\n\n{names}\n\nSlicer's own packages are not changed.")
         text = text.format(names=names)
-        if any(row.install not in ("", "web") for row in missing):
+        if any(row.install not in ("", OWN) for row in missing):
             text += "\n\n" + _("The extension installs its own part; Slicer does not respond meanwhile.")
         if not missing or not self.session.host.confirm(text):
             return
         self.ui.installLog.clear()
         self.ui.installLog.show()
-        if any(row.install == "web" for row in missing):
+        if any(row.install == OWN for row in missing):
             self._installation = package_install.Installation(
                 self.session.home, self.session.host.python(), self.ui.installLog.appendPlainText, self._ended
             )
@@ -164,13 +165,13 @@ class DependenciesPart(Part):
         self.ui.installProgress.hide()
         if not worked:
             self.say(_("The installation failed; see its log under Dependencies."))
-        elif any(row.install not in ("", "web") for row in self._rows):
+        elif any(row.install not in ("", OWN) for row in self._rows):
             self._extensions()
         self.refresh()
 
     def _extensions(self) -> None:
         """Have each extension that is there install its own part."""
-        for name in dict.fromkeys(row.install for row in self._rows if row.install not in ("", "web")):
+        for name in dict.fromkeys(row.install for row in self._rows if row.install not in ("", OWN)):
             text = _("The extension {name} installs what it needs.").format(name=name)
             self.ui.installLog.appendPlainText(text)
             self.session.host.set_up_extension(name)

@@ -17,7 +17,7 @@ class News:
 
     def __init__(self) -> None:
         self._seen: dict[str, str] = {}
-        self._latest = ""
+        self._latest: list[str] = []  # two, because a quick job is added and at work in one look
 
     def hear(self, changed: Iterable[Brief], quietly: bool = False) -> list[str]:
         """Sentences about what changed; ``quietly`` only remembers (what was there before)."""
@@ -39,12 +39,12 @@ class News:
         else:
             lines[:0] = [_("New file added: {name}").format(name=job.label) for job in added]
         if lines:
-            self._latest = lines[-1]
+            self._latest = lines[-2:]
         return lines
 
     def line(self, jobs: JobList, watching: bool, paused: dict[str, object] | None, state: str) -> str:
         """What to show now."""
-        parts = [self._latest] if self._latest else []
+        parts = list(self._latest)
         running = jobs.running
         if running:
             sentence = _("Processing {name}").format(name=", ".join(job.label for job in running))

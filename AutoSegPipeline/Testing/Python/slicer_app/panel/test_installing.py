@@ -13,7 +13,7 @@ import pytest
 import support.skeleton as support
 from AutoSegPipelineLib.core.engines import EngineRow
 from AutoSegPipelineLib.core.store import Store
-from AutoSegPipelineLib.slicer_app import install_web, package_install
+from AutoSegPipelineLib.slicer_app import install_packages, package_install
 from AutoSegPipelineLib.slicer_app.panel import dependencies
 from support.panel import Place, places, text
 from support.qt import run_for
@@ -24,6 +24,7 @@ MODULES = {
     "argon2-cffi": "argon2",
     "Jinja2": "jinja2",
     "zipstream-ng": "zipstream",
+    "dicom-anonymizer": "dicomanonymizer",
 }
 
 
@@ -44,7 +45,7 @@ def pins(path: Path) -> set[tuple[str, str, str]]:
 
 def make_wheels(folder: Path, broken: str = "") -> None:
     """An empty package for each pin of this Python's list."""
-    for name, version, _ in pins(install_web.requirements()):
+    for name, version, _ in pins(install_packages.requirements()):
         module = MODULES.get(name, name.replace("-", "_"))
         stem = f"{name.replace('-', '_')}-{version}"
         with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
@@ -72,9 +73,9 @@ def finished(place: Place) -> bool:
     return not place.ui.installCancelButton.isEnabled()
 
 
-def test_the_web_packages_go_into_the_home_after_asking(place: Place) -> None:
+def test_the_packages_go_into_the_home_after_asking(place: Place) -> None:
     make_wheels(place.folder / "wheels")
-    before = install_web.own_packages()
+    before = install_packages.own_packages()
     place.host.yes = False
     place.ui.installButton.click()
     assert [kind for kind, _ in place.host.asked] == ["confirm"] and finished(place)
@@ -85,9 +86,9 @@ def test_the_web_packages_go_into_the_home_after_asking(place: Place) -> None:
     assert state(place) == "installed", log(place)
     assert left(place) == ["packages"]
     assert (place.session.home.state / "packages" / "fastapi" / "__init__.py").is_file()
-    assert install_web.own_packages() == before
+    assert install_packages.own_packages() == before
     assert not place.ui.installButton.isEnabled()
-    (place.session.home.state / "packages" / install_web.MARK).write_text("{}", encoding="utf-8")
+    (place.session.home.state / "packages" / install_packages.MARK).write_text("{}", encoding="utf-8")
     place.ui.checkButton.click()
     assert state(place) == "outdated" and place.ui.installButton.isEnabled()
 
@@ -196,16 +197,16 @@ def test_an_engine_more_is_shown_by_its_row(place: Place, monkeypatch: pytest.Mo
 def test_what_is_missing_says_how_to_get_it(place: Place) -> None:
     table = place.ui.dependenciesTable
     rows = {table.item(row, 0).text(): table.item(row, 2).text() for row in range(table.rowCount())}
-    assert str(place.session.home.state / "packages") in rows["Full web server"]
+    assert str(place.session.home.state / "packages") in rows["Full web server and PACS"]
     assert "Extension Manager" in rows["Extension OpenAnatomy Export"]
     assert "Extension Manager" in rows["Extension TotalSegmentator"]
 
 
 def test_the_lists_in_the_library_are_those_of_the_requirements() -> None:
-    folder = Path(install_web.__file__).parent / "packages"
-    old, new = pins(folder / "web-py39.txt"), pins(folder / "web-py310.txt")
+    folder = Path(install_packages.__file__).parent / "packages"
+    old, new = pins(folder / "py39.txt"), pins(folder / "py310.txt")
     assert len(old) > 15 and len(new) > 15
-    listed = support.ROOT / "requirements" / "web-py39.txt"
+    listed = support.ROOT / "requirements" / "slicer-packages-py39.txt"
     if listed.exists():
         assert old == pins(listed)
     base = pins(support.ROOT / "requirements" / "base.txt")

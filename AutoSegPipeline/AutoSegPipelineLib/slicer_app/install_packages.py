@@ -1,6 +1,8 @@
-"""Puts the full web server's packages into a folder of the home; a process of its own under Slicer's Python.
+"""Puts the packages of the full web server and of the PACS into a folder of the home.
 
-    PythonSlicer -m AutoSegPipelineLib.slicer_app.install_web FOLDER
+A process of its own under Slicer's Python::
+
+    PythonSlicer -m AutoSegPipelineLib.slicer_app.install_packages FOLDER
 
 What is installed lies below FOLDER alone. It is made beside it, tried, and renamed when it works, so that
 an attempt that fails or is cancelled leaves nothing. The Python's own packages are compared before and after.
@@ -19,7 +21,10 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
-PARTS = ("fastapi", "starlette", "uvicorn", "multipart", "jinja2", "zipstream", "prometheus_client", "argon2")
+PARTS = (
+    "fastapi", "starlette", "uvicorn", "multipart", "jinja2", "zipstream", "prometheus_client", "argon2",
+    "pynetdicom", "dicomweb_client", "dicomanonymizer", "highdicom",
+)  # fmt: skip
 MARK = "installed.json"
 _LOOK_SECONDS = 0.2
 UNWRITABLE, PIP_FAILED, DOES_NOT_WORK, CHANGED = 3, 4, 5, 6
@@ -27,7 +32,7 @@ UNWRITABLE, PIP_FAILED, DOES_NOT_WORK, CHANGED = 3, 4, 5, 6
 
 def requirements(version: tuple[int, int] | None = None) -> Path:
     """The list of exact versions for a Python, the running one by default."""
-    name = "web-py39.txt" if (version or sys.version_info[:2]) < (3, 10) else "web-py310.txt"
+    name = "py39.txt" if (version or sys.version_info[:2]) < (3, 10) else "py310.txt"
     return Path(__file__).resolve().parent / "packages" / name
 
 
