@@ -8,7 +8,7 @@ from typing import Mapping, Sequence
 def kind_of(used: Mapping[str, object], part: bool = False) -> str:
     """Cases of one kind take alike: engine, tasks with their qualities, device, all structures or a part.
 
-    ``used`` is what a worker said that it used, or what :func:`.options_check.resolved` expects of it.
+    ``used`` is what a worker said that it used, or what :func:`.resolved.resolved` expects of it.
     """
     words = [str(used.get(name, "")) for name in ("engine", "task", "device")]
     return "/".join([*words, "part"] if part else words)
@@ -31,6 +31,13 @@ def predict(history: Sequence[tuple[int, float]], voxels: int) -> float | None:
         return median
     slope = max(0.0, sum((v - mean_v) * (s - mean_s) for v, s in history) / spread)
     return min(max(mean_s + slope * (voxels - mean_v), seconds[0] * 0.5), seconds[-1] * 10)
+
+
+def predict_together(histories: Sequence[Sequence[tuple[int, float]]], voxels: int) -> float | None:
+    """Seconds for ``voxels`` with one kind after another; None where one of them was never seen."""
+    seconds = [predict(history, voxels) for history in histories]
+    known = [one for one in seconds if one is not None]
+    return sum(known) if known and len(known) == len(seconds) else None
 
 
 def remaining(predicted: float | None, elapsed: float, fraction: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from .engine_list import wanted_engines
 from .specs import QUALITIES
 
 
@@ -17,7 +18,9 @@ def next_rung(
     suffice, where that is known: ``auto`` may have been a GPU.
     """
     quality = options.get("quality", "normal")
-    below = QUALITIES[QUALITIES.index(quality) + 1 :] if ":" not in str(options.get("task", "")) else ()
+    tasks = [str(one.options(options).get("task") or "") for one in wanted_engines(options.get("engine"))]
+    follows = any(":" not in task for task in tasks)
+    below = QUALITIES[QUALITIES.index(quality) + 1 :] if follows else ()
     lower = next((step for step in below if step in qualities), None)
     if lower is not None:
         return {**options, "quality": lower}, f"Not enough memory with quality {quality}; done with {lower}."

@@ -6,14 +6,12 @@ again and has the last word; this is for telling a mistake at the door and not h
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Sequence
 
-from .engines import ELSEWHERE
+from .described_engines import Plain, candidates, groups_or_all, meant, names_of, no_structure, shares
+from .engine_list import WantedEngine, wanted_engines
 from .errors import PipelineError, Refused
 from .specs import QUALITIES, did_you_mean
-from .structure_names import machine_name
-
-Plain = Mapping[str, Any]
 
 # What a person may mend while the pipeline runs: an old description proves nothing.
 VOLATILE = ("engine.licence_needed", "engine.not_available")
@@ -27,9 +25,26 @@ def check(described: Plain, options: Plain, modality: str = "") -> None:
     ``.task_unknown``, ``.structure_unknown``, ``.quality_unknown``, ``.wrong_modality``,
     ``.licence_needed``.
     """
-    candidates = _candidates(described, options, modality)
+    wanted = _wanted(options)
+    if len(wanted) == 1:
+        _check_any(described, wanted[0].options(options), modality)
+        return
+    parts = []
+    for one in wanted:
+        own = one.options(options)
+        found = candidates(described, own, modality)
+        if not found:
+            return
+        parts.append((found[0], own))
+    for (engine, own), share in zip(parts, shares(parts, modality)):
+        if share is not None:
+            _check_any({"engines": [engine]}, {**own, "structures": share}, modality)
+
+
+def _check_any(described: Plain, options: Plain, modality: str) -> None:
+    """Raise where no engine that may get the case, or its part, can do it."""
     errors = []
-    for engine in candidates:
+    for engine in candidates(described, options, modality):
         try:
             _check_engine(engine, options, modality)
             return
@@ -39,38 +54,18 @@ def check(described: Plain, options: Plain, modality: str = "") -> None:
         raise next((error for error in errors if "did you mean" in error.message), errors[0])
 
 
-def _candidates(described: Plain, options: Plain, modality: str) -> list[Plain]:
-    """The engines that may get the case; none where nothing can be said."""
-    known = {str(engine["name"]): engine for engine in described.get("engines", ())}
-    word = str(options.get("engine") or "").strip().casefold()
-    if not known or word in ELSEWHERE:
-        return []
-    if word in ("", "auto"):
-        return [engine for engine in known.values() if engine.get("ok") and _takes(engine, modality)]
-    if word not in known:
-        words = ", ".join(["auto", *known])
-        raise Refused(
-            "engine.unknown", f"there is no engine {word!r} (known: {words}){did_you_mean(word, known)}"
-        )
-    if not known[word].get("ok", True):
-        lacks = ", ".join(known[word].get("missing") or ()) or str(known[word].get("note") or "")
-        raise Refused("engine.not_available", f"engine {word} does not work here: {lacks}")
-    return [known[word]]
-
-
-def _takes(engine: Plain, modality: str) -> bool:
-    found = {str(task.get("modality") or "") for task in engine.get("tasks", ())}
-    return not modality or not found or "" in found or modality in found
+def _wanted(options: Plain) -> list[WantedEngine]:
+    try:
+        return wanted_engines(options.get("engine"))
+    except PipelineError as error:
+        raise Refused(error.code, error.message, error.hint) from None
 
 
 def _check_engine(engine: Plain, options: Plain, modality: str) -> None:
     if not engine.get("tasks"):
         return
     name = str(engine["name"])
-    if options.get("task") is None:
-        groups = [(list(engine["tasks"]), "")]
-    else:
-        groups = list(_groups(engine, options, modality))
+    groups = groups_or_all(engine, options, modality)
     wanted = options.get("structures") or ()
     chosen = _structures(name, [task for group, _ in groups for task in group], wanted)
     for group, own in groups:
@@ -81,79 +76,19 @@ def _check_engine(engine: Plain, options: Plain, modality: str) -> None:
             _check_licence(name, group)
 
 
-def _groups(engine: Plain, options: Plain, modality: str) -> Iterable[tuple[list[Plain], str]]:
-    """For each task that is named the tasks that it may become, and the quality that it states itself."""
-    may_switch = options.get("modality_mismatch", "switch") != "refuse"
-    wanted = [word.strip() for word in str(options["task"]).split(",") if word.strip()]
-    if not wanted:
-        default = next((task for task in engine["tasks"] if task.get("default")), None)
-        if default is not None:
-            yield _for_modality(engine, default, modality, True), ""
-    for word in wanted:
-        name, _, quality = word.partition(":")
-        yield _for_modality(engine, _task(engine, name.strip()), modality, may_switch), quality.strip()
-
-
-def _task(engine: Plain, name: str) -> Plain:
-    names: dict[str, Plain] = {}
-    for task in engine["tasks"]:
-        for known in (task["name"], *(task.get("aliases") or ())):
-            names[str(known).casefold()] = task
-    found = names.get(name.casefold())
-    if found is None:
-        raise Refused(
-            "engine.task_unknown",
-            f"the engine {engine['name']} has no task {name!r}{did_you_mean(name.casefold(), names)}",
-        )
-    return found
-
-
-def _for_modality(engine: Plain, task: Plain, modality: str, may_switch: bool) -> list[Plain]:
-    """``task``, or its twin for the other modality; both where the modality is not known."""
-    own, twin = str(task.get("modality") or ""), _twin(engine, task)
-    if not own or own == modality:
-        return [task]
-    if not modality:
-        return [task] if twin is None else [task, twin]
-    if twin is not None and may_switch:
-        return [twin]
-    raise Refused(
-        "engine.wrong_modality",
-        f"task {task['name']} of the engine {engine['name']} is for {own}, and the scan is {modality}",
-        None if twin is None else f"Choose task {twin['name']}, or allow it with modality_mismatch=switch.",
-    )
-
-
-def _twin(engine: Plain, task: Plain) -> Plain | None:
-    """The task that finds the same in the other modality: ``total`` and ``total_mr``."""
-    name = str(task["name"])
-    other = name[: -len("_mr")] if name.endswith("_mr") else name + "_mr"
-    found = next((one for one in engine["tasks"] if one["name"] == other), None)
-    return found if found is not None and found.get("modality") != task.get("modality") else None
-
-
-def _structures(engine: str, tasks: Sequence[Plain], wanted: Any) -> set[str]:
+def _structures(engine: str, tasks: Sequence[Plain], wanted: Iterable[object]) -> set[str]:
     """Class names for what people write: ``kidney_left``, ``Kidney left``, ``Left kidney``."""
-    names: dict[str, set[str]] = {}
-    for task in tasks:
-        classes = [str(one) for one in task.get("classes") or ()]
-        titles = [machine_name(str(one)) for one in task.get("titles") or ()]
-        for word, name in [(name.casefold(), name) for name in classes] + list(zip(titles, classes)):
-            names.setdefault(word, set()).add(name)
+    names = names_of(tasks)
     if not names:
         return set()
     chosen: set[str] = set()
     for word in wanted:
-        found = names.get(str(word).strip().casefold()) or names.get(machine_name(str(word)))
-        if found is None:
+        found = meant(names, word)
+        if not found:
             where = (
                 f"in {' and '.join(str(task['name']) for task in tasks)}" if len(tasks) < 4 else "in any task"
             )
-            raise Refused(
-                "engine.structure_unknown",
-                f"the engine {engine} has no structure {word!r} {where}"
-                f"{did_you_mean(str(word).casefold(), names)}",
-            )
+            raise no_structure(f"the engine {engine} has no structure {word!r} {where}", word, names)
         chosen |= found
     return chosen
 
@@ -193,52 +128,3 @@ def check_at_the_door(meta: Any, options: Plain) -> None:
     except Refused as error:
         if error.code not in VOLATILE:
             raise
-
-
-# --- what a request becomes ----------------------------------------------------------------------
-
-
-def resolved(described: Plain, options: Plain, modality: str = "") -> dict[str, str]:
-    """``engine``, ``task`` (``total:fast,body:normal``) and ``device`` that these options come to.
-
-    The same words as a worker tells of what it used; what cannot be resolved stays as it was typed.
-    """
-    plain = {
-        "engine": str(options.get("engine") or "auto"),
-        "task": str(options.get("task") or ""),
-        "device": str(options.get("device") or "auto").casefold(),
-    }
-    try:
-        engine = next(iter(_host(described, options) or _candidates(described, options, modality)), None)
-        if engine is None:
-            return plain
-        groups = list(_groups(engine, {"task": "", **options}, modality or "CT"))
-    except PipelineError:
-        return plain
-    quality = str(options.get("quality") or "normal")
-    words = [f"{group[0]['name']}:{(own or quality).casefold()}" for group, own in groups]
-    device = str((engine.get("device") or {}).get(plain["device"], plain["device"]))
-    return {"engine": str(engine["name"]), "task": ",".join(words) or plain["task"], "device": device}
-
-
-def _host(described: Plain, options: Plain) -> list[Plain]:
-    """The host's own engine, where it is asked for and has described itself."""
-    word = str(options.get("engine") or "").strip().casefold()
-    return [one for one in described.get("engines", ()) if word in ELSEWHERE and one["name"] == word]
-
-
-def qualities(described: Plain, options: Plain, modality: str = "") -> tuple[str, ...]:
-    """The qualities that every task of the case has; all of them where that cannot be decided."""
-    found = set(QUALITIES)
-    try:
-        for engine in _candidates(described, options, modality)[:1]:
-            for group, _ in _groups(engine, {"task": "", **options}, modality or "CT"):
-                found &= set(group[0].get("qualities") or QUALITIES)
-    except PipelineError:
-        pass
-    return tuple(quality for quality in QUALITIES if quality in found)
-
-
-def gpus(described: Plain) -> int:
-    """How many GPUs the workers' engines can compute on."""
-    return max((int(engine.get("gpus") or 0) for engine in described.get("engines", ())), default=0)

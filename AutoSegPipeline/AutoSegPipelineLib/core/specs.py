@@ -31,8 +31,8 @@ QUALITIES = ("normal", "fast", "fastest")
 
 
 OPTIONS: tuple[Spec, ...] = (
-    Spec("engine", "text", "auto", "Segmentation engine; auto takes the best that works here.", option=True),
-    Spec("task", "text", "", "Task of the engine; empty takes its default.", option=True),
+    Spec("engine", "text", "auto", "Segmentation engine; auto takes the best that works here. Several: ENGINE[:TASK],ENGINE[:TASK].", option=True),
+    Spec("task", "text", "", "Task of an engine that names none itself; empty takes its default.", option=True),
     Spec("quality", "choice", "normal", "Trade detail for time.", QUALITIES, option=True),
     Spec("structures", "list", (), "Only these structures; empty means all.", option=True),
     Spec("device", "text", "auto", "Where the engine computes: auto, cpu, gpu, gpu:N or mps.", option=True, pattern=r"|auto|cpu|gpu(:\d{1,3})?|mps", shape="auto, cpu, gpu, gpu:N, mps"),

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..core.engine_list import wanted_engines
 from ..core.engines import BY_NAME, EngineRow
 from ..core.errors import PipelineError, from_dict
 from ..core.settings import Settings
@@ -33,13 +34,19 @@ def workers_python(settings: Settings) -> str | None:
 
 
 def check_engine(engine: str, settings: Settings) -> None:
-    """Raise ``engine.not_available`` where ``engine`` was asked for by name and its package is not there.
+    """Raise ``engine.not_available`` where ``engine`` names one whose package is not there.
 
+    It is an engine or several, as the option of that name has it (``options.invalid`` for none).
     Reported once before the start, not by each case. So is a wrong ``worker_python`` or
     ``slicer``.
     """
+    for one in wanted_engines(engine):
+        _check_engine(one.name, settings)
+
+
+def _check_engine(engine: str, settings: Settings) -> None:
     python = workers_python(settings)
-    row = BY_NAME.get(engine.strip().casefold())
+    row = BY_NAME.get(engine)
     if row is None or not row.package:
         return
     lacks = _lacks(row.package, python)

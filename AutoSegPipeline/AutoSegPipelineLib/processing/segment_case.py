@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.engine_list import join
 from ..core.errors import PipelineError
 from ..core.progress import Report
 from ..core.segmentation import Grid, Segmentation
 from ..core.specs import did_you_mean
 from .case import Case
+from .engine_facts import EngineFacts
 from .layers import drop_empty
 from .saved_segmentation import keep_copy, take_saved
 from .source_segmentation import SourceSegmentation
@@ -52,7 +54,7 @@ def _existing(case: Case, watch: Stopwatch) -> SourceSegmentation:
 
 
 def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
-    from .engines import choose, version_of
+    from .engine_runs import plan_runs, run_engines
     from .sides import check_sides
     from .volume import read_volume
 
@@ -68,10 +70,10 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
         return SourceSegmentation(
             segmentation, volume, str(facts.get("engine", "")), modality, cached=True, facts=facts
         )
-    engine = choose(case.options["engine"], modality, case.label)
-    report.stage("segmenting", f"{engine.title}")
+    runs = plan_runs(case.options, modality, case.label)
+    report.stage("segmenting", ", ".join(run.engine.title for run in runs))
     with watch.time("segment"):
-        segmentation = engine.segment(volume, {**case.options, "had_gpus": case.had_gpus}, report)
+        segmentation = run_engines(runs, volume, case.had_gpus, report)
     for part, seconds in segmentation.facts.pop("timings", {}).items():
         watch.seconds[part] = round(seconds, 4)
     report.check()
@@ -79,10 +81,12 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
         sides = check_sides(segmentation, volume)
     segmentation.warnings += sides.warnings
     modality = str(segmentation.facts.get("modality") or modality)
+    entries = segmentation.facts["engines"]
+    names = join([entry["name"] for entry in entries])
     facts = {
         "sides": sides.verdict,
-        "engine": engine.name,
-        "engine_version": version_of(engine),
+        "engine": names,
+        "engine_version": _versions(entries),
         **segmentation.facts,
         "modality": modality,
     }
@@ -90,7 +94,14 @@ def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
     if case.keep is not None and not case.only:
         with watch.time("keep"):
             keep_copy(case.keep, segmentation, facts, report)
-    return SourceSegmentation(segmentation, volume, engine.name, modality, facts=facts)
+    return SourceSegmentation(segmentation, volume, names, modality, facts=facts)
+
+
+def _versions(entries: list[EngineFacts]) -> str:
+    """The engine's version; of several with the name of each."""
+    if len(entries) == 1:
+        return str(entries[0]["version"])
+    return ", ".join(f"{entry['name']} {entry['version']}" for entry in entries)
 
 
 def _reuse(
@@ -99,14 +110,19 @@ def _reuse(
     """The cached segmentation, or None where the cache cannot serve: then it is computed."""
     if case.reuse is None:
         return None
+    from .engine_runs import same_weights
     from .read_seg_nrrd import read_facts, read_seg_nrrd
 
     try:
         with watch.time("cache"):
-            segmentation = read_seg_nrrd(case.reuse)
             facts = read_facts(case.reuse)
+            current = same_weights(facts.get("engines") or [])
+            segmentation = read_seg_nrrd(case.reuse)
     except (PipelineError, OSError) as error:
         report.log(f"the cached segmentation cannot be used and is computed again: {error}", "warning")
+        return None
+    if not current:
+        report.log("the cached segmentation is of other weights and is computed again", "warning")
         return None
     if segmentation.grid.shape != grid.shape:
         report.log("the cached segmentation has another shape and is computed again", "warning")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.segmentation import Segment, Segmentation
+from .engine_facts import EngineFacts
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -30,6 +31,21 @@ class SourceSegmentation:
 
     def __post_init__(self) -> None:
         self.has_scan = self.volume is not None
+
+    @property
+    def engines(self) -> list[EngineFacts]:
+        """What each engine of the case did; nothing for an existing segmentation."""
+        if not self.engine or self.facts.get("engines"):
+            return list(self.facts.get("engines") or ())
+        used = self.facts.get("used") or {}  # the host's own engine
+        version = str(self.facts.get("engine_version", ""))
+        task, device = (str(used.get(key, "")) for key in ("task", "device"))
+        return [{"name": self.engine, "version": version, "task": task, "device": device}]
+
+    def engine_of(self, structure: str) -> str:
+        """The engine that found the structure; empty for an existing segmentation."""
+        names = [one["name"] for one in self.engines if structure in one.get("structures", ())]
+        return str(names[0]) if names else self.engine
 
     @property
     def sides(self) -> str:

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any
 
 from .. import __version__
 from ..core.child_channel import ChildChannel
@@ -159,32 +158,11 @@ def _memory() -> tuple[float, int]:
     return round(used_mb(), 1), models_seen()
 
 
-def describe_engines() -> dict[str, Any]:
+def describe_engines() -> dict[str, object]:
     """What every engine is, can do and lacks on this machine."""
-    from .engines import engines, version_of
+    from .engines import describe, engines
 
-    described = []
-    for name, engine in engines().items():
-        check = engine.check()
-        described.append(
-            {
-                "name": name,
-                "title": engine.title,
-                "version": version_of(engine),
-                "ok": check.ok,
-                "missing": list(check.missing),
-                "note": check.note,
-                "tasks": [_task(task) for task in engine.tasks()],
-                **(engine.facts() if check.ok and hasattr(engine, "facts") else {}),
-            }
-        )
-    return {"engines": described}
-
-
-def _task(task: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(task)
+    return {"engines": [describe(engine) for engine in engines().values()]}
 
 
 def _describe(channel: ChildChannel) -> None:

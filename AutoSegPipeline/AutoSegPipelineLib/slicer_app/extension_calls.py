@@ -6,6 +6,7 @@ import inspect
 import re
 from typing import Any, Callable, Mapping
 
+from ..core.engine_list import wanted_engines
 from ..core.errors import EngineFailed, PipelineError
 from ..core.specs import did_you_mean
 
@@ -83,7 +84,7 @@ def choose_task(
 
     Raises ``engine.task_unknown``, ``engine.wrong_modality``, ``engine.quality_unknown``.
     """
-    asked = str(options.get("task") or "").strip()
+    asked = str(wanted_engines(options.get("engine"))[0].options(options).get("task") or "").strip()
     name = asked or ("total_mr" if modality == "MR" and "total_mr" in tasks else "total")
     if name not in tasks:
         raise EngineFailed(

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 import slicer
 
+from ..core.engine_list import host_engine
 from ..core.errors import Cancelled, EngineFailed, PipelineError
 from ..core.messages.worker_messages import CaseOrder, EngineRow, TaskRow
 from ..core.progress import Report
@@ -78,7 +79,7 @@ class SlicerSteps:
 
     def refusal(self, options: Mapping[str, object]) -> PipelineError | None:
         """See :class:`~..runtime.processes.host_steps.HostSteps`."""
-        engine = str(options.get("engine") or "").strip().casefold() == "slicer"
+        engine = host_engine(options) == "slicer"
         lack = extensions.missing_for(engine, options.get("exporter") == "openanatomy")
         if lack is None and engine:
             try:

@@ -120,6 +120,7 @@ class TaskRow(_Named, total=False):
     qualities: List[str]
     licence: str
     default: bool
+    weights: str
 
 
 class EngineRow(_Named, total=False):
@@ -128,6 +129,7 @@ class EngineRow(_Named, total=False):
     title: str
     version: str
     ok: bool
+    auto: bool
     missing: List[str]
     note: str
     tasks: List[TaskRow]

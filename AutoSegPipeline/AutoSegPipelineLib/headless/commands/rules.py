@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from ...core import rules as book
+from ...core.engine_list import wanted_engines
 from ...core.engines import ENGINES
 from ...core.errors import PipelineError, from_dict
 from ...core.messages.found_cases import FoundCase, Inspected
@@ -72,7 +73,12 @@ def check_rules(session: Session, as_json: bool) -> int:
 
 def _unknown_tasks(session: Session, found: tuple[book.Rule, ...]) -> list[str]:
     """Tasks of rules that no engine here has; nothing where an engine that may have them is not installed."""
-    wanted = [rule for rule in found if rule.then.get("task")]
+    wanted = [
+        (rule, one.name, task)
+        for rule in found
+        for one in wanted_engines(rule.then.get("engine"))
+        if (task := str(one.options(rule.then).get("task") or ""))
+    ]
     if not wanted:
         return []
     try:
@@ -86,19 +92,18 @@ def _unknown_tasks(session: Session, found: tuple[book.Rule, ...]) -> list[str]:
         verb = "are" if len(absent) > 1 else "is"
         session.output.note(f"Tasks were not checked: {names} {verb} not installed.", "yellow")
     unknown = []
-    for rule in wanted:
-        engine = str(rule.then.get("engine") or "").casefold()
+    for rule, engine, task in wanted:
         if known.get(engine):
-            unknown += _lacking(rule, f"engine {engine!r}", known[engine])
+            unknown += _lacking(rule, f"engine {engine!r}", task, known[engine])
         elif not absent:
-            unknown += _lacking(rule, "no engine", [task for tasks in known.values() for task in tasks])
+            unknown += _lacking(rule, "no engine", task, [one for tasks in known.values() for one in tasks])
     return unknown
 
 
-def _lacking(rule: book.Rule, who: str, known: list[str]) -> list[str]:
-    """What is to say of the tasks of ``rule`` that are not among ``known``."""
+def _lacking(rule: book.Rule, who: str, tasks: str, known: list[str]) -> list[str]:
+    """What is to say of those ``tasks`` of ``rule`` that are not among ``known``."""
     # Several tasks in one case, each with a quality of its own: total:fast,body
-    names = [word.partition(":")[0].strip() for word in str(rule.then["task"]).split(",")]
+    names = [word.partition(":")[0].strip() for word in tasks.split(",")]
     has = "has a task" if who == "no engine" else "has no task"
     return [
         f"rule {rule.name!r}: {who} {has} {task!r}{did_you_mean(task.casefold(), known)}"

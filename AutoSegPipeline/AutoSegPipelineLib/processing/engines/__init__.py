@@ -8,9 +8,9 @@ from typing import cast
 from ...core.engines import ENGINES, EngineRow
 from ...core.errors import EngineFailed
 from ...core.specs import did_you_mean
-from .base import Check, Engine, Task, modalities, version_of
+from .base import Check, Engine, Task, describe, modalities, version_of, weights_of
 
-__all__ = ["Check", "Engine", "Task", "choose", "engines", "version_of"]
+__all__ = ["Check", "Engine", "Task", "choose", "describe", "engines", "version_of", "weights_of"]
 
 
 def engines() -> dict[str, Engine]:
@@ -50,6 +50,8 @@ def choose(name: str, modality: str = "", scan: str = "") -> Engine:
 def _best(known: dict[str, Engine], modality: str, scan: str) -> Engine:
     lacks = []
     for engine in known.values():
+        if engine.rank < 0:
+            continue
         check = engine.check()
         takes = modalities(engine)
         if not check.ok:

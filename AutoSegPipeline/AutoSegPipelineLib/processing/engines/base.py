@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Callable, Protocol
 
 from ... import __version__
 from ...core.progress import Report
@@ -48,10 +48,12 @@ class Check:
 
 
 class Engine(Protocol):
-    """A segmentation engine. ``rank``: of those that work, `auto` takes the highest.
+    """A segmentation engine. ``rank``: of those that work, `auto` takes the highest, and none below 0.
 
-    ``version``, where an engine has it, changes with what its results look like. ``facts()``, where it
-    has that, tells of this machine: ``gpus``, ``device`` (what ``auto`` becomes), ``licensed``.
+    What an engine may have besides: ``version`` changes with what its results look like.
+    ``weights_hash(task)`` changes with the weights of a task, so that no result of others is reused; empty:
+    nothing is known of them. ``facts()`` tells of this machine: ``gpus``, ``device`` (what ``auto``
+    becomes), ``licensed``.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Engine(Protocol):
 
     @property
     def rank(self) -> int:
-        """Of those that work, `auto` takes the highest; may depend on what lies on this machine."""
+        """Of those that work, `auto` takes the highest, never one below 0; may depend on this machine."""
 
     def tasks(self) -> list[Task]:
         """The tasks it knows, the default one first."""
@@ -80,6 +82,40 @@ class Engine(Protocol):
 def version_of(engine: Engine) -> str:
     """The version that an engine states; the built-in ones have this library's."""
     return str(getattr(engine, "version", "") or __version__)
+
+
+def weights_of(engine: Engine, tasks: str) -> dict[str, str]:
+    """The hash of the weights of each task in ``tasks`` (``total:fast,body``); empty where not known."""
+    names = dict.fromkeys(word.partition(":")[0].strip() for word in tasks.split(",") if word.strip())
+    return {name: _weights(engine, name) for name in names}
+
+
+def _weights(engine: Engine, task: str) -> str:
+    find: Callable[[str], str] | None = getattr(engine, "weights_hash", None)
+    return find(task) if find is not None else ""
+
+
+def describe(engine: Engine, weights: bool = True) -> dict[str, object]:
+    """What an engine is, can do and lacks on this machine: plain values for the worker's answer.
+
+    Without ``weights`` the hash of each task's weights is left empty; reading them takes a moment.
+    """
+    check = engine.check()
+    facts: Callable[[], dict[str, object]] | None = getattr(engine, "facts", None)
+    return {
+        "name": engine.name,
+        "title": engine.title,
+        "version": version_of(engine),
+        "ok": check.ok,
+        "auto": engine.rank >= 0,
+        "missing": list(check.missing),
+        "note": check.note,
+        "tasks": [
+            {**task.to_dict(), "weights": _weights(engine, task.name) if weights else ""}
+            for task in engine.tasks()
+        ],
+        **(facts() if check.ok and facts is not None else {}),
+    }
 
 
 def modalities(engine: Engine) -> set[str]:

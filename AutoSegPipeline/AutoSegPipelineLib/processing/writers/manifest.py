@@ -74,6 +74,7 @@ def manifest_of(data: ExportData) -> dict[str, Any]:
             "version": found.facts.get("engine_version", ""),
             **({"used": found.facts["used"]} if found.facts.get("used") else {}),
         },
+        "engines": found.engines,
         "sides": found.sides or None,
         "cached_from": (source.cached_from or True) if found.cached else None,
         "options": case.options,
@@ -138,6 +139,7 @@ def _segments(data: ExportData) -> list[dict[str, Any]]:
                 "priority": segment.priority,
                 "volume_ml": round(volumes[segment.name].volume_ml, 4),
                 "hidden_at_first": segment.name in hidden,
+                "engine": data.found.engine_of(segment.name),
                 **_surface(data, segment.name),
                 **{key: _code(code) for key, code in codes.items() if code is not None},
             }

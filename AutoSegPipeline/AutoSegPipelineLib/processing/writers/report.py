@@ -22,6 +22,7 @@ from .unsound import unsound
 
 if TYPE_CHECKING:
     from ...core.segmentation import Segment
+    from ..engine_facts import EngineFacts
     from ..export_data import ExportData
     from ..measure import Measured
 
@@ -169,6 +170,8 @@ def _facts(data: ExportData) -> str:
     spacing = " × ".join(f"{n:.3g}" for n in grid.spacing)
     options, timings = case.options.items(), data.result.timings.items()
     rows: list[tuple[str, str]] = [("Engine", found.engine or "none (existing segmentation)")]
+    if len(found.engines) > 1:
+        rows = [("Engines", "; ".join(_engine(one) for one in found.engines))]
     if found.cached:
         rows.append(("Reused", "the label map of an earlier, identical case"))
     for key, value in plain(source).items():
@@ -189,6 +192,11 @@ def _facts(data: ExportData) -> str:
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]  # fmt: skip
     return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows if v) + "</dl>"
+
+
+def _engine(one: EngineFacts) -> str:
+    task = f", task {one['task']}" if one["task"] else ""
+    return f"{one['name']} {one['version']}{task}: {len(one['structures'])} structures"
 
 
 def _option(value: object) -> str:

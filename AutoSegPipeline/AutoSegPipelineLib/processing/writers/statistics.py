@@ -6,7 +6,7 @@ import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ...core.progress import Report
 from ...core.segmentation import Grid
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 def write(path: Path, data: ExportData, report: Report) -> None:
     """The table or the document, by the ending of ``path``. Raises OSError."""
+    engines = {one.name: data.found.engine_of(one.name) for one in data.measured}
     if path.suffix == ".json":
-        write_json(path, data.measured, data.found.segmentation.grid, data.found.unit)
+        write_json(path, data.measured, data.found.segmentation.grid, data.found.unit, engines)
     else:
-        write_csv(path, data.measured, data.found.unit)
+        write_csv(path, data.measured, data.found.unit, engines)
 
 
 def verify(path: Path, data: ExportData) -> None:
@@ -38,14 +39,16 @@ def verify(path: Path, data: ExportData) -> None:
         raise unsound(path, "lists other structures than were measured")
 
 
-def write_json(path: Path, measured: list[Measured], grid: Grid, unit: str) -> None:
-    """Everything measured, with the conventions beside it."""
+def write_json(
+    path: Path, measured: list[Measured], grid: Grid, unit: str, engines: Mapping[str, str]
+) -> None:
+    """Everything measured, with the conventions beside it; ``engines``: structure -> who found it."""
     document = {
         "schema": 1,
         "coordinate_system": "LPS millimetres of voxel centres; centroid_ras_mm is the same point in RAS",
         "intensity_unit": unit,
         "voxel_ml": grid.voxel_ml,
-        "structures": [_rounded(asdict(one)) for one in measured],
+        "structures": [{**_rounded(asdict(one)), "engine": engines[one.name]} for one in measured],
     }
     path.write_text(
         json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
@@ -63,13 +66,13 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def write_csv(path: Path, measured: list[Measured], unit: str) -> None:
-    """One row for each structure; texts that a spreadsheet would compute are defused."""
+def write_csv(path: Path, measured: list[Measured], unit: str, engines: Mapping[str, str]) -> None:
+    """One row for each structure, with its engine; texts that a spreadsheet would compute are defused."""
     with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(COLUMNS)
         for one in measured:
-            writer.writerow(_row(one, unit))
+            writer.writerow([*_row(one, unit), engines[one.name]])
 
 
 COLUMNS = (
@@ -79,6 +82,7 @@ COLUMNS = (
     "x_min_lps_mm", "y_min_lps_mm", "z_min_lps_mm", "x_max_lps_mm", "y_max_lps_mm", "z_max_lps_mm",
     "centroid_x_lps_mm", "centroid_y_lps_mm", "centroid_z_lps_mm",
     "centroid_x_ras_mm", "centroid_y_ras_mm", "centroid_z_ras_mm", "touches_border",
+    "engine",
 )  # fmt: skip
 
 

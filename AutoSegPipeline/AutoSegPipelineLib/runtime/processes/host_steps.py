@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, Mapping, Protocol
 
-from ...core.engines import ELSEWHERE
+from ...core.engine_list import host_engine
 from ...core.errors import PipelineError
 from ...core.messages.worker_messages import CaseOrder, EngineRow
 from ...core.progress import Report
 
-ENGINES = ELSEWHERE
 EXPORTERS = ("openanatomy",)
 
 Started = Callable[[int], None]
@@ -67,9 +66,9 @@ def needs_host(options: Mapping[str, object]) -> bool:
 
 
 def _asked(options: Mapping[str, object]) -> list[tuple[str, str]]:
-    known = {"engine": ENGINES, "exporter": EXPORTERS}
-    found = [(name, str(options.get(name) or "").strip().casefold()) for name in known]
-    return [(name, word) for name, word in found if word in known[name]]
+    exporter = str(options.get("exporter") or "").strip().casefold()
+    found = [("engine", host_engine(options)), ("exporter", exporter if exporter in EXPORTERS else "")]
+    return [(name, word) for name, word in found if word]
 
 
 def steps_of(case: CaseOrder) -> list[str]:

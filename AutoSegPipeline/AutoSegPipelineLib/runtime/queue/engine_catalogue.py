@@ -6,7 +6,7 @@ import logging
 import os
 
 from ...core.messages.child_messages import Done, Failed, Message
-from ...core.options_check import gpus
+from ...core.resolved import gpus
 from ..context import Context
 
 log = logging.getLogger(__name__)

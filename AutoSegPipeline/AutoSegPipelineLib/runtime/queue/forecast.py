@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...core import eta
-from ...core.engines import ELSEWHERE
+from ...core.engine_list import host_engine
 from ...core.job import Job
-from ...core.options_check import resolved
+from ...core.resolved import resolved, resolved_parts
 from ..context import Context
 from .engine_catalogue import EngineCatalogue
 
@@ -20,9 +20,18 @@ class Forecast:
         self._catalogue = catalogue
 
     def predict(self, job: Job) -> float | None:
-        """Seconds for the whole case; None where nothing like it was seen."""
-        kind = self._kind(job, job.options)
-        return eta.predict(self._context.store.timings.of(kind), _voxels(job))
+        """Seconds for the complete case; None where nothing like it was seen.
+
+        Several engines that have not worked on one case before take as long as each by itself.
+        """
+        timings = self._context.store.timings
+        found = eta.predict(timings.of(self._kind(job, job.options)), _voxels(job))
+        if found is not None:
+            return found
+        part = bool(job.options.get("structures"))
+        parts = resolved_parts(self._catalogue.for_now, job.options, job.modality)
+        kinds = [eta.kind_of(one, part) for one in parts]
+        return eta.predict_together([timings.of(kind) for kind in kinds], _voxels(job))
 
     def learn(self, job: Job, used: dict[str, Any], seconds: float) -> None:
         """It took ``seconds`` with what its worker says that it ``used``.
@@ -30,7 +39,7 @@ class Forecast:
         The host's own engine does not say before what device it finds: the next case is asked about as
         this one was.
         """
-        known = None if job.engine in ELSEWHERE else used
+        known = None if host_engine({"engine": job.engine}) else used
         kind = self._kind(job, {**job.options, "engine": job.engine}, known)
         self._context.store.timings.note(kind, _voxels(job), seconds)
 

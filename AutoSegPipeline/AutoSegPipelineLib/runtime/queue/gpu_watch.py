@@ -6,7 +6,7 @@ from typing import Callable
 
 from ...core.errors import PipelineError
 from ...core.job import Job
-from ...core.options_check import gpus
+from ...core.resolved import gpus
 from ..conditions import GPU_GONE, Conditions
 from ..context import Context
 from .engine_catalogue import EngineCatalogue

@@ -8,8 +8,10 @@ import os
 from pathlib import Path
 
 from ... import __version__
+from ...core.errors import PipelineError
 from ...core.files import fsync_folder
 from ...core.job import Job
+from ...core.resolved import identity
 from ...core.store.small_tables import Kept
 from ..context import Context
 
@@ -35,8 +37,15 @@ class ResultCache:
         return bool(job.staged["kind"] == "scan" and self._context.settings["cache_mb"] > 0)
 
     def _key(self, job: Job) -> str:
+        """Of the scan, the options, and each engine's name, version, tasks and weights.
+
+        The weights are those of the last description; the worker compares them with its own once more.
+        """
         described = self._context.store.meta.get("describe") or {}
-        engines = [(e.get("name"), e.get("ok"), e.get("version")) for e in described.get("engines", [])]
+        try:
+            engines: object = identity(described, job.options, job.modality)
+        except PipelineError:
+            engines = [(e.get("name"), e.get("ok"), e.get("version")) for e in described.get("engines", [])]
         wanted = {name: job.options.get(name) for name in _DECIDES}
         text = json.dumps([job.content, job.modality, wanted, engines, __version__], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

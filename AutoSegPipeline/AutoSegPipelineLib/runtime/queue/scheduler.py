@@ -16,8 +16,8 @@ from ...core.ladder import next_rung
 from ...core.messages.child_messages import Describe, Done, Failed, Heartbeat, Log, Progress, Stage
 from ...core.messages.reader import ProtocolError, plain, read
 from ...core.messages.worker_messages import CaseResult, RunCase
-from ...core.options_check import qualities
 from ...core.protocol import Envelope
+from ...core.resolved import qualities
 from ..conditions import GPU_GONE, Conditions
 from ..context import Context, disk_is_full
 from ..ending.end_queue import EndQueue

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from AutoSegPipelineLib.core import engines, options_check, specs
+from AutoSegPipelineLib.core import engines, specs
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.spec import Spec
@@ -49,7 +49,7 @@ def test_the_rows_of_workers_name_engines_of_the_same_name() -> None:
 
 
 def test_an_engine_without_a_class_is_not_asked_of_workers() -> None:
-    assert options_check.ELSEWHERE == ("slicer",)
+    assert engines.ELSEWHERE == ("slicer",)
 
 
 def test_settings_of_engines_are_settings() -> None:

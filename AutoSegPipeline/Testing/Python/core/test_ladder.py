@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from AutoSegPipelineLib.core import eta
 from AutoSegPipelineLib.core.ladder import next_rung
-from AutoSegPipelineLib.core.options_check import qualities
+from AutoSegPipelineLib.core.resolved import qualities
 
 
 def test_the_time_to_come_is_learned_from_size_and_the_cases_own_pace() -> None:

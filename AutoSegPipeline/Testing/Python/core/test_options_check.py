@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from AutoSegPipelineLib.core.errors import Refused
-from AutoSegPipelineLib.core.options_check import check, check_at_the_door, qualities, resolved
+from AutoSegPipelineLib.core.options_check import check, check_at_the_door
+from AutoSegPipelineLib.core.resolved import qualities, resolved
 from AutoSegPipelineLib.core.specs import OPTIONS, parse_options
 from support.engines import BOTH, TISSUE, TOTAL
 

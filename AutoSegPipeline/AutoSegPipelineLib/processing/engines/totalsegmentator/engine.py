@@ -68,6 +68,11 @@ class TotalSegmentatorEngine:
 
         return {**facts(), "licensed": weights.has_licence()}
 
+    def weights_hash(self, task: str) -> str:
+        """See :class:`~..base.Engine`; of the weights for every quality of the task."""
+        known = catalogue()
+        return weights.fingerprint(known, known.find(task))
+
     def check(self) -> Check:
         """Whether a prediction could begin; that it could is kept, because imports take seconds."""
         if not installed():

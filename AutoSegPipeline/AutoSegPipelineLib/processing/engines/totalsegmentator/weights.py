@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -69,6 +70,22 @@ def _for_cropping(known: Catalogue, task: Known, subset: bool) -> list[int]:
 def missing(known: Catalogue, numbers: list[int]) -> list[int]:
     """Those of ``numbers`` that are not there, or not complete."""
     return [number for number in numbers if not is_complete(place(number, known))]
+
+
+def fingerprint(known: Catalogue, task: Known) -> str:
+    """A text that changes when weights of ``task`` do; empty where the package does not name them.
+
+    Sizes and times stand for the contents: the models of one task may be gigabytes.
+    """
+    numbers = sorted({number for quality in task.modes for number in needed(known, task, quality)})
+    lines = []
+    for number in numbers:
+        path = place(number, known)
+        for file in sorted(path.rglob("*")) if path is not None and path.is_dir() else ():
+            if file.suffix in (".pth", ".json", ".pkl") and file.is_file():
+                state = file.stat()
+                lines.append(f"{number} {file.name} {state.st_size} {state.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else ""
 
 
 def default_present(known: Catalogue) -> bool:

@@ -73,13 +73,13 @@ def test_a_name_that_a_spreadsheet_would_compute_is_defused(tmp_path):
     evil = '=HYPERLINK("x")'
     segmentation = Segmentation(on, [layer], (Segment(0, 1, "-2+3", evil, (1, 0, 0), "@group"),))
     measured = measure(segmentation, None)
-    write_csv(tmp_path / "s.csv", measured, "")
+    write_csv(tmp_path / "s.csv", measured, "", {one.name: "tissue" for one in measured})
     with open(tmp_path / "s.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
     assert tuple(rows[0]) == COLUMNS
     assert rows[1][:3] == ["'-2+3", "'" + evil, "'@group"]
     assert float(rows[1][COLUMNS.index("centroid_x_lps_mm")]) == pytest.approx(-27.0)
-    write_json(tmp_path / "s.json", measured, on, "")
+    write_json(tmp_path / "s.json", measured, on, "", {one.name: "tissue" for one in measured})
     row = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["structures"][0]
     assert row["title"] == evil and row["intensity"] is None and row["touches_border"] is True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from AutoSegPipelineLib.core.clock import SystemClock
@@ -14,6 +15,7 @@ from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.runtime.context import Context
 from AutoSegPipelineLib.runtime.queue.case_message import CaseMessages
 from AutoSegPipelineLib.runtime.queue.result_cache import KEEP, ResultCache
+from support.engines import TISSUE, TOTAL, engine, task
 
 SAME_SCAN = {"kind": "scan", "path": "input/000001.nii", "affine": None, "format": "nifti", "facts": {}}
 
@@ -31,9 +33,10 @@ class Shelf:
         self.cache = ResultCache(context)
         self.case_messages = CaseMessages(context, self.cache)
 
-    def done(self, by: str, door: str = "web") -> Job:
+    def done(self, by: str, door: str = "web", options: dict[str, object] | None = None) -> Job:
         """A case of somebody that was computed, or answered from the cache."""
         job = Job(name="scan", content="c" * 64, door=door, submitted_by=by, staged=dict(SAME_SCAN))
+        job.options = options or {}
         self.case_messages.order(job, self.home.results, 0)
         if job.cached_from is None:
             made = self.cache.work(job) / KEEP
@@ -75,3 +78,24 @@ def test_a_name_of_another_door_is_another_person(shelf: Shelf) -> None:
 def test_with_visibility_all_everybody_shares(shelf: Shelf) -> None:
     first = shelf.done("anna")
     assert shelf.done("bert").cached_from == first.id
+
+
+@pytest.mark.parametrize("shelf", ["all"], indirect=True)
+@pytest.mark.parametrize(
+    ("changed", "reused"),
+    [
+        (engine("own", task("teeth", weights="b")), False),
+        (engine("own", task("teeth", weights="a"), version="2"), False),
+        (engine("own", task("teeth", weights="a"), task("jaw", weights="c")), True),
+    ],
+    ids=["weights", "version", "another task"],
+)
+def test_the_key_holds_the_version_and_the_weights_of_the_engines_that_work(
+    shelf: Shelf, changed: dict[str, Any], reused: bool
+) -> None:
+    options = {"engine": "tissue,own:teeth"}
+    shelf.store.meta.set("describe", {"engines": [TISSUE, engine("own", task("teeth", weights="a"))]})
+    first = shelf.done("anna", options=options)
+    assert shelf.done("anna", options=options).cached_from == first.id
+    shelf.store.meta.set("describe", {"engines": [TISSUE, TOTAL, changed]})
+    assert (shelf.done("anna", options=options).cached_from == first.id) is reused
