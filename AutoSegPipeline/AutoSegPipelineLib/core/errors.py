@@ -69,6 +69,11 @@ CODES: dict[str, str] = {
     "dicom.duplicates": "The repeated files were left out; nothing has to be done.",
     "dicom.odd_values": "Check the sizes of the result against the source.",
     "dicom.conversion_failed": "The series could not be converted; see the converter's messages in the log.",
+    "dicom.burned_in": "Look at the pictures; the de-identification changes headers, never pixels.",
+    "dicom.cannot_deidentify": "Send it to a peer without deidentify, or leave this kind of object out.",
+    "dicom.identity_left": "Look at the named elements; the patient is named where nobody expects it.",
+    "dicom.no_anonymizer": "Install dicom-anonymizer into this Python.",
+    "dicom.unknown_pseudonym": "Use the home that de-identified it; only its table leads back.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
     # The PACS: the answer to whoever asked.
     "pacs.configuration": "Correct dicom.json in the home; docs/pacs.md lists its keys.",

@@ -18,6 +18,7 @@ from .. import specs
 from ..errors import PipelineError
 from ..files import unique_keys
 from ..messages.reader import ProtocolError, read
+from .series_rules import SeriesRule, parse_series_rules
 
 FILE = "dicom.json"
 MOST_BYTES = 1 << 20
@@ -26,6 +27,7 @@ OBJECTS = ("seg", "report", "stl", "capture")
 ENCODINGS = ("auto", "binary", "labelmap")
 # PS3.5, value representation AE: no backslash, no control characters, not only spaces.
 _TITLE = re.compile(r"(?! +$)[ -\[\]-~]{1,16}")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,16}")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -59,6 +61,10 @@ class Entry:
     at_most_minutes: float = 90.0
     choose: List[object] = field(default_factory=list)
     visible_to: List[str] = field(default_factory=list)
+
+    def rules(self, here: str = "choose") -> tuple[SeriesRule, ...]:
+        """The rules of ``choose``; ``here`` names them in what is raised: ``options.*``."""
+        return parse_series_rules(self.choose, here)
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,17 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """De-identification: ``prefix`` begins each pseudonym, ``table`` is the file that leads back to patients.
+
+    Without ``table`` it lies in ``state``, which is also where everything else of the home is.
+    """
+
+    prefix: str = "ANON"
+    table: str = ""
+
+
+@dataclass(frozen=True)
 class PacsConfig:
     """The complete file."""
 
@@ -127,7 +144,7 @@ class PacsConfig:
     callers: List[Caller] = field(default_factory=list)
     peers: Dict[str, Peer] = field(default_factory=dict)
     watch: List[Watch] = field(default_factory=list)
-    privacy: Dict[str, object] = field(default_factory=dict)
+    privacy: Privacy = field(default_factory=Privacy)
 
     def entry(self, title: str) -> Entry | None:
         """What is done under ``title``; our own title needs no entry. None: nobody listens under it."""
@@ -205,7 +222,11 @@ def _within(value: object, itself: bool) -> list[tuple[str, object]]:
 
 
 def _check(config: PacsConfig, origin: str) -> None:
-    receiver = config.receiver
+    receiver, privacy = config.receiver, config.privacy
+    if not _PREFIX.fullmatch(privacy.prefix):
+        raise _wrong(f"{origin}: privacy.prefix is 1 to 16 letters, digits, _ or -")
+    if privacy.table and not Path(privacy.table).is_absolute():
+        raise _wrong(f"{origin}: privacy.table is an absolute path")
     _title(receiver.title, f"{origin}: receiver.title")
     _port(receiver.port, f"{origin}: receiver.port", lowest=0)
     if receiver.most_associations < 1:
@@ -234,6 +255,8 @@ def _entry(entry: Entry, config: PacsConfig, here: str) -> None:
     _title(entry.title, here)
     _one_of(entry.unit, UNITS, f"{here}: unit")
     specs.parse_options(entry.options, here)
+    if entry.unit != "study" and any(rule.best for rule in entry.rules(here)):
+        raise _wrong(f"{here}: a rule with best compares the series of a study and needs unit study")
     for name in entry.send_to:
         _known(name, config.peers, f"{here}: send_to")
     if entry.quiet_seconds <= 0 or entry.at_most_minutes <= 0:

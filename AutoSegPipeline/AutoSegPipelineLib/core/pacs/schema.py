@@ -21,5 +21,11 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT PRIMARY KEY, echo REAL, echo_ok INTEGER, echo_note TEXT NOT NULL,
         received REAL, sent REAL
     );
+    CREATE TABLE verdicts (
+        series TEXT NOT NULL, entry TEXT NOT NULL, study TEXT NOT NULL, at REAL NOT NULL, code TEXT NOT NULL,
+        reason TEXT NOT NULL, rule TEXT NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (series, entry)
+    );
+    CREATE INDEX verdicts_by_study ON verdicts (study);
+    CREATE INDEX verdicts_by_time ON verdicts (at);
     """,
 )

@@ -14,12 +14,13 @@ from .asks import Asks
 from .peer_states import PeerStates
 from .refusals import Refusals
 from .schema import MIGRATIONS
+from .verdicts import Verdicts
 
 FILE = "dicom.sqlite"
 
 
 class PacsStore:
-    """``asks``, ``refusals`` and ``peers``. One connection, used from one thread."""
+    """``asks``, ``refusals``, ``peers`` and ``verdicts``. One connection, used from one thread."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
@@ -30,6 +31,7 @@ class PacsStore:
         self.asks = Asks(self._database, clock)
         self.refusals = Refusals(self._database, clock)
         self.peers = PeerStates(self._database, clock)
+        self.verdicts = Verdicts(self._database, clock)
 
     @classmethod
     def of(cls, home: Home, clock: Clock | None = None) -> PacsStore:

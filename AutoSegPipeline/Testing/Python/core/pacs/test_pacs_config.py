@@ -95,3 +95,20 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(PipelineError) as caught:
         read_config(tmp_path)
     assert caught.value.code == "pacs.configuration" and str(tmp_path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "values, says",
+    [
+        ({"entries": [{"title": "A", "choose": [{"name": "r", "when": {"modalty": "CT"}}]}]}, "'modality'?"),
+        ({"entries": [{"title": "A", "choose": [{"name": "r", "when": {}, "best": 1}]}]}, "needs unit study"),
+        ({"privacy": {"prefix": "a b"}}, "privacy.prefix"),
+        ({"privacy": {"table": "x.sqlite"}}, "absolute path"),
+        ({"privacy": {"tabel": ""}}, "did you mean 'table'?"),
+    ],
+)
+def test_rules_for_series_and_privacy_are_checked_with_the_file(values: object, says: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        parse_config(values)
+    assert says in caught.value.message
+    assert "dicom.json" in caught.value.message

@@ -1,0 +1,1 @@
+"""De-identification of what leaves, and the way back for what returns."""
