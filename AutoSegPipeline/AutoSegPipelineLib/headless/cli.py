@@ -76,6 +76,8 @@ def _add_commands() -> None:
         config,
         demo,
         dicom,
+        dicom_explain,
+        dicom_privacy,
         doctor,
         jobs,
         links,
@@ -98,6 +100,8 @@ def _add_commands() -> None:
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH
+    for command in (dicom_explain.explain, dicom_privacy.deidentify, dicom_privacy.reidentify):
+        dicom.dicom.add_command(command)
 
 
 _add_commands()

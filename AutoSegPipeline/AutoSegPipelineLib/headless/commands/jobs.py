@@ -20,6 +20,7 @@ from ...core.commands import (
 )
 from ...core.errors import PipelineError
 from ...core.job import Job
+from ...core.pacs import store as pacs
 from ...core.specs import did_you_mean
 from ...core.store import Store
 from ...core.store.ask import Waiting, ask
@@ -99,7 +100,23 @@ def list_jobs(session: Session, wanted: tuple[str, ...], limit: int, as_json: bo
         output.table(job_table(jobs))
     else:
         output.note(f"No jobs{' in that state' if wanted else ''} in {safe(str(session.home.root))}.")
+    if not as_json:
+        _note_left_out(session)
     return 0
+
+
+def _note_left_out(session: Session) -> None:
+    """Series from the PACS that became no job are in no list of jobs; say where they are."""
+    if not pacs.exists(session.home):
+        return
+    store = pacs.PacsStore.of(session.home)
+    try:
+        count = store.verdicts.count_left_out()
+    finally:
+        store.close()
+    if count:
+        series = "1 series was" if count == 1 else f"{count} series were"
+        session.output.note(f"{series} left out; `autoseg dicom explain` says why.")
 
 
 @click.command("show")
