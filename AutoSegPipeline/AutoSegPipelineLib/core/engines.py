@@ -40,6 +40,13 @@ class EngineRow:
         return self.title or self.name
 
 
+MODELS_DIR = Spec(
+    "models_dir",
+    "text",
+    "",
+    "Folder of your own trained models; empty: `AutoSegPipeline/models` in the user's data folder.",
+)
+
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "totalsegmentator",
@@ -66,7 +73,7 @@ ENGINES: tuple[EngineRow, ...] = (
 )
 
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
-SETTINGS: tuple[Spec, ...] = tuple(spec for row in ENGINES for spec in row.settings)
+SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), MODELS_DIR)
 # Engines that do not run in a worker, so no worker describes them.
 ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
 

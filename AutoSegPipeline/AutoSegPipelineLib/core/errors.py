@@ -94,6 +94,11 @@ CODES: dict[str, str] = {
         "rules.json is invalid, so the previous rules stay in force; `autoseg rules check` shows the mistake."
     ),
     "weights.invalid": "Give a released archive Dataset123_....zip, or the complete folder that it contains.",
+    # Users' own models.
+    "model.invalid": "Give the trained model's folder (plans.json, dataset.json, fold_*), or the zip of it.",
+    "model.unsupported": "Train it with the classes of nnunetv2 itself, or ask its authors for such weights.",
+    "model.exists": "Give another name, or say that it is replaced.",
+    "model.unknown": "Correct the name, or add the model.",
     # The case was taken but did not end well (-> failed).
     "engine.unknown": "`autoseg doctor` lists the engines.",
     "engine.not_available": "`autoseg doctor` shows what the engine lacks.",
@@ -108,6 +113,10 @@ CODES: dict[str, str] = {
     "engine.task_unknown": "`autoseg doctor` lists the tasks of each engine.",
     "engine.structure_unknown": "Correct the structure's name.",
     "engine.quality_unknown": "Choose one of the qualities that the task has.",
+    "engine.checkpoint_unsafe": (
+        "If you trust whoever made the model as you trust a program of theirs, an administrator adds it as "
+        "trusted. Else ask for weights without it."
+    ),
     "engine.weights_missing": "Install the model's weights, or allow the download: download_weights=true.",
     "engine.licence_needed": "Get a licence number from the engine's authors and set it, then try again.",
     "engine.needs_slicer": "Submit it in the 3D Slicer module, or choose another engine or exporter.",

@@ -1,0 +1,1 @@
+"""Users' own models, trained with nnU-Net: the store of models and the engine that runs them."""

@@ -1,0 +1,89 @@
+"""Adding and checking models under the workers' Python, which has torch; one line of JSON answers.
+
+``python -m AutoSegPipelineLib.processing.engines.nnunet.manage REQUEST`` with a JSON object: ``do``
+(``add``, ``check``, ``list``, ``show``, ``remove``), ``place`` (the folder of models, empty for the usual
+one), and for ``add`` the fields of :class:`.adding.Wanted`, for the others ``name``. The answer holds
+``model`` or ``models``; what is copied and checked meanwhile stands on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Mapping
+
+from ....core.errors import PipelineError
+from ...answer_line import print_answer
+from . import store
+from .adding import Wanted, add
+from .checking import check
+
+
+def answer(request: Mapping[str, object]) -> dict[str, object]:
+    """Do what ``request`` asks; raises :class:`PipelineError`."""
+    place, name = store.folder(str(request.get("place") or "") or None), str(request.get("name") or "")
+    do = request.get("do")
+    if do == "add":
+        return {"model": add(place, _wanted(request), _say).to_dict()}
+    if do == "check":
+        return {"model": check(place, name).to_dict()}
+    if do == "show":
+        return {"model": store.model(place, name).to_dict()}
+    if do == "list":
+        return {
+            "folder": str(place),
+            "models": [one.to_dict() for one in store.models(place)],
+            "broken": [error.to_dict() for error in store.broken(place)],
+        }
+    if do == "remove":
+        store.remove(place, name)
+        return {"removed": name}
+    raise PipelineError("request.invalid", f"do: {do!r} is not known")
+
+
+def _wanted(request: Mapping[str, object]) -> Wanted:
+    known = {field.name for field in fields(Wanted)}
+    given = {key: value for key, value in request.items() if key in known and value not in (None, "", [])}
+    for key, value in given.items():
+        if isinstance(value, list):
+            given[key] = tuple(str(one) for one in value)
+        elif key in ("source", "labels"):
+            given[key] = Path(str(value)).expanduser()
+    if "source" not in given:
+        raise PipelineError("request.invalid", "add needs a source")
+    return Wanted(**given)  # type: ignore[arg-type]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    """Answer the request in ``arguments``; the exit code."""
+    try:
+        request = json.loads(arguments[0])
+    except (IndexError, ValueError):
+        request = None
+    if not isinstance(request, dict):
+        sys.stderr.write("one argument, a JSON object, is needed\n")
+        return 2
+    output = sys.stdout
+    sys.stdout = sys.stderr  # nnU-Net prints; the answer alone belongs on standard output
+    try:
+        found = _caught(request)
+    finally:
+        sys.stdout = output
+    return print_answer(lambda: found)
+
+
+def _caught(request: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        return answer(request)
+    except PipelineError as error:
+        return {"error": error.to_dict()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

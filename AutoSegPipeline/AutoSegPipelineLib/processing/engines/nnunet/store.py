@@ -1,0 +1,98 @@
+"""The models that were added: a folder each in ``models_dir``, with :data:`.record.FILE` in it.
+
+Reading needs neither torch nor nnU-Net. A model is there completely or not at all: it is put together
+in a folder beside its place and renamed (:mod:`.adding`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+from ....core.engines import MODELS_DIR
+from ....core.errors import PipelineError
+from ....core.files import disk_error, fsync_folder, is_link, remove_tree, retried
+from ....core.home import default_root
+from ....core.specs import did_you_mean
+from .record import FILE, NAME, Model
+
+STAGING = ".part-"
+
+
+def folder(setting: str | None = None) -> Path:
+    """Where models lie: ``setting`` (``models_dir``; None: as in the environment), or the usual place."""
+    if setting is None:
+        setting = os.environ.get(MODELS_DIR.environment, "")
+    return Path(setting).expanduser() if setting else default_root() / "models"
+
+
+def models(place: Path) -> list[Model]:
+    """Every model in ``place`` by name; a folder whose record cannot be read is left out."""
+    found = []
+    for name in _names(place):
+        try:
+            found.append(_read(place / name))
+        except PipelineError:
+            continue
+    return found
+
+
+def broken(place: Path) -> list[PipelineError]:
+    """What is wrong with the models that :func:`models` leaves out."""
+    errors = []
+    for name in _names(place):
+        try:
+            _read(place / name)
+        except PipelineError as error:
+            errors.append(error)
+    return errors
+
+
+def model(place: Path, name: str) -> Model:
+    """The model called ``name``; raises ``model.unknown`` or ``model.invalid``."""
+    wanted = name.strip().casefold()
+    if not NAME.match(wanted) or not (place / wanted / FILE).is_file():
+        known = _names(place)
+        listed = f" (known: {', '.join(known)})" if known else ""
+        text = f"there is no model {name!r} in {place}{listed}{did_you_mean(wanted, known)}"
+        raise PipelineError("model.unknown", text)
+    return _read(place / wanted)
+
+
+def remove(place: Path, name: str) -> None:
+    """Remove the model; it is gone from the list at once. Raises ``model.unknown``, ``environment.*``."""
+    wanted = name.strip().casefold()
+    if not NAME.match(wanted) or wanted not in _names(place):
+        model(place, name)  # says which there are
+    aside = place / f"{STAGING}{uuid.uuid4().hex[:8]}"
+    try:
+        retried(lambda: os.rename(place / wanted, aside))
+        fsync_folder(place)
+        remove_tree(aside)
+    except OSError as error:
+        raise disk_error(error, str(place / wanted)) from error
+
+
+def _names(place: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in place.iterdir() if _is_model(entry))
+    except OSError:
+        return []
+
+
+def _is_model(entry: Path) -> bool:
+    return bool(NAME.match(entry.name)) and not is_link(entry) and (entry / FILE).is_file()
+
+
+def _read(place: Path) -> Model:
+    path = place / FILE
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PipelineError("model.invalid", f"{path} cannot be read: {error}") from error
+    found = Model.from_dict(value, path)
+    if found.name != place.name:
+        raise PipelineError("model.invalid", f"{path} is about {found.name!r}; rename its folder back")
+    return found
