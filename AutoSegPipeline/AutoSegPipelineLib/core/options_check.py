@@ -36,6 +36,10 @@ def check(described: Plain, options: Plain, modality: str = "") -> None:
         if not found:
             return
         parts.append((found[0], own))
+    names = [str(engine["name"]) for engine, _ in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise Refused("options.invalid", f"engine: auto is {name} here, which is named besides")
     for (engine, own), share in zip(parts, shares(parts, modality)):
         if share is not None:
             _check_any({"engines": [engine]}, {**own, "structures": share}, modality)

@@ -198,12 +198,17 @@ class OptionSchema(BaseModel):
 
 
 class EngineDocument(BaseModel):
-    """One engine as it describes itself."""
+    """One engine as it describes itself.
+
+    ``auto`` may choose it unless that is false; ``alone``: it cannot be combined with others.
+    """
 
     model_config = ConfigDict(extra="allow")
     name: str
     title: str = ""
     ok: bool = False
+    auto: bool = True
+    alone: bool = False
     missing: list[str] = Field(default_factory=list)
     note: str = ""
     tasks: list[Any] = Field(default_factory=list)

@@ -6,6 +6,9 @@ from functools import partial
 from typing import Any, Callable
 
 from ...core import result_formats, specs
+from ...core.engine_list import AUTO, wanted_engines
+from ...core.engines import ELSEWHERE
+from ...core.errors import PipelineError
 from ...core.settings import Settings
 from ...runtime import qt
 from ..session import Session
@@ -82,7 +85,7 @@ class OptionsPart(Part):
     def refresh(self) -> None:
         """Show what holds now."""
         settings = self.session.settings()
-        self._fill("engine", ("auto", *(str(one["name"]) for one in self._engines)))
+        self._fill("engine", self._names())
         self._fill("task", self._tasks(str(settings["engine"])))
         for name in _COMBOS:
             if name in specs.BY_NAME:
@@ -99,13 +102,30 @@ class OptionsPart(Part):
             ui.set_enabled(check, not self.read_only and not result_formats.BY_KIND[kind].always)
 
     def _tasks(self, engine: str) -> tuple[str, ...]:
+        """The tasks of the engines that name none themselves, models of one's own among them."""
+        try:
+            wanted = [one.name for one in wanted_engines(engine) if not one.task]
+        except PipelineError:
+            wanted = []
         names = ["", *(
-            str(task["name"] if isinstance(task, dict) else task)
+            str(task["name"])
             for one in self._engines
-            if engine in (one["name"], "auto")
+            if one["name"] in wanted or AUTO in wanted
             for task in one.get("tasks", [])
         )]  # fmt: skip
         return tuple(dict.fromkeys(names))
+
+    def _names(self) -> tuple[str, ...]:
+        """What the list of engines offers: each by itself, and behind the best one what joins it."""
+        usable = [one for one in self._engines if one.get("ok") and one["name"] not in ELSEWHERE]
+        best = next((one for one in usable if one.get("auto", True)), None)
+        added = [
+            f"{best['name']},{one['name']}:{task['name']}"
+            for one in usable
+            if best is not None and one is not best and not one.get("auto", True)
+            for task in one.get("tasks", [])
+        ]
+        return (AUTO, *(str(one["name"]) for one in self._engines), *added)
 
     def _fill(self, name: str, choices: tuple[str, ...]) -> None:
         if self._choices.get(name) == choices or not choices:

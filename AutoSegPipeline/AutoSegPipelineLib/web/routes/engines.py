@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from ...core import specs
+from ...core.engines import ELSEWHERE
 from ...core.result_formats import FORMATS
 from ...core.spec import Spec
 from ..context import context_of
@@ -26,9 +27,10 @@ async def engines(request: Request, principal: Principal = Depends(needs(VIEWER)
 
 def document_of(described: dict[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:
     """The answer: what a worker reported (None: nothing yet) and what the tables of this program say."""
+    rows = (described or {}).get("engines", [])
     return {
         "known": described is not None,
-        "engines": (described or {}).get("engines", []),
+        "engines": [{**row, "alone": row["name"] in ELSEWHERE} for row in rows],
         "options": {spec.name: schema_of(spec, defaults.get(spec.name)) for spec in specs.OPTIONS},
         "formats": [{name: getattr(row, name) for name in FormatDocument.model_fields} for row in FORMATS],
     }

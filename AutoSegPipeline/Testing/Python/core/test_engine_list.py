@@ -67,6 +67,7 @@ def test_an_engines_own_task_comes_before_the_option() -> None:
          "engine.structure_unknown", "none of totalsegmentator and own has a structure 'tooth_12'"),
         ({"engine": "tissue,own:teeth", "structures": ["spleen"], "quality": "fast"},
          "engine.quality_unknown", "own"),
+        ({"engine": "auto,totalsegmentator:total"}, "options.invalid", "auto is totalsegmentator here"),
     ],
 )  # fmt: skip
 def test_each_engine_of_a_list_is_checked(options: dict[str, Any], code: str, words: str) -> None:

@@ -1,6 +1,7 @@
 // Options of a case, from what the server's engines say. What is left alone is not sent: the server's defaults hold.
 import { getJson } from "./api.js";
 import { byId, el, setText } from "./dom.js";
+import { MoreEngines } from "./more_engines.js";
 import { many } from "./words.js";
 
 const QUALITIES = { normal: "Normal", fast: "Fast", fastest: "Fastest" };
@@ -26,6 +27,7 @@ export class Options {
     this.engine = select("engine", [["", best ? `Automatic (${best})` : "Automatic"],
       ...this.engines.map((engine) => [engine.name, engine.ok ? engine.title || engine.name : `${engine.title || engine.name} (not installed)`, !engine.ok])]);
     this.task = select("task", []);
+    this.more = new MoreEngines(this.engines, () => this.chooseMore());
     this.quality = select("quality", Object.entries(QUALITIES));
     this.quality.value = this.defaults.quality ?? "normal";
     this.note = el("p", { class: "hint" });
@@ -43,6 +45,7 @@ export class Options {
     this.body.replaceChildren(
       el("div", { class: "option-grid" }, field("expect", "What it is", this.expect, el("p", { class: "hint",
         text: "A segmentation is a label map, or a folder with one mask for each structure. Tables of names go with it." })), field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
+        field("more", "Also find", this.more.select, this.more.chips),
         field("quality", "Quality", this.quality, el("p", { class: "hint", text: "Faster means less detail." }))),
       el("div", {}, el("label", { for: "option-structures", text: "Structures" }), this.search, this.chips, this.list, this.said),
       el("fieldset", {}, el("legend", { text: "Files to make" }), el("div", { class: "checks" }, ...this.formats.map(([, label]) => label))),
@@ -78,16 +81,22 @@ export class Options {
     this.engine.disabled = this.quality.disabled = this.search.disabled = this.finished;
     this.task.disabled = this.finished || !this.engine.value;
     setText(this.note, this.chosen?.note || (this.engine.value ? "" : "The best engine that works on the server."));
+    this.chooseMore();
+  }
+
+  chooseMore() {
+    this.more.draw(this.chosen, this.finished);
     this.chooseTask();
+    this.say();
   }
 
   chooseTask() {
     const task = this.tasks.find((one) => one.name === this.task.value) ?? this.tasks.find((one) => one.default) ?? this.tasks[0];
-    this.known = (task?.classes ?? []).map((one) => (typeof one === "string" ? { name: one, title: one.replaceAll("_", " ") } : one));
-    const names = new Set(this.known.map((one) => one.name));
+    const tasks = [task, ...this.more.chosen.map((one) => one.task)].filter(Boolean);
+    const names = new Set(tasks.flatMap((one) => one.classes ?? []));
+    this.known = [...names].map((name) => ({ name, title: name.replaceAll("_", " ") }));
     for (const name of [...this.structures]) if (!names.has(name)) this.structures.delete(name);
-    const qualities = task?.qualities;
-    for (const option of this.quality.options) option.disabled = Boolean(qualities) && !qualities.includes(option.value);
+    for (const option of this.quality.options) option.disabled = tasks.some((one) => one.qualities && !one.qualities.includes(option.value));
     if (this.quality.selectedOptions[0]?.disabled) this.quality.value = [...this.quality.options].find((option) => !option.disabled)?.value ?? "normal";
     this.drawStructures();
   }
@@ -125,8 +134,9 @@ export class Options {
     const given = this.values();
     const words = [];
     if (this.finished) words.push("finished segmentations");
-    else words.push(given.engine ? this.engine.selectedOptions[0].textContent : "automatic engine");
-    if (given.task) words.push(given.task);
+    else words.push(this.engine.value ? this.engine.selectedOptions[0].textContent : "automatic engine");
+    if (this.task.value && !this.finished) words.push(this.task.value);
+    if (!this.finished) words.push(...this.more.names);
     if (!this.finished) words.push(`${given.quality ?? this.quality.value} quality`, given.structures ? many(given.structures.length, "structure") : "all structures");
     if (given.formats) words.push(many(given.formats.length, "kind") + " of files");
     setText(byId("options-said"), words.join(", "));
@@ -143,8 +153,13 @@ export class Options {
     if (!this.engine) return given;
     if (this.finished) given.expect = this.expect.value;
     else {
-      if (this.engine.value) given.engine = this.engine.value;
-      if (this.task.value) given.task = this.task.value;
+      if (this.more.names.length) {
+        const first = this.task.value ? `${this.engine.value}:${this.task.value}` : this.engine.value || "auto";
+        given.engine = [first, ...this.more.names].join(",");
+      } else {
+        if (this.engine.value) given.engine = this.engine.value;
+        if (this.task.value) given.task = this.task.value;
+      }
       if (this.quality.value !== (this.defaults.quality ?? "normal")) given.quality = this.quality.value;
       if (this.structures.size) given.structures = [...this.structures];
     }

@@ -8,6 +8,7 @@ import { ResultGrid } from "./results.js";
 import { UploadList } from "./uploads/list.js";
 
 const live = new Live();
+window.autoseg = { live }; // for the console
 
 function banner(name, make) {
   const old = byId(`banner-${name}`);
@@ -42,10 +43,10 @@ if (mayDo("operator") && byId("upload")) {
   for (const part of document.querySelectorAll(".scripted-only")) part.hidden = false;
   document.querySelector(".plain-only")?.remove();
   const options = new Options();
+  window.autoseg.options = options;
   new UploadList(options);
   options.start().catch((error) => {
     byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads use the defaults.` }));
   });
 }
 live.start();
-window.autoseg = { live }; // for the console

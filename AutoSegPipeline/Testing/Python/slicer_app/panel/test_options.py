@@ -133,7 +133,10 @@ def test_a_settings_file_that_cannot_be_read_is_told_and_changes_nothing(place: 
 
 def test_engines_and_tasks_are_those_that_the_worker_described(place: Place) -> None:
     place.panel.options.describe(
-        [{"name": "tissue", "tasks": ["tissues"]}, {"name": "other", "tasks": [{"name": "a"}, {"name": "b"}]}]
+        [
+            {"name": "tissue", "tasks": [{"name": "tissues"}]},
+            {"name": "other", "tasks": [{"name": "a"}, {"name": "b"}]},
+        ]
     )
     combo = place.ui.engineCombo
     assert [combo.itemText(row) for row in range(combo.count())] == ["auto", "tissue", "other"]
@@ -141,3 +144,27 @@ def test_engines_and_tasks_are_those_that_the_worker_described(place: Place) -> 
     place.panel.options.refresh()
     tasks = place.ui.taskCombo
     assert [tasks.itemText(row) for row in range(tasks.count())] == ["", "a", "b"]
+
+
+def test_ones_own_models_are_offered_by_themselves_and_behind_the_best_engine(place: Place) -> None:
+    place.panel.options.describe(
+        [
+            {"name": "networks", "ok": True, "auto": True, "tasks": [{"name": "total"}]},
+            {"name": "own", "ok": True, "auto": False, "tasks": [{"name": "teeth"}, {"name": "jaw"}]},
+            {"name": "broken", "ok": False, "auto": False, "tasks": [{"name": "none"}]},
+        ]
+    )
+    combo = place.ui.engineCombo
+    both = ["networks,own:teeth", "networks,own:jaw"]
+    assert [combo.itemText(row) for row in range(combo.count())] == [
+        "auto",
+        "networks",
+        "own",
+        "broken",
+        *both,
+    ]
+    pick("engineCombo", both[0])(place.ui)
+    place.panel.options.refresh()
+    assert place.written()["engine"] == both[0]
+    tasks = place.ui.taskCombo
+    assert [tasks.itemText(row) for row in range(tasks.count())] == ["", "total"]

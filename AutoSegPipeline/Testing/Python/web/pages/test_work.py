@@ -161,6 +161,35 @@ def test_options_come_from_the_engines_and_go_along_with_the_upload(
     assert "stl" in {output["kind"] for output in job["outputs"]}
 
 
+def test_another_engine_joins_the_first_one(site: Site, browser: Browser) -> None:
+    page = browser.page()
+    told = site.get("/api/v1/engines")
+    own = {"name": "own", "title": "Own models", "ok": True, "auto": False, "alone": False}
+    tasks = [
+        {"name": name, "title": name, "classes": [f"{name}_1"], "qualities": ["normal"]}
+        for name in ("jaw", "teeth")
+    ]
+    told["engines"].append({**own, "tasks": tasks})
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json=told))
+    page.reload()
+    page.get_by_text("Options", exact=False).first.click()
+    also = page.get_by_label("Also find")
+    also.select_option("own:teeth")
+    also.select_option("own:jaw")
+    page.get_by_role("button", name="Leave out own:jaw").click()
+    page.get_by_role("searchbox", name="Structures").fill("teeth")
+    page.get_by_role("checkbox", name="teeth 1").check()
+    page.get_by_text("own:teeth, normal quality, 1 structure").wait_for()
+    assert page.evaluate("window.autoseg.options.values()") == {
+        "engine": "auto,own:teeth", "structures": ["teeth_1"],
+    }  # fmt: skip
+    page.get_by_label("Engine").select_option("own")
+    page.get_by_label("Task").select_option("jaw")
+    assert page.evaluate("window.autoseg.options.values()") == {"engine": "own", "task": "jaw"}
+    also.select_option("tissue:tissue")
+    assert page.evaluate("window.autoseg.options.values()")["engine"] == "own:jaw,tissue:tissue"
+
+
 def test_finished_segmentations_are_taken_where_the_options_say_so(
     site: Site, browser: Browser, tmp_path: Path
 ) -> None:

@@ -142,7 +142,7 @@ def test_engines_are_what_a_worker_told(tmp_path: Path) -> None:
         engine = {"name": "tissue", "title": "T", "ok": True, "missing": [], "note": "", "tasks": ["body"]}
         page.store.meta.set("describe", {"engines": [engine]})
         told = page.get("/api/v1/engines").json()
-        assert (told["known"], told["engines"]) == (True, [engine])
+        assert (told["known"], told["engines"]) == (True, [{**engine, "auto": True, "alone": False}])
         assert told["options"]["quality"]["default"] == "fast", "the pipeline's own default"
         assert set(told["options"]) == set(specs.OPTION_NAMES)
 
