@@ -72,8 +72,15 @@ ENGINES: tuple[EngineRow, ...] = (
     EngineRow("slicer", takes=("CT", "MR"), extension="TotalSegmentator"),
 )
 
+# Programs that the administrator declared are engines besides: processing/engines/command/ reads the file.
+DECLARED = Spec(
+    "engines_file",
+    "text",
+    "",
+    "File that declares programs as engines; empty takes engines.json in the home.",
+)
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
-SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), MODELS_DIR)
+SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), MODELS_DIR, DECLARED)
 # Engines that do not run in a worker, so no worker describes them.
 ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
 

@@ -64,6 +64,11 @@ class Home:
         return self.root / "rules.json"
 
     @property
+    def engines_file(self) -> Path:
+        """Where the administrator declares programs as engines."""
+        return self.root / "engines.json"
+
+    @property
     def store(self) -> Path:
         return self.state / "store.sqlite"
 

@@ -57,6 +57,29 @@ def _ps_table() -> dict[int, Process]:
     return table
 
 
+def marked(mark: str) -> set[int]:
+    """Pids of the processes that inherited ``mark`` (``NAME=value``) in their environment (POSIX).
+
+    Who started whom is lost when a parent ends; what it handed down is not.
+    """
+    if os.path.isdir("/proc/self"):
+        return {int(name) for name in os.listdir("/proc") if name.isdigit() and _has_mark(name, mark)}
+    # macOS and the BSDs: with E the environment follows the command.
+    listed = subprocess.run(
+        ["ps", "-axEww", "-o", "pid=,command="], capture_output=True, text=True, errors="replace", check=False
+    )
+    lines = (line.split(None, 1) for line in listed.stdout.splitlines() if mark in line)
+    return {int(fields[0]) for fields in lines if fields[0].isdigit()}
+
+
+def _has_mark(pid: str, mark: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            return mark.encode() in stream.read().split(b"\0")
+    except OSError:
+        return False  # it has ended, or is another user's
+
+
 def members(table: dict[int, Process], roots: Iterable[int], groups: Iterable[int]) -> set[int]:
     """Pids of ``roots``, of all their descendants and of every process in ``groups``. Pure."""
     below: dict[int, list[int]] = {}

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Protocol
 
-from .process_table import Process, linux_process, members, process_table
+from .process_table import Process, linux_process, marked, members, process_table
 
 __all__ = ["PosixTree", "Process", "ProcessTree", "WindowsTree", "make_tree", "members", "process_table"]
 
@@ -25,6 +25,9 @@ class ProcessTree(Protocol):
     def add(self, pid: int) -> None:
         """``pid`` is a root: the process that was started, or the real one behind a launcher."""
 
+    def left(self) -> int:
+        """How many processes of the tree are there."""
+
     def kill(self) -> None:
         """End every process of the tree at once."""
 
@@ -32,17 +35,22 @@ class ProcessTree(Protocol):
         """The child has ended: end what it left behind and give the handles back."""
 
 
-def make_tree() -> ProcessTree:
-    """The tree for this system, empty."""
-    return WindowsTree() if sys.platform == "win32" else PosixTree()
+def make_tree(mark: str = "") -> ProcessTree:
+    """The tree for this system, empty; see :class:`PosixTree` for ``mark``."""
+    return WindowsTree() if sys.platform == "win32" else PosixTree(mark)
 
 
 class PosixTree:
-    """Roots by pid and time of birth, and the groups that they lead."""
+    """Roots by pid and time of birth, the groups that they lead, and whoever inherited their mark.
+
+    ``mark`` is a variable (``NAME=value``) of the roots' environment that nothing else has. Processes whose
+    parent has ended, and which lead a group of their own, are found by it.
+    """
 
     _ROUNDS = 5  # a fork bomb is not our child
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str = "") -> None:
+        self._mark = mark
         self._roots: dict[int, str] = {}
         self._groups: set[int] = set()
 
@@ -54,6 +62,9 @@ class PosixTree:
         # Only a group that the child leads: any other one is ours or a stranger's.
         if process.group == pid != os.getpgrp():
             self._groups.add(pid)
+
+    def left(self) -> int:
+        return len(self._alive())
 
     def kill(self) -> None:
         known: set[int] = set()
@@ -74,7 +85,8 @@ class PosixTree:
         self._groups.clear()
 
     def _anything_left(self) -> bool:
-        return any(map(_group_has_members, self._groups)) or any(map(_exists, self._roots))
+        there = any(map(_group_has_members, self._groups)) or any(map(_exists, self._roots))
+        return there or bool(self._mark)
 
     def _alive(self) -> set[int]:
         table = process_table()
@@ -82,6 +94,8 @@ class PosixTree:
         # A group's number is not given to a new process while the group has a member; a new
         # process that bears it was born later than the child and leads a group of its own.
         groups = [g for g in self._groups if g not in table or table[g].born == self._roots[g]]
+        if self._mark:
+            roots += [pid for pid in marked(self._mark) if pid in table]
         found = members(table, roots, groups)
         return {pid for pid in found if not table[pid].zombie} - {os.getpid(), 0, 1}
 
@@ -125,6 +139,9 @@ class WindowsTree:
     def add(self, pid: int) -> None:
         if self._job is not None and not self._job.add(pid):
             self._strays.append(pid)
+
+    def left(self) -> int:
+        return self._job.active() if self._job is not None else 0
 
     def kill(self) -> None:
         if self._job is not None:

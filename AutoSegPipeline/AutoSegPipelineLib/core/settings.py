@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
 from . import specs
+from .engines import DECLARED
 from .errors import PipelineError
 from .files import read_json
+from .home import Home
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,17 @@ def resolve(
         if value is not None:
             take(specs.find(name, "command line"), value, specs.BY_NAME[name].flag)
     return Settings(values, origins)
+
+
+def settings_of(home: Home, given: Mapping[str, object], environ: Mapping[str, str]) -> Settings:
+    """The settings of ``home``: ``given`` > ``environ`` > its settings.json > default.
+
+    The file of declared engines is named in full, so that a private home has those of the user's own.
+    """
+    path = home.settings_file
+    found = resolve(given, environ, read_settings_file(path), str(path))
+    declared = found[DECLARED.name] or home.engines_file
+    return Settings({**found.values, DECLARED.name: os.path.abspath(declared)}, found.origins)
 
 
 def resolve_options(settings: Settings, *layers: Mapping[str, object]) -> dict[str, object]:

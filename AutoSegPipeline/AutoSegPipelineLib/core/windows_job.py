@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 _KILL_ON_JOB_CLOSE = 0x2000
 _EXTENDED_LIMIT_INFORMATION = 9
+_BASIC_ACCOUNTING_INFORMATION = 1
 _PROCESS_TERMINATE = 0x0001
 _PROCESS_SET_QUOTA = 0x0100
 _PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
@@ -51,6 +52,16 @@ class _ExtendedLimits(ctypes.Structure):
     ]
 
 
+class _Accounting(ctypes.Structure):
+    _fields_ = [
+        *(
+            (name, ctypes.c_int64)
+            for name in ("UserTime", "KernelTime", "PeriodUserTime", "PeriodKernelTime")
+        ),
+        *((name, ctypes.c_uint32) for name in ("PageFaults", "Processes", "Active", "Terminated")),
+    ]
+
+
 def _kernel() -> Any:
     """kernel32 with the types of what is called: a handle is a pointer, not an ``int`` of 32 bits."""
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined,unused-ignore]
@@ -59,6 +70,14 @@ def _kernel() -> Any:
     kernel.CreateJobObjectW.restype = handle
     kernel.SetInformationJobObject.argtypes = [handle, ctypes.c_int, ctypes.c_void_p, dword]
     kernel.SetInformationJobObject.restype = flag
+    kernel.QueryInformationJobObject.argtypes = [
+        handle,
+        ctypes.c_int,
+        ctypes.c_void_p,
+        dword,
+        ctypes.c_void_p,
+    ]
+    kernel.QueryInformationJobObject.restype = flag
     kernel.OpenProcess.argtypes = [dword, flag, dword]
     kernel.OpenProcess.restype = handle
     kernel.AssignProcessToJobObject.argtypes = [handle, handle]
@@ -112,6 +131,15 @@ class WindowsJob:
             return False
         finally:
             self._kernel.CloseHandle(process)
+
+    def active(self) -> int:
+        """How many processes are in the job; 0 where that cannot be asked."""
+        found = _Accounting()
+        if not self._handle or not self._kernel.QueryInformationJobObject(
+            self._handle, _BASIC_ACCOUNTING_INFORMATION, ctypes.byref(found), ctypes.sizeof(found), None
+        ):
+            return 0
+        return int(found.Active)
 
     def terminate(self) -> None:
         """End every process in the job."""

@@ -28,7 +28,7 @@ SECTIONS = {
     "Pipeline": ("status", "pause", "resume", "stop"),
     "PACS": ("dicom",),
     "Web page": ("users", "tokens", "links", "audit"),
-    "Setup": ("doctor", "config", "rules", "weights", "completion"),
+    "Setup": ("doctor", "engines", "config", "rules", "weights", "completion"),
 }
 
 
@@ -79,6 +79,7 @@ def _add_commands() -> None:
         dicom_explain,
         dicom_privacy,
         doctor,
+        engines,
         jobs,
         links,
         pipeline,
@@ -95,7 +96,7 @@ def _add_commands() -> None:
         serve.serve, run.run, run.export, demo.demo,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
-        users.users, tokens.tokens, links.links, links.audit, doctor.doctor, config.config,
+        users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,
         rules.rules, weights.weights, dicom.dicom, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)

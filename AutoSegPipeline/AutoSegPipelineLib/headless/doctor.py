@@ -66,7 +66,7 @@ def examine(
     python, found = workers(settings)
     yield from found
     if all(finding.status != FAIL for finding in found):
-        yield from engines(python)
+        yield from engines(python, settings)
         yield device(python, gpu.status == OK and shutil.which("nvidia-smi") is not None)
         yield from weights(settings)
     if with_self_test:

@@ -9,15 +9,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from ..core import protocol
-from ..core.engines import BY_NAME
+from ..core.engines import BY_NAME, environment
 from ..core.errors import PipelineError
 from ..core.messages.child_messages import Describe, Done, Failed, Quit
 from ..core.messages.reader import read
 from ..core.messages.worker_messages import Described, EngineRow
 from ..core.protocol import Envelope
+from ..core.settings import Settings
 from ..runtime.processes.child_command import child_environment as foreign_environment
 from ..runtime.processes.child_command import module_arguments
 from ..runtime.processes.child_kinds import WORKER
@@ -31,15 +32,19 @@ _TEST_SECONDS = 300.0
 _TOLERANCE = 0.05  # of the lungs' volume: the noise and the coarse grid of the phantom
 
 
-def child_environment(foreign: bool = False) -> dict[str, str]:
-    """The environment in which a child finds this library; a foreign one nothing else of ours."""
+def child_environment(foreign: bool = False, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment in which a child finds this library; a foreign one nothing else of ours.
+
+    ``variables`` join it.
+    """
     if foreign:
-        return foreign_environment(Path(tempfile.gettempdir()), foreign=True)
+        return foreign_environment(Path(tempfile.gettempdir()), variables, foreign=True)
     paths = [LIBRARY_PARENT, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    pythonpath = os.pathsep.join(path for path in paths if path)
+    return {**os.environ, "PYTHONPATH": pythonpath, **(variables or {})}
 
 
-def describe(python: str | None = None) -> list[EngineRow]:
+def describe(python: str | None, settings: Settings) -> list[EngineRow]:
     """What a worker, under ``python`` if not this one, says of its engines; raises ``worker.not_started``."""
     lines = protocol.encode(Envelope(Describe())) + protocol.encode(Envelope(Quit()))
     command = [python or sys.executable, *module_arguments(WORKER.module)]
@@ -50,7 +55,7 @@ def describe(python: str | None = None) -> list[EngineRow]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=child_environment(python is not None),
+            env=child_environment(python is not None, environment(settings.values)),
         ) as worker:
             assert worker.stdin is not None and worker.stdout is not None
             worker.stdin.write(lines)
@@ -82,10 +87,10 @@ def _answer(worker: subprocess.Popen[bytes]) -> list[EngineRow]:
     raise PipelineError("worker.hung", "the worker did not describe its engines")
 
 
-def engines(python: str | None = None) -> Iterator[Finding]:
+def engines(python: str | None, settings: Settings) -> Iterator[Finding]:
     """One finding an engine; none that works is a failure."""
     try:
-        found = describe(python)
+        found = describe(python, settings)
     except PipelineError as error:
         yield Finding(
             "engines", FAIL, error.message, "Run `python3 autoseg.py` again to mend the installation."
@@ -100,7 +105,10 @@ def engines(python: str | None = None) -> Iterator[Finding]:
         if engine["ok"]:
             yield Finding("engine", OK, text + (f"; {engine['note']}" if engine["note"] else ""))
             continue
-        row = BY_NAME[engine["name"]]
+        row = BY_NAME.get(engine["name"])
+        if row is None:
+            yield Finding("engine", WARN, f"{text}; {engine['note']}", "`autoseg engines check` says more.")
+            continue
         hint = hint_for(row, python) if row.package else ""
         if row.package and not tasks:
             yield Finding("engine", WARN, f"{row.name}: not installed", hint)

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from ..core.engine_list import wanted_engines
-from ..core.engines import BY_NAME, EngineRow
+from ..core.engines import BY_NAME, EngineRow, environment
 from ..core.errors import PipelineError, from_dict
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python
@@ -101,16 +101,25 @@ def read_tasks(settings: Settings) -> dict[str, list[str]]:
 
 
 def _answer(settings: Settings, module: str) -> dict[str, Any]:
-    answer = ask(workers_python(settings), module_arguments(module))
+    known = environment(settings.values)
+    answer = ask(workers_python(settings), module_arguments(module), variables=known)
     if "error" in answer:
         raise from_dict(answer["error"])
     return dict(answer)
 
 
-def ask(python: str | None, arguments: list[str], seconds: float = _PROBE_SECONDS) -> Any:
-    """What a short program under the workers' Python prints last, as JSON; raises ``worker.not_started``."""
+def ask(
+    python: str | None,
+    arguments: list[str],
+    seconds: float = _PROBE_SECONDS,
+    variables: Mapping[str, str] | None = None,
+) -> Any:
+    """What a short program under the workers' Python prints last, as JSON; raises ``worker.not_started``.
+
+    ``variables`` join its environment: the settings of engines.
+    """
     command = [python or sys.executable, *arguments]
-    env = child_environment(Path(tempfile.gettempdir()), foreign=python is not None)
+    env = child_environment(Path(tempfile.gettempdir()), variables, foreign=python is not None)
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=seconds, env=env,

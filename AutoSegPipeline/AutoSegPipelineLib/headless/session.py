@@ -12,7 +12,7 @@ from ..core.errors import PipelineError
 from ..core.home import Home, default_root
 from ..core.job import Job
 from ..core.lock import HomeLock
-from ..core.settings import Settings, read_settings_file, resolve
+from ..core.settings import Settings, settings_of
 from ..core.store import Store
 from .output import Output
 
@@ -39,8 +39,7 @@ class Session:
 
     def settings(self, flags: Mapping[str, object] | None = None) -> Settings:
         """Every setting and option: flag > environment > settings.json > default."""
-        path = self.home.settings_file
-        return resolve(flags or {}, os.environ, read_settings_file(path), str(path))
+        return settings_of(self.home, flags or {}, os.environ)
 
     def store(self) -> Store | None:
         """The store, or None where no pipeline has ever run: looking must not create a home."""

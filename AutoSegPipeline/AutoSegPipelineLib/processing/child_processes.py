@@ -10,10 +10,12 @@ import threading
 from typing import Any
 
 from ..core.process_table import members, process_table
+from ..core.process_tree import ProcessTree
 
 _lock = threading.Lock()
 _guard_lock = threading.Lock()
 _children: set[Any] = set()  # subprocess.Popen; the class is generic only since Python 3.9
+_trees: list[ProcessTree] = []
 _guarded: dict[int, str] = {}  # pid -> when it was born, which tells two users of one pid apart
 
 
@@ -34,6 +36,20 @@ def end_child(child: subprocess.Popen[bytes]) -> None:
     child.wait()
     with _lock:
         _children.discard(child)
+
+
+def remember_tree(tree: ProcessTree) -> None:
+    """``tree`` must not outlive this process either; :func:`forget_tree` follows when it has ended."""
+    with _lock:
+        _trees.append(tree)
+
+
+def forget_tree(tree: ProcessTree) -> None:
+    """End what is left of ``tree`` and give back what it holds."""
+    with _lock:
+        if tree in _trees:
+            _trees.remove(tree)
+    tree.close()
 
 
 def guard(pid: int) -> None:
@@ -71,6 +87,8 @@ def end_children() -> None:
     if sys.platform != "win32":
         _end_guarded()
     with _lock:
-        left = list(_children)
+        left, trees = list(_children), list(_trees)
+    for tree in trees:
+        tree.kill()
     for child in left:
         end_child(child)

@@ -13,6 +13,7 @@ from ..core.mask_plan import MaskPlan
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
 from ..formats.label_rows import Entry
 from .foreign_names import segment_of
+from .same_grid import placement
 from .volume import read_volume
 
 Box = Tuple[slice, slice, slice]
@@ -35,7 +36,8 @@ def read_masks(path: Path, affine: Affine | None = None) -> Segmentation:
     for value, mask in enumerate(plan.masks, 1):
         volume = read_volume(path.parent / mask.file, affine, name=mask.label)
         grid = grid or volume.grid
-        if volume.grid.shape != grid.shape:
+        lies = placement(volume.grid, grid)
+        if lies is None or not lies.is_identity or volume.grid.shape != grid.shape:
             raise PipelineError(
                 "export.other_grid", f"{mask.label} lies on another grid than the other masks"
             )

@@ -22,7 +22,7 @@ from ..core.errors import PipelineError
 from ..core.events import Event, JobChanged
 from ..core.home import Home, default_root, discard, throw_away_home
 from ..core.job import Job
-from ..core.settings import Settings, read_settings_file, resolve
+from ..core.settings import Settings, settings_of
 from ..core.task_labels import resolve_labels
 from . import qt
 from .pipeline import Pipeline
@@ -56,9 +56,7 @@ class AutoSeg:
             return None if given is None else Path(given)
 
         where = Home.at(path(home) or default_root(), path(inbox), path(results), path(state))
-        written = read_settings_file(where.settings_file)
-        given = {"watch": False, **settings}
-        resolved = resolve(given, os.environ, written, str(where.settings_file))
+        resolved = settings_of(where, {"watch": False, **settings}, os.environ)
         self._build(where, what, resolved, host_steps)
 
     @classmethod
@@ -69,7 +67,9 @@ class AutoSeg:
         autoseg = cls.__new__(cls)
         home = throw_away_home(out)
         try:
-            autoseg._build(home, door, Settings.defaults(**{"watch": False, "cache_mb": 0, **settings}))
+            own = str(Home.at(default_root()).engines_file)
+            given = {"watch": False, "cache_mb": 0, "engines_file": own, **settings}
+            autoseg._build(home, door, Settings.defaults(**given))
         except BaseException:
             discard(home)
             raise

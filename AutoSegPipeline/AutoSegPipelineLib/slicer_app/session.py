@@ -13,7 +13,7 @@ from ..core.errors import PipelineError
 from ..core.files import remove_tree
 from ..core.home import Home
 from ..core.lock import HomeLock
-from ..core.settings import Settings, read_settings_file, resolve
+from ..core.settings import Settings, settings_of
 from ..runtime import qt
 from ..runtime.api import AutoSeg
 from ..runtime.logs import EventLog, log_to, stop_logging
@@ -104,9 +104,7 @@ class Session(SessionWork):
 
     def settings(self) -> Settings:
         """What holds: settings of the last start, ``AUTOSEG_*``, ``settings.json``, defaults."""
-        path = self.home.settings_file
-        given = {"watch": self.watching, **self._given}
-        return resolve(given, os.environ, read_settings_file(path), str(path))
+        return settings_of(self.home, {"watch": self.watching, **self._given}, os.environ)
 
     def change(self, **values: object) -> Settings:
         """Write settings or options into ``settings.json`` (None takes one out), heeded at once.

@@ -15,7 +15,9 @@ __all__ = ["Check", "Engine", "Task", "choose", "describe", "engines", "version_
 
 def engines() -> dict[str, Engine]:
     """Every engine by name, the preferred one first, whether or not it can work here."""
-    known = [_new(row) for row in ENGINES if row.engine]
+    from .command import declared_engines
+
+    known: list[Engine] = [*(_new(row) for row in ENGINES if row.engine), *declared_engines()]
     return {engine.name: engine for engine in sorted(known, key=lambda e: -e.rank)}
 
 
