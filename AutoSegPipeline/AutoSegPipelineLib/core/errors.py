@@ -80,6 +80,8 @@ CODES: dict[str, str] = {
     "pacs.unknown_peer": "Name a peer of dicom.json; `autoseg dicom status` lists them.",
     "pacs.no_answer": "See `autoseg dicom status` and `autoseg doctor`; the peer may be slow or away.",
     "pacs.packages_missing": "Install them into the Python that runs the pipeline, and start it again.",
+    "pacs.unreachable": "Check that the peer runs, its host, port and firewall; it is tried again by itself.",
+    "pacs.not_taken": "See the peer's log; `seg` and `objects` of the peer in dicom.json say what it gets.",
     "archive.corrupt": "The archive cannot be read; pack it again.",
     "archive.encrypted": "The archive has a password; pack it again without one.",
     "archive.too_many_files": "The archive holds more files than the limit; pack fewer into each.",

@@ -27,5 +27,14 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX verdicts_by_study ON verdicts (study);
     CREATE INDEX verdicts_by_time ON verdicts (at);
+    CREATE TABLE sends (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, peer TEXT NOT NULL, done TEXT NOT NULL,
+        "by" TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, since REAL NOT NULL,
+        tries INTEGER NOT NULL, not_before REAL NOT NULL, acknowledged REAL, error TEXT,
+        encoding TEXT NOT NULL, compression TEXT NOT NULL, objects TEXT NOT NULL,
+        UNIQUE (job, peer)
+    );
+    CREATE INDEX sends_by_state ON sends (state, peer, not_before);
+    CREATE TABLE sent_uids (uid TEXT PRIMARY KEY, job TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
 )

@@ -14,13 +14,15 @@ from .asks import Asks
 from .peer_states import PeerStates
 from .refusals import Refusals
 from .schema import MIGRATIONS
+from .sends import Sends
+from .sent_uids import SentUids
 from .verdicts import Verdicts
 
 FILE = "dicom.sqlite"
 
 
 class PacsStore:
-    """``asks``, ``refusals``, ``peers`` and ``verdicts``. One connection, used from one thread."""
+    """Every table, each behind a small class of its own. One connection, used from one thread."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
@@ -32,6 +34,8 @@ class PacsStore:
         self.refusals = Refusals(self._database, clock)
         self.peers = PeerStates(self._database, clock)
         self.verdicts = Verdicts(self._database, clock)
+        self.sent_uids = SentUids(self._database, clock)
+        self.sends = Sends(self._database, clock, self.sent_uids)
 
     @classmethod
     def of(cls, home: Home, clock: Clock | None = None) -> PacsStore:
@@ -41,6 +45,16 @@ class PacsStore:
     def transaction(self) -> AbstractContextManager[None]:
         """Several changes, all or nothing."""
         return self._database.transaction()
+
+    def note(self, key: str) -> str | None:
+        """What the dicom child noted for itself under ``key``."""
+        row = self._database.row("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if row is None else str(row["value"])
+
+    def set_note(self, key: str, value: str) -> None:
+        """Note it."""
+        with self._database.transaction():
+            self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def data_version(self) -> int:
         """Changes when another connection wrote."""

@@ -103,6 +103,9 @@ FLOW = parts(
 )  # fmt: skip
 WEB = parts("web/server.py", "uvicorn:Server", "capture_signals()", "serve(sockets)")
 
+# Its settings, which its documentation describes under this name.
+PYNETDICOM = parts("dicom/send/c_store.py", "pynetdicom", "_config")
+
 HEADLESS = parts("headless/cli.py", "click.utils", "make_str(value)")
 
 # Of Python itself. os._exit is documented; it stands here only because of its name.
@@ -179,7 +182,7 @@ TOTALSEGMENTATOR = [
     ),
 ]  # fmt: skip
 
-EVERY = [*PROTOCOL, *CYCLE, *FLOW, *WEB, *HEADLESS, *STANDARD, *TOTALSEGMENTATOR]
+EVERY = [*PROTOCOL, *CYCLE, *FLOW, *WEB, *HEADLESS, *PYNETDICOM, *STANDARD, *TOTALSEGMENTATOR]
 
 
 def complaints(wanted: Iterable[Part]) -> list[str]:

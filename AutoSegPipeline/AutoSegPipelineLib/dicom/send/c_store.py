@@ -1,0 +1,100 @@
+"""C-STORE: what a peer negotiates, and the transfer of files as they are on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
+
+from ...core.errors import PipelineError
+from ...core.pacs.config import Peer
+from ...core.pacs.sends import SentObject
+from ..peer_association import association
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+# By preference: every reader of compressed DICOM knows RLE.
+COMPRESSIONS = {"rle": "1.2.840.10008.1.2.5", "jpegls": "1.2.840.10008.1.2.4.80", "": EXPLICIT}
+
+
+def negotiated(name: str, peer: Peer) -> tuple[str, ...]:
+    """The keys of :data:`COMPRESSIONS` in which the peer takes label maps, by preference; often none."""
+    contexts: list[tuple[str, list[str]]] = [(LABELMAP_SEG, [syntax]) for syntax in COMPRESSIONS.values()]
+    with association(name, peer, [*contexts, (SEG, [EXPLICIT, IMPLICIT])]) as found:
+        taken = {
+            str(context.transfer_syntax[0])
+            for context in found.accepted_contexts
+            if context.abstract_syntax == LABELMAP_SEG
+        }
+    return tuple(word for word, syntax in COMPRESSIONS.items() if syntax in taken)
+
+
+def store(name: str, peer: Peer, folder: Path, objects: Sequence[SentObject]) -> None:
+    """Send every object; returns when the peer has acknowledged them all.
+
+    Raises ``pacs.unreachable`` or :class:`NotTaken`.
+    """
+    contexts = {(one.sop_class, one.transfer_syntax): _syntaxes(one) for one in objects}
+    proposed = [(sop_class, syntaxes) for (sop_class, _), syntaxes in contexts.items()]
+    with association(name, peer, proposed) as found:
+        for one in objects:
+            if not _is_accepted(found, one):
+                raise NotTaken(name, one, "it does not negotiate this kind of object in this transfer syntax")
+        for one in objects:
+            _store(name, found, folder / one.file, one)
+
+
+class NotTaken(PipelineError):
+    """The peer answered that it does not store ``object``."""
+
+    def __init__(self, name: str, object: SentObject, why: str) -> None:
+        super().__init__("pacs.not_taken", f"{name} did not take the {object.kind}: {why}")
+        self.object = object
+
+
+def _syntaxes(one: SentObject) -> list[str]:
+    if one.transfer_syntax in (EXPLICIT, IMPLICIT):
+        return [EXPLICIT, IMPLICIT]
+    return [one.transfer_syntax]
+
+
+def _is_accepted(found: Association, one: SentObject) -> bool:
+    return any(
+        context.abstract_syntax == one.sop_class and context.transfer_syntax[0] in _syntaxes(one)
+        for context in found.accepted_contexts
+    )
+
+
+def _store(name: str, found: Association, path: Path, one: SentObject) -> None:
+    from pydicom import dcmread
+    from pynetdicom import _config
+
+    _config.STORE_SEND_CHUNKED_DATASET = True  # a path is sent piece by piece, never read as one
+    exact = any(
+        context.abstract_syntax == one.sop_class and context.transfer_syntax[0] == one.transfer_syntax
+        for context in found.accepted_contexts
+    )
+    if not found.is_established:
+        raise PipelineError("pacs.unreachable", f"{name} broke off the association")
+    try:
+        answer = found.send_c_store(path if exact else dcmread(path))
+    except (RuntimeError, OSError) as error:  # the connection ended before the object was sent
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise PipelineError("pacs.unreachable", f"{name} broke off: {error}") from None
+    status = getattr(answer, "Status", None)
+    if status is None:
+        raise PipelineError("pacs.unreachable", f"{name} has not acknowledged the {one.kind}")
+    if status != 0 and status >> 12 != 0xB:  # B000 to BFFF: stored, with a remark
+        raise NotTaken(name, one, _words(int(status)))
+
+
+def _words(status: int) -> str:
+    """The status as PS3.4 B.2.3 calls it; the peer's comment may name a patient and is left out."""
+    named = {0x0122: "SOP class not supported", 0x0124: "not authorized", 0x0117: "invalid object instance"}
+    high = {0xA7: "out of resources", 0xA9: "data set does not match the SOP class"}
+    word = named.get(status) or high.get(status >> 8) or ("cannot understand" if status >> 12 == 0xC else "")
+    return f"status {status:04X}{', ' if word else ''}{word}"
