@@ -70,6 +70,7 @@ CODES: dict[str, str] = {
     "dicom.odd_values": "Check the sizes of the result against the source.",
     "dicom.conversion_failed": "The series could not be converted; see the converter's messages in the log.",
     "dicom.burned_in": "Look at the pictures; the de-identification changes headers, never pixels.",
+    "dicom.text_in_pixels": "Look at picture, report and scan view before you hand them on.",
     "dicom.cannot_deidentify": "Send it to a peer without deidentify, or leave this kind of object out.",
     "dicom.identity_left": "Look at the named elements; the patient is named where nobody expects it.",
     "dicom.no_anonymizer": "Install dicom-anonymizer into this Python.",

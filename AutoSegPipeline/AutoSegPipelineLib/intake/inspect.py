@@ -54,6 +54,10 @@ def inspect(task: Inspect, check: Check = no_check) -> Inspected:
     ignored = [*state.ignored, *(one.label for one in state.passed)]
     for case in state.cases:
         case.facts["ignored"] = ignored[:20]
+    if state.patient_words:
+        from .dicom.patients import take_out
+
+        take_out(state.patient_words, state.cases, state.refusals)
     if task.only is None:
         return Inspected(state.cases, state.refusals)
     return Inspected(

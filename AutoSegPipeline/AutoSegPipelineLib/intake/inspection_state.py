@@ -48,6 +48,7 @@ class Inspection:
     passed: list[InputFile] = field(default_factory=list)  # no scans; see passed_by.py
     archives: dict[str, str] = field(default_factory=dict)  # what their source called them, by relative name
     label: str = ""  # what the input is called
+    patient_words: frozenset[str] = frozenset()  # of the patients of DICOM files
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
 
     @property

@@ -68,6 +68,7 @@ def _mended(state: Inspection) -> str:
 def _read(state: Inspection, item: InputFile, instances: list[Instance]) -> Instance:
     """One file; where converters misread its numbers or elements, a copy is read from here on."""
     instance = read_instance(item.path, item.relative, item.label)
+    state.patient_words |= instance.patient_words
     if instance.mended or instance.unknown_kinds:
         os.makedirs(_mended(state), mode=0o700, exist_ok=True)
         instance.path = os.path.join(_mended(state), f"{len(instances):06d}.dcm")

@@ -47,12 +47,14 @@ class Instance:
     modality: str = ""
     modality_assumed: bool = False  # the SOP class said it
     patient: Patient = field(default_factory=Patient)
+    patient_words: frozenset[str] = field(default=frozenset(), repr=False)  # that no text may hold
     missing: tuple[str, ...] = ()
     frame_of_reference: str = ""
     kernel: str = ""
     number: int | None = None
     description: str = ""
     body_part: str = ""
+    burned_in: bool = False  # the header says that there is text in the pixels
     instance: int | None = None
     image: bool = False  # it has pixels
     rows: int = 0

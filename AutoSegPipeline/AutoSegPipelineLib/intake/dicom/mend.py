@@ -77,6 +77,9 @@ def odd_headers(stack: Stack) -> list[dict[str, str]]:
         few = ", ".join(twin.label for twin in twins[:_SHOWN]) + (" ..." if len(twins) > _SHOWN else "")
         text = f"{name}: {_count(twins)} with the same pixels at the same place as another left out: {few}."
         found.append({"code": "dicom.duplicates", "message": text})
+    if any(one.burned_in for one in every):
+        text = f"{name}: its header says that text is burned into its pixels; it may name the patient."
+        found.append({"code": "dicom.text_in_pixels", "message": text})
     remarks = {key: text for one in reversed(every) for key, text in one.remarks.items()}
     if remarks:
         found.append({"code": "dicom.odd_values", "message": f"{name}: {'; '.join(remarks.values())}."})

@@ -23,7 +23,7 @@ from .functional_groups import read_frames, to_orientation, to_vector
 from .identity import arriving_series
 from .instance import Instance
 from .modalities import modality_of
-from .patients import Patient
+from .patients import Patient, without_words, words_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -38,7 +38,7 @@ GEOMETRY_TAGS = (
     "AcquisitionNumber", "EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "TriggerTime",
     "BodyPartExamined", "GantryDetectorTilt", "ConvolutionKernel", "RescaleSlope", "RescaleIntercept",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ConcatenationUID",
-    "SliceThickness", "SpacingBetweenSlices", "SliceLocation",
+    "SliceThickness", "SpacingBetweenSlices", "SliceLocation", "BurnedInAnnotation",
 )  # fmt: skip
 PIXELS = ((0x7FE0, 0x0010), (0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -163,6 +163,9 @@ def _basics(data: Dataset, path: str, relative: str, label: str) -> Instance:
         of.prose("PatientName"),
         of.code("PatientBirthDate"),
     )
+    instance.patient_words = words_of(
+        of.prose("PatientName"), of.prose("PatientID"), of.code("PatientBirthDate")
+    )
     return instance
 
 
@@ -173,7 +176,8 @@ def _whole(value: float | None) -> int | None:
 def _geometry(data: Dataset, instance: Instance) -> None:
     of = Elements(data, instance.mended, instance.remarks)
     instance.image_type = _image_type(of.words("ImageType"))
-    instance.description = of.prose("SeriesDescription")
+    instance.description = without_words(of.prose("SeriesDescription"), instance.patient_words)
+    instance.burned_in = of.code("BurnedInAnnotation").upper() == "YES"
     instance.body_part = of.code("BodyPartExamined").upper()
     instance.acquisition = of.code("AcquisitionNumber")
     instance.kernel = of.code("ConvolutionKernel")

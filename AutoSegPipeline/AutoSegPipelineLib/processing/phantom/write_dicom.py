@@ -79,7 +79,7 @@ def _common(
         "ReferringPhysicianName": "",
         "StudyDescription": "Phantom",
         "SeriesDescription": "Torso phantom",
-        "PatientName": "Phantom^Torso",
+        "PatientName": "Synthetic^Nobody",
         "PatientID": patient,
         "PatientBirthDate": "",
         "PatientSex": "O",
