@@ -39,6 +39,11 @@ class EngineRow:
         """What people call it."""
         return self.title or self.name
 
+    @property
+    def trained(self) -> bool:
+        """Whether networks do its work: one that a worker runs without any package computes by rules."""
+        return bool(self.package or self.weights or not self.engine)
+
 
 MODELS_DIR = Spec(
     "models_dir",

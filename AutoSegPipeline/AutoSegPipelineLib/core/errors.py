@@ -83,6 +83,13 @@ CODES: dict[str, str] = {
     "pacs.packages_missing": "Install them into the Python that runs the pipeline, and start it again.",
     "pacs.unreachable": "Check that the peer runs, its host, port and firewall; it is tried again by itself.",
     "pacs.not_taken": "See the peer's log; `seg` and `objects` of the peer in dicom.json say what it gets.",
+    "pacs.no_source_headers": (
+        "Only a result of a DICOM series whose UIDs are there can go back to a PACS. If this is one, retry "
+        "the job: its headers are kept when it is inspected."
+    ),
+    "pacs.missing_result": "Run the case again with this kind of result among its formats.",
+    "pacs.patient_mismatch": "Nothing was sent. Retry the job; if it happens again, report it.",
+    "pacs.objects_failed": "Try again; the message says what went wrong.",
     "archive.corrupt": "The archive cannot be read; pack it again.",
     "archive.encrypted": "The archive has a password; pack it again without one.",
     "archive.too_many_files": "The archive holds more files than the limit; pack fewer into each.",

@@ -96,6 +96,10 @@ class Home:
     def reserve(self) -> Path:
         return self.state / "reserve"
 
+    @property
+    def pacs_headers(self) -> Path:
+        return self.state / "pacs-headers"
+
     def job_log(self, job_id: str) -> Path:
         """The log of one case."""
         return self.logs / "jobs" / f"{job_id}.log"
@@ -109,7 +113,9 @@ class Home:
     def create(self) -> None:
         """Make what is missing, private to the user; raise where a rule is broken."""
         self.check()
-        private = (self.root, self.state, self.incoming, self.work, self.spent, self.cache)
+        private = (
+            self.root, self.state, self.incoming, self.work, self.spent, self.cache, self.pacs_headers
+        )  # fmt: skip
         shown = (self.inbox, self.results, self.failed, self.refused, self.logs, self.logs / "jobs")
         for folder in (*private, *shown):
             try:

@@ -78,6 +78,7 @@ def _add_commands() -> None:
         dicom,
         dicom_explain,
         dicom_privacy,
+        dicom_write,
         doctor,
         engines,
         jobs,
@@ -101,7 +102,9 @@ def _add_commands() -> None:
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH
-    for command in (dicom_explain.explain, dicom_privacy.deidentify, dicom_privacy.reidentify):
+    for command in (
+        dicom_explain.explain, dicom_privacy.deidentify, dicom_privacy.reidentify, dicom_write.write
+    ):  # fmt: skip
         dicom.dicom.add_command(command)
 
 

@@ -20,6 +20,7 @@ from .convert import Converted, convert, dcm2niix_path
 from .group import Rejected, group_series, series_name
 from .identity import name_instance, name_series
 from .instance import Instance
+from .keep_headers import keep_headers
 from .mend import odd_headers, write_mended
 from .read import read_instance
 from .segmentations import take_segmentations
@@ -183,6 +184,8 @@ def _case(state: Inspection, stack: Stack, converted: Converted, label: str) -> 
     first = stack.first
     folder_file, series_file = _options_files(state, first)
     pairs = sorted((one.sop_uid, f"{one.sha256}{one.frame or ''}") for one in stack.instances)
+    digest = hash_of(part for pair in pairs for part in pair)
+    kept = keep_headers(stack, os.path.dirname(converted.path), digest)
     return FoundCase(
         kind="scan",
         path=converted.path,
@@ -193,9 +196,9 @@ def _case(state: Inspection, stack: Stack, converted: Converted, label: str) -> 
         spacing=list(spacing_of(affine)),
         affine=[list(row) for row in affine],
         series_key=_series_key(first),
-        sha256=hash_of(part for pair in pairs for part in pair),
+        sha256=digest,
         format="dicom",
-        warnings=converted.warnings + odd_headers(stack),
+        warnings=converted.warnings + odd_headers(stack) + kept,
         facts={
             "format": "dicom", "modality_source": "dicom", "orientation": "stated",
             "converter": converted.converter, "converter_log": converted.log[-4000:],

@@ -16,6 +16,7 @@ from ...core.home import Home
 from ...core.incoming import folder_of, input_of, read_intent, write_intent
 from ...core.job import Job
 from ...core.messages.intake_messages import ArchivedInput, ArchiveInput, FetchBack, FetchedBack
+from ...core.pacs.source_series import kept_headers
 from ...intake.case_names import OPTIONS_ENDING, file_stem
 from ...intake.options_files import folder_options_path, read_options
 from ..context import Context
@@ -152,8 +153,9 @@ class InputDisposal:
         self._intake.ask(FetchBack(str(job.staged["kept_at"]), str(target)), fetched)
 
     def forget(self, job: Job) -> None:
-        """Remove every copy of the input that the pipeline has."""
+        """Remove every copy of the input that the pipeline has, the kept headers among them."""
         home = self._context.home
+        kept_headers(home, job.id).unlink(missing_ok=True)
         for folder in (folder_of(home, job.id), home.spent / job.id, home.work / job.id):
             remove_tree(folder)
         if job.staged.get("kept_at"):

@@ -12,6 +12,7 @@ from ...core.errors import PipelineError, from_dict
 from ...core.incoming import Intent, folder_of, given_names
 from ...core.job import Job
 from ...core.messages.found_cases import CasePart, FoundCase, Refusal
+from ...core.pacs.source_series import keep_beside
 from ...core.rules import Rule
 from ...core.settings import resolve_options
 from ...intake.options_files import read_options
@@ -89,6 +90,7 @@ class CaseOutcome:
         passed = [note(intent.passed_by)] if intent.passed_by else []
         job.warnings = case.warnings + passed + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
+        keep_beside(self._context.home, job.id, Path(case.path))
         job.staged = {
             "kind": case.kind,
             "path": Path(case.path).relative_to(folder).as_posix(),

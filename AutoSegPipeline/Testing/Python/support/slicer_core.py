@@ -44,7 +44,7 @@ def run_slicer(script: str, *arguments: str) -> dict:
     return json.loads(answer.stdout.strip().splitlines()[-1])
 
 
-READ = """
+_OPEN = """
 import json, sys, numpy, slicer, vtk
 from vtk.util.numpy_support import vtk_to_numpy
 scene = slicer.vtkMRMLScene()
@@ -56,6 +56,8 @@ storage = slicer.vtkMRMLSegmentationStorageNode()
 scene.AddNode(storage)
 storage.SetFileName(sys.argv[1])
 assert storage.ReadData(node), "Slicer cannot read " + sys.argv[1]
+"""
+_ROWS = """
 segmentation = node.GetSegmentation()
 rows = []
 for number in range(segmentation.GetNumberOfSegments()):
@@ -81,6 +83,25 @@ for number in range(segmentation.GetNumberOfSegments()):
     })
 print(json.dumps({"segments": rows, "layers": segmentation.GetNumberOfLayers()}))
 """
+
+# A label map becomes a segmentation as Slicer's reader of DICOM segmentations does it with what dcmqi wrote.
+_LABELS = """
+import json, sys, numpy, slicer, vtk
+from vtk.util.numpy_support import vtk_to_numpy
+scene = slicer.vtkMRMLScene()
+logic = slicer.vtkSlicerSegmentationsModuleLogic()
+logic.SetMRMLScene(scene)
+node = slicer.vtkMRMLSegmentationNode()
+scene.AddNode(node)
+labels = slicer.vtkMRMLLabelMapVolumeNode()
+scene.AddNode(labels)
+storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+scene.AddNode(storage)
+storage.SetFileName(sys.argv[1])
+assert storage.ReadData(labels), "Slicer cannot read " + sys.argv[1]
+assert logic.ImportLabelmapToSegmentationNode(labels, node)
+"""
+READ, READ_LABELS = _OPEN + _ROWS, _LABELS + _ROWS
 
 WRITE = """
 import json, sys, numpy, slicer, vtk

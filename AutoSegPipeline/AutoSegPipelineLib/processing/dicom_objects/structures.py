@@ -1,0 +1,114 @@
+"""A structure in DICOM's words: codes, colour, and what it is tracked by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...core.pacs.uids import derived_uid
+from ...core.segmentation import Code, Colour, Segment
+
+if TYPE_CHECKING:
+    from highdicom.color import CIELabColor
+    from highdicom.seg import SegmentDescription
+    from highdicom.sr import CodedConcept, FindingSite
+
+    from .origin import Algorithm
+
+_ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+_OWN = "99ASP"  # ours, for structures that nobody has coded
+_LONGEST_TEXT = 64
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A segment with its number (from 1) in object number ``object`` (from 0) of the segmentations."""
+
+    segment: Segment
+    object: int
+    number: int
+    tracking_uid: str
+
+    @classmethod
+    def of(cls, segment: Segment, object: int, number: int, seg_uid: str) -> Structure:
+        """``seg_uid`` is that of the order: the same structure of a job keeps its tracking UID."""
+        return cls(segment, object, number, derived_uid(seg_uid, "structure", segment.name))
+
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return self.segment.title[:_LONGEST_TEXT]
+
+    @property
+    def category(self) -> CodedConcept:
+        """Its kind (CID 7150)."""
+        return concept(self.segment.category or _ANATOMY)
+
+    @property
+    def kind(self) -> CodedConcept:
+        """What it is, with its side as the modifier."""
+        segment = self.segment
+        found = concept(segment.code or Code(_OWN, segment.name, segment.title))
+        if segment.modifier is not None:
+            found.SegmentedPropertyTypeModifierCodeSequence = [concept(segment.modifier)]
+        return found
+
+    @property
+    def finding(self) -> CodedConcept:
+        """What it is, without its side."""
+        return concept(self.segment.code or Code(_OWN, self.segment.name, self.segment.title))
+
+    @property
+    def region(self) -> CodedConcept | None:
+        """Where it is, where that is coded."""
+        if self.segment.region is None:
+            return None
+        found = concept(self.segment.region)
+        if self.segment.region_modifier is not None:
+            found.AnatomicRegionModifierSequence = [concept(self.segment.region_modifier)]
+        return found
+
+    @property
+    def site(self) -> FindingSite | None:
+        """Where it is, for a report: its region, else itself where it has a side."""
+        from highdicom.sr import FindingSite
+
+        segment = self.segment
+        if segment.region is not None:
+            side = segment.region_modifier
+            return FindingSite(concept(segment.region), None if side is None else concept(side))
+        if segment.code is not None and segment.modifier is not None:
+            return FindingSite(concept(segment.code), concept(segment.modifier))
+        return None
+
+    def description(self, algorithm: Algorithm) -> SegmentDescription:
+        """Its item in the segment sequence."""
+        from highdicom.seg import SegmentDescription
+
+        region = self.region
+        found = SegmentDescription(
+            self.number, self.label, self.category, self.kind, "AUTOMATIC", algorithm.of_segments(),
+            self.tracking_uid, self.segment.name[:_LONGEST_TEXT],
+            anatomic_regions=None if region is None else [region],
+            display_color=cielab(self.segment.colour),
+        )  # fmt: skip
+        # highdicom rebuilds the code from its value alone.
+        found.SegmentedPropertyTypeCodeSequence = [self.kind]
+        if region is not None:
+            found.AnatomicRegionSequence = [region]
+        return found
+
+
+def concept(code: Code) -> CodedConcept:
+    """A code as an item of a sequence; a value of more than 16 characters becomes a long code value."""
+    from highdicom.sr import CodedConcept
+
+    return CodedConcept(code.value, code.scheme[:16], code.meaning[:_LONGEST_TEXT])
+
+
+def cielab(colour: Colour) -> CIELabColor:
+    """From sRGB in 0..1 (PS3.3 C.10.7.1.1)."""
+    from highdicom.color import CIELabColor
+
+    red, green, blue = (min(1.0, max(0.0, channel)) * 255 for channel in colour)
+    return CIELabColor.from_rgb(red, green, blue)
