@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Mapping
 
+from .home import default_root
 from .spec import Spec
 
 
@@ -45,6 +47,7 @@ class EngineRow:
         return bool(self.package or self.weights or not self.engine)
 
 
+OWN_MODELS = "nnunet"  # the engine whose tasks are the models that people add
 MODELS_DIR = Spec(
     "models_dir",
     "text",
@@ -88,6 +91,17 @@ BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
 SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), MODELS_DIR, DECLARED)
 # Engines that do not run in a worker, so no worker describes them.
 ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
+
+
+def models_folder(setting: str) -> Path:
+    """Where your own models lie: the setting ``models_dir``, or the usual place."""
+    return Path(setting).expanduser() if setting else default_root() / "models"
+
+
+def watched(settings: Mapping[str, Any]) -> list[Path]:
+    """What decides which engines and tasks there are and may change while the pipeline runs."""
+    declared = [Path(str(settings[DECLARED.name]))] if settings[DECLARED.name] else []
+    return [models_folder(str(settings[MODELS_DIR.name])), *declared]
 
 
 def environment(settings: Mapping[str, Any]) -> dict[str, str]:

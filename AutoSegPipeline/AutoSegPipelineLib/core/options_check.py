@@ -125,7 +125,7 @@ def check_at_the_door(meta: Any, options: Plain) -> None:
     mended since: the pipeline itself looks at that again. Raises :class:`Refused`.
     """
     described, pipeline = meta.get("describe") or {}, meta.get("pipeline") or {}
-    if not pipeline or described.get("pipeline") != pipeline.get("pid"):
+    if not pipeline or described.get("pipeline") != pipeline.get("pid") or described.get("stale"):
         return
     try:
         check(described, options, str(options.get("modality") or ""))

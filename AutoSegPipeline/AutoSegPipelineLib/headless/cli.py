@@ -28,7 +28,7 @@ SECTIONS = {
     "Pipeline": ("status", "pause", "resume", "stop"),
     "PACS": ("dicom",),
     "Web page": ("users", "tokens", "links", "audit"),
-    "Setup": ("doctor", "engines", "config", "rules", "weights", "completion"),
+    "Setup": ("doctor", "engines", "config", "rules", "weights", "models", "completion"),
 }
 
 
@@ -83,6 +83,7 @@ def _add_commands() -> None:
         engines,
         jobs,
         links,
+        models,
         pipeline,
         rules,
         run,
@@ -98,7 +99,7 @@ def _add_commands() -> None:
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,
-        rules.rules, weights.weights, dicom.dicom, completion.completion,
+        rules.rules, weights.weights, models.models, dicom.dicom, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH

@@ -155,6 +155,9 @@ class Flow:
         before = self.conditions.paused
         self.conditions.check()
         self.scheduler.gpu_watch.look()
+        self.scheduler.catalogue.look()
+        if self.scheduler.catalogue.stale:
+            self.scheduler.describe_again()
         self.finisher.again()
         self.inbox_intents.again()
         self.inspection.pump()

@@ -18,7 +18,7 @@ from ..output import safe
 from ..session import Session
 from .jobs import as_json
 
-RUN_SETTINGS = ("worker_python", "slicer", "engines_file")
+RUN_SETTINGS = ("worker_python", "slicer", "engines_file", "models_dir")
 RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
 out_folder = click.option(
     "-o", "--out", required=True, metavar="OUT", type=click.Path(file_okay=False, path_type=Path),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 
+from ...core import engines
 from ...core.messages.child_messages import Done, Failed, Message
 from ...core.resolved import gpus
 from ..context import Context
@@ -18,6 +20,8 @@ OLD_SECONDS = 30.0
 class EngineCatalogue:
     """The answer of this run, and whether anybody should still wait for it.
 
+    ``stale``: the engines or their tasks have changed since, and no worker has answered again.
+
     The store's ``meta["describe"]`` is for readers elsewhere; it may be of an earlier start,
     with other packages, so the pipeline itself trusts only what it asked for.
     """
@@ -29,6 +33,8 @@ class EngineCatalogue:
         self._asked_at: float | None = None
         self.answered_at = -1.0  # by the monotonic clock
         self._given_up = False
+        self._seen = self._look()  # of what the answer depends on, when it was asked for
+        self.stale = False
 
     @property
     def pending(self) -> bool:
@@ -56,18 +62,30 @@ class EngineCatalogue:
     @property
     def fresh(self) -> bool:
         """Whether the answer is of this moment."""
-        return self.known is not None and self._age(self.answered_at) < OLD_SECONDS
+        return self.known is not None and not self.stale and self._age(self.answered_at) < OLD_SECONDS
 
     def _age(self, since: float) -> float:
         return self._context.clock.monotonic() - since
 
+    def _look(self) -> list[int]:
+        """When what decides about engines and tasks was changed last; 0 for what is not there."""
+        return [_changed_at(path) for path in engines.watched(self._context.settings.values)]
+
+    def look(self) -> None:
+        """Every two seconds: whether a model was added or removed since a worker was asked."""
+        if not self.stale and self.known is not None and self._look() != self._seen:
+            self.stale = True
+            self._context.store.meta.set(META, {**self.known, "stale": True})
+
     def asked(self) -> None:
         """A worker was asked."""
+        self._seen, self.stale = self._look(), False
         self._asked_at = self._context.clock.monotonic()
 
     def lost(self) -> None:
         """The worker that was asked has ended without a word."""
         self._asked_at, self._given_up = None, True
+        self._seen = []  # what it would have said is still to be asked
 
     def take(self, message: Message) -> None:
         """The answer, or that there is none."""
@@ -89,3 +107,10 @@ class EngineCatalogue:
     def for_now(self) -> dict[str, object]:
         """The answer of this run, else the last one that the store has."""
         return self.known or self._context.store.meta.get(META) or {}
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -96,6 +96,8 @@ class Scheduler:
 
     def describe_again(self) -> None:
         """Ask a worker that rests, when the last answer is old: somebody may have mended something."""
+        if self.catalogue.stale and not (self.worker_slots or self._stopped):
+            self._free_slot()
         resting = [slot for slot in self.worker_slots if slot.job is None and not slot.leaving]
         if resting and not (self._stopped or self.catalogue.pending or self.catalogue.fresh):
             self._ask(resting[0])

@@ -38,7 +38,7 @@ class OptionsGate:
     def check(self, options: Mapping[str, Any], modality: str) -> None:
         """Raise the refusal that these options deserve; nothing where the engines are not known."""
         described = self._catalogue.known
-        if described is None:
+        if described is None or self._catalogue.stale:
             return
         try:
             options_check.check(described, options, str(options.get("modality") or modality))

@@ -34,6 +34,7 @@ _GROUP = "a group of structures"
 ANOTHER_MEANING = {
     ("core/specs.py", "slicer"): _SETTING,
     ("headless/commands/doctor.py", "slicer"): _SETTING,
+    ("headless/commands/models.py", "slicer"): _SETTING,
     ("headless/commands/run.py", "slicer"): _SETTING,
     ("headless/doctor_engines.py", "slicer"): "a line of doctor about each 3D Slicer",
     ("headless/extras.py", "slicer"): _SETTING,

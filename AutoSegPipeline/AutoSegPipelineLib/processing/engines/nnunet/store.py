@@ -11,10 +11,9 @@ import os
 import uuid
 from pathlib import Path
 
-from ....core.engines import MODELS_DIR
+from ....core.engines import MODELS_DIR, models_folder
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, is_link, remove_tree, retried
-from ....core.home import default_root
 from ....core.specs import did_you_mean
 from .record import FILE, NAME, Model
 
@@ -23,9 +22,7 @@ STAGING = ".part-"
 
 def folder(setting: str | None = None) -> Path:
     """Where models lie: ``setting`` (``models_dir``; None: as in the environment), or the usual place."""
-    if setting is None:
-        setting = os.environ.get(MODELS_DIR.environment, "")
-    return Path(setting).expanduser() if setting else default_root() / "models"
+    return models_folder(os.environ.get(MODELS_DIR.environment, "") if setting is None else setting)
 
 
 def models(place: Path) -> list[Model]:
