@@ -23,6 +23,7 @@ HANDOVER = (
     "input complete",
     "input handed over",
 )
+FETCHING = ("series fetched", "fetched cases adopted", "fetch done")
 PUBLISHING = (
     "row publishing",
     "old manifest removed",

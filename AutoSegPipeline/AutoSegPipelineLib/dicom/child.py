@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import platform
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..core.child_channel import ChildChannel
 from ..core.errors import PipelineError
 from ..core.home import Home
 from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from ..core.pacs.store import PacsStore
 from ..core.protocol import Envelope
 from ..core.settings import Settings
 from .context import Context, LiveConfig, Part
@@ -53,6 +55,8 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) 
         raise PipelineError("pacs.packages_missing", f"the PACS needs the packages {', '.join(missing)}")
     folders = message.home
     home = Home(Path(folders.root), Path(folders.inbox), Path(folders.results), Path(folders.state))
+    # Made by one, because making it again and again at the same time fails.
+    PacsStore.of(home).close()
     context = Context(home, Settings(message.settings, {}), LiveConfig(home))
     started: list[Part] = []
     try:
@@ -69,6 +73,19 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) 
             part.stop()
 
 
+def _end_with_the_thread(died: threading.ExceptHookArgs) -> None:
+    """A part without its thread would do nothing and look well; the pipeline starts this process again."""
+    if died.exc_type is SystemExit:
+        return
+    name = died.thread.name if died.thread is not None else "?"
+    log.critical(
+        "thread %s has died",
+        name,
+        exc_info=(died.exc_type, died.exc_value or died.exc_type(), died.exc_traceback),
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _beat(channel: ChildChannel, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_SECONDS):
         channel.send(Heartbeat())
@@ -83,6 +100,7 @@ def main() -> int:
     for chatty in ("pynetdicom", "pydicom"):  # they would write what patients are called
         logging.getLogger(chatty).setLevel(logging.ERROR)
     channel.start()
+    threading.excepthook = _end_with_the_thread
     ended = threading.Event()
     threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
     commands = channel.commands()

@@ -6,5 +6,7 @@ from typing import Callable
 
 from .answerer import Answerer
 from .context import Context, Part
+from .query.fetcher import Fetcher
+from .query.watcher import Watcher
 
-PARTS: tuple[Callable[[Context], Part], ...] = (Answerer,)
+PARTS: tuple[Callable[[Context], Part], ...] = (Answerer, Fetcher, Watcher)

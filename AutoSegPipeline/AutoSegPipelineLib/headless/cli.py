@@ -76,9 +76,6 @@ def _add_commands() -> None:
         config,
         demo,
         dicom,
-        dicom_explain,
-        dicom_privacy,
-        dicom_write,
         doctor,
         engines,
         jobs,
@@ -103,10 +100,6 @@ def _add_commands() -> None:
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH
-    for command in (
-        dicom_explain.explain, dicom_privacy.deidentify, dicom_privacy.reidentify, dicom_write.write
-    ):  # fmt: skip
-        dicom.dicom.add_command(command)
 
 
 _add_commands()

@@ -12,6 +12,7 @@ from ..store.database import Database
 
 LOOK_SECONDS = 0.1
 KEPT = 1000
+ANSWER_SECONDS = 3600.0  # an answer that nobody fetched; it may name patients
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Asks:
             )
             return int(cursor.lastrowid or 0)
 
-    def open(self, limit: int = 100) -> list[Ask]:
-        """What nobody has answered yet, oldest first."""
-        rows = self._database.rows("SELECT * FROM asks WHERE answer IS NULL ORDER BY id LIMIT ?", (limit,))
+    def open(self, after: int = 0, limit: int = 100) -> list[Ask]:
+        """What nobody has answered yet, behind row ``after``, oldest first."""
+        rows = self._database.rows(
+            "SELECT * FROM asks WHERE answer IS NULL AND id > ? ORDER BY id LIMIT ?", (after, limit)
+        )
         return [Ask(row["id"], row["kind"], json.loads(row["args"]), row["by"], row["at"]) for row in rows]
 
     def answer(self, number: int, answer: dict[str, object]) -> None:
@@ -51,7 +54,9 @@ class Asks:
         with self._database.transaction():
             self._database.execute("UPDATE asks SET answer = ? WHERE id = ?", (json.dumps(answer), number))
             self._database.execute(
-                "DELETE FROM asks WHERE answer IS NOT NULL AND id <= (SELECT MAX(id) FROM asks) - ?", (KEPT,)
+                "DELETE FROM asks WHERE answer IS NOT NULL "
+                "AND (at < ? OR id <= (SELECT MAX(id) FROM asks) - ?)",
+                (self._clock.now() - ANSWER_SECONDS, KEPT),
             )
 
     def answer_of(self, number: int) -> dict[str, object] | None:
@@ -64,21 +69,30 @@ class Asks:
             raise from_dict(answer["error"])
         return answer
 
-    def withdraw(self, number: int) -> None:
-        """Take back a row that nobody has answered."""
+    def is_open(self, number: int) -> bool:
+        """Whether somebody still waits for the answer."""
+        return self._database.row("SELECT 1 FROM asks WHERE id = ? AND answer IS NULL", (number,)) is not None
+
+    def remove(self, number: int) -> None:
+        """Remove a row: an answer that was read, or an ask that nobody waits for any more."""
         with self._database.transaction():
-            self._database.execute("DELETE FROM asks WHERE id = ? AND answer IS NULL", (number,))
+            self._database.execute("DELETE FROM asks WHERE id = ?", (number,))
 
     def wait(self, number: int, seconds: float) -> dict[str, object]:
-        """The answer; raises ``pacs.no_answer`` after ``seconds``, with the row withdrawn."""
+        """The answer; raises ``pacs.no_answer`` after ``seconds``. The row is removed."""
         until = time.monotonic() + seconds
-        while True:
-            answer = self.answer_of(number)
-            if answer is not None:
-                return answer
-            if time.monotonic() > until:
-                self.withdraw(number)
-                raise PipelineError(
-                    "pacs.no_answer", f"the dicom process has not answered within {seconds:.0f} seconds"
-                )
-            time.sleep(LOOK_SECONDS)
+        try:
+            while True:
+                answer = self.answer_of(number)
+                if answer is not None:
+                    return answer
+                if time.monotonic() > until:
+                    raise no_answer(seconds)
+                time.sleep(LOOK_SECONDS)
+        finally:
+            self.remove(number)
+
+
+def no_answer(seconds: float) -> PipelineError:
+    """What whoever waited in vain hears."""
+    return PipelineError("pacs.no_answer", f"the dicom process has not answered within {seconds:.0f} seconds")

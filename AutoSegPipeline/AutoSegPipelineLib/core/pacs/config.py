@@ -18,6 +18,7 @@ from .. import specs
 from ..errors import PipelineError
 from ..files import unique_keys
 from ..messages.reader import ProtocolError, read
+from .query import StudyQuery
 from .series_rules import SeriesRule, parse_series_rules
 
 FILE = "dicom.json"
@@ -93,6 +94,7 @@ class Peer:
 
     ``use`` is ``dimse`` or ``web``; ``retrieve`` is ``get`` or ``move``. ``seg``: how segmentations are
     encoded; ``auto`` takes what the peer negotiates. ``give_up_hours`` after which a send fails.
+    ``visible_to`` names accounts that may search it from the page; empty: every operator who sees all.
     """
 
     title: str = ""
@@ -110,6 +112,7 @@ class Peer:
     seg: str = "auto"
     give_up_hours: float = 72.0
     deidentify: bool = False
+    visible_to: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -301,6 +304,10 @@ def _watch(watch: Watch, config: PacsConfig, here: str) -> None:
         raise _wrong(f"{here}: every_minutes is above 0 and at_most_studies at least 1")
     if not watch.match:
         raise _wrong(f"{here}: match is empty; it would fetch the complete archive")
+    try:
+        StudyQuery.of(watch.match, f"{here}: match")
+    except PipelineError as error:
+        raise _wrong(error.message) from None
 
 
 def _title(title: str, here: str) -> None:

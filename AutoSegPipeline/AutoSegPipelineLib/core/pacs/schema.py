@@ -36,5 +36,21 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX sends_by_state ON sends (state, peer, not_before);
     CREATE TABLE sent_uids (uid TEXT PRIMARY KEY, job TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE fetches (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, peer TEXT NOT NULL, study TEXT NOT NULL, series TEXT NOT NULL,
+        label TEXT NOT NULL, entry TEXT NOT NULL, options TEXT NOT NULL, door TEXT NOT NULL,
+        by_ TEXT NOT NULL, watch TEXT NOT NULL, state TEXT NOT NULL, at REAL NOT NULL, changed REAL NOT NULL,
+        done INTEGER NOT NULL DEFAULT 0, total INTEGER, tries INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
+        note TEXT NOT NULL DEFAULT '', jobs TEXT NOT NULL DEFAULT '[]'
+    );
+    CREATE INDEX fetches_open ON fetches (state, due);
+    CREATE TABLE watched (
+        watch TEXT NOT NULL, study TEXT NOT NULL, first REAL NOT NULL, seen REAL NOT NULL, instances INTEGER,
+        fetch INTEGER, PRIMARY KEY (watch, study)
+    );
+    CREATE TABLE rounds (
+        watch TEXT PRIMARY KEY, at REAL NOT NULL, ok INTEGER NOT NULL, note TEXT NOT NULL,
+        found INTEGER NOT NULL, waiting INTEGER NOT NULL
+    );
     """,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,12 +10,14 @@ from ..clock import Clock, SystemClock
 from ..home import Home
 from ..store.database import Database
 from .asks import Asks
+from .fetches import Fetches
 from .peer_states import PeerStates
 from .refusals import Refusals
 from .schema import MIGRATIONS
 from .sends import Sends
 from .sent_uids import SentUids
 from .verdicts import Verdicts
+from .watched import Watched
 
 FILE = "dicom.sqlite"
 
@@ -26,16 +27,17 @@ class PacsStore:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._database = Database(path, MIGRATIONS)
         if sys.platform != "win32":
             path.chmod(0o600)
-        self._database = Database(path, MIGRATIONS)
         self.asks = Asks(self._database, clock)
         self.refusals = Refusals(self._database, clock)
         self.peers = PeerStates(self._database, clock)
         self.verdicts = Verdicts(self._database, clock)
         self.sent_uids = SentUids(self._database, clock)
         self.sends = Sends(self._database, clock, self.sent_uids)
+        self.fetches = Fetches(self._database, clock)
+        self.watched = Watched(self._database, clock, self.fetches)
 
     @classmethod
     def of(cls, home: Home, clock: Clock | None = None) -> PacsStore:

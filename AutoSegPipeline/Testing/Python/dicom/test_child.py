@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.pacs.config import FILE
 from AutoSegPipelineLib.core.pacs.store import PacsStore
-from support.headless import Running, autoseg
+from support.headless import Running, autoseg, clean_environment
 
 
 def status_of(home: Path) -> dict[str, Any]:
@@ -90,3 +92,15 @@ def test_a_change_of_the_file_is_seen_and_a_mistake_keeps_the_one_before(tmp_pat
     assert config.error is not None and config.error.code == "pacs.configuration"
     path.unlink()
     assert config().receiver.title == "AUTOSEG" and config.error is None
+
+
+def test_a_part_whose_thread_dies_ends_the_process() -> None:
+    code = (
+        "import threading, time; from AutoSegPipelineLib.dicom import child; "
+        "threading.excepthook = child._end_with_the_thread; "
+        "threading.Thread(target=lambda: 1 / 0).start(); time.sleep(20)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=15
+    )
+    assert found.returncode and "has died" in found.stderr and "ZeroDivisionError" in found.stderr

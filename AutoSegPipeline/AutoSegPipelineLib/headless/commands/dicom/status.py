@@ -1,4 +1,4 @@
-"""``dicom``: the PACS."""
+"""``dicom status``: the receiver, every peer, who was refused."""
 
 from __future__ import annotations
 
@@ -6,37 +6,27 @@ import time
 
 import click
 
-from ...core.errors import PipelineError
-from ...core.pacs import store as pacs
-from ...core.pacs.config import PacsConfig, Peer, read_config
-from ...core.pacs.peer_states import PeerState
-from ...core.pacs.refusals import Refusal
-from ...core.pacs.store import PacsStore
-from ...core.store import Store
-from ...runtime.processes.child_kinds import DICOM
-from ..flags import common
-from ..output import safe
-from ..session import Session
-from ..tables import facts_table
-from .jobs import as_json
-from .pipeline import state_of
-from .users import table_of
+from ....core.errors import PipelineError
+from ....core.pacs import store as pacs
+from ....core.pacs.config import PacsConfig, Peer, Watch, read_config
+from ....core.pacs.fetches import CANCELLED, DONE, Fetch
+from ....core.pacs.peer_states import PeerState
+from ....core.pacs.refusals import Refusal
+from ....core.pacs.store import PacsStore
+from ....core.pacs.watched import Round
+from ....core.store import Store
+from ....runtime.processes.child_kinds import DICOM
+from ...flags import common
+from ...output import safe
+from ...session import Session
+from ...tables import facts_table
+from ..jobs import as_json
+from ..pipeline import state_of
+from ..users import table_of
+from .get import progress_of
 
 
-@click.group("dicom")
-def dicom() -> None:
-    """Exchange DICOM with a PACS.
-
-    Who may send, where results go and what is fetched stands in dicom.json in the home.
-
-    \b
-    Examples:
-      autoseg serve --dicom
-      autoseg dicom status
-    """
-
-
-@dicom.command("status")
+@click.command("status")
 @as_json
 @common()
 @click.pass_obj
@@ -50,7 +40,7 @@ def status(session: Session, as_json: bool) -> int:
     """
     home = session.home
     config, error = _configuration(session)
-    states, refusals = _noted(session)
+    states, refusals, rounds, fetches = _noted(session)
     store = session.store()
     note = store.meta.get(DICOM.name) if store is not None and session.is_running else None
     if as_json:
@@ -62,6 +52,11 @@ def status(session: Session, as_json: bool) -> int:
                 "error": error.to_dict() if error else None,
                 "receiver": vars(config.receiver),
                 "peers": [{**vars(states.get(name, PeerState(name)))} for name in config.peers],
+                "watches": [
+                    rounds[one.name].to_dict() if one.name in rounds else {"watch": one.name}
+                    for one in config.watch
+                ],
+                "fetches": [one.to_dict() for one in fetches],
                 "refused": [{**vars(one), "line": one.line} for one in refusals],
             }
         )
@@ -80,6 +75,11 @@ def status(session: Session, as_json: bool) -> int:
     if config.peers:
         rows = [_row(name, peer, states.get(name, PeerState(name))) for name, peer in config.peers.items()]
         session.output.table(table_of(("peer", "where", "echo", "received", "sent"), rows))
+    for watch in config.watch:
+        session.output.say(_watch_line(watch, rounds.get(watch.name)))
+    for fetch in fetches[:10]:
+        if fetch.state not in (DONE, CANCELLED):
+            session.output.say(progress_of(fetch))
     for one in refusals[:10]:
         session.output.say(
             f"refused {one.count} times, last {_when(one.last)}: {safe(one.title)} at {one.address} "
@@ -96,14 +96,24 @@ def _configuration(session: Session) -> tuple[PacsConfig, PipelineError | None]:
         return PacsConfig(), error
 
 
-def _noted(session: Session) -> tuple[dict[str, PeerState], list[Refusal]]:
+def _noted(
+    session: Session,
+) -> tuple[dict[str, PeerState], list[Refusal], dict[str, Round], list[Fetch]]:
     if not pacs.exists(session.home):
-        return {}, []
+        return {}, [], {}, []
     store = PacsStore.of(session.home)
     try:
-        return {one.name: one for one in store.peers.list()}, store.refusals.list()
+        states = {one.name: one for one in store.peers.list()}
+        return states, store.refusals.list(), store.watched.rounds(), store.fetches.list()
     finally:
         store.close()
+
+
+def _watch_line(watch: Watch, last: Round | None) -> str:
+    if last is None:
+        return f"watch {watch.name}: has not asked yet"
+    text = f"watch {watch.name}, {_when(last.at)}: {last.found} studies match, {last.waiting} wait"
+    return text if last.ok else f"watch {watch.name}, {_when(last.at)}: {safe(last.note)}"
 
 
 def _why_not(session: Session, store: Store | None) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from ...core.pacs.config import read_config
-from ...dicom.privacy.folders import Outcome, deidentify_all, reidentify_all, table_of
-from ...dicom.privacy.table import Pseudonyms
-from ..flags import common
-from ..output import safe
-from ..session import Session, user_name
-from .jobs import as_json
+from ....core.pacs.config import read_config
+from ....dicom.privacy.folders import Outcome, deidentify_all, reidentify_all, table_of
+from ....dicom.privacy.table import Pseudonyms
+from ...flags import common
+from ...output import safe
+from ...session import Session, user_name
+from ..jobs import as_json
 
 _paths = click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, resolve_path=True)

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-from ...core.errors import PipelineError
-from ...core.pacs import store as pacs
-from ...core.pacs.config import Entry, PacsConfig, read_config
-from ...core.pacs.series_facts import SeriesFacts
-from ...core.pacs.series_rules import Verdict, choose_series
-from ...core.pacs.store import PacsStore
-from ...core.pacs.verdicts import NotedVerdict
-from ...dicom.choose.series_headers import read_study
-from ...dicom.privacy.folders import files_in
-from ..flags import common
-from ..output import safe
-from ..session import Session
-from .jobs import as_json
-from .users import table_of
+from ....core.errors import PipelineError
+from ....core.pacs import store as pacs
+from ....core.pacs.config import Entry, PacsConfig, read_config
+from ....core.pacs.series_facts import SeriesFacts
+from ....core.pacs.series_rules import Verdict, choose_series
+from ....core.pacs.store import PacsStore
+from ....core.pacs.verdicts import NotedVerdict
+from ....dicom.choose.series_headers import read_study
+from ....dicom.privacy.folders import files_in
+from ...flags import common
+from ...output import safe
+from ...session import Session
+from ..jobs import as_json
+from ..users import table_of
 
 _COLUMNS = ("series", "modality", "description", "plane", "thickness", "slices", "taken", "reason")
 _SHOWN = 50

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from ...core.messages.reader import plain
-from ...core.pacs.object_builder import build_objects
-from ...core.pacs.object_order import BINARY, COMPRESSIONS, ENCODINGS, KINDS, USUAL_KINDS, order_for
-from ...core.pacs.uids import home_secret
-from ..ask import existing_store
-from ..flags import common
-from ..output import safe
-from ..session import Session
-from .jobs import as_json, job_id
+from ....core.messages.reader import plain
+from ....core.pacs.object_builder import build_objects
+from ....core.pacs.object_order import BINARY, COMPRESSIONS, ENCODINGS, KINDS, USUAL_KINDS, order_for
+from ....core.pacs.uids import home_secret
+from ...ask import existing_store
+from ...flags import common
+from ...output import safe
+from ...session import Session
+from ..jobs import as_json, job_id
 
 _NONE = "none"
 

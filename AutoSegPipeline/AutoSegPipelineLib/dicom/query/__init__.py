@@ -1,0 +1,1 @@
+"""Search archives, fetch from them, watch them."""

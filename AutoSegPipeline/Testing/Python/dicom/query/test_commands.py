@@ -1,0 +1,121 @@
+"""``autoseg dicom find``, ``get`` and ``echo``, and a serving pipeline that fetches and watches."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pydicom
+import pytest
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.pacs.store import PacsStore
+from AutoSegPipelineLib.core.store import Store
+from support.archive import Archive, write_config, write_study
+from support.headless import SERVE, Running, autoseg
+
+
+@pytest.fixture
+def home(tmp_path: Path, shared_archive: Archive) -> Path:
+    away = {"title": "A", "host": "127.0.0.1", "port": 1}
+    peers = {"pacs": shared_archive.peer(), "web": shared_archive.web_peer(), "away": away}
+    write_config(tmp_path / "home", peers=peers)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def serving(home: Path) -> Iterator[Path]:
+    running = Running(*SERVE, "--home", home, "--dicom", "--no-web")
+    try:
+        until = time.monotonic() + 40
+        while not json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)["running"]:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        yield home
+    finally:
+        running.signal(signal.SIGINT)
+        assert running.end() == 0
+
+
+def until_done(home: Path, count: int, seconds: float = 60.0) -> list[Any]:
+    """The ended jobs when there are ``count``."""
+    until = time.monotonic() + seconds
+    while True:
+        store = Store(Home.at(home).store)
+        jobs = store.jobs.list(("done", "failed", "refused"))
+        store.close()
+        if len(jobs) >= count:
+            return jobs
+        assert time.monotonic() < until, jobs
+        time.sleep(0.3)
+
+
+def test_find_lists_studies_and_series(home: Path) -> None:
+    found = autoseg("dicom", "find", "pacs", "--patient", "P1", "--series", "--json", "--home", home)
+    document = json.loads(found.stdout)
+    [study] = document["studies"]
+    assert study["name"] == "Müller Änne" and study["series_list"][0]["number"] == 3
+    table = autoseg("dicom", "find", "web", "--modality", "CT", "--home", home, env={"COLUMNS": "200"})
+    assert "THORAX" in table.stdout and "2025-11-01" in table.stdout
+    assert "No study matches" in autoseg("dicom", "find", "web", "--patient", "P9", "--home", home).stdout
+    nothing = autoseg("dicom", "find", "pacs", "--home", home)
+    assert nothing.returncode == 2 and "at least one" in nothing.stderr
+    unknown = autoseg("dicom", "find", "pax", "--patient", "P1", "--home", home)
+    assert unknown.returncode and "did you mean 'pacs'" in unknown.stderr
+    assert not (home / "state").exists()  # looking makes no home
+
+
+def test_echo_names_who_is_away(home: Path) -> None:
+    found = autoseg("dicom", "echo", "--json", "--home", home)
+    assert found.returncode == 1
+    answers = {one["peer"]: one for one in json.loads(found.stdout)["peers"]}
+    assert answers["pacs"]["answers"] and answers["web"]["answers"]
+    assert "does not answer at 127.0.0.1, port 1" in answers["away"]["note"]
+    assert autoseg("dicom", "echo", "pacs", "web", "--home", home).returncode == 0
+
+
+def test_get_writes_to_a_folder(home: Path, shared_archive: Archive, tmp_path: Path) -> None:
+    study = pydicom.dcmread(shared_archive.files[0][0]).StudyInstanceUID
+    out = tmp_path / "out"
+    found = autoseg("dicom", "get", "pacs", study, "-o", out, "--json", "--home", home)
+    assert found.returncode == 0, found.stderr
+    [series] = json.loads(found.stdout)["series"]
+    assert series["files"] == len(list(Path(series["folder"]).glob("*.dcm"))) == 12
+    assert Path(series["folder"]).name.startswith("series-3-")
+    refused = autoseg("dicom", "get", "pacs", study, "--home", home)
+    assert refused.returncode and "--dicom" in refused.stderr
+
+
+def test_get_makes_a_case(serving: Path, shared_archive: Archive) -> None:
+    study = pydicom.dcmread(shared_archive.files[0][0]).StudyInstanceUID
+    found = autoseg("dicom", "get", "pacs", study, "--json", "--home", serving)
+    assert found.returncode == 0, found.stderr
+    document = json.loads(found.stdout)["fetch"]
+    assert document["state"] == "done" and len(document["jobs"]) == 1
+    [job] = until_done(serving, 1)
+    assert job.state == "done" and job.door == "dicom", job.error
+
+
+def test_a_watch_takes_each_study_once(serving: Path, shared_archive: Archive, tmp_path: Path) -> None:
+    watch = {
+        "name": "all", "peer": "web", "match": {"patient": "W*"}, "every_minutes": 0.01, "at_most_studies": 1,
+    }  # fmt: skip
+    peers = {"web": shared_archive.web_peer(), "away": {"title": "A", "host": "127.0.0.1", "port": 1}}
+    gone = {**watch, "name": "gone", "peer": "away"}
+    write_config(serving, peers=peers, watch=[watch, gone])
+    shared_archive.server.add(*write_study(tmp_path / "one", 11, PatientID="W1", PatientName="W^1"))
+    shared_archive.server.add(*write_study(tmp_path / "two", 12, PatientID="W2", PatientName="W^2"))
+    assert [job.state for job in until_done(serving, 2)] == ["done", "done"]
+    time.sleep(3)  # some rounds more
+    assert len(until_done(serving, 2)) == 2
+    status = json.loads(autoseg("dicom", "status", "--json", "--home", serving).stdout)
+    rounds = {one["watch"]: one for one in status["watches"]}
+    assert rounds["all"]["ok"] and (rounds["all"]["found"], rounds["all"]["waiting"]) == (2, 0)
+    assert not rounds["gone"]["ok"] and "does not answer" in rounds["gone"]["note"]
+    store = PacsStore.of(Home.at(serving))
+    assert {one.order.by for one in store.fetches.list()} == {"watch all"}
+    echoes = {one.name: one.echo_ok for one in store.peers.list()}
+    store.close()
+    assert echoes == {"pacs": True, "web": True, "away": False}

@@ -1,0 +1,156 @@
+"""Search and fetch over both kinds of service, against a real Orthanc."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pydicom
+import pytest
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.pacs.config import Peer, parse_config
+from AutoSegPipelineLib.core.pacs.query import FoundSeries, StudyQuery
+from AutoSegPipelineLib.dicom.query.find import echo, find_series, find_studies
+from AutoSegPipelineLib.dicom.query.retrieve import Cancelled, SeriesFiles, fetch_series
+from support.archive import Archive
+
+KINDS = ("dimse", "web")
+
+
+@pytest.fixture(params=KINDS)
+def peer(request: pytest.FixtureRequest, shared_archive: Archive) -> Peer:
+    return peer_of(shared_archive.peer() if request.param == "dimse" else shared_archive.web_peer())
+
+
+def peer_of(values: dict[str, Any]) -> Peer:
+    return parse_config({"peers": {"pacs": values}}).peer("pacs")
+
+
+def files(folder: Path, stopped: Callable[[], bool] = lambda: False) -> SeriesFiles:
+    return SeriesFiles(folder, lambda count: None, stopped)
+
+
+@pytest.mark.parametrize(
+    ("match", "patients"),
+    [
+        ({"patient": "P1"}, ["P1"]),
+        ({"name": "Roe*"}, ["P2"]),
+        ({"name": "R?e*"}, ["P2"]),
+        ({"accession": "A77"}, ["P1"]),
+        ({"modality": "ct"}, ["P1", "P2"]),
+        ({"modality": "MR"}, []),
+        ({"date": "2026-10-01.."}, ["P1"]),
+        ({"date": "2025-01-01..2025-12-31"}, ["P2"]),
+        ({"description": "*HORA*"}, ["P1"]),
+        ({"description": "THORAX", "patient": "P2"}, []),
+    ],
+)
+def test_studies_are_found_by_each_field(peer: Peer, match: dict[str, object], patients: list[str]) -> None:
+    found = find_studies("pacs", peer, StudyQuery.of(match, "x"))
+    assert [one.patient for one in found.studies] == patients
+    assert not found.more
+
+
+def test_a_study_is_described(peer: Peer, shared_archive: Archive) -> None:
+    first = pydicom.dcmread(shared_archive.files[0][0])
+    by_uid = StudyQuery.of({"study": str(first.StudyInstanceUID)}, "x")
+    [study] = find_studies("pacs", peer, by_uid).studies
+    assert (study.name, study.description, study.date) == ("Müller Änne", "THORAX", "20261101")
+    assert (study.modalities, study.series, study.instances) == (("CT",), 1, 12)
+    [series] = find_series("pacs", peer, study.uid)
+    assert series == FoundSeries(str(first.SeriesInstanceUID), 3, "CT", "soft", "", 12)
+    assert series.is_scan
+
+
+def test_a_name_in_other_letters_is_found_by_c_find(shared_archive: Archive) -> None:
+    found = find_studies("pacs", peer_of(shared_archive.peer()), StudyQuery.of({"name": "Müll*"}, "x"))
+    assert [one.patient for one in found.studies] == ["P1"]
+
+
+def test_the_limit_is_kept_and_said(peer: Peer) -> None:
+    found = find_studies("pacs", peer, StudyQuery.of({"modality": "CT"}, "x"), 1)
+    assert len(found.studies) == 1 and found.more
+
+
+def test_a_series_comes_as_it_is_stored(peer: Peer, shared_archive: Archive, tmp_path: Path) -> None:
+    sent = {pydicom.dcmread(path).SOPInstanceUID: path for path in shared_archive.files[0]}
+    study = pydicom.dcmread(shared_archive.files[0][0]).StudyInstanceUID
+    [series] = find_series("pacs", peer, study)
+    came = files(tmp_path / "series")
+    fetch_series("pacs", peer, study, series, came)
+    paths = list((tmp_path / "series").iterdir())
+    assert came.count == len(paths) == 12
+    for path in paths:
+        data = pydicom.dcmread(path)
+        original = pydicom.dcmread(sent.pop(data.SOPInstanceUID))
+        assert data == original
+        assert data.file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+    fetch_series("pacs", peer, study, series, came)  # again: each replaces itself
+    assert len(list((tmp_path / "series").iterdir())) == 12
+
+
+def test_fewer_than_the_archive_has_are_not_enough(
+    peer: Peer, shared_archive: Archive, tmp_path: Path
+) -> None:
+    first = pydicom.dcmread(shared_archive.files[0][0])
+    series = FoundSeries(str(first.SeriesInstanceUID), modality="CT", instances=13)
+    with pytest.raises(PipelineError, match="sent 12 of 13") as caught:
+        fetch_series("pacs", peer, str(first.StudyInstanceUID), series, files(tmp_path))
+    assert caught.value.code == "pacs.incomplete"
+
+
+def test_a_fetch_is_broken_off(peer: Peer, shared_archive: Archive, tmp_path: Path) -> None:
+    study = str(pydicom.dcmread(shared_archive.files[0][0]).StudyInstanceUID)
+    [series] = find_series("pacs", peer, study)
+    came: list[SeriesFiles] = []
+    came.append(files(tmp_path, lambda: bool(came) and came[0].count >= 3))
+    with pytest.raises(Cancelled):
+        fetch_series("pacs", peer, study, series, came[0])
+    assert came[0].count == 3
+
+
+def test_nothing_listens(peer: Peer) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    away = {"title": "A", "host": "127.0.0.1", "port": port}
+    for values in (away, {"use": "web", "web": {"url": f"http://127.0.0.1:{port}/dicom-web"}}):
+        with pytest.raises(PipelineError, match="does not answer") as caught:
+            echo("pacs", peer_of(values))
+        assert caught.value.code == "pacs.peer_away"
+
+
+def test_a_title_that_the_archive_does_not_know_is_named(
+    shared_archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pynetdicom import AE, evt
+
+    server = AE("STRICT")
+    server.add_supported_context("1.2.840.10008.1.1")
+    server.require_calling_aet = ["SOMEBODY"]
+    running = server.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_ECHO, lambda e: 0)])
+    try:
+        port = running.server_address[1]
+        with pytest.raises(PipelineError, match="rejects AUTOSEG calling STRICT: calling AE") as caught:
+            echo("pacs", peer_of({"title": "STRICT", "host": "127.0.0.1", "port": port}))
+        assert caught.value.code == "pacs.peer_refuses"
+        echo("pacs", peer_of({"title": "STRICT", "host": "127.0.0.1", "port": port, "our_title": "SOMEBODY"}))
+    finally:
+        running.shutdown()
+
+
+def test_a_peer_that_falls_silent_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from AutoSegPipelineLib.dicom import connect
+
+    monkeypatch.setattr(connect, "NEGOTIATE_SECONDS", 1.0)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        threading.Thread(target=one.accept, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(PipelineError, match="does not answer"):
+            echo("pacs", peer_of({"title": "A", "host": "127.0.0.1", "port": one.getsockname()[1]}))
+    assert time.monotonic() - began < 5
