@@ -30,11 +30,64 @@ class AutoSegPipeline(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
     def onStartupCompleted(self) -> None:
-        """Begin to watch where the user has asked for it; nothing else is even imported."""
+        """A button in the toolbar, sample data; begin to watch where the user has asked for it.
+
+        Of the library nothing is imported before that.
+        """
+        self.addToolBar()
+        self.registerSampleData()
         if slicer.app.userSettings().value("AutoSegPipeline/start_with_slicer") == "yes":
             from AutoSegPipelineLib.slicer_app import start
 
             start.with_slicer()
+
+    def addToolBar(self) -> None:
+        """The button that queues the volume that is shown."""
+        window = slicer.util.mainWindow()
+        if window is None:
+            return
+        import qt
+
+        bar = qt.QToolBar(self.parent.title)
+        bar.objectName = "AutoSegPipelineToolBar"
+        action = bar.addAction(self.parent.icon, _("Segment the volume that is shown"))
+        action.toolTip = _("AutoSeg Pipeline: queue the volume that the slice views show.")
+        action.connect("triggered()", self.onSendCurrentVolume)
+        window.addToolBar(bar)
+        self.toolBar = bar
+
+    @staticmethod
+    def onSendCurrentVolume() -> None:
+        """Queue the volume that is shown; the module's panel shows what becomes of it."""
+        from AutoSegPipelineLib.slicer_app import shared_session
+
+        with slicer.util.tryWithErrorDisplay(_("The volume was not queued."), waitCursor=True):
+            job = shared_session.shared().send_current_volume()
+            text = _("{name} is queued in the module AutoSeg Pipeline.").format(name=job.label)
+            slicer.util.showStatusMessage(text, 5000)
+
+    def registerSampleData(self) -> None:
+        """The phantom of the tutorial in Slicer's module Sample Data; it is made, not downloaded."""
+        try:
+            import SampleData
+        except ImportError:
+            return
+
+        def torso(source=None):
+            from AutoSegPipelineLib.slicer_app import start
+
+            return [slicer.util.loadVolume(str(start.make_sample()), {"name": "Torso phantom"})]
+
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category=self.parent.title,
+            sampleName="Torso phantom (CT)",
+            uris=[],  # Slicer counts these two even where nothing is downloaded
+            fileNames=[],
+            thumbnailFileName=slicer.util.modulePath("AutoSegPipeline").replace(
+                "AutoSegPipeline.py", "Resources/Icons/AutoSegPipeline.png"
+            ),
+            customDownloader=torso,
+        )
 
 
 class AutoSegPipelineWidget(ScriptedLoadableModuleWidget):

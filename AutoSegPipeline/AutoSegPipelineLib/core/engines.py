@@ -20,7 +20,8 @@ class EngineRow:
     workers' Python must have for it, ``pip`` what brings that module, ``install`` the word after
     ``python3 autoseg.py install`` where the launcher does, and ``extension`` the extension of 3D Slicer
     that brings it, with ``brings`` besides. ``weights`` is a module of ``processing/engines/`` that prints
-    which trained models are there; :func:`..headless.extras.read_weights` runs it. ``settings`` belong to
+    which trained models are there; :func:`..headless.extras.read_weights` runs it. ``weights_folder`` is a
+    function there that says where downloaded ones lie. ``settings`` belong to
     this engine alone; each worker finds them in its environment under their own names.
     """
 
@@ -34,6 +35,7 @@ class EngineRow:
     extension: str = ""
     brings: str = ""
     weights: str = ""
+    weights_folder: str = ""
     settings: tuple[Spec, ...] = ()
 
     @property
@@ -67,6 +69,7 @@ ENGINES: tuple[EngineRow, ...] = (
         extension="TotalSegmentator",
         brings="PyTorch and nnU-Net",
         weights="totalsegmentator.weights_list",
+        weights_folder="totalsegmentator.weights.folder",
         settings=(
             Spec(
                 "totalsegmentator_statistics",

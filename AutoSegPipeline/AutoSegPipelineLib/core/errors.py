@@ -76,6 +76,7 @@ CODES: dict[str, str] = {
     "dicom.no_anonymizer": "Install dicom-anonymizer into this Python.",
     "dicom.unknown_pseudonym": "Use the home that de-identified it; only its table leads back.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
+    "install.not_removed": "Run slicer.util.pip_uninstall with their names in the Python console of Slicer.",
     # The PACS: the answer to whoever asked.
     "pacs.configuration": "Correct dicom.json in the home; docs/pacs.md lists its keys.",
     "pacs.unknown_peer": "Name a peer of dicom.json; `autoseg dicom status` lists them.",

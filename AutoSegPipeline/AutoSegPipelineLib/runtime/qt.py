@@ -33,6 +33,8 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
+QtObject = Any  # of either host; neither describes its classes
+
 QCoreApplication: Any = _qt.QCoreApplication
 QEventLoop: Any = _qt.QEventLoop
 QFileSystemWatcher: Any = _qt.QFileSystemWatcher

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
 import slicer
@@ -59,3 +60,12 @@ def version_of(module: str) -> str:
         return ""
     metadata = manager().extensionMetadata(EXTENSIONS[module])
     return str(metadata.get("revision") or metadata.get("scmrevision") or "") if metadata else ""
+
+
+def share_models() -> None:
+    """Where the extension keeps its models in a folder of its own choice, our workers look there, too."""
+    if not has_module("TotalSegmentator"):
+        return
+    chosen = getattr(slicer.util.getModuleLogic("TotalSegmentator"), "totalSegmentatorWeightsPath", None)
+    if chosen:
+        os.environ["TOTALSEG_WEIGHTS_PATH"] = str(chosen)

@@ -45,6 +45,13 @@ class Host(Protocol):
     def python(self) -> str:
         """The Python of child processes."""
 
+    def prepare(self) -> None:
+        """Before each start of the pipeline: the surroundings that its processes inherit."""
+
+    @property
+    def own_packages_needed(self) -> bool:
+        """Whether the page and the PACS need packages that only the home's own folder has."""
+
     def inside(self, session: HostSession) -> HostSteps | None:
         """What this application does of a case by itself, or None.
 
@@ -55,6 +62,12 @@ class Host(Protocol):
 
     def is_volume(self, thing: object) -> bool:
         """Whether ``thing`` is a scalar volume node."""
+
+    def current_volume(self) -> object | None:
+        """The scalar volume node that the slice views show, if they do."""
+
+    def dragged_volumes(self, data: object) -> list[object]:
+        """The scalar volume nodes in the mime data of a drag out of the application's own lists."""
 
     def export_volume(self, node: object, folder: Path) -> Path:
         """Save ``node`` where it lies in the world; node and scene stay as they are.
@@ -73,6 +86,9 @@ class Host(Protocol):
     def show_error(self, text: str) -> None:
         """A fault that the user must see at once; rare."""
 
+    def choose_of(self, title: str, choices: list[str]) -> list[int]:
+        """The numbers of the ``choices`` that the user ticks; none where he changes his mind."""
+
     def choose_folder(self, title: str, start: str) -> str:
         """A folder that the user picks, or nothing."""
 
@@ -89,3 +105,6 @@ class Host(Protocol):
 
     def set_up_extension(self, module: str) -> None:
         """Have an extension install its own Python packages; it may ask and take long."""
+
+    def uninstall(self, packages: list[str]) -> None:
+        """Take Python packages out of the application; holds its loop. Raises :class:`PipelineError`."""

@@ -61,7 +61,12 @@ def own_packages() -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Install into the folder named; the exit code says which step failed, the output why."""
+    """Install into the folder named, or remove those after ``--remove``.
+
+    The exit code says which step failed, the output why.
+    """
+    if arguments[0] == "--remove":
+        return _remove_all([Path(one) for one in arguments[1:]])
     folder = Path(arguments[0])
     part = folder.with_name(folder.name + ".part")
     old = folder.with_name(folder.name + ".old")
@@ -133,6 +138,23 @@ def _listen() -> None:
     except OSError:
         pass  # no standard input is a closed one
     _given_up.set()
+
+
+def _remove_all(folders: list[Path]) -> int:
+    """Each folder goes as a whole or stays; a name of its own keeps a half-removed one from being used."""
+    code = 0
+    for folder in folders:
+        old = folder.with_name(folder.name + ".old")
+        try:
+            _remove(old)
+            if folder.exists():
+                os.rename(folder, old)
+            _remove(old)
+            print(f"removed {folder}", flush=True)
+        except OSError as error:
+            print(f"{folder} cannot be removed: {error.strerror}; is it in use?", flush=True)
+            code = UNWRITABLE
+    return code
 
 
 def _remove(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from ..core.home import Home
 from ..core.process_tree import make_tree
@@ -31,12 +31,19 @@ class Installation:
     """One run of :mod:`.install_packages`. ``on_end(worked)`` comes once, after the last ``on_line``."""
 
     def __init__(
-        self, home: Home, python: str, on_line: Callable[[str], None], on_end: Callable[[bool], None]
+        self,
+        home: Home,
+        python: str,
+        on_line: Callable[[str], None],
+        on_end: Callable[[bool], None],
+        remove: Sequence[Path] = (),
     ) -> None:
+        """With ``remove`` it removes these folders instead."""
         self._home = home
         self._python = python
         self._on_line = on_line
         self._on_end = on_end
+        self._remove = remove
         self._process: Any = None
         self._tree: Any = None
         self._rest = b""
@@ -57,7 +64,8 @@ class Installation:
         process.finished.connect(qt.guarded(self._finished))
         process.errorOccurred.connect(qt.guarded(self._failed))
         self._tree = make_tree()
-        process.start(self._python, ["-m", MODULE, str(packages_folder(home))])
+        what = ["--remove", *map(str, self._remove)] if self._remove else [str(packages_folder(home))]
+        process.start(self._python, ["-m", MODULE, *what])
 
     def cancel(self) -> None:
         """Have it give up; it removes what it wrote so far."""

@@ -168,6 +168,7 @@ class Session(SessionWork):
             return
         self._forget()
         where = self.home
+        self.host.prepare()
         host_steps = self.host.inside(self)
         autoseg = AutoSeg(
             where.root, inbox=where.inbox, results=where.results, what=self.host.what,

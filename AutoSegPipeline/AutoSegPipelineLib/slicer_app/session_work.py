@@ -120,6 +120,14 @@ class SessionWork:
         self._exported[job.id] = folder
         return job
 
+    def send_current_volume(self) -> Job:
+        """:meth:`submit` the volume that the slice views show; ``request.invalid`` where they show none."""
+        node = self.host.current_volume()
+        if node is None:
+            hint = "Show the scan in the slice views first."
+            raise PipelineError("request.invalid", "no volume is shown", hint)
+        return self.submit(node)
+
     def _on_event(self, event: Event) -> None:
         """Once the pipeline has its own copy, the export goes."""
         if isinstance(event, JobChanged) and event.state != RECEIVING:

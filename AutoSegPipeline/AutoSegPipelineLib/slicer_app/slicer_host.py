@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import qt
 import slicer
+import vtk
 
 from ..core.errors import PipelineError
 from ..runtime.processes.child_command import interpreter
+from . import extensions
 from .scene import Source
 
 if TYPE_CHECKING:
@@ -50,6 +53,11 @@ class SlicerHost:
     def python(self) -> str:
         return interpreter()
 
+    own_packages_needed = True
+
+    def prepare(self) -> None:
+        extensions.share_models()
+
     def inside(self, session: HostSession) -> HostSteps:
         if self._steps is None:
             from .slicer_steps import SlicerSteps
@@ -63,6 +71,24 @@ class SlicerHost:
 
     def is_volume(self, thing: object) -> bool:
         return bool(hasattr(thing, "IsA") and thing.IsA("vtkMRMLScalarVolumeNode"))
+
+    def current_volume(self) -> object | None:
+        manager = slicer.app.layoutManager()
+        shown = [
+            composite.GetBackgroundVolumeID()
+            for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        ]
+        if manager is None or not any(shown):
+            shown = [slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()]
+        nodes = [slicer.mrmlScene.GetNodeByID(identity) for identity in shown if identity]
+        return next((node for node in nodes if self.is_volume(node)), None)
+
+    def dragged_volumes(self, data: object) -> list[object]:
+        items = vtk.vtkIdList()
+        slicer.qMRMLUtils().mimeDataToSubjectHierarchyItemIDs(data, items)
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        nodes = [hierarchy.GetItemDataNode(items.GetId(number)) for number in range(items.GetNumberOfIds())]
+        return [node for node in nodes if node is not None and self.is_volume(node)]
 
     def export_volume(self, node: slicer.vtkMRMLScalarVolumeNode, folder: Path) -> Path:
         label = "".join(c if c.isalnum() or c in " -_." else "_" for c in node.GetName()) or "Volume"
@@ -91,6 +117,20 @@ class SlicerHost:
     def show_error(self, text: str) -> None:
         slicer.util.errorDisplay(text)
 
+    def choose_of(self, title: str, choices: list[str]) -> list[int]:
+        dialog = qt.QDialog(slicer.util.mainWindow())
+        dialog.setWindowTitle(title)
+        layout = qt.QVBoxLayout(dialog)
+        boxes = [qt.QCheckBox(text) for text in choices]
+        buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+        buttons.connect("accepted()", dialog, "accept()")
+        buttons.connect("rejected()", dialog, "reject()")
+        for widget in (*boxes, buttons):
+            layout.addWidget(widget)
+        if not dialog.exec_():
+            return []
+        return [number for number, box in enumerate(boxes) if box.checked]
+
     def choose_folder(self, title: str, start: str) -> str:
         return str(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, start) or "")
 
@@ -108,3 +148,11 @@ class SlicerHost:
 
     def set_up_extension(self, module: str) -> None:
         slicer.util.getModuleLogic(module).setupPythonRequirements()
+
+    def uninstall(self, packages: list[str]) -> None:
+        try:
+            with slicer.util.WaitCursor():
+                slicer.util.pip_uninstall(packages)
+        except (OSError, subprocess.CalledProcessError) as error:
+            text = f"pip could not remove {', '.join(packages)}: {error}"
+            raise PipelineError("install.not_removed", text) from error

@@ -92,7 +92,7 @@ class SessionTest(unittest.TestCase):
         slicer.mrmlScene.Clear()
         self.until(lambda: self.state("large.nii.gz") == "done")
         self.until(lambda: "Done: large.nii.gz" in self.panel.ui.statusLabel.text)
-        self.assertEqual(self.panel.ui.jobsTable.item(0, 1).text(), "done")
+        self.assertEqual(self.panel.ui.jobsTable.item(0, 1).text(), "Done")
 
     def test_a_result_comes_into_the_scene_by_the_panels_button(self) -> None:
         self.logic.startWatching(settle_seconds=0.3, formats="seg")
@@ -122,3 +122,47 @@ class SessionTest(unittest.TestCase):
         finally:
             lock.release()
         self.until(lambda: self.panel.ui.watchButton.enabled, 10)
+
+    def test_the_volume_that_is_shown_is_sent_from_the_toolbar(self) -> None:
+        (sample,) = slicer.modules.sampleDataSources["AutoSeg Pipeline"]
+        (node,) = sample.customDownloader(sample)
+        slicer.util.setSliceViewerLayers(background=node)
+        bar = slicer.util.mainWindow().findChild("QToolBar", "AutoSegPipelineToolBar")
+        self.logic.startWatching(formats="seg", quality="fastest")
+        bar.actions()[0].trigger()
+        self.until(lambda: self.panel.feed.jobs.counts["done"] == 1)
+        self.assertEqual(self.logic.jobs()[0].label, "Torso phantom.nrrd")
+        loaded = self.logic.load(self.logic.jobs()[0])
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        places = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(one)) for one in (node, loaded)}
+        self.assertEqual(len(places), 1)
+        slicer.mrmlScene.Clear()
+
+    def test_what_is_dropped_on_the_table_becomes_a_job(self) -> None:
+        import qt
+
+        table = self.panel.ui.jobsTable
+        self.logic.startWatching(formats="seg", quality="fastest")
+        scan = self.logic.makeSample(str(self.folder))
+        files = qt.QMimeData()
+        files.setUrls([qt.QUrl.fromLocalFile(str(scan))])
+        node = slicer.util.loadVolume(str(scan), {"name": "Dragged"})
+        volume = self.dragged(node)
+        for data in (files, volume):
+            for kind, point in ((qt.QDragEnterEvent, qt.QPoint(5, 5)), (qt.QDropEvent, qt.QPointF(5, 5))):
+                event = kind(point, qt.Qt.CopyAction, data, qt.Qt.LeftButton, qt.Qt.NoModifier)
+                qt.QApplication.sendEvent(table.viewport(), event)
+                self.assertTrue(event.isAccepted(), kind)
+        self.until(lambda: self.panel.feed.jobs.counts["done"] == 2)
+        labels = {Path(job.label).name for job in self.logic.jobs()}
+        self.assertEqual(labels, {"torso.nii.gz", "Dragged.nrrd"})
+        slicer.mrmlScene.Clear()
+
+    @staticmethod
+    def dragged(node: Any) -> Any:
+        """The mime data with which Slicer's own tree drags ``node``."""
+        tree = slicer.qMRMLSubjectHierarchyTreeView()
+        tree.setMRMLScene(slicer.mrmlScene)
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        shown = tree.sortFilterProxyModel()
+        return shown.mimeData([shown.indexFromSubjectHierarchyItem(hierarchy.GetItemByDataNode(node))])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
 from ...core.engines import ENGINES, EngineRow
 from ...runtime import qt
-from .. import package_install
+from .. import downloads, package_install
 from ..session import Session
 from . import ui
 from .part import Part
@@ -111,6 +112,7 @@ class DependenciesPart(Part):
         self.on_click(widgets.installButton, self._install)
         self.on_click(widgets.installCancelButton, self._cancel)
         self.on_click(widgets.checkButton, self.refresh)
+        self.on_click(widgets.removeDownloadsButton, self._remove)
         self.refresh()
 
     def describe(self, engines: list[dict[str, object]]) -> None:
@@ -129,6 +131,7 @@ class DependenciesPart(Part):
         missing = any(row.install for row in rows)
         ui.set_enabled(self.ui.installButton, missing and not busy and not self.read_only)
         ui.set_enabled(self.ui.installCancelButton, busy)
+        ui.set_enabled(self.ui.removeDownloadsButton, not busy and not self.read_only)
 
     def _show(self) -> None:
         table, item = self.ui.dependenciesTable, qt.everything().QTableWidgetItem
@@ -151,20 +154,52 @@ class DependenciesPart(Part):
         self.ui.installLog.clear()
         self.ui.installLog.show()
         if any(row.install == OWN for row in missing):
-            self._installation = package_install.Installation(
-                self.session.home, self.session.host.python(), self.ui.installLog.appendPlainText, self._ended
-            )
-            self.ui.installProgress.show()
-            self._installation.start()
-            self.refresh()
+            self._begin([])
         else:
             self._extensions()
+
+    def _remove(self) -> None:
+        """Have the user choose among what was downloaded, and remove that."""
+        session = self.session
+        found = downloads.look(session.home)
+        if not found:
+            self.say(_("Nothing was downloaded for this module."))
+            return
+        title = _("Remove what was downloaded")
+        chosen = [found[number] for number in session.host.choose_of(title, [one.text for one in found])]
+        names = "\n".join(f"- {one.text}" for one in chosen)
+        if not chosen or not session.host.confirm(_("Remove these?\n\n{names}").format(names=names)):
+            return
+        self.ui.installLog.clear()
+        self.ui.installLog.show()
+        packages = [name for one in chosen for name in one.packages]
+        if packages:
+            session.host.uninstall(packages)
+            text = _("Removed {names}. Restart Slicer.").format(names=", ".join(packages))
+            self.ui.installLog.appendPlainText(text)
+        folders = [one.folder for one in chosen if one.folder is not None]
+        if package_install.packages_folder(session.home) in folders:  # its users go first
+            if session.server_kind == "full":
+                session.stop_server()
+            session.change(dicom=None)
+        if folders:
+            self._begin(folders)
+        self.refresh()
+
+    def _begin(self, remove: list[Path]) -> None:
+        session = self.session
+        self._installation = package_install.Installation(
+            session.home, session.host.python(), self.ui.installLog.appendPlainText, self._ended, remove
+        )
+        self.ui.installProgress.show()
+        self._installation.start()
+        self.refresh()
 
     def _ended(self, worked: bool) -> None:
         self._installation = None
         self.ui.installProgress.hide()
         if not worked:
-            self.say(_("The installation failed; see its log under Dependencies."))
+            self.say(_("That did not work; see the log under Installed and downloaded."))
         elif any(row.install not in ("", OWN) for row in self._rows):
             self._extensions()
         self.refresh()

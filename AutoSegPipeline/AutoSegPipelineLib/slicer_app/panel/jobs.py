@@ -8,9 +8,12 @@ from typing import Callable
 
 from ...core import states
 from ...core.commands import Cancel, Command, Place, Purge, Retry
+from ...core.errors import PipelineError
+from ...core.hints import PANEL, hint_at
 from ...core.store.jobs import Brief
 from ..session import Session
 from . import ui
+from .dropped import accept_drops
 from .feed import Feed
 from .log_window import LogWindow
 from .part import Part
@@ -31,6 +34,8 @@ class JobsPart(Part):
         self.table = JobsTable(widgets.jobsTable, self._enable, self.doing(self._load))
         self.on_click(widgets.addFilesButton, self._add_files)
         self.on_click(widgets.addFolderButton, self._add_folder)
+        self.on_click(widgets.sendVolumeButton, session.send_current_volume)
+        self._drops = accept_drops(widgets.jobsTable, session.host.dragged_volumes, self._dropped)
         self.on_click(widgets.cancelButton, lambda: self._each(Cancel, self._unended))
         self.on_click(widgets.retryButton, lambda: self._each(Retry, self._ended))
         self.on_click(widgets.removeButton, self._remove)
@@ -59,7 +64,7 @@ class JobsPart(Part):
     def _enable(self) -> None:
         chosen, may = self.table.selected, not self.read_only
         widgets = self.ui
-        for button in (widgets.addFilesButton, widgets.addFolderButton):
+        for button in (widgets.addFilesButton, widgets.addFolderButton, widgets.sendVolumeButton):
             ui.set_enabled(button, may)
         ui.set_enabled(widgets.cancelButton, may and any(map(self._unended, chosen)))
         for button in (widgets.retryButton, widgets.removeButton):
@@ -70,6 +75,17 @@ class JobsPart(Part):
         ui.set_enabled(widgets.loadButton, done and may)
         ui.set_enabled(widgets.openResultsButton, done or not chosen)
         ui.set_enabled(widgets.logButton, len(chosen) == 1)
+        self._show_message(chosen)
+
+    def _show_message(self, chosen: list[Brief]) -> None:
+        """What is to be said about the one selected job, with the hint of its error."""
+        text = chosen[0].message if len(chosen) == 1 else ""
+        if len(chosen) == 1 and chosen[0].state in states.ENDS and chosen[0].state != states.DONE:
+            error = getattr(self._feed.find(chosen[0].id), "error", None) or {}
+            hint = hint_at(PANEL, str(error.get("code", "")), str(error.get("hint", "")))
+            text = f"{text} {hint}".strip()
+        ui.set_text(self.ui.jobMessageLabel, text)
+        self.ui.jobMessageLabel.setVisible(bool(text))
 
     def show(self, moved: bool, selected: list[str]) -> None:
         """Bring the table up to date."""
@@ -89,6 +105,18 @@ class JobsPart(Part):
         chosen = self.session.host.choose_folder(_("Add a folder of scans"), str(Path.home()))
         if chosen:
             self.session.add([chosen])
+
+    def _dropped(self, things: list[object]) -> None:
+        """Paths are added one by one from the event loop; a volume node is saved at once."""
+        self.doing(lambda: self._take(things))()
+
+    def _take(self, things: list[object]) -> None:
+        if self.read_only:
+            raise PipelineError("request.wrong_state", "another program has this home")
+        self.session.add([thing for thing in things if isinstance(thing, str)])
+        for node in things:
+            if not isinstance(node, str):
+                self.session.submit(node)
 
     def _each(self, row: type[Cancel | Retry], fits: Callable[[Brief], bool]) -> None:
         self._waiting += [row(job.id) for job in self.table.selected if fits(job)]

@@ -19,7 +19,7 @@ _COMBOS = ("engine", "task", "quality", "device", "exporter", "inputs")
 _EDITABLE = ("engine", "task", "device")
 _CHECKS = {"smoothing": "smoothingCheck", "download_weights": "downloadWeightsCheck"}
 _DEVICES = ("auto", "cpu", "gpu", "mps")
-_FORMAT_COLUMNS = 3
+_FORMAT_COLUMNS = 2
 
 
 class OptionsPart(Part):

@@ -13,6 +13,7 @@ from .feed import Feed
 from .folders import FoldersPart
 from .jobs import JobsPart
 from .options import OptionsPart
+from .pacs import PacsPart
 from .server import ServerPart
 from .status_line import News
 from .texts import _
@@ -33,8 +34,9 @@ class Panel:
         self.jobs = JobsPart(session, self.ui, self.say, self.feed)
         self.options = OptionsPart(session, self.ui, self.say)
         self.server = ServerPart(session, self.ui, self.say)
+        self.pacs = PacsPart(session, self.ui, self.say)
         self.dependencies = DependenciesPart(session, self.ui, self.say)
-        self._parts = (self.folders, self.jobs, self.options, self.server, self.dependencies)
+        self._parts = (self.folders, self.jobs, self.options, self.server, self.pacs, self.dependencies)
         self._unsubscribe = session.subscribe(self._changed)
         self._stale = True
         self._locked = session.locked
@@ -92,6 +94,7 @@ class Panel:
         self._show_status(store)
         if self.session.server_kind:
             self.server.refresh()
+        self.pacs.look()
         if self.feed.more or self.jobs.busy:
             self._alarm.start(1)
 

@@ -41,3 +41,4 @@ class ServerPart(Part):
         link = f'<a href="{html.escape(url)}">{html.escape(url)}</a>' if url else ""
         ui.set_text(self.ui.serverUrlLabel, link or (_("Starting") if kind else ""))
         ui.set_text(self.ui.serverNoticeLabel, problem)
+        self.ui.serverNoticeLabel.setVisible(bool(problem))

@@ -9,9 +9,10 @@ from ...core.store.jobs import Brief
 from ...runtime import qt
 from . import ui
 from .job_list import JobList
+from .state_looks import dress, word
 from .texts import _, duration
 
-NAME, STATE, PROGRESS, LEFT, MESSAGE = range(5)
+NAME, STATE, PROGRESS, LEFT = range(4)
 
 
 class JobsTable:
@@ -25,14 +26,11 @@ class JobsTable:
         self._bars: dict[int, Any] = {}
         self._seen = (-1, -1, -1)
         self._filling = False
-        heads = [_("Name"), _("State"), _("Progress"), _("Time left"), _("Message")]
+        heads = [_("Name"), _("State"), _("Progress"), _("Time left")]
         table.setColumnCount(len(heads))
         table.setHorizontalHeaderLabels(heads)
         table.verticalHeader().hide()
-        header = table.horizontalHeader()
-        header.setStretchLastSection(True)
-        for column, width in ((NAME, 140), (STATE, 85), (PROGRESS, 70), (LEFT, 65)):
-            table.setColumnWidth(column, width)
+        _fit_columns(table, self._qt)
         ui.on(table, "itemSelectionChanged", "", lambda: None if self._filling else on_select())
         ui.on(table, "cellDoubleClicked", "int,int", on_open)
         ui.on(table.verticalScrollBar(), "valueChanged", "int", self.fill)
@@ -99,7 +97,7 @@ class JobsTable:
         running = job.state in states.RUNNING
         percent = f"{job.progress:.0%}"
         texts = (
-            job.label or job.name, _(job.state), percent, duration(job.eta_s) if running else "", job.message,
+            job.label or job.name, word(job.state), percent, duration(job.eta_s) if running else "",
         )  # fmt: skip
         before = self._shown.get(row, ())
         if before == texts and running == (row in self._bars):
@@ -110,6 +108,8 @@ class JobsTable:
                 self._progress(row, running, job.progress, "" if running else percent)
             elif not before or before[column] != text:
                 self._write(row, column, text)
+                if column == STATE:
+                    dress(self._table.item(row, STATE), self._table, job.state)
 
     def _write(self, row: int, column: int, text: str) -> None:
         item = self._table.item(row, column)
@@ -136,3 +136,14 @@ class JobsTable:
             del self._bars[row]
             self._table.removeCellWidget(row, PROGRESS)
         self._write(row, PROGRESS, text)
+
+
+def _fit_columns(table: qt.QtObject, everything: qt.QtObject) -> None:
+    """The name takes what the others leave; their width follows the font and what stands in sight."""
+    header = table.horizontalHeader()
+    header.setStretchLastSection(False)
+    header.setResizeContentsPrecision(0)
+    header.setSectionResizeMode(NAME, qt.enumerator(everything.QHeaderView, "ResizeMode", "Stretch"))
+    for column in (STATE, PROGRESS, LEFT):
+        fitted = qt.enumerator(everything.QHeaderView, "ResizeMode", "ResizeToContents")
+        header.setSectionResizeMode(column, fitted)

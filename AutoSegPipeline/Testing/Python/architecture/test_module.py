@@ -73,7 +73,7 @@ class SelfTest:
 def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
     """AutoSegPipeline.py, loaded as Slicer loads it."""
     stand_ins = {
-        "slicer": {"app": Application()},
+        "slicer": {"app": Application(), "util": types.SimpleNamespace(mainWindow=lambda: None)},
         "slicer.i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
         "slicer.ScriptedLoadableModule": {
             "ScriptedLoadableModule": Module,

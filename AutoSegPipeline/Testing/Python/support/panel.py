@@ -32,6 +32,9 @@ class Host:
         self.chosen = ""
         self.yes = True
         self.extensions: set[str] = set()
+        self.volume: Path | None = None
+        self.ticked: tuple[str, ...] = ()
+        self.prepared = False  # whether `prepare` is noted, too
         self.quit: Callable[[], None] = lambda: None
 
     def temporary_folder(self) -> Path:
@@ -55,6 +58,24 @@ class Host:
 
     def is_volume(self, thing: Any) -> bool:
         return isinstance(thing, Path)
+
+    own_packages_needed = False
+
+    def prepare(self) -> None:
+        self.asked.append(("prepare",)) if self.prepared else None
+
+    def current_volume(self) -> Any:
+        return self.volume
+
+    def dragged_volumes(self, data: Any) -> list[Any]:
+        return [self.volume] if data.hasFormat("application/x-volume") else []
+
+    def choose_of(self, title: str, choices: list[str]) -> list[int]:
+        self.asked.append(("choose", *choices))
+        return [number for number, text in enumerate(choices) if any(word in text for word in self.ticked)]
+
+    def uninstall(self, packages: list[str]) -> None:
+        self.asked.append(("uninstall", *packages))
 
     def export_volume(self, node: Path, folder: Path) -> Path:
         path = folder / "Volume.nii.gz"

@@ -13,7 +13,7 @@ import pytest
 import support.skeleton as support
 from AutoSegPipelineLib.core.engines import EngineRow
 from AutoSegPipelineLib.core.store import Store
-from AutoSegPipelineLib.slicer_app import install_packages, package_install
+from AutoSegPipelineLib.slicer_app import downloads, install_packages, package_install
 from AutoSegPipelineLib.slicer_app.panel import dependencies
 from support.panel import Place, places, text
 from support.qt import run_for
@@ -100,7 +100,7 @@ def test_an_installation_that_fails_leaves_nothing_and_says_why(place: Place, br
     place.ui.installButton.click()
     place.until(lambda: finished(place))
     assert word in log(place) and left(place) == [] and state(place) == "not installed"
-    assert "installation failed" in text(place.ui.noticeLabel)
+    assert "did not work" in text(place.ui.noticeLabel)
 
 
 def test_a_folder_that_cannot_be_written_is_named(place: Place) -> None:
@@ -222,3 +222,65 @@ def test_an_installation_whose_program_is_not_there_says_so(place: Place) -> Non
     one.start()
     place.until(lambda: ended == [False])
     assert missing in lines[0] and sys.executable not in lines[0]
+
+
+# --- removing -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def downloaded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Packages in the home and models of TotalSegmentator; the folder of the models."""
+    weights = place.folder / "models"
+    own = place.session.home.state / "packages" / "fastapi" / "__init__.py"
+    for path in (own, weights / "Dataset297" / "a.pth"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * 3_000_000)
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(weights))
+    rows = (
+        EngineRow(
+            "totalsegmentator",
+            title="TotalSegmentator",
+            pip=("pytest", "no-such-package"),
+            weights_folder="totalsegmentator.weights.folder",
+        ),
+    )
+    monkeypatch.setattr(downloads, "ENGINES", rows)
+    return weights
+
+
+def test_everything_that_was_downloaded_can_be_removed(place: Place, downloaded: Path) -> None:
+    place.session.change(dicom=True)
+    place.host.ticked = ("Trained models", "Packages of the full")
+    place.ui.removeDownloadsButton.click()
+    place.until(lambda: finished(place))
+    kind, own, models, packages = place.host.asked[0]
+    assert kind == "choose" and own.endswith("packages, 2 MB)") and str(downloaded) in models
+    assert packages == "Python packages of TotalSegmentator in Slicer (pytest)"
+    assert place.host.asked[1][0] == "confirm"
+    assert not downloaded.exists() and left(place) == [] and list(place.folder.glob("models*")) == []
+    assert "dicom" not in place.written(), "the process that used the packages is not wanted any more"
+    assert f"removed {downloaded}" in log(place) and text(place.ui.noticeLabel) == ""
+
+
+def test_packages_of_slicers_python_are_uninstalled_by_slicer(place: Place, downloaded: Path) -> None:
+    place.host.ticked = ("Python packages",)
+    place.ui.removeDownloadsButton.click()
+    assert place.host.asked[-1] == ("uninstall", "pytest")
+    assert downloaded.is_dir() and left(place) == ["packages"]
+
+
+def test_nothing_goes_without_a_yes(place: Place, downloaded: Path) -> None:
+    place.ui.removeDownloadsButton.click()
+    assert [kind for kind, *_ in place.host.asked] == ["choose"], "nothing was ticked"
+    place.host.ticked, place.host.yes = ("Trained", "Packages", "Python"), False
+    place.ui.removeDownloadsButton.click()
+    assert [kind for kind, *_ in place.host.asked] == ["choose", "choose", "confirm"]
+    assert downloaded.is_dir() and left(place) == ["packages"] and finished(place)
+
+
+def test_where_nothing_was_downloaded_that_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(place.folder / "nowhere"))
+    monkeypatch.setattr(downloads, "ENGINES", ())
+    place.ui.removeDownloadsButton.click()
+    assert text(place.ui.noticeLabel) == "Nothing was downloaded for this module."
+    assert place.host.asked == []
