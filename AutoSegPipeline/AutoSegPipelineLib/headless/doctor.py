@@ -21,6 +21,7 @@ from ..core.lock import HomeLock
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
 from .doctor_engines import device, slicers, weights, workers
+from .doctor_pacs import exchange
 from .doctor_web import page
 from .findings import FAIL, OK, WARN, Finding
 from .flags import unknown_environment
@@ -29,6 +30,7 @@ from .session import Session
 SQLITE_FLOOR = (3, 30)
 _GB = 1 << 30
 _NO_PAGE = "there is no web page"
+_NO_PACS = "there is no exchange with a PACS"
 # distribution -> what is lost without it; those without words are needed for any case.
 _PACKAGES = {
     "numpy": "", "scipy": "", "vtk": "", "SimpleITK": "", "pydicom": "", "PySide6-Essentials": "",
@@ -38,6 +40,8 @@ _PACKAGES = {
     "fastapi": _NO_PAGE, "starlette": _NO_PAGE, "uvicorn": _NO_PAGE, "python-multipart": _NO_PAGE,
     "Jinja2": _NO_PAGE, "zipstream-ng": _NO_PAGE, "prometheus_client": _NO_PAGE,
     "argon2-cffi": "accounts cannot be used",
+    "pynetdicom": _NO_PACS, "dicomweb-client": _NO_PACS,
+    "dicom-anonymizer": "what is sent cannot be de-identified",
 }  # fmt: skip
 
 
@@ -55,7 +59,7 @@ def examine(
         yield Finding("settings", FAIL, error.message, error.hint)
     for text in unknown_environment():
         yield Finding("settings", WARN, text, "Correct the variable's name.")
-    for check in (_folders, _disk, page):
+    for check in (_folders, _disk, page, exchange):
         yield from check(session, settings)
     yield from _memory()
     gpu = _gpu()

@@ -1,0 +1,106 @@
+"""Findings about the PACS: its file, its process, each peer asked now, what waits and what failed."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterator
+
+from ..core.errors import PipelineError
+from ..core.home import Home
+from ..core.pacs import store as pacs
+from ..core.pacs.config import FILE, PacsConfig, read_config
+from ..core.pacs.peer_states import PeerState
+from ..core.pacs.sends import FAILED, SENDING, WAITING
+from ..core.pacs.store import PacsStore
+from ..core.settings import Settings
+from ..runtime.processes.child_kinds import DICOM
+from .findings import FAIL, OK, WARN, Finding
+from .session import Session
+
+_AT_ONCE = 8
+
+
+def exchange(session: Session, settings: Settings) -> Iterator[Finding]:
+    """Nothing where nobody has set up the PACS."""
+    home = session.home
+    if not settings["dicom"] and not (home.root / FILE).exists():
+        return
+    try:
+        config = read_config(home.root)
+    except PipelineError as error:
+        yield Finding("pacs", FAIL, error.message, error.hint)
+        return
+    yield _process(session, settings, config)
+    lacking = [name for name in ("pydicom", "pynetdicom") if importlib.util.find_spec(name) is None]
+    if lacking:
+        yield Finding(
+            "pacs", FAIL, f"{', '.join(lacking)} is not installed", f"pip install {' '.join(lacking)}"
+        )
+        return
+    yield from _peers(home, config)
+
+
+def _process(session: Session, settings: Settings, config: PacsConfig) -> Finding:
+    receiver = config.receiver
+    where = f"{receiver.title} on {receiver.host}, port {receiver.port}, {len(config.callers)} callers"
+    store = session.store() if session.is_running else None
+    note = None
+    if store is not None:
+        note = store.meta.get(DICOM.name)
+        store.close()
+    if note and note.get("error"):
+        wrong = note["error"]
+        return Finding("pacs", FAIL, f"{wrong['message']} ({wrong['code']})", str(wrong.get("hint") or ""))
+    if note:
+        return Finding("pacs", OK, f"{where} (process {note.get('pid', '?')})")
+    if not settings["dicom"]:
+        return Finding("pacs", OK, f"off (setting dicom); {FILE} names {len(config.peers)} peers")
+    return Finding("pacs", OK, f"{where}; it runs with the pipeline")
+
+
+def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
+    states: dict[str, PeerState] = {}
+    counts: dict[str, dict[str, int]] = {}
+    if pacs.exists(home):
+        noted = PacsStore.of(home)
+        try:
+            states = {one.name: one for one in noted.peers.list()}
+            counts = noted.sends.counts()
+        finally:
+            noted.close()
+    names = list(config.peers)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
+        answers = list(pool.map(lambda name: _asked(name, config), names))
+    for name, error in zip(names, answers):
+        history = _history(states.get(name, PeerState(name)), counts.get(name, {}))
+        if error is not None:
+            yield Finding("pacs", WARN, f"{name}: {error.message}; {history}", error.hint)
+        elif counts.get(name, {}).get(FAILED):
+            hint = f"See `autoseg dicom sends`, then `autoseg dicom send JOB --to {name}`."
+            yield Finding("pacs", WARN, f"{name} answers; {history}", hint)
+        else:
+            yield Finding("pacs", OK, f"{name} answers; {history}")
+
+
+def _asked(name: str, config: PacsConfig) -> PipelineError | None:
+    from ..dicom.query.find import echo
+
+    try:
+        echo(name, config.peer(name))
+    except PipelineError as error:
+        return error
+    return None
+
+
+def _history(state: PeerState, counts: dict[str, int]) -> str:
+    waiting = sum(counts.get(name, 0) for name in (WAITING, SENDING))
+    return (
+        f"received {_when(state.received)}, sent {_when(state.sent)}, "
+        f"{waiting} waiting, {counts.get(FAILED, 0)} failed"
+    )
+
+
+def _when(at: float | None) -> str:
+    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
