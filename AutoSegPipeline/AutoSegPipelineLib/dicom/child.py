@@ -23,6 +23,7 @@ from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
 from ..core.pacs.store import PacsStore
 from ..core.protocol import Envelope
 from ..core.settings import Settings
+from . import libraries
 from .context import Context, LiveConfig, Part
 from .parts import PARTS
 
@@ -53,6 +54,7 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) 
     missing = missing_packages()
     if missing:
         raise PipelineError("pacs.packages_missing", f"the PACS needs the packages {', '.join(missing)}")
+    libraries.load()
     folders = message.home
     home = Home(Path(folders.root), Path(folders.inbox), Path(folders.results), Path(folders.state))
     # Made by one, because making it again and again at the same time fails.

@@ -35,9 +35,8 @@ def exchange(session: Session, settings: Settings) -> Iterator[Finding]:
     yield _process(session, settings, config)
     lacking = [name for name in ("pydicom", "pynetdicom") if importlib.util.find_spec(name) is None]
     if lacking:
-        yield Finding(
-            "pacs", FAIL, f"{', '.join(lacking)} is not installed", f"pip install {' '.join(lacking)}"
-        )
+        names = " ".join(lacking)
+        yield Finding("pacs", FAIL, f"{names}: not installed", f"python -m pip install {names}")
         return
     yield from _peers(home, config)
 
@@ -70,6 +69,9 @@ def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
             counts = noted.sends.counts()
         finally:
             noted.close()
+    from ..dicom import libraries
+
+    libraries.load()
     names = list(config.peers)
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
         answers = list(pool.map(lambda name: _asked(name, config), names))

@@ -95,7 +95,7 @@ def test_lungs_of_the_wrong_size_fail_the_self_test(tmp_path: Path) -> None:
 def test_a_worker_that_does_not_start_is_a_failure_with_its_last_words(monkeypatch) -> None:
     broken = ["-c", "import AutoSegPipelineLib.not_there"]
     monkeypatch.setattr(doctor_cases, "module_arguments", lambda module: broken)
-    (finding,) = doctor_cases.engines()
+    (finding,) = doctor_cases.engines(None, Settings.defaults())
     assert finding.status == "FAIL" and "AutoSegPipelineLib" in finding.text
 
 
