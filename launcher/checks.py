@@ -23,6 +23,7 @@ from .environment import (
     TOTALSEGMENTATOR_26,
     Environment,
 )
+from .extra_table import TOTALSEGMENTATOR
 from .handover import environment_for, run_to_end
 from .installer import run, say
 from .lock import Lock
@@ -189,7 +190,7 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
     code that installs it for a user. AUTOSEG_TEST_TOTALSEGMENTATOR names another one, or says `yes` or
     `no`; unset it means `yes` where CI is set, else `no`.
     """
-    name, what = "AUTOSEG_TEST_TOTALSEGMENTATOR", extras.TOTALSEGMENTATOR
+    name, what = "AUTOSEG_TEST_TOTALSEGMENTATOR", TOTALSEGMENTATOR.name
     if _choice() == _NO:
         say(f"Tests that need {what} itself (14 GB) are skipped; {name}={_YES} runs them.")
         return {name: ""}
@@ -204,8 +205,8 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
     environment = Environment(folder, BASE, say, python.path, python.tag, name=what)
     try:
         environment.ensure(TEST)
-        if not extras.is_whole(environment):
-            extras.install(environment, parse_torch(usual()))
+        if not extras.is_whole(environment, TOTALSEGMENTATOR):
+            extras.install(environment, parse_torch(usual()), TOTALSEGMENTATOR)
     except Trouble as error:
         if "no ready-made package" not in str(error):
             raise

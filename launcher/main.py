@@ -23,7 +23,8 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   run        process files and exit
   doctor     say what works here and what is missing
   install    install what is needed and stop there; `install totalsegmentator` adds that engine,
-             `install viewer` the libraries of the page's 3D viewer where set-up could not have them
+             `install nnunet` the engine for your own models, `install viewer` the libraries of
+             the page's 3D viewer where set-up could not have them
   test       run every check of the project (arguments go to pytest); `test --fast` leaves out
              the tests that start processes or compute for long
   ...        `python3 autoseg.py --help` lists the rest once it is installed

@@ -79,6 +79,16 @@ ENGINES: tuple[EngineRow, ...] = (
             ),
         ),
     ),
+    EngineRow(
+        "nnunet",
+        "nnunet.NnUnetEngine",
+        title="nnU-Net (own models)",
+        takes=("CT", "MR"),
+        package="nnunetv2",
+        pip=("nnunetv2", "torch", "torchvision"),
+        install="nnunet",
+        settings=(MODELS_DIR,),
+    ),
     EngineRow("tissue", "tissue.TissueEngine", takes=("CT",)),
     EngineRow("slicer", takes=("CT", "MR"), extension="TotalSegmentator"),
 )
@@ -91,7 +101,7 @@ DECLARED = Spec(
     "File that declares programs as engines; empty takes engines.json in the home.",
 )
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
-SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), MODELS_DIR, DECLARED)
+SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), DECLARED)
 # Engines that do not run in a worker, so no worker describes them.
 ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
 

@@ -129,6 +129,8 @@ CODES: dict[str, str] = {
     "engine.task_unknown": "`autoseg doctor` lists the tasks of each engine.",
     "engine.structure_unknown": "Correct the structure's name.",
     "engine.quality_unknown": "Choose one of the qualities that the task has.",
+    "engine.channel_missing": "Give every channel of one scan together: NAME_0000, NAME_0001 and so on.",
+    "engine.channels_differ": "Bring the channels onto one grid first; register them if the patient moved.",
     "engine.checkpoint_unsafe": (
         "If you trust whoever made the model as you trust a program of theirs, an administrator adds it as "
         "trusted. Else ask for weights without it."

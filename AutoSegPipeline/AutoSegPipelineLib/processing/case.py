@@ -29,7 +29,8 @@ class Case:
     ``segmented_facts`` where the file itself has none; with ``only`` = ``segmentation``
     it is what this step is to write, and all. ``given`` are result files, by
     kind, that another program has written. ``labels`` is the table of names that
-    the caller gave, ``table`` the one that lay beside the label map.
+    the caller gave, ``table`` the one that lay beside the label map. ``channels`` are further images of
+    the same scan.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Case:
     only: str = ""
     source: CaseSource = field(default_factory=CaseSource)
     had_gpus: int = 0
+    channels: tuple[Path, ...] = ()
 
     @classmethod
     def from_dict(cls, message: object) -> Case:
@@ -91,6 +93,7 @@ class Case:
             only=order.only,
             source=order.source or CaseSource(),
             had_gpus=order.had_gpus,
+            channels=tuple(Path(path) for path in order.channels),
         )
 
     @property

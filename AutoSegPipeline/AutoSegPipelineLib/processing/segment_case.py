@@ -56,11 +56,12 @@ def _existing(case: Case, watch: Stopwatch) -> SourceSegmentation:
 def _scan(case: Case, report: Report, watch: Stopwatch) -> SourceSegmentation:
     from .engine_runs import plan_runs, run_engines
     from .sides import check_sides
-    from .volume import read_volume
+    from .volume import read_channel, read_volume
 
     with watch.time("read"):
         modality = case.options["modality"] or case.modality
         volume = read_volume(case.path, case.affine, modality, case.label)
+        volume.channels = tuple(read_channel(path, volume) for path in case.channels)
     report.check()
     reused = _reuse(case, volume.grid, report, watch)
     if reused is not None:

@@ -22,7 +22,8 @@ Rows = Union[Sequence[Sequence[float]], np.ndarray]  # three or four rows of fou
 class Volume:
     """A scan: ``array`` is C-contiguous ``(k, j, i)`` on ``grid``; ``modality`` is CT, MR or empty.
 
-    ``name`` is what messages call it.
+    ``name`` is what messages call it; ``spacing`` the voxel's size in mm as the file states it;
+    ``channels`` are further images of the same body on the same grid, for models that take several.
     """
 
     array: np.ndarray
@@ -30,6 +31,8 @@ class Volume:
     modality: str = ""
     path: Path | None = None
     name: str = "the scan"
+    spacing: tuple[float, float, float] | None = None
+    channels: tuple[Volume, ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(self.array.shape) != self.grid.array_shape:
@@ -75,7 +78,17 @@ def read_volume(path: Path | str, affine: Rows | None = None, modality: str = ""
         array = array * np.float32(header.slope) + np.float32(header.intercept)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
-    return Volume(np.ascontiguousarray(array), grid, modality, path, name)
+    return Volume(np.ascontiguousarray(array), grid, modality, path, name, header.spacing)
+
+
+def read_channel(path: Path, first: Volume) -> Volume:
+    """A further image of the scan ``first``; where it does not state its orientation, that of ``first``."""
+    try:
+        return read_volume(path, None, first.modality, path.name)
+    except Refused as error:
+        if error.code != "input.orientation_unstated":
+            raise
+    return read_volume(path, first.grid.affine, first.modality, path.name)
 
 
 def _affine(header: Header, name: str) -> Affine:

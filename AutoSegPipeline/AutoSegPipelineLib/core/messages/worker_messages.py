@@ -54,7 +54,8 @@ class CaseOrder:
     ``labels`` is the table of names that the caller gave, ``table`` the one that lay beside the file.
     ``segmented`` is a ``.seg.nrrd`` that another step wrote of this very scan, with ``segmented_facts`` where
     the file itself has none; with ``only`` = ``segmentation`` it is what this step is to write, and
-    nothing else. ``given`` are result files, by kind, that another program has written.
+    nothing else. ``given`` are result files, by kind, that another program has written. ``channels``
+    are further images of the same scan, in their order, for models that take several.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class CaseOrder:
     only: str = ""
     source: Optional[CaseSource] = None
     had_gpus: int = 0
+    channels: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

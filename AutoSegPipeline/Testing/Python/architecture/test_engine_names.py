@@ -78,7 +78,9 @@ def findings(file: str, source: str) -> list[tuple[str, int, str]]:
 
 
 def own_package(file: str) -> bool:
-    return any(file.startswith(f"{ROOM}{row.name}/") for row in ENGINES) or file == TABLE
+    """Whether an engine's own, or shared by those that run networks of one maker."""
+    names = (*(row.name for row in ENGINES), "networks")
+    return any(file.startswith(f"{ROOM}{name}/") for name in names) or file == TABLE
 
 
 FOUND = [

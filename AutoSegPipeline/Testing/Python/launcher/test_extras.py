@@ -82,6 +82,7 @@ def write_requirements(root: Path, base: str = "tiny==1.0", extra: str = "totals
     folder.mkdir(exist_ok=True)
     (folder / "base.txt").write_text(f"{base}\n")
     (folder / "totalsegmentator.txt").write_text(f"{extra}\nnnunetv2==1.0\n")
+    (folder / "nnunet.txt").write_text("nnunetv2==1.0\n")
     (folder / "torch.txt").write_text("torch==2.0\ntorchvision==0.2\n")
 
 
@@ -180,6 +181,16 @@ def test_it_is_installed_once_into_the_programs_own_environment(checkout: Path, 
     assert "there already: torch 2.0+cpu, torchvision 0.2+cpu, computes on the CPU" in again.stderr
     program = launch(checkout, whole, "serve", "--engine", "totalsegmentator")
     assert program.returncode == 7 and json.loads(program.stdout)[0] == "serve" and program.stderr == ""
+
+
+def test_a_second_engine_takes_the_torch_that_is_there(checkout: Path, whole: Path) -> None:
+    first = marker(whole)["extras"]
+    answer = launch(checkout, whole, "install", "nnunet", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    both = marker(whole)["extras"]
+    assert isinstance(first, dict) and isinstance(both, dict)
+    assert both["totalsegmentator"] == first["totalsegmentator"] and both["nnunet"]["torch"] == CPU
+    assert versions(whole)["torch"] == "2.0+cpu" and "models add" in answer.stderr
 
 
 def test_a_build_that_cannot_be_had_leaves_the_one_that_is_there(checkout: Path, whole: Path) -> None:

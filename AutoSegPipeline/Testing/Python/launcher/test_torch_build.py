@@ -9,6 +9,7 @@ import pytest
 
 from launcher import checks, extras
 from launcher.environment import Environment, Part
+from launcher.extra_table import NNUNET, TOTALSEGMENTATOR
 from launcher.torch_build import Declined, pair, parse_torch
 
 
@@ -57,8 +58,13 @@ def test_a_build_that_cannot_be_is_explained(text: str, system: str, said: str) 
     ],
 )
 def test_only_commands_that_compute_here_are_offered_it(line: str, wants: bool) -> None:
-    assert extras.wants_engine(line.split(), {}) is wants
-    assert extras.wants_engine(["serve"], {"AUTOSEG_ENGINE": "totalsegmentator"})
+    assert extras.wanted_extras(line.split(), {}) == ([TOTALSEGMENTATOR] if wants else [])
+    assert extras.wanted_extras(["serve"], {"AUTOSEG_ENGINE": "totalsegmentator"}) == [TOTALSEGMENTATOR]
+
+
+def test_each_engine_of_a_case_is_offered() -> None:
+    line = "run a.nii -e totalsegmentator:total:fast,nnunet:teeth -o x"
+    assert extras.wanted_extras(line.split(), {}) == [TOTALSEGMENTATOR, NNUNET]
 
 
 def test_a_marker_of_an_earlier_version_has_no_extras(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ STANDARD = [
 ]  # fmt: skip
 
 _ENGINE = "processing/engines/totalsegmentator"
+_NETWORKS = "processing/engines/networks"
 _PREDICT = "nnunetv2.inference.predict_from_raw_data"
 # Of the version that requirements/totalsegmentator.txt pins.
 TOTALSEGMENTATOR = [
@@ -132,12 +133,12 @@ TOTALSEGMENTATOR = [
     *parts(f"{_ENGINE}/seams.py", _PREDICT, "tqdm"),
     *parts(f"{_ENGINE}/seams.py", "totalsegmentator.libs", "tqdm"),
     *parts(
-        f"{_ENGINE}/seams.py", "nnunetv2.inference.export_prediction",
+        f"{_NETWORKS}/predict.py", "nnunetv2.inference.export_prediction",
         "convert_predicted_logits_to_segmentation_with_correct_shape(predicted_logits, plans_manager, "
         "configuration_manager, label_manager, properties_dict)",
     ),
     *parts(
-        f"{_ENGINE}/seams.py",
+        f"{_NETWORKS}/predict.py",
         "nnunetv2.preprocessing.preprocessors.default_preprocessor:DefaultPreprocessor",
         "run_case(image_files, seg_file, plans_manager, configuration_manager, dataset_json)",
     ),
@@ -148,32 +149,35 @@ TOTALSEGMENTATOR = [
     ),
     *parts(f"{_ENGINE}/package.py", "totalsegmentator.config", "setup_nnunet()"),
     *parts(
-        f"{_ENGINE}/warm.py", f"{_PREDICT}:nnUNetPredictor",
+        f"{_NETWORKS}/predictor.py", f"{_PREDICT}:nnUNetPredictor",
         "__init__(use_mirroring, perform_everything_on_device, device, allow_tqdm)",
-        "initialize_from_trained_model_folder(model_training_output_dir, use_folds, checkpoint_name)",
         "predict_logits_from_preprocessed_data(data)", "predict_sliding_window_return_logits(input_image)",
         "_internal_maybe_mirror_and_predict(x)",
         "_internal_predict_sliding_window_return_logits(data, slicers, do_on_device)",
     ),
     *parts(
-        f"{_ENGINE}/warm.py", f"{_PREDICT}:nnUNetPredictor()",
+        f"{_NETWORKS}/predictor.py", f"{_PREDICT}:nnUNetPredictor()",
         "allowed_mirroring_axes", "device", "label_manager", "list_of_parameters", "network",
         "tile_step_size", "use_mirroring",
     ),
     *parts(
-        f"{_ENGINE}/window.py", f"{_PREDICT}:nnUNetPredictor",
+        f"{_NETWORKS}/pool.py", f"{_PREDICT}:nnUNetPredictor",
+        "initialize_from_trained_model_folder(model_training_output_dir, use_folds, checkpoint_name)",
+    ),
+    *parts(
+        f"{_NETWORKS}/window.py", f"{_PREDICT}:nnUNetPredictor",
         "_internal_predict_sliding_window_return_logits(data, slicers, do_on_device)",
     ),
     *parts(
-        f"{_ENGINE}/window.py", f"{_PREDICT}:nnUNetPredictor()",
+        f"{_NETWORKS}/window.py", f"{_PREDICT}:nnUNetPredictor()",
         "configuration_manager", "label_manager", "use_gaussian",
     ),
     *parts(
-        f"{_ENGINE}/window.py", "nnunetv2.inference.sliding_window_prediction",
+        f"{_NETWORKS}/window.py", "nnunetv2.inference.sliding_window_prediction",
         "compute_gaussian(tile_size, sigma_scale, value_scaling_factor, device)",
     ),
     *parts(
-        f"{_ENGINE}/labels.py", "nnunetv2.utilities.label_handling.label_handling:LabelManager",
+        f"{_NETWORKS}/quick_labels.py", "nnunetv2.utilities.label_handling.label_handling:LabelManager",
         "convert_probabilities_to_segmentation(predicted_probabilities)", "has_regions",
         "num_segmentation_heads",
     ),

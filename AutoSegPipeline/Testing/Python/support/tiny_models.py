@@ -208,8 +208,9 @@ def _weights(kind: Kind, settings: Any, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     state = network.state_dict()
     for name in state:
-        if "seg_layers" in name:
-            state[name] = state[name] * 3.0
+        if "seg_layers" in name:  # no class is favoured everywhere
+            weight = state[name]
+            state[name] = (weight - weight.mean(1, keepdim=True)) * 3.0 if weight.ndim > 1 else weight * 0.0
         elif name.endswith("norm.weight"):
             state[name] = 0.5 + torch.rand_like(state[name])
     return dict(state)

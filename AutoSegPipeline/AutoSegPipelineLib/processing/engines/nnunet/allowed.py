@@ -24,11 +24,14 @@ def trainer_class(name: str, shown: str) -> type:
     """nnU-Net's own trainer of this name; raises ``model.unsupported`` for any other."""
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-    found = _search(("training", "nnUNetTrainer"), name)
+    try:
+        found, lost = _search(("training", "nnUNetTrainer"), name), ""
+    except ImportError as error:  # the search imports every trainer there, until it is found
+        found, lost = None, f" (a file there cannot be imported: {error})"
     if not (inspect.isclass(found) and issubclass(found, nnUNetTrainer)):
         raise PipelineError(
             "model.unsupported",
-            f"{shown} was trained with {name}, which the nnunetv2 of the workers does not have",
+            f"{shown} was trained with {name}, which the nnunetv2 of the workers does not have{lost}",
             "Where that class changes the training only, and not the network, add the model with "
             "--trainer nnUNetTrainer. Else its file belongs into nnunetv2/training/nnUNetTrainer of the "
             "workers' Python.",

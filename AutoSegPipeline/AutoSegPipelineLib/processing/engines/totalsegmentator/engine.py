@@ -12,11 +12,12 @@ from ....core.segmentation import Segment, Segmentation
 from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task
-from . import devices, weights
+from ..networks import devices
+from ..networks.progress import Course
+from . import weights
 from .catalogue import catalogue
 from .known_tasks import Catalogue, installed, package_version
 from .modality import guess
-from .progress import Course
 from .request import Request, Run, understand
 from .terminology import segment_of, title_of
 from .trouble import FAILURES, translate
@@ -64,9 +65,7 @@ class TotalSegmentatorEngine:
 
     def facts(self) -> dict[str, object]:
         """GPUs that torch sees, what ``auto`` takes, and whether a licence number is stored."""
-        from .devices import facts
-
-        return {**facts(), "licensed": weights.has_licence()}
+        return {**devices.facts(), "licensed": weights.has_licence()}
 
     def weights_hash(self, task: str) -> str:
         """See :class:`~..base.Engine`; of the weights for every quality of the task."""

@@ -27,7 +27,7 @@ def examine() -> Check:
             _search_as_older(nnunet)
     except FAILURES as error:
         return Check(False, (), f"the installation is broken: {type(error).__name__}: {_short(error)}")
-    from .devices import describe
+    from ..networks.devices import describe
     from .seams import is_warm
 
     notes = [describe()]

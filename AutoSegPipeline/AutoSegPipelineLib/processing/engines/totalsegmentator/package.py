@@ -7,16 +7,13 @@ from typing import Any, Callable
 import numpy as np
 
 from ...volume import Volume
+from ..networks.images import to_nifti
+from ..networks.pool import POOL
+from ..networks.progress import Course
 from . import weights
 from .known_tasks import Catalogue
-from .progress import Course
 from .request import Run
 from .seams import is_warm, seams
-from .warm import Models
-
-MODELS = Models()
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_TYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32")  # what a NIfTI image may hold
 
 
 def run_task(
@@ -30,7 +27,7 @@ def run_task(
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Labels (k, j, i) of ``run`` on the scan's grid, uint8, and warnings for the manifest.
 
-    ``device`` is one of :func:`.devices.resolve`.
+    ``device`` is one of :func:`..networks.devices.resolve`.
 
     ``split`` lets the package do the scan in three overlapping parts, for less memory.
     """
@@ -46,7 +43,7 @@ def run_task(
     course.say(0.01, "reading the scan")
     image = to_nifti(volume)
     subset = list(run.structures) if run.structures and run.task.can_subset else None
-    with seams(course, MODELS, _fetcher(known, run, allowed)):
+    with seams(course, POOL, _fetcher(known, run, allowed)):
         result = totalsegmentator(
             image, None, ml=True, nr_thr_resamp=1, nr_thr_saving=1, task=run.task.name,
             fast=run.quality == "fast", fastest=run.quality == "fastest", roi_subset=subset,
@@ -58,7 +55,7 @@ def run_task(
 
 def make_room() -> int:
     """Give up every model that is loaded; says how many there were."""
-    return MODELS.drop_others()
+    return POOL.drop_others()
 
 
 def prepare() -> None:
@@ -67,21 +64,6 @@ def prepare() -> None:
 
     config.setup_nnunet()
     weights.home().mkdir(parents=True, exist_ok=True)
-
-
-def to_nifti(volume: Volume) -> object:
-    """The scan as the package takes it: index (i, j, k), affine to RAS; the voxels are not copied."""
-    import nibabel
-
-    array = volume.array if volume.array.dtype.name in _TYPES else volume.array.astype(_wider(volume.array))
-    affine = _LPS_TO_RAS @ np.asarray(volume.grid.affine, dtype=float)
-    return nibabel.Nifti1Image(array.transpose(2, 1, 0), affine)
-
-
-def _wider(array: np.ndarray) -> str:
-    if array.dtype.kind in "iu" and int(array.min()) >= -(2**31) and int(array.max()) < 2**31:
-        return "int32"
-    return "uint8" if array.dtype.kind == "b" else "float32"
 
 
 def _labels(image: Any, run: Run, volume: Volume) -> np.ndarray:

@@ -16,27 +16,11 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from ... import heap
+from ..networks.pool import Models, Weights, cpu_threads, give_back_where_tight
+from ..networks.predict import predict_labels, torch_device
+from ..networks.progress import Course, bar
+from ..networks.replacing import replaced
 from . import statistics
-from .progress import Course, bar
-from .warm import Models, cpu_threads, give_back_where_tight
-
-_ABSENT = object()
-
-
-@contextmanager
-def replaced(pairs: list[tuple[object, str, object]]) -> Iterator[None]:
-    """Set each attribute of each object, and set what it was before at the end."""
-    before = [(owner, name, getattr(owner, name, _ABSENT)) for owner, name, _ in pairs]
-    try:
-        for owner, name, value in pairs:
-            setattr(owner, name, value)
-        yield
-    finally:
-        for owner, name, value in reversed(before):
-            if value is _ABSENT:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, value)
 
 
 def is_warm() -> bool:
@@ -114,37 +98,26 @@ def _predict_with(models: Models, course: Course, original: Callable[..., object
 def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
     """Label every image in ``asked["dir_in"]``, one after the other, in this process."""
     import torch
-    from nnunetv2.inference.export_prediction import (
-        convert_predicted_logits_to_segmentation_with_correct_shape as to_labels,
-    )
     from totalsegmentator.nnunet import get_output_folder
 
-    device = _torch_device(asked["device"])
+    device = torch_device(asked["device"])
     torch.set_num_threads(cpu_threads() if device.type == "cpu" else 1)
     folder = get_output_folder(
         asked["task_id"], asked["trainer"], asked.get("plans", "nnUNetPlans"), asked["model"]
     )
     course.prediction_begins()
     loads, begin = models.loads, time.perf_counter()
-    predictor = models.get(
-        folder, asked["folds"], device, asked.get("step_size", 0.5), bool(asked.get("tta"))
-    )
+    weights = Weights(folder, asked["folds"])
+    predictor = models.get(weights, device, asked.get("step_size", 0.5), bool(asked.get("tta")))
     if models.loads > loads:
         course.log(
             f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)"
         )
-    plans, configuration = predictor.plans_manager, predictor.configuration_manager
-    dataset, ending = predictor.dataset_json, predictor.dataset_json["file_ending"]
+    plans, ending = predictor.plans_manager, predictor.dataset_json["file_ending"]
     predictor.course = course
     try:
         for name, files in _images(Path(asked["dir_in"]), ending).items():
-            preprocessor = configuration.preprocessor_class(verbose=False)
-            data, _, properties = preprocessor.run_case(files, None, plans, configuration, dataset)
-            course.check()
-            scores = predictor.logits(torch.from_numpy(data)).cpu()
-            course.exporting()
-            labels = to_labels(scores, plans, configuration, predictor.label_manager, properties)
-            del scores
+            labels, properties = predict_labels(predictor, course, files)
             target = str(Path(asked["dir_out"], name + ending))
             plans.image_reader_writer_class().write_seg(labels, target, properties)
     finally:
@@ -166,9 +139,3 @@ def _images(folder: Path, ending: str) -> dict[str, list[str]]:
         if path.name.endswith(ending) and stem and len(channel) == 4 and channel.isdigit():
             images.setdefault(stem, []).append(str(path))
     return images
-
-
-def _torch_device(device: object) -> Any:
-    import torch
-
-    return device if isinstance(device, torch.device) else torch.device(str(device))

@@ -199,7 +199,7 @@ def test_what_cannot_run_is_refused_by_name(ask_models, results, tmp_path):
     path = source / "fold_0" / "checkpoint_final.pth"
     subprocess.run([PYTHON, "-c", script, str(path)], check=True, timeout=60)
     error = refused(ask_models, tmp_path / "models", source=source, name="mine")
-    assert error.code == "model.unsupported" and "nnUNetTrainerOfMine" in error.message
+    assert error.code == "model.unsupported" and "nnUNetTrainerOfMine" in error.message, error
     assert "--trainer nnUNetTrainer" in str(error.hint)
     ask_models("add", tmp_path / "ok", source=source, name="mine", trainer="nnUNetTrainer")
     assert store.model(tmp_path / "ok", "mine").stages[0].trainer == "nnUNetTrainer"

@@ -12,7 +12,7 @@ import copy
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from torch import nn
-from AutoSegPipelineLib.processing.engines.totalsegmentator import quick
+from AutoSegPipelineLib.processing.engines.networks import quick
 
 how = dict(
     input_channels=1, n_stages=3, features_per_stage=[16, 24, 40], conv_op=nn.Conv3d, kernel_sizes=3,

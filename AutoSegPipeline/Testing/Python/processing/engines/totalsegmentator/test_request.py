@@ -11,14 +11,16 @@ import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, EngineFailed, PipelineError
 from AutoSegPipelineLib.core.progress import SilentReport
 from AutoSegPipelineLib.processing.engines import choose, engines
-from AutoSegPipelineLib.processing.engines.totalsegmentator import devices, terminology, weights
+from AutoSegPipelineLib.processing.engines.networks import devices
+from AutoSegPipelineLib.processing.engines.networks.pool import Models, Weights
+from AutoSegPipelineLib.processing.engines.networks.progress import Course, bar
+from AutoSegPipelineLib.processing.engines.networks.replacing import replaced
+from AutoSegPipelineLib.processing.engines.totalsegmentator import terminology, weights
 from AutoSegPipelineLib.processing.engines.totalsegmentator.engine import title_of_task
 from AutoSegPipelineLib.processing.engines.totalsegmentator.modality import guess
-from AutoSegPipelineLib.processing.engines.totalsegmentator.progress import Course, bar
 from AutoSegPipelineLib.processing.engines.totalsegmentator.request import understand
-from AutoSegPipelineLib.processing.engines.totalsegmentator.seams import _images, replaced
+from AutoSegPipelineLib.processing.engines.totalsegmentator.seams import _images
 from AutoSegPipelineLib.processing.engines.totalsegmentator.trouble import translate
-from AutoSegPipelineLib.processing.engines.totalsegmentator.warm import Models
 from support.tiny_totalsegmentator import small_catalogue
 
 KNOWN = small_catalogue()
@@ -232,20 +234,18 @@ def test_images_of_a_folder_are_grouped_by_their_channels(tmp_path):
 
 
 def test_models_that_rested_longest_are_given_up_where_memory_is_short(monkeypatch):
-    from AutoSegPipelineLib.processing.engines.totalsegmentator import warm
+    from AutoSegPipelineLib.processing.engines.networks import pool
 
     device = SimpleNamespace(type="cpu")
-    monkeypatch.setattr(
-        warm, "_load", lambda folder, folds, where: SimpleNamespace(device=where, folder=folder)
-    )
+    monkeypatch.setattr(pool, "new_predictor", lambda where, load: SimpleNamespace(device=where))
     free = [0.9]
     models = Models(free_part=lambda: free[0])
-    first = models.get("a", (0,), device, 0.5, False)
-    models.get("b", (0,), device, 0.5, False)
-    assert models.get("a", (0,), device, 0.8, True) is first and first.tile_step_size == 0.8
+    first = models.get(Weights("a", (0,)), device, 0.5, False)
+    models.get(Weights("b", (0,)), device, 0.5, False)
+    assert models.get(Weights("a", (0,)), device, 0.8, True) is first and first.tile_step_size == 0.8
     assert (models.loads, len(models)) == (2, 2)
     free[0] = 0.1
-    models.get("c", (0,), device, 0.5, False)
+    models.get(Weights("c", (0,)), device, 0.5, False)
     assert len(models) == 1 and models.loads == 3
 
 

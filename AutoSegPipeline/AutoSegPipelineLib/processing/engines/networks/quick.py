@@ -1,7 +1,9 @@
 """A network on the CPU with less memory traffic and, bit for bit, the same scores.
 
-The scans of most cases are smaller than the network's window in some direction; the
-XX"""
+The scans of most cases are smaller than the network's window in some direction, so the last layer
+computes the part that counts; norms write over their input; a transposed convolution that doubles is a
+product of matrices. Each of them is compared with the original first and left out where it differs.
+"""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ class Course:
         self._number = -1
         self._tile = 0.0
         self._tiles = 1
+        self._window, self._windows = -1, 1
         self._last = 0.0
         self.network_seconds = 0.0  # what the networks themselves took
 
@@ -46,19 +47,21 @@ class Course:
         self._last = max(self._last, min(fraction, 1.0))
         self._report.progress(self._last, f"{self._title}: {what}")
 
-    def prediction_begins(self) -> None:
-        """The next network is loaded and its input prepared."""
+    def prediction_begins(self, windows: int = 1) -> None:
+        """The next network is loaded and its input prepared; it passes over the scan ``windows`` times."""
         self._number += 1
         if self._number >= len(self._costs):
             # More than was foreseen: the rest is divided again, so that the bar still moves.
             self._costs.append(sum(self._costs) / len(self._costs))
         self._tile, self._tiles = 0.0, 1
+        self._window, self._windows = -1, max(windows, 1)
         self._within(0.0, "preparing the network's input")
 
     def tiles_begin(self, count: int) -> None:
         """The sliding window has ``count`` steps."""
         self._tile, self._tiles = 0.0, max(int(count), 1)
-        self._within(_LOADED, self._tile_text())
+        self._window = min(self._window + 1, self._windows - 1)
+        self._tiles_moved()
 
     def tile_done(self, count: float = 1) -> None:
         """``count`` more steps are over."""
@@ -83,12 +86,14 @@ class Course:
         self.say(1.0 - AFTER, "bringing the labels to the scan's grid")
 
     def _tiles_moved(self) -> None:
-        share = _LOADED + (_PREDICTED - _LOADED) * self._tile / self._tiles
+        done = (max(self._window, 0) + self._tile / self._tiles) / self._windows
+        share = _LOADED + (_PREDICTED - _LOADED) * done
         self._within(share, self._tile_text())
 
     def _tile_text(self) -> str:
         several = f"network {self._number + 1} of {len(self._costs)}, " if len(self._costs) > 1 else ""
-        return f"{several}tile {min(int(self._tile) + 1, self._tiles)} of {self._tiles}"
+        folds = f"fold {self._window + 1} of {self._windows}, " if self._windows > 1 else ""
+        return f"{several}{folds}tile {min(int(self._tile) + 1, self._tiles)} of {self._tiles}"
 
     def _within(self, fraction: float, what: str) -> None:
         number = max(self._number, 0)

@@ -1,126 +1,26 @@
-"""nnU-Net's predictors, kept loaded from case to case as long as memory allows."""
+"""nnU-Net's predictor, made to be stopped, watched and used again."""
 
 from __future__ import annotations
 
-import gc
-import os
 import time
-from collections import OrderedDict
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Callable, Iterator
 
 from ....core.errors import Cancelled
-from ... import heap
-from ...memory import note_model
 from . import window
-from .labels import use_quick_labels
 from .progress import Course
 from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
+from .quick_labels import use_quick_labels
 
 if TYPE_CHECKING:
     import torch
-
-CHECKPOINT = "checkpoint_final.pth"
-_KEEP_FREE = 0.25  # of the RAM: below this the models that rested longest are given up
-_KEEP_FREE_GPU = 0.4
-_MOST_MODELS = 32
-
-Key = tuple  # (model folder, folds, device, when and how large the checkpoints are)
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 
-class Models:
-    """Predictors by model folder, folds and device; the one used last is given up last."""
-
-    def __init__(self, free_part: Callable[[], float] | None = None) -> None:
-        self._kept: OrderedDict[Key, Any] = OrderedDict()
-        self._free_part = free_part or free_memory_part
-        self.loads = 0
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, folder: str, folds: object, device: object, step_size: float, mirror: bool) -> Any:
-        """The predictor for these weights, loaded when it is not there or its files have changed."""
-        key = _key(folder, folds, device)
-        predictor = self._kept.pop(key, None)
-        if predictor is None:
-            self._make_room()
-            predictor = _load(folder, folds, device)
-            self.loads += 1
-            note_model(key)
-        self._kept[key] = predictor
-        predictor.tile_step_size = step_size
-        predictor.use_mirroring = mirror
-        self._make_room_on_gpu(predictor)
-        return predictor
-
-    def drop_others(self, keep: object = None) -> int:
-        """Give up every model but ``keep``; says how many. For when memory did not suffice."""
-        others = [key for key, predictor in self._kept.items() if predictor is not keep]
-        for key in others:
-            del self._kept[key]
-        free_caches()
-        return len(others)
-
-    def _make_room(self) -> None:
-        while self._kept and (len(self._kept) >= _MOST_MODELS or self._free_part() < _KEEP_FREE):
-            self._kept.popitem(last=False)
-            gc.collect()
-            heap.give_back()
-
-    def _make_room_on_gpu(self, wanted: Any) -> None:
-        """nnU-Net moves a network to its device when it predicts; others wait in RAM where it is tight."""
-        if wanted.device.type != "cuda":
-            return
-        import torch
-
-        for predictor in self._kept.values():
-            free, total = torch.cuda.mem_get_info(wanted.device)
-            if free > _KEEP_FREE_GPU * total:
-                return
-            if predictor is not wanted and predictor.device == wanted.device:
-                predictor.network = predictor.network.to("cpu")
-                torch.cuda.empty_cache()
-
-
-def free_memory_part() -> float:
-    """Which part of the RAM is free, 0..1; 1 where nobody can say."""
-    try:
-        import psutil
-    except ImportError:
-        return 1.0
-    memory = psutil.virtual_memory()
-    return float(memory.available) / float(memory.total)
-
-
-def give_back_where_tight() -> None:
-    """What a case freed is kept for the next one only while there is memory enough for others."""
-    if free_memory_part() < _KEEP_FREE:
-        heap.give_back()
-
-
-def free_caches() -> None:
-    """Give back what Python and torch hold for nobody."""
-    import torch
-
-    gc.collect()
-    heap.give_back()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _key(folder: str, folds: object, device: object) -> Key:
-    chosen = tuple(folds) if isinstance(folds, (list, tuple)) else folds
-    files = sorted(Path(folder).glob("fold_*/" + CHECKPOINT))
-    stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-    return (folder, chosen, str(device), stamps)
-
-
-def _load(folder: str, folds: object, device: object) -> object:
+def new_predictor(device: torch.device, load: Callable[[nnUNetPredictor], None]) -> nnUNetPredictor:
+    """A predictor on ``device`` with the networks that ``load`` gives to it."""
     predictor = _predictor_class()(device=device)
-    chosen = tuple(folds) if isinstance(folds, (list, tuple)) else folds
-    predictor.initialize_from_trained_model_folder(folder, use_folds=chosen, checkpoint_name=CHECKPOINT)
+    load(predictor)
     if len(predictor.list_of_parameters) == 1:
         # nnU-Net loads them before each prediction; the network's own need no second copy in memory.
         predictor.list_of_parameters = [predictor.network.state_dict()]
@@ -134,7 +34,7 @@ def _load(folder: str, folds: object, device: object) -> object:
     return predictor
 
 
-def _watch_layers(predictor: Any) -> None:
+def _watch_layers(predictor: nnUNetPredictor) -> None:
     """Every layer asks whether the case was cancelled, and says how far the tile is."""
     layers = [module for module in predictor.network.modules() if not list(module.children())]
 
@@ -208,7 +108,8 @@ def _predictor_class() -> type:
         def _internal_predict_sliding_window_return_logits(
             self, data: object, slicers: object, *more: object
         ) -> object:
-            if self.device.type == "cpu" and own_window:
+            flat = len(self.configuration_manager.patch_size) == 2  # slice by slice
+            if self.device.type == "cpu" and own_window and not flat:
                 return window.scores(self, data, _Stoppable(slicers, self), self._scan)
             theirs = super()._internal_predict_sliding_window_return_logits
             begin = time.perf_counter()
@@ -231,8 +132,8 @@ def _predictor_class() -> type:
 class _Stoppable(list):
     """Tiles that end early once the predictor was stopped."""
 
-    def __init__(self, slicers: Any, predictor: Any) -> None:
-        super().__init__(slicers)
+    def __init__(self, slicers: object, predictor: nnUNetPredictor) -> None:
+        super().__init__(slicers)  # type: ignore[call-overload]
         self._predictor = predictor
 
     def __iter__(self) -> Iterator[object]:
@@ -254,10 +155,3 @@ def _on_device_argument() -> str:
         if "perform_everything_on_gpu" in names
         else "perform_everything_on_device"
     )
-
-
-def cpu_threads() -> int:
-    """How many threads torch may use: the processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)

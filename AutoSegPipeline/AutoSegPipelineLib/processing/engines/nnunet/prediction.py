@@ -1,0 +1,136 @@
+"""One model on one scan: its networks one after the other, as ``nnUNetv2_predict`` runs them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
+
+import numpy as np
+
+from ....core.errors import EngineFailed
+from ... import heap
+from ...volume import Volume
+from ..networks.pool import POOL, Weights, cpu_threads, give_back_where_tight
+from ..networks.predict import predict_labels, torch_device
+from ..networks.progress import Course, bar
+from ..networks.replacing import replaced
+from ..networks.trouble import FAILURES, translate
+from .images import MemoryImages, check_one_grid
+from .loading import load_stage
+from .postprocessing import apply_rules
+from .record import Model
+from .request import Run
+
+if TYPE_CHECKING:
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+TITLE = "nnU-Net"
+
+
+def predict_model(place: Path, run: Run, volume: Volume, course: Course, device: str) -> np.ndarray:
+    """Labels (k, j, i) on the grid of ``volume``, which is the model's first channel and has the others.
+
+    ``place`` is the model's folder. Raises ``engine.channel_missing``, ``engine.channels_differ``, what
+    loading raises, and what running out of memory and such things become.
+    """
+    model, volumes = run.model, [volume, *volume.channels]
+    if len(volumes) != len(model.channels):
+        missing = ", ".join(model.channels[len(volumes) :])
+        raise EngineFailed(
+            "engine.channel_missing",
+            f"the model {model.name} takes {len(model.channels)} images ({', '.join(model.channels)}), and "
+            + (f"{missing} is missing" if missing else f"the case has {len(volumes)}"),
+        )
+    check_one_grid(volumes, model.channels)
+    try:
+        return _attempt(place, run, volumes, course, device)
+    except EngineFailed as error:
+        if error.code != "engine.no_memory":
+            raise
+        given_up = POOL.drop_others()
+        if not given_up:
+            raise
+        course.log(f"{error.message}; tried once more with {given_up} models less", "warning")
+    return _attempt(place, run, volumes, course, device)
+
+
+def costs(run: Run) -> list[float]:
+    """How much each stage takes, compared with one another."""
+    return [float(len(stage.folds)) if run.effort.every_fold else 1.0 for stage in run.model.stages]
+
+
+def _attempt(place: Path, run: Run, volumes: Sequence[Volume], course: Course, device: str) -> np.ndarray:
+    try:
+        return _stages(place, run, volumes, course, torch_device(device))
+    except FAILURES as error:
+        repair = "Check the model with `autoseg models check`, or add it again."
+        translated = translate(error, TITLE, run.model.name, repair)
+        if translated is error:
+            raise
+        raise translated from error
+
+
+def _stages(
+    place: Path, run: Run, volumes: Sequence[Volume], course: Course, device: torch.device
+) -> np.ndarray:
+    import torch
+    from nnunetv2.inference import predict_from_raw_data
+
+    files = [f"channel {number}" for number in range(len(volumes))]
+    images = MemoryImages(dict(zip(files, volumes)))
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    torch.set_num_threads(cpu_threads() if device.type == "cpu" else 1)
+    previous = None
+    try:
+        for number, stage in enumerate(run.model.stages):
+            folds = stage.folds if run.effort.every_fold else stage.folds[:1]
+            course.prediction_begins(len(folds))
+            predictor = _predictor(place, run, number, folds, device, course)
+            predictor.course = course
+            try:
+                with replaced([(predict_from_raw_data, "tqdm", bar(course))]), images.as_files():
+                    labels, properties = predict_labels(predictor, course, files, previous)
+                    if number == len(run.model.stages) - 1:
+                        labels = apply_rules(labels, run.model.keep_largest)
+                    previous = f"labels {number}"
+                    writer = predictor.plans_manager.image_reader_writer_class()
+                    writer.write_seg(labels, previous, properties)
+            finally:
+                predictor.course = None
+            course.prediction_ends()
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.benchmark = benchmark
+        if device.type == "cpu":
+            heap.keep_freed()
+        give_back_where_tight()
+    assert previous is not None
+    return np.ascontiguousarray(images.labels(previous))
+
+
+def _predictor(
+    place: Path, run: Run, number: int, folds: tuple[str, ...], device: torch.device, course: Course
+) -> nnUNetPredictor:
+    stage = run.model.stages[number]
+    loads, begin = POOL.loads, time.perf_counter()
+    load = partial(_load, place, _with_folds(run.model, number, folds), number)
+    weights = Weights(str(place / stage.folder), folds, stage.checkpoint, load)
+    predictor = POOL.get(weights, device, run.effort.step, run.effort.mirror)
+    if POOL.loads > loads:
+        seconds = time.perf_counter() - begin
+        course.log(f"loaded {run.model.name}, {stage.configuration} in {seconds:.1f} s ({len(POOL)} kept)")
+    return predictor
+
+
+def _load(place: Path, model: Model, number: int, predictor: nnUNetPredictor) -> None:
+    load_stage(place, model, number).into(predictor)
+
+
+def _with_folds(model: Model, number: int, folds: tuple[str, ...]) -> Model:
+    stages = list(model.stages)
+    stages[number] = replace(stages[number], folds=folds)
+    return replace(model, stages=tuple(stages))
