@@ -101,6 +101,11 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
     for chatty in ("pynetdicom", "pydicom"):  # they would write what patients are called
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    for repeated in (
+        "pynetdicom.assoc",
+        "pynetdicom.transport",
+    ):  # that a peer is away is said by whoever asks
+        logging.getLogger(repeated).setLevel(logging.CRITICAL)
     channel.start()
     threading.excepthook = _end_with_the_thread
     ended = threading.Event()

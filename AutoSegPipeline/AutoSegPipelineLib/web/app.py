@@ -22,6 +22,7 @@ from .routes import (
     links,
     login,
     original,
+    pacs,
     pages,
     results,
     resumable_uploads,
@@ -34,7 +35,7 @@ from .routes import (
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
     events, health, status, original, jobs, results, scan, engines,
-    login, account, audit, links, uploads, resumable_uploads, pages,
+    login, account, audit, links, uploads, resumable_uploads, pacs, pages,
 )  # fmt: skip
 
 

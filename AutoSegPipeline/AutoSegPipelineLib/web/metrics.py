@@ -1,4 +1,4 @@
-"""Figures for Prometheus: the queue, stages and their durations, failures by code, the disk."""
+"""Figures for Prometheus: the queue, stages and their durations, failures by code, the disk, the PACS."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..core.job import Job
 from .ask import is_running
 from .context import WebContext
 from .events import Hub
+from .pacs.figures import pacs_figures
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _STAGES = (
@@ -104,6 +105,7 @@ class _Now:
         yield GaugeMetricFamily("autoseg_paused", "1 while no case is begun.", 1 if paused else 0)
         up = 1 if is_running(context) else 0
         yield GaugeMetricFamily("autoseg_up", "1 while the pipeline runs.", up)
+        yield from pacs_figures(context)
         streams = context.shared["hub"].streams
         yield GaugeMetricFamily("autoseg_event_streams", "Open event streams.", streams)
 

@@ -22,7 +22,7 @@ def find(context: Context, ask: Ask) -> dict[str, object]:
     match = ask.args.get("match")
     query = StudyQuery.of(match if isinstance(match, dict) else {}, "search")
     found = find_studies(name, context.config().peer(name), query, MOST_STUDIES)
-    return {"studies": [asdict(one) for one in found.studies], "more": found.more}
+    return {"studies": [{**asdict(one), "label": one.label} for one in found.studies], "more": found.more}
 
 
 def series(context: Context, ask: Ask) -> dict[str, object]:

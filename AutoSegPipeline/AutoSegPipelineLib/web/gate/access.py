@@ -83,6 +83,14 @@ TABLE: dict[str, Access] = {
     "DELETE /api/v1/uploads/{upload_id}": Access(OPERATOR),
     "POST /api/v1/uploads/batches/{batch}/finish": _UPLOAD,
     "DELETE /api/v1/uploads/batches/{batch}": Access(OPERATOR),
+    # The PACS; who may search which archive is decided in visible_peers
+    "GET /pacs": Access(OPERATOR),
+    "GET /api/v1/pacs": Access(OPERATOR),
+    "POST /api/v1/pacs/find": Access(OPERATOR),
+    "POST /api/v1/pacs/series": Access(OPERATOR),
+    "POST /api/v1/pacs/fetches": Access(OPERATOR),
+    "DELETE /api/v1/pacs/fetches/{number}": Access(OPERATOR),
+    "POST /api/v1/pacs/peers/{peer}/echo": Access(OPERATOR),
     # Accounts
     "GET /login": Access(PUBLIC),
     "POST /login": Access(PUBLIC, own_proof=True),

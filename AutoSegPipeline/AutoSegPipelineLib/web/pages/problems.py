@@ -55,11 +55,13 @@ STATUS: dict[str, int] = {
     "web.upload_type": 415,
     "web.upload_unknown": 404,
     "web.upload_version": 412,
+    "pacs.unknown_peer": 404,
+    "pacs.no_answer": 504,
     "pipeline.internal": 500,
 }
 _AREAS = {
     "environment": 503, "store": 503, "pipeline": 500, "worker": 500, "web": 500, "account": 403,
-    "options": 422, "engine": 422,
+    "options": 422, "engine": 422, "pacs": 502,
 }  # fmt: skip
 # HTTP status -> code, for errors that the framework itself raises.
 _CODES = {

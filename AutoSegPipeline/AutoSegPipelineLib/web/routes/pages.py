@@ -16,6 +16,7 @@ from ..context import WebContext, context_of
 from ..gate.principal import OPERATOR, VIEWER, Principal, needs, principal_of
 from ..gate.visible_jobs import VisibleJobs
 from ..http.static_files import assets_folder, missing_assets, send_asset, send_static
+from ..pacs.dicom_process import dicom_process_of
 from ..pages.error_pages import message_page
 from ..pages.render import page, principal_or_none
 from ..scans import find_scan, why_not
@@ -40,12 +41,21 @@ async def upload_page(request: Request, principal: Principal = Depends(needs(VIE
     return _main(request, principal)
 
 
+@router.get("/pacs")
+async def pacs_page(request: Request, principal: Principal = Depends(needs(OPERATOR))) -> Response:
+    """Search archives, and how each of them is."""
+    return page(request, "pacs", "PACS")
+
+
 def _main(request: Request, principal: Principal) -> Response:
     action = ""
     if principal.is_at_least(OPERATOR):
         action = f"{context_of(request).config.base_path}/upload{proof_of(principal)}"
     usual = BY_NAME["quality"].default
-    return page(request, "main", upload_action=action, qualities=QUALITIES, usual_quality=usual)
+    has_pacs = principal.is_at_least(OPERATOR) and dicom_process_of(context_of(request)).wanted
+    return page(
+        request, "main", upload_action=action, qualities=QUALITIES, usual_quality=usual, has_pacs=has_pacs
+    )
 
 
 def proof_of(principal: Principal) -> str:

@@ -8,6 +8,7 @@ import click
 
 from ....core.errors import PipelineError
 from ....core.pacs.config import PacsConfig, read_config
+from ....dicom import libraries
 from ....dicom.child import missing_packages
 from ...session import Session
 
@@ -36,4 +37,5 @@ def ready_config(session: Session) -> PacsConfig:
     missing = missing_packages()
     if missing:
         raise PipelineError("pacs.packages_missing", f"this needs the packages {', '.join(missing)}")
+    libraries.load()
     return config

@@ -1,0 +1,98 @@
+"""The PACS at a glance, for page and API."""
+
+from __future__ import annotations
+
+from ...core.errors import PipelineError
+from ...core.pacs import fetches
+from ...core.pacs.config import PacsConfig, Peer
+from ...core.pacs.peer_states import PeerState
+from ...core.pacs.refusals import Refusal
+from ...core.pacs.store import PacsStore
+from ...core.pacs.watched import Round
+from ..gate.visible_peers import VisiblePeers
+from .dicom_process import DicomProcess
+
+MOST_REFUSED = 50
+
+
+def overview(
+    pacs: DicomProcess, config: PacsConfig, error: PipelineError | None, visible: VisiblePeers
+) -> dict[str, object]:
+    """What :class:`.models.PacsDocument` says."""
+    store, why = pacs.store, pacs.why_not()
+    admin = visible.is_admin
+    note = error.message if error is not None and admin else why
+    receiver = config.receiver
+    return {
+        "running": not why,
+        "note": note,
+        "receiver": f"{receiver.title} on {receiver.host}, port {receiver.port}" if admin else "",
+        "entries": [receiver.title, *(one.title for one in config.entries if one.title != receiver.title)],
+        "peers": _peers(store, visible.peers()),
+        "watches": _watches(store, config) if admin else [],
+        "refused": _refused(store) if admin else [],
+        "fetches": [one.to_dict() for one in visible.fetches(store)],
+    }
+
+
+def where(peer: Peer) -> str:
+    """Its address."""
+    if peer.use == "web" and peer.web is not None:
+        return peer.web.url
+    return f"{peer.title} at {peer.host}, port {peer.port}"
+
+
+def fetch_counts(store: PacsStore) -> dict[str, dict[str, int]]:
+    """By peer, then by state."""
+    found: dict[str, dict[str, int]] = {}
+    for (peer, state), count in store.fetches.counts().items():
+        found.setdefault(peer, {})[state] = count
+    return found
+
+
+def _peers(store: PacsStore | None, peers: dict[str, Peer]) -> list[dict[str, object]]:
+    states = {one.name: one for one in store.peers.list()} if store else {}
+    counts = fetch_counts(store) if store else {}
+    sends = store.sends.counts() if store else {}
+    rows: list[dict[str, object]] = []
+    for name, peer in peers.items():
+        state = states.get(name, PeerState(name))
+        own, sent = counts.get(name, {}), sends.get(name, {})
+        rows.append(
+            {
+                "name": name, "where": where(peer), "echo": state.echo, "answers": state.echo_ok,
+                "note": state.echo_note, "received": state.received, "sent": state.sent,
+                "fetches_open": own.get(fetches.WAITING, 0) + own.get(fetches.RUNNING, 0),
+                "fetches_failed": own.get(fetches.FAILED, 0),
+                "sends_open": sent.get("waiting", 0) + sent.get("sending", 0),
+                "sends_failed": sent.get("failed", 0),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _watches(store: PacsStore | None, config: PacsConfig) -> list[dict[str, object]]:
+    rounds = store.watched.rounds() if store else {}
+    found = []
+    for one in config.watch:
+        last = rounds.get(one.name)
+        values = (last or Round(one.name, 0.0, True, "", 0, 0)).to_dict()
+        values.pop("watch")
+        found.append(
+            {
+                "name": one.name, "peer": one.peer, "every_minutes": one.every_minutes,
+                **values, "at": last.at if last else None,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _refused(store: PacsStore | None) -> list[dict[str, object]]:
+    found: list[Refusal] = store.refusals.list()[:MOST_REFUSED] if store else []
+    return [
+        {
+            "title": one.title, "called": one.called, "address": one.address, "reason": one.reason,
+            "count": one.count, "last": one.last, "line": one.line,
+        }
+        for one in found
+    ]  # fmt: skip
