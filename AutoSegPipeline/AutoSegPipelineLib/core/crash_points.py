@@ -24,6 +24,12 @@ HANDOVER = (
     "input handed over",
 )
 FETCHING = ("series fetched", "fetched cases adopted", "fetch done")
+RECEIVING = (
+    "instance noted",
+    "series closed",
+    "series asked for",
+    "series finished",
+)
 PUBLISHING = (
     "row publishing",
     "old manifest removed",

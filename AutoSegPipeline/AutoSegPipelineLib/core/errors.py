@@ -86,6 +86,7 @@ CODES: dict[str, str] = {
     "pacs.peer_failed": "Its own log says more.",
     "pacs.incomplete": "It is tried again; if that does not help, look at the study in the archive.",
     "pacs.no_scan": "Name a study or series with CT or MR images.",
+    "pacs.cannot_listen": "Give another port in dicom.json, or end the program that has it.",
     "pacs.packages_missing": "Install them into the Python that runs the pipeline, and start it again.",
     "pacs.unreachable": "Check that the peer runs, its host, port and firewall; it is tried again by itself.",
     "pacs.not_taken": "See the peer's log; `seg` and `objects` of the peer in dicom.json say what it gets.",

@@ -69,6 +69,7 @@ class Intent:
     supersedes: str | None = None
     version: int = 1
     parent: str | None = None
+    visible_to: list[str] = field(default_factory=list)  # accounts that see the job as if it were their own
     passed_by: list[str] = field(default_factory=list)  # files beside it that are no scan and were left
     refusal: dict[str, str] | None = None  # decided at the door: taken only to be archived
     # [path, staged name, given name] of an earlier version's slices; without the last in intents of 0.1

@@ -69,6 +69,9 @@ class Job:
     warnings: list[dict[str, str]] = _field("`code` and `message` of each", factory=list)
     error: dict[str, str] | None = _field("`code`, `message`, `hint` of what went wrong")
     revision: int = _field("increases with each change", 0)
+    visible_to: list[str] = _field(
+        "accounts that see it besides those that see everything", factory=list, since=1
+    )
     staged: dict[str, Any] = _private("what intake said about the input", factory=dict)
     out: str = _private("results folder of this job; empty means the home's", "")
     attempt: int = _private("which attempt this is: what an earlier one writes is ignored", 0)

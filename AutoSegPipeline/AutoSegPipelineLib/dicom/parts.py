@@ -8,5 +8,6 @@ from .answerer import Answerer
 from .context import Context, Part
 from .query.fetcher import Fetcher
 from .query.watcher import Watcher
+from .receive.receiver import Receiver
 
-PARTS: tuple[Callable[[Context], Part], ...] = (Answerer, Fetcher, Watcher)
+PARTS: tuple[Callable[[Context], Part], ...] = (Answerer, Receiver, Fetcher, Watcher)

@@ -21,6 +21,12 @@ MIGRATIONS: tuple[str, ...] = (
         name TEXT PRIMARY KEY, echo REAL, echo_ok INTEGER, echo_note TEXT NOT NULL,
         received REAL, sent REAL
     );
+    CREATE TABLE received (
+        key TEXT PRIMARY KEY, called TEXT NOT NULL, calling TEXT NOT NULL, address TEXT NOT NULL,
+        study TEXT NOT NULL, series TEXT NOT NULL, state TEXT NOT NULL, version INTEGER NOT NULL,
+        instances INTEGER NOT NULL, bytes INTEGER NOT NULL, jobs TEXT NOT NULL, note TEXT NOT NULL,
+        first REAL NOT NULL, last REAL NOT NULL
+    );
     CREATE TABLE verdicts (
         series TEXT NOT NULL, entry TEXT NOT NULL, study TEXT NOT NULL, at REAL NOT NULL, code TEXT NOT NULL,
         reason TEXT NOT NULL, rule TEXT NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (series, entry)

@@ -12,6 +12,7 @@ from ..store.database import Database
 from .asks import Asks
 from .fetches import Fetches
 from .peer_states import PeerStates
+from .received import Received
 from .refusals import Refusals
 from .schema import MIGRATIONS
 from .sends import Sends
@@ -33,6 +34,7 @@ class PacsStore:
         self.asks = Asks(self._database, clock)
         self.refusals = Refusals(self._database, clock)
         self.peers = PeerStates(self._database, clock)
+        self.received = Received(self._database)
         self.verdicts = Verdicts(self._database, clock)
         self.sent_uids = SentUids(self._database, clock)
         self.sends = Sends(self._database, clock, self.sent_uids)

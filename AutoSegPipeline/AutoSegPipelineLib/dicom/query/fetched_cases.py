@@ -52,7 +52,9 @@ class FetchedFolder:
         options = {**entry.options, **fetch.order.options}
         if entry.send_to:
             options.setdefault("send_to", list(entry.send_to))
-        handed = self.handover.hand_over(self.path, files, CaseRequest(options=options), fetch.order.by)
+        handed = self.handover.hand_over(
+            self.path, files, CaseRequest(options=options), fetch.order.by, visible_to=entry.visible_to
+        )
         if not handed.carried:
             raise PipelineError("environment.disk_full", "the disk is full; it goes on when there is space")
         return handed.intents

@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Sequence
 
 from ...core import lock
 from ...core.commands import Adopt
@@ -80,8 +80,20 @@ class Handover:
         """Whether a living process is filling ``folder``."""
         return lock.is_locked(folder / LOCK)
 
-    def hand_over(self, folder: Path, files: list[ReceivedFile], request: CaseRequest, by: str) -> Handed:
+    def hand_over(
+        self,
+        folder: Path,
+        files: list[ReceivedFile],
+        request: CaseRequest,
+        by: str,
+        *,
+        version: int = 1,
+        supersedes: str | None = None,
+        visible_to: Sequence[str] = (),
+    ) -> Handed:
         """Make jobs of ``files``; ``folder`` below ``root`` keeps the plan, ``by`` is who brought them.
+
+        ``version``, ``supersedes`` and ``visible_to`` are those of :class:`~...core.job.Job`.
 
         Raises, with nothing planned: ``options.*`` and ``request.invalid`` for what the client asked,
         ``input.changed`` where a file is not as long as it was, ``environment.disk_full``. A disk that
@@ -92,7 +104,9 @@ class Handover:
             groups = group(self.root, files, request.expect)
             _check_groups(groups, request)
             check_free(self.root, self.min_free_bytes)
-            plan = self._write_plan(folder, groups, request, by)
+            about = partial(replace, version=version, supersedes=supersedes, visible_to=list(visible_to))
+            intents = [about(inputs.intent(self.door, by, request)) for inputs in groups]
+            plan = self._write_plan(folder, groups, intents, by)
         try:
             return Handed(self._carry_out(folder, plan), True)
         except OSError as error:
@@ -120,7 +134,9 @@ class Handover:
 
     # --- the steps ---------------------------------------------------------------------------------
 
-    def _write_plan(self, folder: Path, groups: list[Group], request: CaseRequest, by: str) -> dict[str, Any]:
+    def _write_plan(
+        self, folder: Path, groups: list[Group], intents: list[Intent], by: str
+    ) -> dict[str, Any]:
         """Make the files of ``groups`` durable, then what is to become of them."""
         files = [one for inputs in groups for one, _ in inputs.files]
         for one in files:
@@ -134,10 +150,10 @@ class Handover:
         reached("received files durable")
         jobs = [
             {
-                "intent": inputs.intent(self.door, by, request).to_dict(),
+                "intent": intent.to_dict(),
                 "moves": [[one.file, staged] for one, staged in inputs.files],
             }
-            for inputs in groups
+            for inputs, intent in zip(groups, intents)
         ]
         plan = {"by": by, "jobs": jobs}
         write_json(folder / PLAN, plan)

@@ -117,8 +117,8 @@ class MultiCase:
     def _add(self, job: Job, intent: Intent, part: CasePart) -> None:
         row = Job(
             id=part.id, label=part.found.label or intent.label, input=intent.input, door=intent.door,
-            submitted_by=intent.by, out=intent.out, parent=job.id, state=states.INSPECTING,
-            priority=job.priority,
+            submitted_by=intent.by, visible_to=intent.visible_to, out=intent.out, parent=job.id,
+            state=states.INSPECTING, priority=job.priority,
         )  # fmt: skip
         self._context.store.jobs.add(row)
         self._end(row, intent, self._moved(job, part), bool(job.cancel))

@@ -261,6 +261,7 @@ def job_of(intent: Intent) -> Job:
         version=intent.version,
         out=intent.out,
         parent=intent.parent,
+        visible_to=intent.visible_to,
     )
 
 

@@ -88,7 +88,7 @@ class VisibleJobs:
 
     def sees(self, job: Job) -> bool:
         """Whether a job that is at hand is one of them."""
-        return self.scope.holds(job.id, job.door, job.submitted_by)
+        return self.scope.holds(job.id, job.door, job.submitted_by, job.visible_to)
 
     def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
         """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""

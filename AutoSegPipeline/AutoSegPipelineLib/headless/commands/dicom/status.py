@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import dataclass, field
 
 import click
 
@@ -11,6 +13,7 @@ from ....core.pacs import store as pacs
 from ....core.pacs.config import PacsConfig, Peer, Watch, read_config
 from ....core.pacs.fetches import CANCELLED, DONE, Fetch
 from ....core.pacs.peer_states import PeerState
+from ....core.pacs.received import RECEIVER, ReceivedSeries
 from ....core.pacs.refusals import Refusal
 from ....core.pacs.store import PacsStore
 from ....core.pacs.watched import Round
@@ -40,7 +43,8 @@ def status(session: Session, as_json: bool) -> int:
     """
     home = session.home
     config, error = _configuration(session)
-    states, refusals, rounds, fetches = _noted(session)
+    noted = _noted(session)
+    states, refusals, rounds, fetches = noted.states, noted.refusals, noted.rounds, noted.fetches
     store = session.store()
     note = store.meta.get(DICOM.name) if store is not None and session.is_running else None
     if as_json:
@@ -51,12 +55,14 @@ def status(session: Session, as_json: bool) -> int:
                 "configuration": str(home.root / "dicom.json"),
                 "error": error.to_dict() if error else None,
                 "receiver": vars(config.receiver),
+                "listening": noted.listening,
                 "peers": [{**vars(states.get(name, PeerState(name)))} for name in config.peers],
                 "watches": [
                     rounds[one.name].to_dict() if one.name in rounds else {"watch": one.name}
                     for one in config.watch
                 ],
                 "fetches": [one.to_dict() for one in fetches],
+                "received": [vars(one) for one in noted.received[:100]],
                 "refused": [{**vars(one), "line": one.line} for one in refusals],
             }
         )
@@ -68,13 +74,16 @@ def status(session: Session, as_json: bool) -> int:
                 ("process", state_of(note) if note else _why_not(session, store)),
                 ("receiver", f"{receiver.title} on {receiver.host}, port {receiver.port}"),
                 ("callers", ", ".join(f"{one.title} at {one.address}" for one in config.callers) or "nobody"),
-                ("mistake", error.message if error else None),
+                ("mistake", error.message if error else noted.listening.get("error") or None),
             ]
         )
     )
     if config.peers:
         rows = [_row(name, peer, states.get(name, PeerState(name))) for name, peer in config.peers.items()]
         session.output.table(table_of(("peer", "where", "echo", "received", "sent"), rows))
+    if noted.received:
+        rows = [_received_row(one) for one in noted.received[:10]]
+        session.output.table(table_of(("received", "from", "for", "version", "images", "state"), rows))
     for watch in config.watch:
         session.output.say(_watch_line(watch, rounds.get(watch.name)))
     for fetch in fetches[:10]:
@@ -96,17 +105,34 @@ def _configuration(session: Session) -> tuple[PacsConfig, PipelineError | None]:
         return PacsConfig(), error
 
 
-def _noted(
-    session: Session,
-) -> tuple[dict[str, PeerState], list[Refusal], dict[str, Round], list[Fetch]]:
+@dataclass
+class _Noted:
+    """What stands in the dicom child's tables."""
+
+    states: dict[str, PeerState] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    rounds: dict[str, Round] = field(default_factory=dict)
+    fetches: list[Fetch] = field(default_factory=list)
+    received: list[ReceivedSeries] = field(default_factory=list)
+    listening: dict[str, object] = field(default_factory=dict)
+
+
+def _noted(session: Session) -> _Noted:
     if not pacs.exists(session.home):
-        return {}, [], {}, []
+        return _Noted()
     store = PacsStore.of(session.home)
     try:
-        states = {one.name: one for one in store.peers.list()}
-        return states, store.refusals.list(), store.watched.rounds(), store.fetches.list()
+        return _Noted(
+            {one.name: one for one in store.peers.list()}, store.refusals.list(), store.watched.rounds(),
+            store.fetches.list(), store.received.list(100), json.loads(store.note(RECEIVER) or "{}"),
+        )  # fmt: skip
     finally:
         store.close()
+
+
+def _received_row(one: ReceivedSeries) -> tuple[str, ...]:
+    state = f"{one.state}: {one.note}" if one.note else one.state
+    return _when(one.last), safe(one.calling), safe(one.called), str(one.version), str(one.instances), state
 
 
 def _watch_line(watch: Watch, last: Round | None) -> str:

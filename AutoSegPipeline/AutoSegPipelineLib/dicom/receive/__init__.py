@@ -1,0 +1,1 @@
+"""The storage SCP: associations, files on disk, complete series, hand-over."""

@@ -1,0 +1,209 @@
+"""When a series or study is complete, and its hand-over to the pipeline."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Iterable
+
+from ...core.crash_points import reached
+from ...core.errors import PipelineError
+from ...core.files import free_bytes, remove_tree
+from ...core.pacs.config import Entry
+from ...core.pacs.store import PacsStore
+from ...core.store import Store
+from ...intake.received.client_input import CaseRequest, clean_name
+from ...intake.received.grouping import ReceivedFile
+from ...intake.received.handover import Handover, ask_to_adopt, read_plan
+from ..choose.decide import decide
+from ..context import Context
+from .received_rows import ReceivedRows
+from .series_folder import SeriesFolder
+from .spool import Spool
+
+log = logging.getLogger(__name__)
+
+DOOR = "dicom"
+LOOK_SECONDS = 1.0
+RETRY_SECONDS = 30.0
+EXPIRE_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class Completion:
+    """One thread with connections of its own; it alone closes series and hands them over."""
+
+    def __init__(self, context: Context, spool: Spool) -> None:
+        self._context = context
+        self._spool = spool
+        self._handover = Handover(
+            context.home, DOOR, spool.root, int(context.settings["disk_min_free_mb"]) << 20
+        )
+        self._keep_seconds = float(context.settings["grace_hours"]) * 3600
+        self._expired_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="completion", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier process has planned."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the hand-over at hand; the rest is carried on at the next start."""
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        pacs, store = self._context.pacs_store(), self._context.store()
+        rows = ReceivedRows(pacs, self._context.clock)
+        try:
+            self._finish_planned(store)
+            while not self._context.ended.wait(LOOK_SECONDS):
+                try:
+                    self._look(pacs, store, rows)
+                except Exception:  # the thread's boundary: what could not be done now is tried again
+                    log.exception("what was received could not be looked through")
+                    self._context.ended.wait(RETRY_SECONDS)
+        finally:
+            pacs.close()
+            store.close()
+
+    def _finish_planned(self, store: Store) -> None:
+        """Hand-overs of series that are done already: only the folder was left."""
+        pending = {_handed_name(one) for one in self._spool.live() if one.pending}
+        for folder in self._handover.root.glob("h-*"):
+            if folder.name in pending:
+                continue
+            try:
+                intents = self._handover.resume(folder)
+                if intents:
+                    ask_to_adopt(store, intents)
+                self._handover.remove(folder)
+            except (OSError, PipelineError) as error:
+                log.warning("%s stays until the next start: %s", folder, error)
+
+    # --- one look ------------------------------------------------------------------------------------
+
+    def _look(self, pacs: PacsStore, store: Store, rows: ReceivedRows) -> None:
+        now = time.monotonic()
+        for entry, unit in self._units():
+            if any(one.has_open for one in unit) and is_complete(unit, entry, now):
+                for one in unit:
+                    one.close()
+            waiting = [one for one in unit if one.pending and one.retry_at <= now]
+            if waiting:
+                self._take(pacs, store, entry, waiting)
+        live = self._spool.live()
+        rows.note(live, self._context.config())
+        for one in live:
+            self._spool.rest(one)
+        if now - self._expired_at > EXPIRE_SECONDS or not self._expired_at:
+            self._expired_at = now
+            is_short = free_bytes(self._spool.root) < self._handover.min_free_bytes
+            self._spool.expire(0 if is_short else self._keep_seconds)
+
+    def _units(self) -> list[tuple[Entry, list[SeriesFolder]]]:
+        """What is complete together, each with what dicom.json says of it now."""
+        config = self._context.config()
+        found: dict[tuple[str, ...], tuple[Entry, list[SeriesFolder]]] = {}
+        for one in self._spool.live():
+            origin = one.note.origin
+            entry = config.entry(origin.called) or Entry(origin.called)
+            together = origin.study if entry.unit == "study" and origin.study else one.key
+            found.setdefault((origin.called, together), (entry, []))[1].append(one)
+        return list(found.values())
+
+    def _take(self, pacs: PacsStore, store: Store, entry: Entry, unit: list[SeriesFolder]) -> None:
+        try:
+            left_out = self._left_out(pacs, entry, unit)
+        except (OSError, PipelineError) as error:
+            _put_off(unit, error)
+            return
+        for one in unit:
+            try:
+                reason = left_out.get(one.note.origin.series)
+                if reason is None:
+                    self._hand_over(store, entry, one)
+                else:
+                    log.info("a series for %s is left out: %s", entry.title, reason)
+                    one.finish([])
+                    one.problem = reason
+            except (OSError, PipelineError) as error:
+                _put_off([one], error)
+
+    def _left_out(self, pacs: PacsStore, entry: Entry, unit: list[SeriesFolder]) -> dict[str, str]:
+        """Why series are not processed, by UID; decided among all of the study that are here."""
+        if not entry.choose:
+            return {}
+        studies = {one.note.origin.study for one in unit}
+        together = [
+            one
+            for one in self._spool.all()
+            if one.note.origin.called == entry.title and one.note.origin.study in studies
+        ]
+        paths = [str(path) for one in together for path in one.files()]
+        return {one.series.uid: one.reason for one in decide(pacs, entry, paths) if not one.taken}
+
+    def _hand_over(self, store: Store, entry: Entry, series: SeriesFolder) -> None:
+        """Again is fine at any point: the plan in the folder says what was meant."""
+        folder = self._spool.root / _handed_name(series)
+        files: list[ReceivedFile] = []
+        if read_plan(folder) is None:
+            remove_tree(folder)
+            folder.mkdir(mode=0o700)
+            files = _linked(series.files(), folder, clean_name(series.note.origin.calling))
+        options = dict(entry.options)
+        if entry.send_to:
+            options["send_to"] = list(entry.send_to)
+        earlier = series.note.jobs
+        handed = self._handover.hand_over(
+            folder, files, CaseRequest(options), series.note.origin.calling,
+            version=series.note.done + 1 if earlier else 1,
+            supersedes=earlier[-1] if earlier else None, visible_to=entry.visible_to,
+        )  # fmt: skip
+        if not handed.carried:
+            raise PipelineError("environment.disk_full", "the disk does not take the rest of it")
+        ask_to_adopt(store, handed.intents)
+        reached("series asked for")
+        series.finish([one.id for one in handed.intents])
+        reached("series finished")
+        self._handover.remove(folder)
+
+
+def is_complete(unit: Iterable[SeriesFolder], entry: Entry, now: float) -> bool:
+    """Whether the associations of ``unit`` have ended and nothing came for ``quiet_seconds``, or it is time.
+
+    ``now`` is monotonic.
+    """
+    coming = [one for one in unit if one.has_open]
+    if now - min(one.first for one in coming) >= entry.at_most_minutes * 60:
+        return True
+    return all(not one.associations and now - one.last >= entry.quiet_seconds for one in coming)
+
+
+def _put_off(unit: list[SeriesFolder], error: OSError | PipelineError) -> None:
+    """It is tried again; what is in the spool is safe."""
+    for one in unit:
+        one.problem = error.message if isinstance(error, PipelineError) else str(error)
+        one.retry_at = time.monotonic() + RETRY_SECONDS
+        log.error("a series waits in %s: %s", one.folder, one.problem)
+
+
+def _handed_name(series: SeriesFolder) -> str:
+    return f"h-{series.key}-{series.closed:04d}"
+
+
+def _linked(paths: list[Path], folder: Path, name: str) -> list[ReceivedFile]:
+    """Second names of ``paths`` in ``folder``, so that they stay for a later version."""
+    found = []
+    for number, path in enumerate(paths, 1):
+        target = folder / f"{number:06d}.dcm"
+        try:
+            os.link(path, target)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, target)
+        size = target.stat().st_size
+        found.append(ReceivedFile(f"{folder.name}/{target.name}", f"{name}/{target.name}", size))
+    return found
