@@ -14,6 +14,7 @@ from ...runtime.processes.child_kinds import DICOM
 from ..package_install import packages_state
 from ..session import Session
 from . import ui
+from .pacs_window import PacsWindow
 from .part import Part
 from .texts import _
 
@@ -29,6 +30,8 @@ class PacsPart(Part):
         self._next = 0.0
         self.on_click(widgets.pacsCheck, self._switch)
         self.on_click(widgets.pacsFileButton, self._open)
+        self.window = PacsWindow(session, widgets.pacsFileButton)
+        self.on_click(widgets.pacsFindButton, self.window.show)
         self.refresh()
 
     def _switch(self) -> None:
@@ -55,11 +58,13 @@ class PacsPart(Part):
         with ui.Quietly(self.ui.pacsCheck):
             self.ui.pacsCheck.setChecked(bool(self.session.settings()["dicom"]))
         ui.set_enabled(self.ui.pacsCheck, not self.read_only)
+        ui.set_enabled(self.ui.pacsFindButton, not self.read_only)
         self._next = 0.0
         self.look()
 
     def look(self) -> None:
         """Show how it is, every two seconds while it runs."""
+        self.window.look()
         now = time.monotonic()
         if now < self._next:
             return
@@ -102,7 +107,7 @@ class PacsPart(Part):
             elif state.echo_ok:
                 lines.append(_("{name}: answers").format(name=name))
             else:
-                lines.append(_("{name}: does not answer ({why})").format(name=name, why=state.echo_note))
+                lines.append(state.echo_note)
         if refused:
             one = refused[0]
             text = _("Refused {title} at {address}. To let it in, add to callers in dicom.json: {line}")
