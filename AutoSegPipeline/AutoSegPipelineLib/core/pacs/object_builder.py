@@ -39,13 +39,18 @@ def build_objects(order: ObjectOrder, timeout: float = TIMEOUT_SECONDS) -> Built
 
 def _answer(path: Path, timeout: float) -> dict[str, object]:
     flags = int(getattr(subprocess, "CREATE_NO_WINDOW", 0))  # Windows: no console flashes up
+    # Nothing is written to it: the child ends when it closes, as it does with this process.
+    alive, held = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(path)], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=timeout, env=_environment(), creationflags=flags, check=False,
+            [sys.executable, "-m", MODULE, str(path)], stdin=alive, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, timeout=timeout, env=_environment(), creationflags=flags, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise PipelineError("pacs.objects_failed", f"No objects after {timeout:.0f} s.") from None
+    finally:
+        os.close(alive)
+        os.close(held)
     lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
     try:
         answer = json.loads(lines[-1])
@@ -53,11 +58,7 @@ def _answer(path: Path, timeout: float) -> dict[str, object]:
             return answer
     except (IndexError, ValueError):
         pass
-    # The last line alone: a traceback further up may quote a header.
-    words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-    raise PipelineError(
-        "pacs.objects_failed", f"The child ended with code {done.returncode}: {''.join(words)[:300]}"
-    )
+    raise PipelineError("pacs.objects_failed", f"The process ended with code {done.returncode}.")
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from ...core.messages.reader import plain
 from ...core.pacs.source_series import FILE, HEADER, SERIES, SourceSeries, SourceSlice
 from ...formats.dicom_seg.errors import damaged
 from .group import series_name
+from .instance import Instance
 from .stack import Stack
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # Patient, study, series, frame of reference, request, procedure; nothing private, no acquisition, no pixels.
 _GROUPS = (0x0008, 0x0010, 0x0020, 0x0032, 0x0038, 0x0040)
 _LONGEST = 16 * 1024  # bytes or characters of one element
-_ICON = 0x0088_0200
 
 
 def keep_headers(stack: Stack, folder: str, content: str) -> list[dict[str, str]]:
@@ -30,14 +30,14 @@ def keep_headers(stack: Stack, folder: str, content: str) -> list[dict[str, str]
     """
     if any(one.missing for one in stack.instances):
         return []
+    if len({(one.study_uid, one.series_uid, one.frame_of_reference) for one in stack.instances}) > 1:
+        return [_not_kept(stack, "its slices name several studies, series or frames of reference")]
     try:
-        header = _header(stack.first.path)
-    except OSError as error:
-        if error.errno is not None:
+        header = _header(stack.first)
+    except damaged() as error:
+        if isinstance(error, OSError) and error.errno is not None:
             raise
-        return [_not_kept(stack)]
-    except damaged():
-        return [_not_kept(stack)]
+        return [_not_kept(stack, "its headers cannot be written")]
     text = json.dumps(plain(source_series(stack, content)), separators=(",", ":"))
     with open(os.path.join(folder, FILE), "wb") as stream:
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -48,8 +48,8 @@ def keep_headers(stack: Stack, folder: str, content: str) -> list[dict[str, str]
     return []
 
 
-def _not_kept(stack: Stack) -> dict[str, str]:
-    text = f"{series_name(stack.first)}: its headers cannot be written, so nothing can go back to a PACS."
+def _not_kept(stack: Stack, why: str) -> dict[str, str]:
+    text = f"{series_name(stack.first)}: {why}, so nothing can go back to a PACS."
     return {"code": "pacs.no_source_headers", "message": text}
 
 
@@ -72,17 +72,18 @@ def source_series(stack: Stack, content: str) -> SourceSeries:
     )  # fmt: skip
 
 
-def _header(path: str) -> bytes:
+def _header(one: Instance) -> bytes:
     """The elements of :data:`_GROUPS` as a DICOM file of its own."""
     import pydicom
 
-    data = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    data = pydicom.dcmread(one.path, stop_before_pixels=True, force=True)
     kept = pydicom.Dataset()
     for tag in sorted(data.keys()):
-        if tag.group in _GROUPS and tag != _ICON and _is_short(data, tag):
+        if tag.group in _GROUPS and _is_short(data, tag):
             kept[tag] = data[tag]
     meta = pydicom.dataset.FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = kept.SOPClassUID, kept.SOPInstanceUID
+    meta.MediaStorageSOPClassUID = pydicom.uid.UID(one.sop_class)
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(one.sop_uid)
     meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     kept.file_meta = meta
     stream = io.BytesIO()

@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import sys
+import threading
+import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
@@ -110,13 +112,26 @@ def _check_case(manifest: dict[str, object], source: Source) -> None:
         raise PipelineError("pacs.patient_mismatch", "The result was made of other images than its headers.")
 
 
+def _where(error: Exception) -> str:
+    """What happened and where; not the error's own words, which may quote a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}."
+
+
+def _end_with_parent() -> None:
+    """End this process when standard input closes: whoever started it is gone."""
+    while sys.stdin.buffer.read(1024):
+        pass
+    os._exit(1)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Read the order, make the objects, print the answer."""
-    # Both quote values of headers, and standard error may go into a log.
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     if os.name != "nt":
         os.umask(0o077)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answer = plain(Builder(read(ObjectOrder, read_json(Path(arguments[0])))).build())
     except PipelineError as error:
@@ -128,6 +143,8 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         code = "environment.disk_full" if is_disk_full(error) else "pacs.objects_failed"
         answer = {"error": PipelineError(code, str(error.strerror or error)).to_dict()}
+    except Exception as error:  # the job begins here
+        answer = {"error": PipelineError("pacs.objects_failed", _where(error)).to_dict()}
     print(json.dumps(answer))
     return 1 if "error" in answer else 0
 

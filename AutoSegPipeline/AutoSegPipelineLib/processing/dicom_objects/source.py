@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
+_UTF_8 = "ISO_IR 192"
 _SEXES = ("M", "F", "O")
 # Type 2 of the modules patient and general study (PS3.3 C.7.1.1, C.7.2.1): there, if only empty.
 _ALWAYS = (
@@ -115,8 +116,7 @@ class Source:
         for keyword in _ALWAYS:
             if getattr(data, keyword, None) is None:
                 setattr(data, keyword, "")
-        if "SpecificCharacterSet" in self.header:
-            data.SpecificCharacterSet = self.header.SpecificCharacterSet
+        data.SpecificCharacterSet = _UTF_8
         data.StudyInstanceUID = self.series.study_uid
         if data.PatientSex not in _SEXES:
             data.PatientSex = ""
@@ -141,9 +141,11 @@ class Source:
                 delattr(data, keyword)
         data.StudyInstanceUID = self.series.study_uid
         if not all(text.isascii() for text in texts):
-            data.SpecificCharacterSet = "ISO_IR 192"
+            data.SpecificCharacterSet = _UTF_8
         elif "SpecificCharacterSet" in self.header:
             data.SpecificCharacterSet = self.header.SpecificCharacterSet
+        elif "SpecificCharacterSet" in data:
+            del data.SpecificCharacterSet
 
     def check(self, data: Dataset, name: str) -> None:
         """Raise ``pacs.patient_mismatch`` where ``data`` names another patient or study than the source."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 _OWN = "99ASP"  # ours, for structures that nobody has coded
 _LONGEST_TEXT = 64
+_SIDES = ("7771000", "24028007", "51440002", "66459002")  # left, right, both, one (CID 244)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Structure:
     @property
     def label(self) -> str:
         """What people read."""
-        return self.segment.title[:_LONGEST_TEXT]
+        return shortened(self.segment.title)
 
     @property
     def category(self) -> CodedConcept:
@@ -74,36 +75,38 @@ class Structure:
         from highdicom.sr import FindingSite
 
         segment = self.segment
-        if segment.region is not None:
-            side = segment.region_modifier
-            return FindingSite(concept(segment.region), None if side is None else concept(side))
-        if segment.code is not None and segment.modifier is not None:
-            return FindingSite(concept(segment.code), concept(segment.modifier))
-        return None
+        place, modifier = segment.region, segment.region_modifier
+        if place is None and segment.modifier is not None:
+            place, modifier = segment.code, segment.modifier
+        if place is None:
+            return None
+        if modifier is None or modifier.value in _SIDES:
+            return FindingSite(concept(place), None if modifier is None else concept(modifier))
+        return FindingSite(concept(place), None, concept(modifier))
 
     def description(self, algorithm: Algorithm) -> SegmentDescription:
         """Its item in the segment sequence."""
         from highdicom.seg import SegmentDescription
 
         region = self.region
-        found = SegmentDescription(
+        return SegmentDescription(
             self.number, self.label, self.category, self.kind, "AUTOMATIC", algorithm.of_segments(),
-            self.tracking_uid, self.segment.name[:_LONGEST_TEXT],
+            self.tracking_uid, self.segment.name,
             anatomic_regions=None if region is None else [region],
             display_color=cielab(self.segment.colour),
         )  # fmt: skip
-        # highdicom rebuilds the code from its value alone.
-        found.SegmentedPropertyTypeCodeSequence = [self.kind]
-        if region is not None:
-            found.AnatomicRegionSequence = [region]
-        return found
+
+
+def shortened(text: str) -> str:
+    """What fits a long string (PS3.5 6.2); in bytes, as some count its 64 characters."""
+    return text.encode()[:_LONGEST_TEXT].decode(errors="ignore").strip()
 
 
 def concept(code: Code) -> CodedConcept:
     """A code as an item of a sequence; a value of more than 16 characters becomes a long code value."""
     from highdicom.sr import CodedConcept
 
-    return CodedConcept(code.value, code.scheme[:16], code.meaning[:_LONGEST_TEXT])
+    return CodedConcept(code.value, code.scheme[:16], shortened(code.meaning))
 
 
 def cielab(colour: Colour) -> CIELabColor:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,7 @@ from AutoSegPipelineLib.processing.dicom_objects.build import Builder
 from AutoSegPipelineLib.processing.dicom_objects.source import Source
 from support import dicom_objects as made
 from support.dicom_objects import result_of
+from support.headless import clean_environment
 
 pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
 KINDS = ("seg", "report")
@@ -39,10 +43,11 @@ def whose(data: pydicom.Dataset) -> dict[str, Any]:
         {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Jörg",
          "ReferringPhysicianName": "Weiß^Änne"},
         {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Yamada^Tarou=山田^太郎=やまだ^たろう"},
+        {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
         {"PatientSex": "U", "PatientBirthDate": "1970", "StudyTime": "10:15"},
         {"PatientName": "", "PatientID": "", "StudyDate": ""},
     ],
-    ids=["little", "usual", "latin", "japanese", "not to the standard", "emptied"],
+    ids=["little", "usual", "latin", "unicode", "escapes", "not to the standard", "emptied"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Invalid value")
 def test_they_are_copied_as_the_source_has_them(tags, tmp_path: Path) -> None:
@@ -98,6 +103,26 @@ def test_a_child_builds_and_reports(tmp_path: Path) -> None:
     with pytest.raises(PipelineError) as caught:
         build_objects(replace(result.order("seg"), headers=str(tmp_path / "gone.zip")))
     assert caught.value.code == "pacs.objects_failed"
+    broken = replace(result.order("report"), statistics=result.order("report").headers)
+    with pytest.raises(PipelineError, match="UnicodeDecodeError in ") as caught:
+        build_objects(broken)
+    assert caught.value.code == "pacs.objects_failed"
+    with pytest.raises(PipelineError, match="No objects after 0 s"):
+        build_objects(result.order("seg"), timeout=0.01)
+
+
+def test_the_child_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from AutoSegPipelineLib.processing.dicom_objects import build; import time;"
+         "build.Builder = lambda order: time.sleep(60); build.read = lambda *_: 0; build.read_json = str;"
+         "build.main(['x'])"],
+        stdin=subprocess.PIPE, env=clean_environment(),
+    )  # fmt: skip
+    time.sleep(0.5)
+    assert child.poll() is None
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(20) == 1
 
 
 def test_headers_hold_no_pixels_and_nothing_private(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
 from support import dicom_objects as made
 from support.dicom_objects import Result, errors_of, only, points_of, result_of, shapes_at
 from support.enhanced import ENHANCED, enhanced_file, frame
+from support.intake import field_slices
 from support.processing import rotation
 from support.programs import program
 
@@ -37,6 +38,13 @@ def enhanced(folder: Path) -> Path:
     return folder
 
 
+def rounded(folder: Path) -> Path:
+    """Slices 1.25 mm apart, whose headers round their positions to tenths."""
+    places = [np.array((-40.0, -38.0, round(10 + 1.25 * n, 1))) for n in range(48)]
+    field_slices(folder, places, made.AXIAL, SliceThickness=1.25, FrameOfReferenceUID="1.2.3.99")
+    return folder
+
+
 SERIES: dict[str, Callable[[Path], Path]] = {
     "axial": lambda folder: made.even(folder, FrameOfReferenceUID="1.2.3.99"),
     "from above": lambda folder: made.even(folder, (1, 0, 0, 0, -1, 0), FrameOfReferenceUID="1.2.3.99"),
@@ -46,9 +54,10 @@ SERIES: dict[str, Callable[[Path], Path]] = {
     ),
     "tilted": lambda folder: made.tilted(folder, FrameOfReferenceUID="1.2.3.99"),
     "uneven": lambda folder: made.uneven(folder, FrameOfReferenceUID="1.2.3.99"),
+    "rounded": rounded,
     "enhanced": enhanced,
 }
-STRAIGHT = [name for name in SERIES if name not in ("tilted", "uneven")]
+STRAIGHT = [name for name in SERIES if name not in ("tilted", "uneven", "rounded")]
 
 
 @pytest.fixture(scope="module")
