@@ -175,12 +175,13 @@ def _no_memory(scan: Path, output: Path, words: list[str]) -> int:
 
 
 def _hangs(scan: Path, output: Path, words: list[str]) -> None:
-    """Deaf to polite requests, with a child and a grandchild of its own."""
+    """Deaf to polite requests, with a child, and one more that has left its group and session."""
     import signal
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", WAIT])
-    Path(words[0]).write_text(f"{os.getpid()} {child.pid}", encoding="ascii")
+    daemon = _daemon(Path(words[0] + ".daemon"))
+    Path(words[0]).write_text(f"{os.getpid()} {child.pid} {daemon}", encoding="ascii")
     time.sleep(120)
 
 
@@ -222,14 +223,16 @@ def _fills(scan: Path, output: Path, words: list[str]) -> None:
 
 def _leaves(scan: Path, output: Path, words: list[str]) -> None:
     _good(scan, output, words)
-    subprocess.run(
-        [sys.executable, "-c", DAEMON, words[0]],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    while not Path(words[0]).exists() or not Path(words[0]).read_text():
+    _daemon(Path(words[0]))
+
+
+def _daemon(note: Path) -> int:
+    """The pid of a process that nothing leads back to; it writes it into ``note``."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([sys.executable, "-c", DAEMON, str(note)], check=True, **quiet)
+    while not note.exists() or not note.read_text():
         time.sleep(0.02)
+    return int(note.read_text())
 
 
 def _brief_helper(scan: Path, output: Path, words: list[str]) -> None:
