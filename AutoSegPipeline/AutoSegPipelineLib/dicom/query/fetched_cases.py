@@ -9,11 +9,12 @@ from ...core.files import remove_tree
 from ...core.incoming import Intent
 from ...core.pacs.config import Entry, PacsConfig
 from ...core.pacs.fetches import Fetch
-from ...core.pacs.series_rules import Verdict, choose_series
+from ...core.pacs.series_rules import Verdict
+from ...core.pacs.store import PacsStore
 from ...intake.received.client_input import CaseRequest
 from ...intake.received.grouping import ReceivedFile
 from ...intake.received.handover import Handover, check_free
-from ..choose.series_headers import read_study
+from ..choose.decide import decide
 from ..context import Context
 
 FOLDER = "pacs-fetched"  # below state/
@@ -91,15 +92,16 @@ def entry_of(config: PacsConfig, title: str) -> Entry:
     return found
 
 
-def chosen(entry: Entry, fetch: Fetch, folders: dict[str, Path]) -> tuple[list[Path], list[Verdict]]:
-    """The folders, by series UID, whose series are processed, and the verdicts of the entry's rules.
+def chosen(
+    store: PacsStore, entry: Entry, fetch: Fetch, folders: dict[str, Path]
+) -> tuple[list[Path], list[Verdict]]:
+    """The folders, by series UID, whose series are processed, and the noted verdicts of the entry's rules.
 
     Series that somebody named are taken without rules.
     """
-    rules = () if fetch.order.series else entry.rules(f"entry {entry.title!r}")
-    if not rules:
+    if fetch.order.series or not entry.choose:
         return list(folders.values()), []
     paths = [str(path) for folder in folders.values() for path in sorted(folder.iterdir())]
-    verdicts = choose_series(rules, read_study(paths))
+    verdicts = decide(store, entry, paths)
     left = {one.series.uid for one in verdicts if not one.taken}
     return [folder for uid, folder in folders.items() if uid not in left], verdicts

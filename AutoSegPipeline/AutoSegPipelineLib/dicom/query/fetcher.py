@@ -155,8 +155,7 @@ class _Try:
             folder.remove()
             return
         folders = self._series(folder, peer, wanted)
-        taken, verdicts = chosen(entry, self._fetch, folders)
-        self._store.verdicts.note(entry.title, verdicts)
+        taken, verdicts = chosen(self._store, entry, self._fetch, folders)
         left = [f"{one.series.name}: {one.reason}" for one in verdicts if not one.taken]
         if not taken:
             self._end("no series was taken; " + "; ".join(left))

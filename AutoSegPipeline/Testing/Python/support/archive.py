@@ -47,9 +47,9 @@ class Archive:
         return {"use": "web", "web": {"url": self.server.dicom_web}, **more}
 
 
-def write_study(folder: Path, seed: int, **tags: Any) -> list[Path]:
+def write_study(folder: Path, seed: int, slices: int = 12, **tags: Any) -> list[Path]:
     """A small series that becomes a case."""
-    volume = spheres((24, 24, 12), (10.0, 10.0, 20.0), balls=(((0.0, 0.0, 0.0), 90.0),)).volume
+    volume = spheres((24, 24, slices), (10.0, 10.0, 240.0 / slices), balls=(((0.0, 0.0, 0.0), 90.0),)).volume
     return write_dicom_series(volume, folder, seed=seed, **tags)
 
 

@@ -9,7 +9,6 @@ import click
 
 from ....core.errors import PipelineError
 from ....core.pacs.config import PacsConfig
-from ....dicom import libraries
 from ....dicom.query.find import echo as ask_peer
 from ...flags import common
 from ...output import safe
@@ -40,7 +39,6 @@ def echo(session: Session, peers: tuple[str, ...], as_json: bool) -> int:
     names = list(dict.fromkeys(peers)) or list(config.peers)
     for name in names:
         config.peer(name)
-    libraries.load()
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
         found = list(pool.map(lambda name: _ask(name, config), names))
     if as_json:

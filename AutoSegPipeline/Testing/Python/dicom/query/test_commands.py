@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Iterator
@@ -11,10 +13,13 @@ from typing import Any, Iterator
 import pydicom
 import pytest
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.pacs.fetches import Order
 from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.core.store import Store
-from support.archive import Archive, write_config, write_study
+from AutoSegPipelineLib.dicom.query.fetcher import Fetcher
+from support.archive import Archive, archive, context, until_ended, write_config, write_study
 from support.headless import SERVE, Running, autoseg
+from support.orthanc import free_port, needed
 
 
 @pytest.fixture
@@ -119,3 +124,55 @@ def test_a_watch_takes_each_study_once(serving: Path, shared_archive: Archive, t
     echoes = {one.name: one.echo_ok for one in store.peers.list()}
     store.close()
     assert echoes == {"pacs": True, "web": True, "away": False}
+
+
+@pytest.mark.slow
+def test_a_killed_process_fetches_on_and_makes_one_case(serving: Path, tmp_path: Path) -> None:
+    with archive(tmp_path / "slow") as held:
+        many = write_study(tmp_path / "many", 21, slices=60, PatientID="P3", PatientName="K^9")
+        held.server.add(*many)
+        write_config(serving, peers={"slow": held.peer()})
+        study = str(pydicom.dcmread(many[0]).StudyInstanceUID)
+        assert autoseg("dicom", "get", "slow", study, "--no-wait", "--home", serving).returncode == 0
+        store = PacsStore.of(Home.at(serving))
+        until = time.monotonic() + 30
+        while not 0 < store.fetches.list()[0].done < 50:  # 50 ms each
+            assert time.monotonic() < until, store.fetches.list()
+            time.sleep(0.05)
+        status = json.loads(autoseg("dicom", "status", "--json", "--home", serving).stdout)
+        os.kill(status["process"]["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+        assert until_ended(store, 1).state == "done"
+        store.close()
+    assert [job.state for job in until_done(serving, 1)] == ["done"]
+    time.sleep(1)
+    assert len(until_done(serving, 1)) == 1
+
+
+def test_c_move_lets_the_archive_send(tmp_path: Path) -> None:
+    needed("storescp")
+    port, into = free_port(), tmp_path / "came"
+    into.mkdir()
+    with archive(tmp_path / "archive", known={"us": ("AUTOSEG", port)}) as held:
+        listener = subprocess.Popen(["storescp", "-aet", "AUTOSEG", "-od", str(into), str(port)])
+        try:
+            study = str(pydicom.dcmread(held.files[0][0]).StudyInstanceUID)
+            peer = held.peer(retrieve="move")
+            bench = context(tmp_path / "home", peers={"pacs": peer}, entries=[{"title": "STRANGE"}])
+            fetcher, store = Fetcher(bench), bench.pacs_store()
+            good = store.fetches.add(Order("pacs", study))
+            fetcher.start()
+            found = until_ended(store, good)
+            assert (found.state, found.done) == ("done", 12) and "sent to AUTOSEG" in found.note
+            assert len(list(into.iterdir())) == 12
+            unknown = store.fetches.add(Order("pacs", study, entry="STRANGE"))
+            until = time.monotonic() + 20
+            while not (state := store.fetches.get(unknown)).note:  # type: ignore[union-attr]
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            assert state is not None and state.state == "waiting"
+            bench.ended.set()
+            fetcher.stop()
+            store.close()
+        finally:
+            listener.kill()
+            listener.wait(10)

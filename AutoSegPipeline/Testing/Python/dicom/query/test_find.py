@@ -16,6 +16,7 @@ from AutoSegPipelineLib.core.pacs.query import FoundSeries, StudyQuery
 from AutoSegPipelineLib.dicom.query.find import echo, find_series, find_studies
 from AutoSegPipelineLib.dicom.query.retrieve import Cancelled, SeriesFiles, fetch_series
 from support.archive import Archive
+from support.certificate import write_certificate
 
 KINDS = ("dimse", "web")
 
@@ -40,7 +41,7 @@ def files(folder: Path, stopped: Callable[[], bool] = lambda: False) -> SeriesFi
         ({"name": "Roe*"}, ["P2"]),
         ({"name": "R?e*"}, ["P2"]),
         ({"accession": "A77"}, ["P1"]),
-        ({"modality": "ct"}, ["P1", "P2"]),
+        ({"modality": "ct", "patient": "P*"}, ["P1", "P2"]),
         ({"modality": "MR"}, []),
         ({"date": "2026-10-01.."}, ["P1"]),
         ({"date": "2025-01-01..2025-12-31"}, ["P2"]),
@@ -154,3 +155,32 @@ def test_a_peer_that_falls_silent_ends_in_time(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(PipelineError, match="does not answer"):
             echo("pacs", peer_of({"title": "A", "host": "127.0.0.1", "port": one.getsockname()[1]}))
     assert time.monotonic() - began < 5
+
+
+def test_tls_is_checked_on_both_sides(tmp_path: Path) -> None:
+    import ssl
+
+    from pynetdicom import AE, evt
+
+    certificate, key = write_certificate(tmp_path)
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(certificate, key)
+    secure.load_verify_locations(certificate)
+    secure.verify_mode = ssl.CERT_REQUIRED
+    server = AE("SECURE")
+    server.add_supported_context("1.2.840.10008.1.1")
+    handlers = [(evt.EVT_C_ECHO, lambda event: 0)]
+    running = server.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=secure)
+    try:
+        values = {"title": "SECURE", "host": "127.0.0.1", "port": running.server_address[1], "tls": True}
+        ours = {"tls_cert": str(certificate), "tls_key": str(key)}
+        echo("pacs", peer_of({**values, **ours, "tls_ca": str(certificate)}))
+        for wrong in ({**ours}, {"tls_ca": str(certificate)}):  # unknown to the system; without our own
+            with pytest.raises(PipelineError) as caught:
+                echo("pacs", peer_of({**values, **wrong}))
+            assert caught.value.code == "pacs.peer_away"
+        with pytest.raises(PipelineError, match="cannot be used") as caught:
+            echo("pacs", peer_of({**values, "tls_ca": str(tmp_path / "gone.pem")}))
+        assert caught.value.code == "pacs.configuration"
+    finally:
+        running.shutdown()

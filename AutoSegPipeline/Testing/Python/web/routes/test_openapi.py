@@ -23,7 +23,7 @@ from support.web import Served
 HIDDEN = {
     ("GET", "/"), ("GET", "/upload"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout"),
     ("GET", "/view/{case}"), ("GET", "/static/{name}"), ("GET", "/assets/{name}"), ("GET", "/share/{secret}"),
-    ("GET", "/static/{name:path}"), ("GET", "/assets/{name:path}"), ("GET", "/favicon.ico"),
+    ("GET", "/static/{name:path}"), ("GET", "/assets/{name:path}"), ("GET", "/favicon.ico"), ("GET", "/pacs"),
     ("POST", "/api/v1/uploads/{upload_id}"), ("GET", "/api/v1/openapi.json"),
 }  # fmt: skip
 METHODS = {"get", "post", "put", "patch", "delete", "options"}
