@@ -80,7 +80,7 @@ ENGINES: tuple[EngineRow, ...] = (
         ),
     ),
     EngineRow(
-        "nnunet",
+        OWN_MODELS,
         "nnunet.NnUnetEngine",
         title="nnU-Net (own models)",
         takes=("CT", "MR"),

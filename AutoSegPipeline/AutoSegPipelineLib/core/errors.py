@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "input.too_thin": "Too few slices for a volume; see the option min_slices.",
     "input.nothing_inside": "No scan was found in the folder or archive.",
     "input.passed_by": "Nothing, unless one of them is a scan; then give it alone.",
+    "input.channel_missing": "Give every channel of the scan together: NAME_0000, NAME_0001 and so on.",
     "input.changed": "The file changed while it was copied; give it again when it is complete.",
     "dicom.not_an_image": "Give the scan itself, a CT or MR series.",
     "dicom.no_voxels": (

@@ -17,6 +17,7 @@ from ..formats.geometry import spacing_of
 from ..formats.volume_file import VolumeFile, completeness, read_volume_file
 from . import sniff
 from .case_names import file_stem, is_options_name, name_state
+from .channels import join_channels
 from .durable_copy import hash_file, hash_of
 from .foreign_files import unknown_format
 from .header_checks import SEGMENTATION, check_content, check_header
@@ -43,6 +44,7 @@ def inspect(task: Inspect, check: Check = no_check) -> Inspected:
         key=bytes.fromhex(task.key) if task.key else None,
         given_labels=task.labels,
         label=task.label,
+        models=Path(task.models) if task.models else None,
     )
     try:
         inspect_folder(state, folder, task.names or original_names(folder), "")
@@ -101,6 +103,8 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
             rest.append(item)
     if state.expect == SEGMENTATION:
         join_masks(state, *before)
+    else:
+        join_channels(state, before[0])
     if dicom:
         from .dicom.cases import group_dicom
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..core.errors import PipelineError
 from ..core.messages.found_cases import FoundCase, Refusal
@@ -50,6 +51,7 @@ class Inspection:
     label: str = ""  # what the input is called
     patient_words: frozenset[str] = frozenset()  # of the patients of DICOM files
     labels: dict[str, str] = field(default_factory=dict)  # by the path of a staged file
+    models: Path | None = None  # the folder of users' own models
 
     @property
     def max_voxels(self) -> int:

@@ -14,7 +14,8 @@ class FoundCase:
     called it. ``shape`` counts (i, j, k), ``spacing`` is in mm, ``affine`` maps index to LPS mm.
     ``files`` are the names below ``input/`` that belong to it, options files among them.
     ``table`` is the name of a table of names beside the staged label map, ``content`` what that one
-    holds; see :mod:`...intake.mask_folders`.
+    holds; see :mod:`...intake.mask_folders`. ``channels`` are further images of the scan, by their names
+    below the folder of ``path``.
     """
 
     kind: str  # scan or segmentation
@@ -35,6 +36,7 @@ class FoundCase:
     folder_options_file: Optional[str] = None
     table: Optional[str] = None
     content: str = ""
+    channels: List[str] = field(default_factory=list)
 
 
 @dataclass

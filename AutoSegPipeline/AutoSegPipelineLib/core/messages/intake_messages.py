@@ -139,7 +139,8 @@ class Inspect(IntakeTask[Inspected]):
     other case, for a retry of one part of an archive. ``options`` are resolved from all but files in
     the job; ``caller`` are those among them that win over such files. ``own_outputs`` are hashes of
     results of ours. ``labels``: the caller's table of names, or a task.
-    ``label`` is what the input is called.
+    ``label`` is what the input is called; ``models`` the folder of users' own models, whose channels are
+    joined.
     """
 
     NAME: ClassVar[str] = "inspect"
@@ -157,6 +158,7 @@ class Inspect(IntakeTask[Inspected]):
     own_outputs: List[str] = field(default_factory=list)
     labels: str = ""
     label: str = ""
+    models: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ It reads the files, so no event loop calls it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ...core.incoming import (
     safe_name,
 )
 from ...core.input_names import is_document_name, is_index, is_scan_name
+from ...core.own_models import channel_of
 from ...core.safe_open import bare_name
 from ...core.table_files import TABLE_ENDINGS, FolderNames, table_files
 from ..case_names import FOLDER_OPTIONS, OPTIONS_ENDING, without_endings
@@ -171,7 +173,7 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
     taken = {found.file for others in data.values() for found in others}
     tables = _tables(rest, by_name) if expect == "segmentation" else {}
     taken.update(table.file for others in tables.values() for table in others)
-    together = _sharing(rest, tables)
+    together = _sharing(rest, tables) or _channels(rest)
     slices = [
         one for one in rest if one.file not in taken and not is_index(one.name) and _is_dicom(root, one)
     ]
@@ -187,7 +189,11 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
                 groups.append(_slices(slices))
         elif one in together:
             if one is together[0]:
-                others = [n for each in together for n in (*data.get(each.file, ()), *tables[each.file])]
+                others = [
+                    other
+                    for each in together
+                    for other in (*data.get(each.file, ()), *tables.get(each.file, ()))
+                ]
                 groups.append(_label_maps(root, together, others, options))
         else:
             groups.append(_single(one, [*data.get(one.file, ()), *tables.get(one.file, ())]))
@@ -236,6 +242,13 @@ def _sharing(files: list[ReceivedFile], tables: dict[str, list[ReceivedFile]]) -
     return [one for one in files if any(count[table.file] > 1 for table in tables.get(one.file, ()))]
 
 
+def _channels(files: list[ReceivedFile]) -> list[ReceivedFile]:
+    """Files that may be channels of scans: one input, and the inspection says which of them are."""
+    found = [(one, channel_of(one.name)) for one in files]
+    count = Counter((name[0], name[2]) for _, name in found if name is not None)
+    return [one for one, name in found if name is not None and count[name[0], name[2]] > 1]
+
+
 def _single(one: ReceivedFile, companions: list[ReceivedFile]) -> Group:
     grouped = Group(one.name, [(one, safe_name(one.name, 1))], container=ending_of(one.name) == ".zip")
     header = ending_of(one.name) in DETACHED_HEADERS
@@ -260,7 +273,10 @@ def _and_more(files: list[ReceivedFile]) -> str:
 def _label_maps(
     root: Path, maps: list[ReceivedFile], others: list[ReceivedFile], options: list[ReceivedFile]
 ) -> Group:
-    """Label maps that share a table, as if they had come in one folder; their ``options`` are taken out."""
+    """Label maps that share a table, or channels, as if they had come in one folder.
+
+    Their ``options`` are taken out.
+    """
     names = {form for one in maps for form in (one.name, without_endings(one.name))}
     own = [one for one in options if one.name[: -len(OPTIONS_ENDING)] in names]
     options[:] = [one for one in options if one not in own]

@@ -51,4 +51,5 @@ class CaseMessages:
                 supersedes=job.supersedes,
             ),
             had_gpus=had_gpus,
+            channels=[str((folder / staged["path"]).parent / name) for name in staged.get("channels") or ()],
         )

@@ -99,6 +99,7 @@ class CaseOutcome:
             "facts": {**case.facts, "rule": rule.name} if rule else case.facts,
             "labels": intent.labels,
             "table": case.table,  # its name beside the label map
+            "channels": case.channels,  # their names below the folder of the first
             **asked,
         }
         job.name = self._publisher.reserve(job, intent.name or case.stem)

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 
 from ...core import incoming, states
+from ...core.engines import models_folder
 from ...core.errors import PipelineError, from_dict
 from ...core.files import read_json
 from ...core.incoming import Intent, folder_of, given_names
@@ -118,6 +119,7 @@ class Inspection:
             expect=intent.expect,
             labels=intent.labels or "",
             label=intent.label,
+            models=str(models_folder(self._context.settings["models_dir"])),
             limits=Limits.of(self._context.settings),
             names=given_names(intent),
             key=self._series_keys.secret(),

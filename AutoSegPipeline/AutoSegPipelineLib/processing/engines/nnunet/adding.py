@@ -16,13 +16,14 @@ from ....core.clock import rfc3339
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, remove_tree, retried, write_json
 from ....core.lock import hold
+from ....core.own_models import RECORD
 from ....formats.label_rows import Entry
 from ....formats.label_tables import read_table
 from ..networks.model_files import ModelFiles, check_room, open_files
 from . import description as says
 from .loading import configuration_in, load
 from .postprocessing import postprocessing_file, read_rules
-from .record import FILE, Model, Rule, Stage, check_name, name_for
+from .record import Model, Rule, Stage, check_name, name_for
 from .store import STAGING
 from .trained import Trained, choose_folds, choose_stages, find_trained, joined, read_json
 
@@ -79,7 +80,7 @@ def add(place: Path, wanted: Wanted, say: Say) -> Model:
             raise PipelineError("model.exists", f"there is a model {name} already")
         part.mkdir()
         model = _take(files, stages, part, replace(wanted, name=name), table, say)
-        write_json(part / FILE, model.to_dict())
+        write_json(part / RECORD, model.to_dict())
         _move(part, place, name)
     except OSError as error:
         raise disk_error(error, str(place / name)) from error

@@ -11,7 +11,6 @@ from ....core.errors import PipelineError
 from ....core.segmentation import Code
 
 FORMAT = 1
-FILE = "model.json"
 # Task lists are written `a,b:fast`, and a model is a folder of this name on every system.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

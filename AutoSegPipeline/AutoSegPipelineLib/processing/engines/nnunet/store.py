@@ -1,4 +1,4 @@
-"""The models that were added: a folder each in ``models_dir``, with :data:`.record.FILE` in it.
+"""The models that were added: a folder each in ``models_dir``, with ``model.json`` in it.
 
 Reading needs neither torch nor nnU-Net. A model is there completely or not at all: it is put together
 in a folder beside its place and renamed (:mod:`.adding`).
@@ -14,8 +14,9 @@ from pathlib import Path
 from ....core.engines import MODELS_DIR, models_folder
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, is_link, remove_tree, retried
+from ....core.own_models import RECORD
 from ....core.specs import did_you_mean
-from .record import FILE, NAME, Model
+from .record import NAME, Model
 
 STAGING = ".part-"
 
@@ -50,7 +51,7 @@ def broken(place: Path) -> list[PipelineError]:
 def model(place: Path, name: str) -> Model:
     """The model called ``name``; raises ``model.unknown`` or ``model.invalid``."""
     wanted = name.strip().casefold()
-    if not NAME.match(wanted) or not (place / wanted / FILE).is_file():
+    if not NAME.match(wanted) or not (place / wanted / RECORD).is_file():
         known = _names(place)
         listed = f" (known: {', '.join(known)})" if known else ""
         text = f"there is no model {name!r} in {place}{listed}{did_you_mean(wanted, known)}"
@@ -80,11 +81,11 @@ def _names(place: Path) -> list[str]:
 
 
 def _is_model(entry: Path) -> bool:
-    return bool(NAME.match(entry.name)) and not is_link(entry) and (entry / FILE).is_file()
+    return bool(NAME.match(entry.name)) and not is_link(entry) and (entry / RECORD).is_file()
 
 
 def _read(place: Path) -> Model:
-    path = place / FILE
+    path = place / RECORD
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

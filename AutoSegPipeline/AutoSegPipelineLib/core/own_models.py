@@ -1,0 +1,72 @@
+"""Which channels users' own models take, and what nnU-Net's names of channels mean.
+
+A model that takes several images of one scan wants ``NAME_0000.nii.gz``, ``NAME_0001.nii.gz`` and so on.
+Files of such names are one case only where the case asks for such a model: other numbered files are
+scans of their own. Reads ``model.json`` files; nothing else of a model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Mapping, Optional, Tuple
+
+from .engine_list import wanted_engines
+from .engines import OWN_MODELS
+from .errors import PipelineError
+
+RECORD = "model.json"
+MOST = 16  # channels; beyond that it is a numbered list
+_CHANNEL = re.compile(r"(?P<stem>.*[^_/\\])_(?P<number>\d{4})(?P<ending>(\.[A-Za-z]{2,5}){1,2})\Z")
+
+ChannelName = Tuple[str, int, str]
+
+
+def channel_of(name: str) -> Optional[ChannelName]:
+    """Stem (with its folders), channel and ending of ``NAME_0001.nii.gz``; None for another name."""
+    match = _CHANNEL.match(name)
+    if match is None or int(match["number"]) >= MOST:
+        return None
+    return match["stem"], int(match["number"]), match["ending"]
+
+
+def channel_names(models: Path, options: Mapping[str, object]) -> tuple[str, ...]:
+    """The channels that a case with ``options`` takes; one or none means that files are not joined.
+
+    Of several models the one that takes most counts.
+    """
+    try:
+        engines = wanted_engines(options.get("engine"))
+    except PipelineError:
+        return ()
+    tasks = [one.task or str(options.get("task") or "") for one in engines if one.name == OWN_MODELS]
+    found: list[tuple[str, ...]] = []
+    for task in tasks:
+        names = [word.partition(":")[0].strip().casefold() for word in task.split(",") if word.strip()]
+        for name in names or _all(models):
+            found.append(_channels(models, name))
+    return max(found, key=len, default=())
+
+
+def _all(models: Path) -> list[str]:
+    """The only model's name: without a task it is meant."""
+    try:
+        names = [
+            entry.name for entry in os.scandir(models) if os.path.isfile(os.path.join(entry.path, RECORD))
+        ]
+    except OSError:
+        return []
+    return names if len(names) == 1 else []
+
+
+def _channels(models: Path, name: str) -> tuple[str, ...]:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        return ()
+    try:
+        record = json.loads((models / name / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    channels = record.get("channels") if isinstance(record, dict) else None
+    return tuple(str(one) for one in channels) if isinstance(channels, list) else ()
