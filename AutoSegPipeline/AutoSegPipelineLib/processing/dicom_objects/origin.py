@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Mapping
 
 from ... import __version__
@@ -77,7 +77,7 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Origin:
-    """From a case's manifest: its engines, and when it was made (in local time, as DICOM's dates are)."""
+    """From a case's manifest: its engines, and when it was made."""
 
     algorithms: tuple[Algorithm, ...]
     made: datetime
@@ -85,7 +85,7 @@ class Origin:
     @classmethod
     def of(cls, manifest: Mapping[str, object]) -> Origin:
         """What ``manifest`` says. The times of objects are the result's, so they are made the same twice."""
-        made = datetime.fromtimestamp(parse_rfc3339(str(manifest["created"])))
+        made = datetime.fromtimestamp(parse_rfc3339(str(manifest["created"])), timezone.utc)
         engines = manifest.get("engines")
         rows: list[EngineFacts] = engines if isinstance(engines, list) else []
         rows = rows or [{"name": MANUFACTURER}]
@@ -112,13 +112,26 @@ class Origin:
         return derived_uid("", *self.software)
 
     def mark(self, data: Dataset, description: str) -> None:
-        """Give an object its equipment, its series' description and the dates of the result."""
+        """Give an object its equipment, its series' description and the dates of the result.
+
+        They are in the time zone that the object states, as its study's are; in this machine's where it
+        states none.
+        """
         data.Manufacturer, data.ManufacturerModelName = MANUFACTURER, self.model
         data.SoftwareVersions, data.DeviceSerialNumber = self.software, SERIAL
         data.SeriesDescription = description
-        day, time = self.made.strftime("%Y%m%d"), self.made.strftime("%H%M%S")
+        made = self.made.astimezone(_zone(str(data.get("TimezoneOffsetFromUTC") or "")))
+        day, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
         for name in ("InstanceCreation", "Content", "Series"):
             setattr(data, f"{name}Date", day)
             setattr(data, f"{name}Time", time)
         for item in data.get("ContributingEquipmentSequence", []):
             item.ContributionDateTime = day + time
+
+
+def _zone(offset: str) -> timezone | None:
+    """The time zone of ``+0130`` (PS3.3 C.12.1.1.8); ``None`` for this machine's."""
+    if len(offset) != 5 or offset[0] not in "+-" or not offset[1:].isdigit():
+        return None
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))

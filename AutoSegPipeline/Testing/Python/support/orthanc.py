@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -15,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator
 
-import pytest
+from .programs import program
 
 PLUGINS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc")
 START_SECONDS = 30
@@ -23,11 +21,8 @@ START_SECONDS = 30
 
 def needed(*programs: str) -> None:
     """Skip without ``programs``; in CI, which installs them, fail."""
-    missing = [name for name in programs if shutil.which(name) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"these programs are missing: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)} (Debian: orthanc, orthanc-dicomweb, dcmtk, dicom3tools)")
+    for name in programs:
+        program(name, "Debian: orthanc, orthanc-dicomweb, dcmtk, dicom3tools")
 
 
 def free_port() -> int:

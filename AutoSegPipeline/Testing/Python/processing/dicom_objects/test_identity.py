@@ -140,3 +140,15 @@ def test_headers_hold_no_pixels_and_nothing_private(tmp_path: Path) -> None:
     header = pydicom.dcmread(tmp_path / "header.dcm")
     assert header.PatientID == "P1" and not [e for e in header if e.tag.is_private or e.tag.group > 0x40]
     assert len(said["slices"]) == 20 and said["content"] == result.case["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("offset", "time"),
+    [("+0530", "20261129180456"), ("-1300", "20261128233456"), ("+0000", "20261129123456")],
+)
+def test_dates_are_in_the_time_zone_that_the_study_states(offset: str, time: str, tmp_path: Path) -> None:
+    result = result_of(made.even(tmp_path / "in", TimezoneOffsetFromUTC=offset))
+    for one in result.build("seg", "report").files:
+        data = pydicom.dcmread(one.path)
+        assert data.TimezoneOffsetFromUTC == offset
+        assert data.ContentDate + data.ContentTime == time, one.kind
