@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from ..core import protocol
-from ..core.engines import BY_NAME, environment
+from ..core.engines import BY_NAME, DECLARED, environment
 from ..core.errors import PipelineError
 from ..core.messages.child_messages import Describe, Done, Failed, Quit
 from ..core.messages.reader import read
@@ -88,7 +88,9 @@ def _answer(worker: subprocess.Popen[bytes]) -> list[EngineRow]:
 
 
 def engines(python: str | None, settings: Settings) -> Iterator[Finding]:
-    """One finding an engine; none that works is a failure."""
+    """One finding an engine; none that works, or an engines.json that cannot be read, is a failure."""
+    from ..processing.engines.command.declared_file import read_declared
+
     try:
         found = describe(python, settings)
     except PipelineError as error:
@@ -117,6 +119,9 @@ def engines(python: str | None, settings: Settings) -> Iterator[Finding]:
             yield Finding("engine", WARN, f"{text}; {lacks}", hint)
     if not any(engine["ok"] for engine in found):
         yield Finding("engines", FAIL, "no engine works here", "Install what one of them lacks.")
+    unread = read_declared(Path(settings[DECLARED.name])).errors.get("") if settings[DECLARED.name] else None
+    if unread is not None:
+        yield Finding("engines", FAIL, unread.message, unread.hint)
 
 
 def picture() -> Finding:

@@ -22,7 +22,8 @@ def resolve(declared: Declaration, wanted: str) -> str:
     word = (wanted or "auto").strip().casefold()
     known = _known(declared)
     if word == "auto":
-        return _GPU if _GPU in known and has_gpu() else _CPU
+        usual = _CPU if _CPU in known else known[0]
+        return _GPU if _GPU in known and has_gpu() else usual
     kind = word.partition(":")[0]
     if kind not in known:
         text = f"{declared.name} is not declared for device {word} (field device: {', '.join(known)})"

@@ -58,6 +58,10 @@ def test_doctor_lists_a_declared_program_that_lacks_something(home):
     done = autoseg("--home", home, "doctor", "--no-self-test", "--json")
     (finding,) = [one for one in json.loads(done.stdout)["checks"] if one["text"].startswith("mine")]
     assert finding["status"] == "warn" and "gone-program is not there" in finding["text"]
+    (home / "engines.json").write_text("{", encoding="utf-8")
+    broken = autoseg("--home", home, "doctor", "--no-self-test", "--json")
+    failed = [one for one in json.loads(broken.stdout)["checks"] if one["status"] == "fail"]
+    assert any("engines.json cannot be read" in one["text"] for one in failed)
 
 
 def test_a_private_home_has_the_users_own_programs(home, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.progress import SilentReport
+from AutoSegPipelineLib.processing.engines.command import devices
 from AutoSegPipelineLib.processing.known_structures import known_structure
 from AutoSegPipelineLib.processing.volume import Volume
 
@@ -175,6 +176,16 @@ def test_device_and_quality_become_the_words_of_the_declaration(programs, scan):
     second = said(device="gpu:2")
     assert second["words"][1:] == ["q=5", "CT"] and second["environment"]["CUDA_VISIBLE_DEVICES"] == "2"
     assert failure(engine, scan, device="mps").code == "engine.no_gpu"
+
+
+def test_auto_takes_the_gpu_that_is_here_and_only_what_is_declared(programs, monkeypatch):
+    both = {"cpu": ["--cpu"], "gpu": []}
+    for here, table, device in (
+        (False, both, "cpu"), (True, both, "gpu"), (True, {"cpu": []}, "cpu"), (False, {"gpu": []}, "gpu"),
+    ):  # fmt: skip
+        monkeypatch.setattr(devices, "has_gpu", lambda here=here: here)
+        engine = programs.declare("good", "{device}", device=table)
+        assert engine.facts()["device"] == {"auto": device}
 
 
 def test_the_program_gets_nothing_of_ours_and_a_folder_of_its_own(programs, scan, monkeypatch):
