@@ -89,7 +89,6 @@ CODES: dict[str, str] = {
     "pacs.no_scan": "Name a study or series with CT or MR images.",
     "pacs.cannot_listen": "Give another port in dicom.json, or end the program that has it.",
     "pacs.packages_missing": "Install them into the Python that runs the pipeline, and start it again.",
-    "pacs.unreachable": "Check that the peer runs, its host, port and firewall; it is tried again by itself.",
     "pacs.not_taken": "See the peer's log; `seg` and `objects` of the peer in dicom.json say what it gets.",
     "pacs.no_source_headers": (
         "Only a result of a DICOM series whose UIDs are there can go back to a PACS. If this is one, retry "
@@ -98,6 +97,7 @@ CODES: dict[str, str] = {
     "pacs.missing_result": "Run the case again with this kind of result among its formats.",
     "pacs.patient_mismatch": "Nothing was sent. Retry the job; if it happens again, report it.",
     "pacs.objects_failed": "Try again; the message says what went wrong.",
+    "pacs.gave_up": "When the peer takes objects again: autoseg dicom send JOB --to PEER.",
     "archive.corrupt": "The archive cannot be read; pack it again.",
     "archive.encrypted": "The archive has a password; pack it again without one.",
     "archive.too_many_files": "The archive holds more files than the limit; pack fewer into each.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -103,6 +104,16 @@ def sync_paths(paths: Sequence[str]) -> None:
     with ThreadPoolExecutor(_SYNC_THREADS) as threads:
         for _ in threads.map(one, paths):
             pass
+
+
+def create_private(path: Path) -> None:
+    """An empty file that its user alone may read, where there is none.
+
+    One that is there is not even opened: on POSIX, closing a descriptor gives up every lock that this
+    process has on the file, also those of SQLite's connections to it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def write_json(path: Path, value: object, durable: bool = True) -> None:

@@ -11,6 +11,7 @@ from ..core.errors import PipelineError
 from ..core.pacs.asks import Ask
 from .context import Context
 from .query import answers
+from .send.answers import send
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ ANSWERS: Mapping[str, Answer] = {
     "fetch": answers.fetch,
     "cancel_fetch": answers.cancel_fetch,
     "echo": answers.echo,
+    "send": send,
 }
 _OF_NO_PEER = ""
 

@@ -9,5 +9,6 @@ from .context import Context, Part
 from .query.fetcher import Fetcher
 from .query.watcher import Watcher
 from .receive.receiver import Receiver
+from .send.sender import Sender
 
-PARTS: tuple[Callable[[Context], Part], ...] = (Answerer, Receiver, Fetcher, Watcher)
+PARTS: tuple[Callable[[Context], Part], ...] = (Answerer, Receiver, Fetcher, Watcher, Sender)

@@ -24,20 +24,27 @@ def web_client(name: str, peer: Peer) -> Iterator[DICOMwebClient]:
     Raises ``pacs.configuration`` where there is none or a secret cannot be read, ``pacs.peer_away`` where
     nobody answers, ``pacs.peer_refuses`` for a wrong token or password, ``pacs.peer_failed`` otherwise.
     """
-    import requests
     from dicomweb_client.web import DICOMwebClient
+
+    with web_session(name, peer) as (session, url):
+        client = DICOMwebClient(
+            url, session=session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), permissive_uid=True
+        )
+        client.set_http_retry_params(retry=False)  # who asks tries again, with longer waits
+        yield client
+
+
+@contextlib.contextmanager
+def web_session(name: str, peer: Peer) -> Iterator[tuple[Session, str]]:
+    """Connections to the peer's service, signed in, and its URL; raises as :func:`web_client`."""
+    import requests
 
     access = peer.web
     if access is None:
         raise PipelineError("pacs.configuration", f"{name} has no `web` in dicom.json")
     session = _session(name, peer, access)
-    client = DICOMwebClient(
-        access.url.rstrip("/"), session=session, timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-        permissive_uid=True,
-    )  # fmt: skip
-    client.set_http_retry_params(retry=False)  # who asks tries again, with longer waits
     try:
-        yield client
+        yield session, access.url.rstrip("/")
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):

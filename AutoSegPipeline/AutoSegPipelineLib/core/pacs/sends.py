@@ -58,6 +58,10 @@ class Send:
         """Whether it will be tried by itself."""
         return self.state in (WAITING, SENDING)
 
+    def to_dict(self) -> dict[str, object]:
+        """For programs; nothing of it names a patient."""
+        return {**vars(self), "objects": [vars(one) for one in self.objects]}
+
 
 class Sends:
     """The table ``sends``, a row for each job and peer. The dicom child is its only writer."""
@@ -137,7 +141,7 @@ class Sends:
             self._set(send.id, acknowledged=self._clock.now())
             self._database.execute(
                 "UPDATE sends SET not_before = 0 WHERE peer = ? AND state = ? AND error LIKE ?",
-                (send.peer, WAITING, '%"pacs.unreachable"%'),
+                (send.peer, WAITING, '%"pacs.peer_away"%'),
             )
 
     def postpone(self, send: Send, error: PipelineError, seconds: float) -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.errors import PipelineError
-from .identity import PATIENT, STUDY, Identity, attributes, burned_in, elements, patient_key
+from .identity import MAKER, PATIENT, STUDY, Identity, attributes, burned_in, elements, patient_key
 from .profile import BASIC_PROFILE, CLEAN_CONTENT, Profile
 from .table import Pseudonyms
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-MAKER = "AutoSegPipeline"  # Manufacturer (0008,0070) of what this program writes
 _MARKS = (
     "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
     "LongitudinalTemporalInformationModified",

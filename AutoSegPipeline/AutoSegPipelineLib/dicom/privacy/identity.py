@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
 
+MAKER = "AutoSegPipeline"  # manufacturer and content creator of what this program writes
 PATIENT = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientNames",
     "PatientAge", "PatientSize", "PatientWeight",
@@ -74,7 +75,8 @@ class Identity:
             keyword = element.keyword
             if element.VR == "PN":
                 for value in element.value if _many(element.value) else [element.value]:
-                    self._add_name(str(value or ""))
+                    if str(value or "") != MAKER:
+                        self._add_name(str(value or ""))
             elif keyword in _TELLING:
                 for value in element.value if _many(element.value) else [element.value]:
                     text = str(value or "").strip().casefold()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import stat
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Mapping
 
 from ...core.clock import Clock, SystemClock, rfc3339
+from ...core.files import create_private
 from ...core.store.database import Database
 
 FILE = "dicom-identities.sqlite"
@@ -129,7 +129,7 @@ class Pseudonyms:
 
 def _make_private(path: Path) -> None:
     """The file belongs to its user alone, whatever the umask; SQLite gives its journals the same mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    create_private(path)
     # Windows: the home lies in the user's own folder, whose rights the file inherits.
     if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         path.chmod(0o600)

@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Sequence
 from ...core.errors import PipelineError
 from ...core.pacs.config import Peer
 from ...core.pacs.sends import SentObject
-from ..peer_association import association
+from ..connect import Wanted, association
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
+VERIFICATION = "1.2.840.10008.1.1"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+STORE_SECONDS = 300.0  # a large object may take a peer as long
 # By preference: every reader of compressed DICOM knows RLE.
 COMPRESSIONS = {"rle": "1.2.840.10008.1.2.5", "jpegls": "1.2.840.10008.1.2.4.80", "": EXPLICIT}
 
 
 def negotiated(name: str, peer: Peer) -> tuple[str, ...]:
     """The keys of :data:`COMPRESSIONS` in which the peer takes label maps, by preference; often none."""
-    contexts: list[tuple[str, list[str]]] = [(LABELMAP_SEG, [syntax]) for syntax in COMPRESSIONS.values()]
-    with association(name, peer, [*contexts, (SEG, [EXPLICIT, IMPLICIT])]) as found:
+    proposed = [(LABELMAP_SEG, [syntax]) for syntax in COMPRESSIONS.values()]
+    with association(name, peer, _wanted(proposed)) as found:
         taken = {
             str(context.transfer_syntax[0])
             for context in found.accepted_contexts
@@ -35,14 +36,15 @@ def negotiated(name: str, peer: Peer) -> tuple[str, ...]:
 def store(name: str, peer: Peer, folder: Path, objects: Sequence[SentObject]) -> None:
     """Send every object; returns when the peer has acknowledged them all.
 
-    Raises ``pacs.unreachable`` or :class:`NotTaken`.
+    Raises as :func:`..connect.association`, and :class:`NotTaken`.
     """
-    contexts = {(one.sop_class, one.transfer_syntax): _syntaxes(one) for one in objects}
-    proposed = [(sop_class, syntaxes) for (sop_class, _), syntaxes in contexts.items()]
-    with association(name, peer, proposed) as found:
+    kinds = {(one.sop_class, one.transfer_syntax): _syntaxes(one) for one in objects}
+    proposed = [(sop_class, syntaxes) for (sop_class, _), syntaxes in kinds.items()]
+    with association(name, peer, _wanted(proposed)) as found:
         for one in objects:
             if not _is_accepted(found, one):
-                raise NotTaken(name, one, "it does not negotiate this kind of object in this transfer syntax")
+                why = f"it does not negotiate SOP class {one.sop_class} in {one.transfer_syntax}"
+                raise NotTaken(name, one, why)
         for one in objects:
             _store(name, found, folder / one.file, one)
 
@@ -53,6 +55,15 @@ class NotTaken(PipelineError):
     def __init__(self, name: str, object: SentObject, why: str) -> None:
         super().__init__("pacs.not_taken", f"{name} did not take the {object.kind}: {why}")
         self.object = object
+
+
+def _wanted(proposed: Sequence[tuple[str, list[str]]]) -> Wanted:
+    """Each in a context of its own; beside them what every peer takes, so that an association comes about."""
+    from pynetdicom import build_context
+
+    contexts = [build_context(VERIFICATION, [EXPLICIT, IMPLICIT])]
+    contexts += [build_context(sop_class, syntaxes) for sop_class, syntaxes in proposed]
+    return Wanted(contexts, answer_seconds=STORE_SECONDS)
 
 
 def _syntaxes(one: SentObject) -> list[str]:
@@ -78,16 +89,16 @@ def _store(name: str, found: Association, path: Path, one: SentObject) -> None:
         for context in found.accepted_contexts
     )
     if not found.is_established:
-        raise PipelineError("pacs.unreachable", f"{name} broke off the association")
+        raise PipelineError("pacs.peer_away", f"{name} broke off the association")
     try:
         answer = found.send_c_store(path if exact else dcmread(path))
     except (RuntimeError, OSError) as error:  # the connection ended before the object was sent
         if isinstance(error, FileNotFoundError):
             raise
-        raise PipelineError("pacs.unreachable", f"{name} broke off: {error}") from None
+        raise PipelineError("pacs.peer_away", f"{name} broke off: {error}") from None
     status = getattr(answer, "Status", None)
     if status is None:
-        raise PipelineError("pacs.unreachable", f"{name} has not acknowledged the {one.kind}")
+        raise PipelineError("pacs.peer_away", f"{name} has not acknowledged the {one.kind}")
     if status != 0 and status >> 12 != 0xB:  # B000 to BFFF: stored, with a remark
         raise NotTaken(name, one, _words(int(status)))
 

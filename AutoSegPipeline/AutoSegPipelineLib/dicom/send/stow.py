@@ -8,69 +8,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ...core.errors import PipelineError
-from ...core.pacs.config import WebAccess
+from ...core.pacs.config import Peer
 from ...core.pacs.sends import SentObject
+from ..web_peer import CONNECT_SECONDS, web_session
 from .c_store import NotTaken
 
 if TYPE_CHECKING:
-    import requests
+    from requests import Session
 
-CONNECT_SECONDS, ANSWER_SECONDS = 15.0, 300.0
+STORE_SECONDS = 300.0  # a large object may take a peer as long
 _PIECE = 1 << 20
 _AWAY = (408, 429, 500, 502, 503, 504)  # a server in trouble, or a proxy without one
 
 
-def session(name: str, web: WebAccess) -> requests.Session:
-    """Signs in as ``web`` says, past any proxy of the environment. Raises ``pacs.configuration``."""
-    import requests
-
-    found = requests.Session()
-    found.trust_env = False
-    found.verify = web.tls_ca or True
-    if web.token_file:
-        found.headers["Authorization"] = f"Bearer {_secret(name, web.token_file)}"
-    elif web.user:
-        found.auth = (web.user, _secret(name, web.password_file) if web.password_file else "")
-    return found
-
-
-def _secret(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise PipelineError("pacs.configuration", f"the secret of {name} cannot be read: {error}") from None
-
-
-def store(name: str, web: WebAccess, folder: Path, objects: Sequence[SentObject]) -> None:
+def store(name: str, peer: Peer, folder: Path, objects: Sequence[SentObject]) -> None:
     """Store every object, each in a request of its own; returns when the peer has acknowledged them all.
 
-    Raises ``pacs.unreachable``, ``pacs.configuration`` or :class:`.c_store.NotTaken`.
+    Raises as :func:`..web_peer.web_session`, and :class:`.c_store.NotTaken`.
     """
-    with session(name, web) as connection:
+    with web_session(name, peer) as (session, url):
         for one in objects:
-            _store(name, connection, web.url.rstrip("/") + "/studies", folder / one.file, one)
+            _store(name, session, f"{url}/studies", folder / one.file, one)
 
 
-def _store(name: str, connection: requests.Session, url: str, path: Path, one: SentObject) -> None:
-    import requests
-
+def _store(name: str, session: Session, url: str, path: Path, one: SentObject) -> None:
     mark = uuid.uuid4().hex
     headers = {
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={mark}',
         "Accept": "application/dicom+json",
     }
-    try:
-        answer = connection.post(
-            url, data=_Body(path, mark), headers=headers, timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-            allow_redirects=False,
-        )  # fmt: skip
-    except requests.exceptions.InvalidURL as error:
-        raise PipelineError("pacs.configuration", f"web.url of {name}: {error}") from None
-    except requests.exceptions.RequestException as error:
-        # Its text may hold the URL, never a patient.
-        raise PipelineError("pacs.unreachable", f"{name} did not answer: {type(error).__name__}") from None
+    answer = session.post(
+        url, data=_Body(path, mark), headers=headers, timeout=(CONNECT_SECONDS, STORE_SECONDS),
+        allow_redirects=False,
+    )  # fmt: skip
     if answer.status_code in _AWAY:
-        raise PipelineError("pacs.unreachable", f"{name} answered {answer.status_code}")
+        raise PipelineError("pacs.peer_away", f"{name} answered {answer.status_code}")
+    if answer.status_code in (401, 403):
+        raise PipelineError("pacs.peer_refuses", f"{name} answered {answer.status_code}")
     stored, failed = _stored_and_failed(answer.content)
     if answer.status_code in (200, 202) and one.sop_instance in stored:
         return

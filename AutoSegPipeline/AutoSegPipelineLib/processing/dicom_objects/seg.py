@@ -71,6 +71,8 @@ def seg_object(
     from highdicom.seg import Segmentation as HighdicomSegmentation
 
     binary = encoding == BINARY
+    if not binary and compression == "rle":
+        _encode_without_gdcm()
     data: Dataset = HighdicomSegmentation(
         source_images=source.datasets(),
         pixel_array=layer.labels,
@@ -94,6 +96,15 @@ def seg_object(
     restore_references(data, source)
     _fix_dimension(data, derived_uid(uid, "dimensions", number))
     return data
+
+
+def _encode_without_gdcm() -> None:
+    """GDCM 3.2.6 aborts the process over frames with an odd number of pixels; pydicom encodes RLE itself."""
+    from pydicom.pixels import get_encoder
+
+    encoder = get_encoder(SYNTAXES["rle"])
+    if "gdcm" in encoder.available_plugins:
+        encoder.remove_plugin("gdcm")
 
 
 def _fix_dimension(data: Dataset, uid: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import sys
 from pathlib import Path
 
 from ...core.clock import Clock, SystemClock
+from ...core.files import create_private
 from ...core.home import Home
 from ...core.store.database import Database
 from .audit import KEEP_DAYS, Audit
@@ -52,7 +52,7 @@ class Accounts:
 
 def _make_private(path: Path) -> None:
     """The file belongs to its user alone, whatever the umask; so do SQLite's files beside it."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    create_private(path)
     if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
         path.chmod(0o600)
 

@@ -17,6 +17,7 @@ from support.orthanc import free_port
 
 SEG, LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 REPORT = "1.2.840.10008.5.1.4.1.1.88.33"
+REPORT_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
 
 
@@ -52,7 +53,7 @@ def write_object(
 def storage(
     answer: Callable[[pydicom.Dataset], int] = lambda data: 0,
     syntaxes: tuple[str, ...] = (EXPLICIT, IMPLICIT, RLE),
-    classes: tuple[str, ...] = (SEG, LABELMAP_SEG, REPORT),
+    classes: tuple[str, ...] = (SEG, LABELMAP_SEG, REPORT, REPORT_3D),
     port: int = 0,
     **server: Any,
 ) -> Iterator[tuple[int, list[pydicom.Dataset]]]:
@@ -68,6 +69,7 @@ def storage(
         return answer(data)
 
     entity = AE(ae_title="STORAGE")
+    entity.add_supported_context("1.2.840.10008.1.1")  # Verification
     for sop_class in classes:
         entity.add_supported_context(sop_class, list(syntaxes))
     port = port or free_port()

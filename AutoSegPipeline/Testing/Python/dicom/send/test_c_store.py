@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.config import Peer
-from AutoSegPipelineLib.dicom import peer_association
+from AutoSegPipelineLib.dicom import connect
+from AutoSegPipelineLib.dicom.send import c_store
 from AutoSegPipelineLib.dicom.send.c_store import NotTaken, negotiated, store
 from support.certificate import write_certificate
 from support.dicom_peers import EXPLICIT, IMPLICIT, LABELMAP_SEG, REPORT, RLE, SEG, storage, write_object
@@ -93,25 +94,28 @@ def test_one_object_in_a_hundred_refused_is_a_refusal(tmp_path: Path) -> None:
 
 def test_peers_that_are_away_hang_or_do_not_know_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = write_object(tmp_path)
-    with pytest.raises(PipelineError, match="pacs did not answer") as caught:
+    with pytest.raises(PipelineError, match="pacs does not answer") as caught:
         store("pacs", peer_at(free_port()), tmp_path, [one])
-    assert caught.value.code == "pacs.unreachable"
-    monkeypatch.setattr(peer_association, "ACSE_SECONDS", 1.0)
+    assert caught.value.code == "pacs.peer_away"
+    monkeypatch.setattr(connect, "NEGOTIATE_SECONDS", 1.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         begun = time.monotonic()
         with pytest.raises(PipelineError) as caught:
             store("pacs", peer_at(silent.getsockname()[1]), tmp_path, [one])
-        assert caught.value.code == "pacs.unreachable" and time.monotonic() - begun < 10
+        assert caught.value.code == "pacs.peer_away" and time.monotonic() - begun < 10
     strict = orthanc(tmp_path / "orthanc", more={"DicomCheckCalledAet": True})
-    with strict as server, pytest.raises(PipelineError, match="refused the association: Called AE") as caught:
+    with (
+        strict as server,
+        pytest.raises(PipelineError, match=r"rejects AUTOSEG .*: called AE") as caught,
+    ):
         store("pacs", peer_at(server.port), tmp_path, [one])
-    assert caught.value.code == "pacs.unreachable"
+    assert caught.value.code == "pacs.peer_refuses"
 
 
 def test_a_peer_that_stops_answering_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer_association, "DIMSE_SECONDS", 1.0)
+    monkeypatch.setattr(c_store, "STORE_SECONDS", 1.0)
 
     def sleep(data: pydicom.Dataset) -> int:
         time.sleep(3)
@@ -119,7 +123,7 @@ def test_a_peer_that_stops_answering_is_away(tmp_path: Path, monkeypatch: pytest
 
     with storage(answer=sleep) as (port, _), pytest.raises(PipelineError, match="not acknowledged") as caught:
         store("pacs", peer_at(port), tmp_path, [write_object(tmp_path)])
-    assert caught.value.code == "pacs.unreachable"
+    assert caught.value.code == "pacs.peer_away"
 
 
 def test_over_tls_the_peer_must_be_known(tmp_path: Path) -> None:
@@ -132,8 +136,8 @@ def test_over_tls_the_peer_must_be_known(tmp_path: Path) -> None:
         assert len(got) == 1
         with pytest.raises(PipelineError) as caught:
             store("pacs", peer_at(port, tls=True), tmp_path, [one])
-        assert caught.value.code == "pacs.unreachable" and len(got) == 1
-        with pytest.raises(PipelineError, match="TLS files of STORAGE") as caught:
+        assert caught.value.code == "pacs.peer_away" and len(got) == 1
+        with pytest.raises(PipelineError, match="none cannot be used") as caught:
             store("pacs", peer_at(port, tls=True, tls_ca=str(tmp_path / "none")), tmp_path, [one])
         assert caught.value.code == "pacs.configuration"
 

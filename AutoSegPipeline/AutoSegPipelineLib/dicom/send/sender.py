@@ -1,0 +1,148 @@
+"""The part of the dicom child that empties the outbox: a thread for each peer that has something to get."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Callable
+
+from ...core.errors import PipelineError
+from ...core.files import remove_tree
+from ...core.pacs.config import PacsConfig, Peer
+from ...core.pacs.sends import Send
+from ...core.pacs.store import PacsStore
+from ..context import Context
+from .delivery import NotReady, deliver
+from .outbox import Outbox, folder_of
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+NOT_READY_SECONDS = 10.0
+FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0
+# What does not come right by itself: nothing is tried again until somebody asks.
+FINAL = {
+    "pacs.no_source_headers", "pacs.missing_result", "pacs.patient_mismatch", "request.unknown_job",
+    "dicom.burned_in", "dicom.cannot_deidentify", "dicom.identity_left",
+}  # fmt: skip
+_FEW_TRIES = 5
+_FEW = {
+    "pacs.objects_failed",
+    "pipeline.internal",
+}  # a killed child is worth another try, not one for three days
+
+Deliver = Callable[[Context, PacsStore, Send], None]
+
+
+class Sender:
+    """A peer that is away, slow or full holds up nothing but what is for it."""
+
+    name = "sender"
+
+    def __init__(self, context: Context, deliver: Deliver = deliver) -> None:
+        self._context = context
+        self._deliver = deliver
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="sends", daemon=True)
+
+    def start(self) -> None:
+        """Begin; what an earlier process was sending is sent again."""
+        pacs = self._context.pacs_store()
+        try:
+            pacs.sends.begin_again()
+            kept = {str(send.id) for send in pacs.sends.waiting()}
+            left = self._context.home.state / "pacs-sends"
+            for folder in left.iterdir() if left.is_dir() else ():
+                if folder.name not in kept:
+                    remove_tree(folder)
+        finally:
+            pacs.close()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way ends with the process and is sent after the next start."""
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        store, pacs = self._context.store(), self._context.pacs_store()
+        try:
+            outbox = Outbox(self._context.home, store, pacs)
+            while not self._context.ended.wait(LOOK_SECONDS):
+                try:
+                    outbox.follow()
+                    self._give_up(pacs)
+                    for peer in pacs.sends.due_peers():
+                        self._begin(peer)
+                except Exception:  # the thread's boundary: a full disk, a locked store
+                    log.exception("the outbox could not be read; it is tried again")
+                    self._context.ended.wait(FIRST_WAIT)
+        finally:
+            store.close()
+            pacs.close()
+
+    def _begin(self, peer: str) -> None:
+        with self._lock:
+            if peer in self._busy:
+                return
+            self._busy.add(peer)
+        threading.Thread(target=self._serve, args=(peer,), name=f"send to {peer}", daemon=True).start()
+
+    def _serve(self, peer: str) -> None:
+        try:
+            pacs = self._context.pacs_store()
+            try:
+                while not self._context.ended.is_set():
+                    send = pacs.sends.take(peer)
+                    if send is None:
+                        return
+                    self._try(pacs, send)
+            finally:
+                pacs.close()
+        except Exception:  # the thread's boundary; the row stays, and begins again after FIRST_WAIT
+            log.exception("sending to %s broke off; it is tried again", peer)
+            self._context.ended.wait(FIRST_WAIT)
+        finally:
+            with self._lock:
+                self._busy.discard(peer)
+
+    def _try(self, pacs: PacsStore, send: Send) -> None:
+        try:
+            self._deliver(self._context, pacs, send)
+        except NotReady:
+            pacs.sends.wait(send.id, NOT_READY_SECONDS)
+        except PipelineError as error:
+            self._did_not_work(pacs, send, error)
+        except Exception as error:  # a mistake of ours must not stop what else goes to the peer
+            log.exception("sending %s to %s failed", send.job, send.peer)
+            self._did_not_work(pacs, send, PipelineError("pipeline.internal", type(error).__name__))
+        else:
+            pacs.sends.sent(send)
+            pacs.peers.sent(send.peer)
+            remove_tree(folder_of(self._context.home, send.id))
+            log.info("%s has the results of %s", send.peer, send.job)
+
+    def _did_not_work(self, pacs: PacsStore, send: Send, error: PipelineError) -> None:
+        if error.code in FINAL or (error.code in _FEW and send.tries + 1 >= _FEW_TRIES):
+            pacs.sends.fail(send, error)
+            remove_tree(folder_of(self._context.home, send.id))
+            log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
+            return
+        seconds = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(send.tries, 20))
+        log.warning("%s; the results of %s are tried again in %.0f s", error.message, send.job, seconds)
+        pacs.sends.postpone(send, error, seconds)
+        if error.code == "pacs.peer_away":
+            pacs.sends.postpone_peer(send.peer, seconds, error)
+
+    def _give_up(self, pacs: PacsStore) -> None:
+        config: PacsConfig = self._context.config()
+        now = self._context.clock.now()
+        for send in pacs.sends.waiting():
+            hours = config.peers.get(send.peer, Peer()).give_up_hours
+            if (send.tries == 0 and send.error is None) or now - send.since <= hours * 3600:
+                continue
+            why = (send.error or {}).get("message", "")
+            error = PipelineError("pacs.gave_up", f"given up after {hours:g} hours; the last reason: {why}")
+            pacs.sends.fail(send, error)
+            remove_tree(folder_of(self._context.home, send.id))
+            log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
