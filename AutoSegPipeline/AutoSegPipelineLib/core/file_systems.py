@@ -14,6 +14,16 @@ _NETWORK = frozenset(
     )
 )  # fmt: skip
 
+# Their journal has one order for names and contents: a file's fsync also writes the renames before it.
+_ORDERED = frozenset(("ext4", "xfs", "btrfs"))
+
+
+def syncs_names(folder: Path) -> bool:
+    """Whether syncing a file makes its name durable too, so that its folder needs no sync of its own."""
+    if sys.platform == "win32":
+        return True  # NTFS journals names, and there is no call for more
+    return sys.platform.startswith("linux") and _mount_type(_existing(folder)) in _ORDERED
+
 
 def is_network(folder: Path) -> bool:
     """Whether ``folder`` (or its nearest parent that exists) lies on a network file system."""

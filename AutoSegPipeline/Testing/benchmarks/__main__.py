@@ -22,6 +22,7 @@ FULL: dict[str, list[str]] = {
     "overhead": [],
     "web": [],
     "uploads": [],
+    "dicom_receive": [],
 }
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
@@ -30,6 +31,7 @@ QUICK: dict[str, list[str]] = {
     "overhead": ["--cases", "3", "--idle", "10"],
     "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],
     "uploads": ["--mb", "200", "--rounds", "1"],
+    "dicom_receive": ["--instances", "400", "--rounds", "1"],
 }
 
 

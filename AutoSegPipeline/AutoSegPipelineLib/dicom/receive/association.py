@@ -84,11 +84,10 @@ class Association:
         self._request: Request | None = None
         self._target: InstanceFile | Answer | None = None
 
-    def run(self) -> None:
-        """Until the peer releases it, or either side stops."""
+    def run(self) -> bool:
+        """Until the peer releases it, or either side stops; whether it was released."""
         try:
-            if self._begin():
-                self._serve()
+            return self._begin() and self._serve()
         except Disconnected as gone:
             log.info("the association of %s ended early: it %s", self._address, gone)
         except Stopped as stopped:
@@ -97,6 +96,7 @@ class Association:
         finally:
             if isinstance(self._target, InstanceFile):
                 self._target.discard()
+        return False
 
     def reject(self, codes: tuple[int, int, int]) -> None:
         """Read the request for an association and reject it."""
@@ -148,7 +148,7 @@ class Association:
 
     # --- messages ----------------------------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def _serve(self) -> bool:
         while True:
             kind, length = self._wire.header()
             if kind == _DATA:
@@ -158,9 +158,9 @@ class Association:
             elif kind == _RELEASE:
                 self._wire.exactly(min(length, LONGEST_COMMAND))
                 self._last_words(RELEASED)
-                return
+                return True
             elif kind == _ABORT:
-                return
+                return False
             else:
                 raise Stopped(_UNEXPECTED, f"a PDU of type {kind} has no place here")
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 DOOR = "dicom"
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 30.0
+BROKEN_OFF = 5
 EXPIRE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
@@ -175,12 +176,14 @@ class Completion:
 def is_complete(unit: Iterable[SeriesFolder], entry: Entry, now: float) -> bool:
     """Whether the associations of ``unit`` have ended and nothing came for ``quiet_seconds``, or it is time.
 
-    ``now`` is monotonic.
+    A sender whose association broke off, or which met a receiver that was killed, gets five times as long to
+    come again. ``now`` is monotonic.
     """
     coming = [one for one in unit if one.has_open]
     if now - min(one.first for one in coming) >= entry.at_most_minutes * 60:
         return True
-    return all(not one.associations and now - one.last >= entry.quiet_seconds for one in coming)
+    quiet = entry.quiet_seconds * (BROKEN_OFF if any(one.broken_off for one in coming) else 1)
+    return all(not one.associations and now - one.last >= quiet for one in coming)
 
 
 def _put_off(unit: list[SeriesFolder], error: OSError | PipelineError) -> None:

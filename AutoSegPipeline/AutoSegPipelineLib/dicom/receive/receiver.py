@@ -20,6 +20,7 @@ from .commands import Request
 from .completion import Completion
 from .instance_file import InstanceFile
 from .listener import Listener
+from .negotiation import warm_up
 from .series_folder import Origin
 from .spool import FOLDER, Spool
 
@@ -52,6 +53,7 @@ class Receiver:
     def start(self) -> None:
         """Raises OSError where the spool cannot be used. A port that is taken is tried again."""
         self.spool.recover()
+        warm_up()
         self._listen()
         self._completion.start()
         self._thread.start()
@@ -111,6 +113,7 @@ class Receiver:
     def _associate(
         self, number: int, connection: socket.socket, address: str, tls: ssl.SSLContext | None, full: bool
     ) -> None:
+        released = False
         try:
             connection = self._listener.secured(connection, tls)
             association = Association(number, connection, address, self)
@@ -118,7 +121,7 @@ class Receiver:
                 log.warning("%s was rejected: there are too many associations", address)
                 association.reject(TOO_MANY)
             else:
-                association.run()
+                released = association.run()
         except OSError as error:  # a TLS handshake with somebody who speaks none, or no certificate
             log.warning("the connection of %s failed: %s", address, error)
         except Exception:  # the thread's boundary
@@ -128,7 +131,7 @@ class Receiver:
             connection.close()
             with self._lock:
                 del self._connections[number]
-            self.spool.ended(number)
+            self.spool.ended(number, released)
 
     # --- what an association asks --------------------------------------------------------------------
 

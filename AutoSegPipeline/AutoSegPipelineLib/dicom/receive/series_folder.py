@@ -48,12 +48,16 @@ class Note:
 
 
 class SeriesFolder:
-    """One series. ``first`` and ``last`` are when instances of the open version came (monotonic)."""
+    """One series. ``first`` and ``last`` are when instances of the open version came (monotonic).
+
+    ``broken_off``: the last association that brought some was not released.
+    """
 
     def __init__(self, folder: Path, note: Note) -> None:
         self.folder, self.note = folder, note
         self.key = folder.name
         self.associations: set[int] = set()
+        self.broken_off = False
         self.first = self.last = time.monotonic()
         self.instances = self.bytes = 0  # of the open version
         self.retry_at, self.problem = 0.0, ""
@@ -85,6 +89,7 @@ class SeriesFolder:
 
     def recover(self) -> None:
         """Count what an earlier process has left in ``open``, without instances that it never answered."""
+        self.broken_off = self.has_open
         for one in os.scandir(self.folder / OPEN) if self.has_open else ():
             stated, size = _INSTANCE.fullmatch(one.name), one.stat().st_size
             if stated is None or int(stated.group(1)) != size:
@@ -117,11 +122,12 @@ class SeriesFolder:
             self._writing -= 1
             self._changed.notify_all()
 
-    def add(self, file: InstanceFile, association: int, threads: Executor) -> bool:
+    def add(self, file: InstanceFile, association: int, threads: Executor | None) -> bool:
         """Move ``file`` in, durably; False where the same is there. Between :meth:`enter` and :meth:`leave`.
 
         Its name states its size: after a crash of the machine, a shorter one was never answered.
-        The file and the folder's entry are synced at the same time, which takes half as long.
+        ``threads`` sync the folder's entry at the same time as the file, which takes half as long; None
+        where the file system does both at once.
         """
         name = hashlib.sha256(file.sop_instance.encode()).hexdigest()[:_HASH]
         with self._changed:
@@ -138,9 +144,10 @@ class SeriesFolder:
             file.path = target
             self._count(file.size)
         try:
-            entry = threads.submit(fsync_folder, self.folder / OPEN)
+            entry = None if threads is None else threads.submit(fsync_folder, self.folder / OPEN)
             file.close()
-            entry.result()
+            if entry is not None:
+                entry.result()
         except OSError:
             self._take_back(name, file)
             raise

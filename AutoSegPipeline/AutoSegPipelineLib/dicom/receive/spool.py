@@ -22,6 +22,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ...core.file_systems import syncs_names
 from ...core.files import fsync_folder, remove_tree
 from .instance_file import InstanceFile
 from .series_folder import NOTE, Origin, SeriesFolder
@@ -42,7 +43,7 @@ class Spool:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._live: dict[str, SeriesFolder] = {}
-        self._threads = ThreadPoolExecutor(_SYNCS_AT_ONCE, "sync")
+        self._threads: ThreadPoolExecutor | None = None
 
     def recover(self) -> None:
         """Take up what an earlier process has left; instances that it never answered go. Raises OSError."""
@@ -51,6 +52,8 @@ class Spool:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.root, self.root.parent):
             fsync_folder(folder)
+        if not syncs_names(self.root):
+            self._threads = ThreadPoolExecutor(_SYNCS_AT_ONCE, "sync")
         for series in self.all():
             if series.has_open or series.pending:
                 series.recover()
@@ -68,11 +71,13 @@ class Spool:
         finally:
             series.leave()
 
-    def ended(self, association: int) -> None:
-        """Nothing more comes by it."""
+    def ended(self, association: int, released: bool) -> None:
+        """Nothing more comes by it; one that was not released broke off, so its sender may come again."""
         with self._lock:
             for series in self._live.values():
-                series.associations.discard(association)
+                if association in series.associations:
+                    series.associations.discard(association)
+                    series.broken_off = not released
 
     def live(self) -> list[SeriesFolder]:
         """Series that are coming or wait to be handed over."""

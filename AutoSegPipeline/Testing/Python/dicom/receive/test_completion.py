@@ -17,8 +17,8 @@ from support.receiving import ENTRY, Receiving, associate, receiving, send, writ
 class Coming:
     """A series of which instances come in; times are seconds ago."""
 
-    def __init__(self, first: float, last: float, associations: int = 0) -> None:
-        self.first, self.last = -first, -last
+    def __init__(self, first: float, last: float, associations: int = 0, broken_off: bool = False) -> None:
+        self.first, self.last, self.broken_off = -first, -last, broken_off
         self.associations = set(range(associations))
         self.has_open = True
 
@@ -32,6 +32,30 @@ def test_a_series_is_complete_when_it_was_quiet_and_its_associations_have_ended(
     assert not complete(Coming(100, 59))
     assert not complete(Coming(100, 61, associations=1))
     assert complete(Coming(90 * 60 + 1, 0, associations=1))
+
+
+def test_whose_association_broke_off_gets_five_times_as_long_to_come_again() -> None:
+    assert not complete(Coming(400, 299, broken_off=True))
+    assert complete(Coming(400, 301, broken_off=True))
+
+
+def test_an_abort_is_no_release(tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "in")
+    with receiving(tmp_path / "home", entries=[{**ENTRY, "quiet_seconds": 30}]) as taker:
+        association = associate(taker.port, paths=paths)
+        association.send_c_store(paths[0])
+        association.abort()
+        (series,) = taker.receiver.spool.live()
+        end = time.monotonic() + 10
+        while series.associations:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert series.broken_off
+        send(taker.port, *paths)
+        while series.associations:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert not series.broken_off
 
 
 def test_a_study_waits_for_its_last_series() -> None:
