@@ -72,8 +72,20 @@ class FetchDocument(BaseModel):
     jobs: List[str]
 
 
+class ReceivedDocument(BaseModel):
+    """A series that was sent to us: coming, waiting, done or left out, and why it waits or was left out."""
+
+    calling: str
+    called: str
+    state: str
+    version: int
+    instances: int
+    note: str
+    last: float
+
+
 class PacsDocument(BaseModel):
-    """The PACS at a glance. ``receiver``, ``watches`` and ``refused`` are for admins, else empty."""
+    """The PACS at a glance. ``receiver``, ``watches``, ``refused`` and ``received`` are for admins."""
 
     running: bool
     note: str
@@ -82,6 +94,7 @@ class PacsDocument(BaseModel):
     peers: List[PeerDocument]
     watches: List[WatchDocument]
     refused: List[RefusedDocument]
+    received: List[ReceivedDocument]
     fetches: List[FetchDocument]
 
 

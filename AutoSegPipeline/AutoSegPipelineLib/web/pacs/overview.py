@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from ...core.errors import PipelineError
 from ...core.pacs import fetches
 from ...core.pacs.config import PacsConfig, Peer
 from ...core.pacs.peer_states import PeerState
+from ...core.pacs.received import RECEIVER
 from ...core.pacs.refusals import Refusal
 from ...core.pacs.store import PacsStore
 from ...core.pacs.watched import Round
@@ -13,6 +16,7 @@ from ..gate.visible_peers import VisiblePeers
 from .dicom_process import DicomProcess
 
 MOST_REFUSED = 50
+MOST_RECEIVED = 30
 
 
 def overview(
@@ -26,13 +30,27 @@ def overview(
     return {
         "running": not why,
         "note": note,
-        "receiver": f"{receiver.title} on {receiver.host}, port {receiver.port}" if admin else "",
+        "receiver": receiver_line(store, config) if admin else "",
         "entries": [receiver.title, *(one.title for one in config.entries if one.title != receiver.title)],
         "peers": _peers(store, visible.peers()),
         "watches": _watches(store, config) if admin else [],
         "refused": _refused(store) if admin else [],
+        "received": _received(store) if admin else [],
         "fetches": [one.to_dict() for one in visible.fetches(store)],
     }
+
+
+def receiver_note(store: PacsStore | None) -> dict[str, object]:
+    """Where the receiver listens: ``title``, ``host``, ``port`` and ``error``; empty where none has begun."""
+    text = store.note(RECEIVER) if store is not None else None
+    return dict(json.loads(text)) if text else {}
+
+
+def receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
+    """Our title and address, or why nothing can be received."""
+    receiver, error = config.receiver, receiver_note(store).get("error")
+    words = f"{receiver.title} on {receiver.host}, port {receiver.port}"
+    return f"{words}, which does not listen: {error}" if error else words
 
 
 def where(peer: Peer) -> str:
@@ -85,6 +103,16 @@ def _watches(store: PacsStore | None, config: PacsConfig) -> list[dict[str, obje
             }
         )  # fmt: skip
     return found
+
+
+def _received(store: PacsStore | None) -> list[dict[str, object]]:
+    return [
+        {
+            "calling": one.calling, "called": one.called, "state": one.state, "version": one.version,
+            "instances": one.instances, "note": one.note, "last": one.last,
+        }
+        for one in (store.received.list(MOST_RECEIVED) if store else [])
+    ]  # fmt: skip
 
 
 def _refused(store: PacsStore | None) -> list[dict[str, object]]:

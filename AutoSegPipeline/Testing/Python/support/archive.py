@@ -63,7 +63,8 @@ def archive(folder: Path, **values: Any) -> Iterator[Archive]:
 
 def write_config(home: Path, **values: Any) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    (home / FILE).write_text(json.dumps(values))
+    # Any free port, because other tests listen at the same time.
+    (home / FILE).write_text(json.dumps({"receiver": {"port": 0}, **values}))
 
 
 def context(root: Path, **values: Any) -> Context:

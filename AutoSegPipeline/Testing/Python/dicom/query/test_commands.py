@@ -123,7 +123,7 @@ def test_a_watch_takes_each_study_once(serving: Path, shared_archive: Archive, t
     assert {one.order.by for one in store.fetches.list()} == {"watch all"}
     echoes = {one.name: one.echo_ok for one in store.peers.list()}
     store.close()
-    assert echoes == {"pacs": True, "web": True, "away": False}
+    assert echoes["web"] and not echoes["away"]
 
 
 @pytest.mark.slow
@@ -176,3 +176,31 @@ def test_c_move_lets_the_archive_send(tmp_path: Path) -> None:
         finally:
             listener.kill()
             listener.wait(10)
+
+
+def test_c_move_to_our_own_receiver_makes_a_case(serving: Path, tmp_path: Path) -> None:
+    port = free_port()
+    with archive(tmp_path / "mover", known={"us": ("AUTOSEG", port)}) as held:
+        write_config(
+            serving,
+            receiver={"port": port},
+            callers=[{"title": "ORTHANC", "address": "127.0.0.1"}],
+            entries=[{"title": "AUTOSEG", "quiet_seconds": 0.5}],
+            peers={"mover": held.peer(retrieve="move")},
+        )
+        study = str(pydicom.dcmread(held.files[0][0]).StudyInstanceUID)
+        until = time.monotonic() + 20
+        while listening(serving) != port:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        found = autoseg("dicom", "get", "mover", study, "--home", serving)
+        assert found.returncode == 0 and "sent to AUTOSEG" in found.stdout, found
+        assert [job.state for job in until_done(serving, 1)] == ["done"]
+
+
+def listening(home: Path) -> int:
+    """The port of the receiver."""
+    store = PacsStore.of(Home.at(home))
+    note = json.loads(store.note("receiver") or "{}")
+    store.close()
+    return int(note.get("port") or 0)

@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 import pydicom
 import pytest
+from AutoSegPipelineLib.core.pacs.received import ReceivedSeries
 from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.dicom.answerer import Answerer
@@ -165,6 +166,11 @@ def test_operation_is_for_admins(scene: Scene) -> None:
     assert seen["watches"][0]["name"] == "w" and seen["receiver"].startswith("AUTOSEG on 127.0.0.1")
     hidden = scene.ask("otto", "GET", "").json
     assert (hidden["refused"], hidden["watches"], hidden["receiver"]) == ([], [], "")
+    names = ("k", "AUTOSEG", "CT1", "10.0.0.7", "1.2", "1.3")
+    scene.store.received.note(ReceivedSeries(*names, "left out", 1, 5, 99, (), "too thick", 1, 2))
+    row = {"calling": "CT1", "called": "AUTOSEG", "state": "left out", "version": 1, "instances": 5}
+    assert scene.ask("ada", "GET", "").json["received"] == [{**row, "note": "too thick", "last": 2.0}]
+    assert scene.ask("otto", "GET", "").json["received"] == []
 
 
 def test_a_slow_archive_holds_up_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

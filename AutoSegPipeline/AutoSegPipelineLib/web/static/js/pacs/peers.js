@@ -27,6 +27,8 @@ export class Peers {
     byId("refused-card").hidden = !pacs.refused.length;
     this.fill("peers-body", pacs.peers, (peer) => this.peer(peer, pacs.running));
     this.fill("watches-body", pacs.watches, watchRow);
+    byId("received-card").hidden = !pacs.received.length;
+    this.fill("received-body", pacs.received, receivedRow);
     this.fill("refused-body", pacs.refused, refusedRow);
   }
 
@@ -68,6 +70,22 @@ function watchRow(watch) {
     el("th", { scope: "row" }, watch.name, el("span", { class: "sub", text: `${watch.peer}, every ${many(watch.every_minutes, "minute")}` })),
     el("td", {}, last, watch.note ? el("div", { class: "reason", text: watch.note }) : null),
     el("td", { text: watch.at === null || !watch.ok ? "" : `${watch.found} match, ${watch.waiting} not fetched yet` }));
+}
+
+const RECEIVED = {
+  coming: ["run", "download", "Coming in"],
+  waiting: ["", "clock", "Waits"],
+  done: ["done", "check", "Handed over"],
+  "left out": ["warn", "alert", "Not taken"],
+};
+
+function receivedRow(one) {
+  return el("tr", {},
+    el("th", { scope: "row" }, one.calling, el("span", { class: "sub", text: `for ${one.called}` })),
+    el("td", { class: "state" }, el("div", { class: "state-line" }, badge(...RECEIVED[one.state]),
+      el("span", { class: "soft small number", text: `${many(one.instances, "image")}${one.version > 1 ? `, version ${one.version}` : ""}` })),
+      one.note ? el("div", { class: "reason", text: one.note }) : null),
+    el("td", { class: "when", text: time(one.last) }));
 }
 
 function refusedRow(one) {
