@@ -166,6 +166,47 @@ class Watch(_Command):
 
 
 @dataclass(frozen=True)
+class AddModel(_Command):
+    """``upload`` holds the model (:mod:`.model_uploads`); empty texts leave it to the model itself.
+
+    ``channels`` are regular expressions for DICOM series, a line each. ``trust``: its checkpoints may run
+    code. ``added_by`` is the administrator who asks. Answered when the model was checked.
+    """
+
+    upload: str
+    model: str
+    title: str
+    modality: str
+    channels: str
+    trust: bool
+    replace: bool
+    added_by: str
+
+    name = "model.add"
+    help = "Add a trained model that was uploaded."
+
+
+@dataclass(frozen=True)
+class CheckModel(_Command):
+    """Answered when its files were compared and its networks built."""
+
+    model: str
+
+    name = "model.check"
+    help = "Check that a model is as it was added and can run."
+
+
+@dataclass(frozen=True)
+class RemoveModel(_Command):
+    """Results that it made stay."""
+
+    model: str
+
+    name = "model.remove"
+    help = "Remove a model."
+
+
+@dataclass(frozen=True)
 class Stop(_Command):
     """Answered before the pipeline ends; it has ended when nobody holds the home's lock."""
 
@@ -182,7 +223,7 @@ JobCommand = Union[
     Place,
     Purge,
 ]
-Command = Union[JobCommand, Adopt, Pause, Resume, Watch, Stop]
+Command = Union[JobCommand, Adopt, Pause, Resume, Watch, AddModel, CheckModel, RemoveModel, Stop]
 TABLE: tuple[type[Command], ...] = get_args(Command)
 BY_COMMAND_NAME: dict[str, type[Command]] = {row.name: row for row in TABLE}
 

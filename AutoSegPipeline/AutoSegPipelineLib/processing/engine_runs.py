@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What every engine says of its work; anything else is about that engine alone.
 _COMMON = ("used", "timings", "modality", "modality_from")
+_USED = ("engine", "task", "device", "weights")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,10 @@ def _facts(run: EngineRun, segmentation: Segmentation, modality: str, seconds: f
         "seconds": round(seconds, 4),
         "weights": weights_of(run.engine, used["task"]),
         "structures": [segment.name for segment in segmentation.segments],
-        "facts": {key: value for key, value in segmentation.facts.items() if key not in _COMMON},
+        "facts": {
+            **{key: value for key, value in used.items() if key not in _USED},
+            **{key: value for key, value in segmentation.facts.items() if key not in _COMMON},
+        },
     }
 
 

@@ -12,13 +12,16 @@ from typing import Any, Callable, NoReturn, Protocol, Union
 
 from ..core import incoming, specs, states
 from ..core.commands import (
+    AddModel,
     Adopt,
     Cancel,
+    CheckModel,
     Command,
     Pause,
     Place,
     Priority,
     Purge,
+    RemoveModel,
     Resume,
     Retry,
     Stop,
@@ -81,6 +84,12 @@ class Commands:
         elif isinstance(command, Watch):
             self._pipeline.watch(command.on)
             answer(None)
+        elif isinstance(command, AddModel):
+            self.add_model(command, answer)
+        elif isinstance(command, CheckModel):
+            self._flow.own_models.ask("check", {"name": command.model}, answer)
+        elif isinstance(command, RemoveModel):
+            self._flow.own_models.ask("remove", {"name": command.model}, answer)
         elif isinstance(command, Stop):
             answer(None)  # first: afterwards nobody is left to do it
             self._pipeline.stop()
@@ -114,6 +123,19 @@ class Commands:
     def adopt(self, job_id: str) -> Job:
         """Take what another process has staged under ``state/incoming/<job_id>``."""
         return self._flow.stager.adopt(job_id)
+
+    def add_model(self, command: AddModel, answer: Callable[[Outcome], None]) -> None:
+        """Have a child check and keep a model that was uploaded; ``answer`` follows."""
+        fields = {
+            "name": command.model,
+            "title": command.title,
+            "modality": command.modality,
+            "rules": [line.strip() for line in command.channels.splitlines() if line.strip()],
+            "trust": command.trust,
+            "replace": command.replace,
+            "by": command.added_by,
+        }
+        self._flow.own_models.add(command.upload, fields, answer)
 
     # --- one job ------------------------------------------------------------------------------
 

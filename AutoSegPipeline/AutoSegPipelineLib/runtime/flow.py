@@ -6,6 +6,7 @@ import logging
 from typing import Iterator
 
 from ..core import states
+from ..core.engines import MODELS_DIR
 from ..core.errors import PipelineError
 from ..intake.received.handover import Handover
 from .checkpoint import Checkpoint
@@ -21,8 +22,9 @@ from .inbox.intents import InboxIntents
 from .inbox.watched_inbox import WatchedInbox
 from .job_logs import JobLogs
 from .loop import Loop
+from .own_models import OwnModels
 from .processes.child import Spawns
-from .processes.child_kinds import INTAKE, WORKER
+from .processes.child_kinds import INTAKE, MODELS, WORKER
 from .processes.intake_client import IntakeClient
 from .queue.case_message import CaseMessages
 from .queue.result_cache import ResultCache
@@ -55,6 +57,8 @@ class Flow:
         self.examiner = IntakeClient(spawns[INTAKE], spill, _intake_broken)
         self.checkpoint = Checkpoint(context.home.store, self.examiner)
         self.logs = JobLogs(context)
+        place = str(context.settings[MODELS_DIR.name])
+        self.own_models = OwnModels(context.home, place, spawns.get(MODELS), self.logs)
         # From the queue to the results.
         self.publisher = Publisher(context)
         self.disposal = InputDisposal(context, self.intake)
@@ -119,6 +123,7 @@ class Flow:
         self.scheduler.stop()
         self.intake.stop()
         self.examiner.stop()
+        self.own_models.stop()
         self.received.end(PipelineError("request.wrong_state", "the pipeline was stopped"))
 
     def abandon(self) -> None:
@@ -128,6 +133,7 @@ class Flow:
         self.scheduler.abandon()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
+        self.own_models.stop(at_once=True)
         self.received.end(PipelineError("environment.disk_full", "the disk is too full even for states"))
         self.finisher.abandon()
         self.logs.close()
@@ -137,11 +143,13 @@ class Flow:
         self.scheduler.kill()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
+        self.own_models.stop(at_once=True)
 
     @property
     def ended(self) -> bool:
         """Whether no child is left."""
-        return self.scheduler.ended and self.intake.ended and self.examiner.ended
+        parts = (self.scheduler, self.intake, self.examiner, self.own_models)
+        return all(part.ended for part in parts)
 
     def close(self) -> None:
         """After the last child."""

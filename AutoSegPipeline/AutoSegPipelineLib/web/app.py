@@ -21,6 +21,7 @@ from .routes import (
     jobs,
     links,
     login,
+    models,
     original,
     pacs,
     pages,
@@ -35,7 +36,7 @@ from .routes import (
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
     events, health, status, original, jobs, results, scan, engines,
-    login, account, audit, links, uploads, resumable_uploads, pacs, pages,
+    login, account, audit, links, models, uploads, resumable_uploads, pacs, pages,
 )  # fmt: skip
 
 

@@ -67,6 +67,11 @@ class Requests:
         row = self._database.row("SELECT answer FROM requests WHERE id = ?", (request_id,))
         return None if row is None or row["answer"] is None else dict(json.loads(row["answer"]))
 
+    def kind_of(self, request_id: int) -> str:
+        """The name of the command that was asked for; empty for a row that is not there."""
+        row = self._database.row("SELECT kind FROM requests WHERE id = ?", (request_id,))
+        return "" if row is None else str(row["kind"])
+
     def withdraw(self, request_id: int) -> bool:
         """Take back a request that nobody has answered; whether it could be."""
         with self._database.transaction():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...core.engines import OWN_MODELS
+
 
 @dataclass(frozen=True)
 class Restart:
@@ -70,4 +72,7 @@ DICOM = ChildKind(
     setting="dicom",
 )
 
-KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, DICOM)
+# Reads a checkpoint that somebody brings, then ends; a large one takes its time.
+MODELS = ChildKind("models", f"processing.engines.{OWN_MODELS}.child", Restart(), hangs=False, engines=True)
+
+KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, MODELS, DICOM)

@@ -105,6 +105,12 @@ TABLE: dict[str, Access] = {
     "DELETE /api/v1/account/tokens/{token_id}": Access(VIEWER),
     "GET /api/v1/users": Access(ADMIN),
     "GET /api/v1/audit": Access(ADMIN),
+    "GET /api/v1/models": Access(ADMIN),
+    "PUT /api/v1/models/files/{name}": Access(ADMIN, audit="model.upload"),
+    "POST /api/v1/models": Access(ADMIN),
+    "POST /api/v1/models/{name}/check": Access(ADMIN),
+    "GET /api/v1/models/requests/{number}": Access(ADMIN),
+    "DELETE /api/v1/models/{name}": Access(ADMIN),
     "GET /api/v1/links": _SEE,
     "POST /api/v1/links": Access(OPERATOR),
     "DELETE /api/v1/links/{link_id}": Access(OPERATOR),
@@ -131,7 +137,8 @@ def proves_itself(method: str, path: str) -> bool:
 
 def is_upload(method: str, path: str) -> bool:
     """Whether a body without the general limit is expected there."""
-    return path.startswith("/api/v1/uploads") or (method == "POST" and path == "/upload")
+    known = path.startswith(("/api/v1/uploads", "/api/v1/models/files/"))
+    return known or (method == "POST" and path == "/upload")
 
 
 @functools.lru_cache(maxsize=8)

@@ -57,6 +57,10 @@ STATUS: dict[str, int] = {
     "web.upload_version": 412,
     "pacs.unknown_peer": 404,
     "pacs.no_answer": 504,
+    "model.unknown": 404,
+    "model.exists": 409,
+    "model.invalid": 422,
+    "model.unsupported": 422,
     "pipeline.internal": 500,
 }
 _AREAS = {

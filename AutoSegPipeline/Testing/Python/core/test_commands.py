@@ -8,13 +8,16 @@ import click
 import pytest
 from AutoSegPipelineLib.core.commands import (
     TABLE,
+    AddModel,
     Adopt,
     Cancel,
+    CheckModel,
     Command,
     Pause,
     Place,
     Priority,
     Purge,
+    RemoveModel,
     Resume,
     Retry,
     Stop,
@@ -28,6 +31,8 @@ from AutoSegPipelineLib.headless.commands import jobs, pipeline
 EXAMPLES: tuple[Command, ...] = (
     Cancel("3f0c"), Retry("3f0c"), Priority("3f0c", 70), Place("3f0c"), Place("3f0c", "81ab"),
     Purge("3f0c"), Adopt("3f0c"), Pause(), Resume(), Watch(True), Stop(),
+    AddModel("1f", "teeth", "Teeth", "CT", "T1\nT2", True, False, "ada"),
+    CheckModel("teeth"), RemoveModel("teeth"),
 )  # fmt: skip
 COMMAND_LINE = (
     jobs.cancel, jobs.retry, jobs.priority, jobs.purge, pipeline.pause, pipeline.resume, pipeline.stop,

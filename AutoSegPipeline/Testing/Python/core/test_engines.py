@@ -13,11 +13,11 @@ from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.spec import Spec
 from AutoSegPipelineLib.processing import engines as room
-from AutoSegPipelineLib.runtime.processes.child_kinds import KINDS, WORKER
+from AutoSegPipelineLib.runtime.processes.child_kinds import KINDS, MODELS, WORKER
 from AutoSegPipelineLib.runtime.wiring import spawner
 
-MODELS = Spec("added_models", "text", "", "Folder of models.")
-ADDED = engines.EngineRow("added", "added.AddedEngine", settings=(MODELS,))
+PLACE = Spec("added_models", "text", "", "Folder of models.")
+ADDED = engines.EngineRow("added", "added.AddedEngine", settings=(PLACE,))
 
 
 class AddedEngine:
@@ -66,7 +66,7 @@ def test_settings_of_engines_reach_the_workers_and_nobody_else(
     settings = Settings(values, Settings.defaults().origins)
     nothing: Any = lambda *_: None  # noqa: E731
     child: Any = spawner(kind, Home.at(tmp_path), settings)(nothing, nothing, nothing)
-    assert (child._env.get("AUTOSEG_ADDED_MODELS") == "/models") is (kind is WORKER)
+    assert (child._env.get("AUTOSEG_ADDED_MODELS") == "/models") is (kind in (WORKER, MODELS))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,15 @@ class Boxes:
         kept = tuple(one for one in segments if not wanted or one.name in wanted)
         warnings = [{"code": "engine.odd", "message": "odd"}]
         return Segmentation(
-            volume.grid, [labels], kept, warnings, {"trusted": True, "timings": {"network": 1.0}}
+            volume.grid,
+            [labels],
+            kept,
+            warnings,
+            {
+                "used": {"engine": "boxes", "task": "teeth:normal", "device": "cpu", "trusted": ["teeth"]},
+                "odd": 1,
+                "timings": {"network": 1.0},
+            },
         )
 
 
@@ -109,7 +117,7 @@ def test_two_engines_are_layers_of_one_result(scan: Path, tmp_path: Path) -> Non
     first, second = manifest["engines"]
     assert (first["name"], second["name"]) == ("tissue", "boxes")
     assert second["structures"] == ["boxes_bones", "tooth"] and "bones" in first["structures"]
-    assert second["weights"] == {"teeth": "first"} and second["facts"] == {"trusted": True}
+    assert second["weights"] == {"teeth": "first"} and second["facts"] == {"trusted": ["teeth"], "odd": 1}
     assert first["seconds"] > 0 and manifest["timings_s"]["segment with tissue"] == first["seconds"]
     found = {row["name"]: row for row in manifest["segments"]}
     assert found["boxes_bones"]["title"] == "Bones (boxes)" and found["tooth"]["engine"] == "boxes"

@@ -24,9 +24,9 @@ function button(text, onclick, kind = "") {
 }
 
 /** Ask before something that cannot be undone; whether it was confirmed. */
-export function confirm(title, text, yes) {
+export function confirm(title, text, yes, no = "Keep it") {
   return new Promise((resolve) => {
-    const stay = button("Keep it", () => dialog.close());
+    const stay = button(no, () => dialog.close());
     const go = button(yes, () => { resolve(true); dialog.close(); }, "danger");
     const dialog = open(title, [el("p", { text })], [stay, go]);
     dialog.addEventListener("close", () => resolve(false));

@@ -3,6 +3,7 @@ import { mayDo } from "./api.js";
 import { byId, el } from "./dom.js";
 import { JobTable } from "./jobs.js";
 import { Live } from "./live.js";
+import { Models } from "./models.js";
 import { Options } from "./options.js";
 import { ResultGrid } from "./results.js";
 import { UploadList } from "./uploads/list.js";
@@ -48,5 +49,8 @@ if (mayDo("operator") && byId("upload")) {
   options.start().catch((error) => {
     byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads use the defaults.` }));
   });
+}
+if (mayDo("admin")) {
+  new Models().start().catch((error) => { byId("models-said").textContent = `The models cannot be read: ${error.message}`; });
 }
 live.start();

@@ -10,26 +10,8 @@ from pathlib import Path
 import pytest
 from support import tiny_models
 from support.headless import autoseg
+from support.model_record import SHA, record
 from support.tiny_totalsegmentator import PYTHON, QUIET, needs_package
-
-SHA = "a" * 64
-
-
-def record(place: Path, name: str, **more: object) -> Path:
-    """A model as it lies in the folder of models, without its networks."""
-    stage = {"folder": "stage_1", "configuration": "2d", "trainer": "nnUNetTrainer", "folds": ["0", "2"],
-             "checkpoint": "checkpoint_final.pth"}  # fmt: skip
-    classes = [{"value": 1, "name": "tooth", "labels": [1], "colour": None, "codes": []}]
-    model = {
-        "format": 1, "name": name, "title": "Lower teeth", "modality": "CT", "channels": ["CT"],
-        "classes": classes, "stages": [stage], "reader": "SimpleITKIO", "file_ending": ".nii.gz",
-        "files": {"stage_1/plans.json": SHA},
-        "bytes": 2_500_000, "weights_sha256": SHA, "source": "teeth.zip", "added_at": "2026-01-01T00:00:00Z",
-        "added_by": "anna", "licence": "CC BY 4.0", "trusted": True, "rules": [], "keep_largest": [], **more,
-    }  # fmt: skip
-    (place / name).mkdir(parents=True)
-    (place / name / "model.json").write_text(json.dumps(model), encoding="utf-8")
-    return place / name
 
 
 @pytest.fixture

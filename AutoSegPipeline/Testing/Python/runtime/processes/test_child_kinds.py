@@ -21,6 +21,7 @@ from AutoSegPipelineLib.runtime.processes.child_kinds import (
     DICOM,
     INTAKE,
     KINDS,
+    MODELS,
     WEB,
     WORKER,
     ChildKind,
@@ -55,7 +56,10 @@ def test_only_those_that_run_engines_take_the_workers_python(tmp_path: Path) -> 
         kind: spawner(kind, Home.at(tmp_path), Settings.defaults(), "/another/python") for kind in KINDS
     }
     commands = {kind: vars(spawn(nothing, nothing, nothing))["_command"][0] for kind, spawn in spawns.items()}
-    assert commands == {WORKER: "/another/python", **dict.fromkeys((INTAKE, WEB, DICOM), sys.executable)}
+    assert commands == {
+        **dict.fromkeys((WORKER, MODELS), "/another/python"),
+        **dict.fromkeys((INTAKE, WEB, DICOM), sys.executable),
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

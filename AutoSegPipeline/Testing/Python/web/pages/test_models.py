@@ -1,0 +1,97 @@
+"""The admin's list of trained models: shown, checked, removed, added, and trusted only after a question."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.web.accounts.accounts import Accounts
+from support.model_record import record
+from support.web_page import Browser, Site, log_in, violations
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("models")
+    record(root / "own", "teeth")
+    record(root / "own", "jaw", title="Jaw", trusted=False)
+    with Site(root / "home", "--models-dir", root / "own") as served:
+        for name, role in (("otto", "operator"), ("ada", "admin")):
+            served.account(name, role)
+        yield served
+
+
+def logged_in(browser: Browser, name: str) -> Any:
+    page = browser.page("/")
+    log_in(page, name)
+    page.locator("#jobs-empty").wait_for()
+    return page
+
+
+def test_only_an_admin_sees_the_models(site: Site, browser: Browser) -> None:
+    assert not logged_in(browser, "otto").get_by_role("heading", name="Trained models").is_visible()
+
+
+def test_the_models_are_listed_checked_and_removed(site: Site, browser: Browser) -> None:
+    page = logged_in(browser, "ada")
+    teeth = page.locator("#models-list .model", has_text="Lower teeth")
+    teeth.get_by_text("task teeth · CT · CT · 2d · 1 structure · 2.5 MB").wait_for()
+    assert "may run code" in teeth.inner_text()
+    assert "may run code" not in page.locator("#models-list .model", has_text="Jaw").inner_text()
+    assert violations(page) == []
+    page.get_by_role("button", name="Check teeth").click()
+    page.locator("#models-said.bad").wait_for()
+    assert "plans.json" in page.locator("#models-said").inner_text()
+    page.get_by_role("button", name="Remove jaw").click()
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Remove jaw").click()
+    page.get_by_role("button", name="Remove it").click()
+    page.get_by_text("jaw was removed").wait_for()
+    assert page.locator("#models-list .model").count() == 1
+    assert not (site.home.parent / "own" / "jaw").exists()
+
+
+def test_a_zip_that_is_no_model_is_refused_in_words(site: Site, browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "holiday.zip").write_bytes(b"PK\5\6" + bytes(18))
+    page = logged_in(browser, "ada")
+    page.get_by_label("Model (the zip").set_input_files(tmp_path / "holiday.zip")
+    page.get_by_role("button", name="Add the model").click()
+    page.locator("#models-said.bad").wait_for()
+    assert "holiday.zip" in page.locator("#models-said").inner_text()
+
+
+def test_a_model_that_may_run_code_is_loaded_only_after_a_question(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.zip").write_bytes(b"x" * 100)
+    page = logged_in(browser, "ada")
+    unsafe = {"code": "engine.checkpoint_unsafe", "message": "odd.zip needs more than is safe", "hint": ""}
+    answers = [{"done": True, "error": error} for error in (unsafe, unsafe, None)]
+    asked: list[bool] = []
+
+    def add(route: Any) -> None:
+        if route.request.method == "POST":
+            asked.append(json.loads(route.request.post_data)["trust"])
+        route.continue_()
+
+    page.route("**/api/v1/models", add)
+    page.route("**/api/v1/models/requests/*", lambda route: route.fulfill(json=answers.pop(0)))
+    page.get_by_label("Model (the zip").set_input_files(tmp_path / "odd.zip")
+    page.get_by_role("button", name="Add the model").click()
+    page.get_by_role("button", name="Do not load it").click()
+    assert asked == [False] and "needs more" in page.locator("#models-said").inner_text()
+    page.get_by_role("button", name="Add the model").click()
+    page.get_by_role("button", name="I trust its makers").click()
+    page.get_by_text("odd.zip was added").wait_for()
+    assert asked == [False, False, True]
+    accounts = Accounts.of(Home.at(site.home))
+    try:
+        lines = accounts.audit.list(20, None, "ada", "model.add", "")
+    finally:
+        accounts.close()
+    assert [line.detail for line in lines][:2] == ["odd.zip, trusted", "odd.zip"]
