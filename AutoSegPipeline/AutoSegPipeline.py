@@ -62,7 +62,7 @@ class AutoSegPipeline(ScriptedLoadableModule):
         from AutoSegPipelineLib.slicer_app import shared_session
 
         with slicer.util.tryWithErrorDisplay(_("The volume was not queued."), waitCursor=True):
-            job = shared_session.shared().send_current_volume()
+            job = shared_session.chosen().send_current_volume()
             text = _("{name} is queued in the module AutoSeg Pipeline.").format(name=job.label)
             slicer.util.showStatusMessage(text, 5000)
 
@@ -104,9 +104,19 @@ class AutoSegPipelineWidget(ScriptedLoadableModuleWidget):
 
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = AutoSegPipelineLogic()
-        self.panel = start.panel()
+        self.panel = start.panel(self.onSwitch)
         self.layout.addWidget(self.panel.widget)
         self.layout.addStretch(1)
+
+    def onSwitch(self, name) -> None:
+        """Another pipeline was chosen: that of a server, or with no name this Slicer's own."""
+        from AutoSegPipelineLib.slicer_app import shared_session, start
+
+        shared_session.choose(name)
+        old, self.panel = self.panel, start.panel(self.onSwitch)
+        self.layout.replaceWidget(old.widget, self.panel.widget)
+        old.close()
+        old.widget.deleteLater()
 
     def cleanup(self) -> None:
         """The widget goes; the pipeline ends with Slicer, not with its view."""

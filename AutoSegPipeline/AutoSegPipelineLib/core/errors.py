@@ -78,6 +78,8 @@ CODES: dict[str, str] = {
     "dicom.unknown_pseudonym": "Use the home that de-identified it; only its table leads back.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
     "install.not_removed": "Run slicer.util.pip_uninstall with their names in the Python console of Slicer.",
+    "remote.unreachable": "Check its address and whether it runs; the panel tries again by itself.",
+    "remote.refused": "Ask the administrator of that machine for a token with the role operator.",
     # The PACS: the answer to whoever asked.
     "pacs.configuration": "Correct dicom.json in the home; docs/pacs.md lists its keys.",
     "pacs.unknown_peer": "Name a peer of dicom.json; `autoseg dicom status` lists them.",

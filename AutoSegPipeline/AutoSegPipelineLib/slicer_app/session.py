@@ -42,6 +42,8 @@ class Session(SessionWork):
     shows it.
     """
 
+    is_remote = False  # whether its pipeline runs on another machine
+
     def __init__(
         self,
         host: Host,
@@ -215,6 +217,14 @@ class Session(SessionWork):
         if self._autoseg is not None and self.watching:
             self._autoseg.pipeline.commands.perform(Watch(False), self._answered)
             self.changed()
+
+    def load(self, job_id: str, with_scan: bool) -> None:
+        """Show the segmentation of an ended job in the scene. Raises :class:`PipelineError`."""
+        self.host.load_result(self, job_id, with_scan)
+
+    def with_log(self, job_id: str, then: Callable[[Path], None]) -> None:
+        """Call ``then`` with the file of a job's log."""
+        then(self.home.job_log(job_id))
 
     def check_may_stop(self) -> None:
         """Raise ``request.wrong_state`` while something may not be stopped."""

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Callable
 
 from ..core.errors import PipelineError
+from .remote.servers import Servers
+from .remote.session import RemoteSession
 from .session import Session
 from .session_work import STOPPED
 from .stdout_narrator import StdoutNarrator
 
+_SERVER = "server"
 _shared: Session | None = None
+_remote: RemoteSession | None = None
 _chosen: Path | None = None
 _disconnect: Callable[[], None] | None = None
 
@@ -28,9 +32,45 @@ def shared() -> Session:
     return _shared
 
 
+def servers() -> Servers:
+    """The other machines that this user knows."""
+    return Servers(shared().home.state)
+
+
+def chosen_server() -> str:
+    """The name of the other machine whose pipeline is used; empty for this Slicer's own."""
+    name = shared().host.recall(_SERVER)
+    return name if servers().find(name) is not None else ""
+
+
+def choose(name: str) -> None:
+    """Use the machine of this name from now on, this Slicer's own pipeline for an empty one; remembered."""
+    shared().host.remember(_SERVER, name)
+    _leave_remote()
+
+
+def chosen() -> Session:
+    """The session that people see: of the other machine that was chosen, else :func:`shared`."""
+    global _remote
+    server = servers().find(chosen_server())
+    if server is None:
+        return shared()
+    if _remote is None:
+        _remote = RemoteSession(shared().host, server, shared().home.state)
+    return _remote
+
+
+def _leave_remote() -> None:
+    global _remote
+    ended, _remote = _remote, None
+    if ended is not None:
+        ended.close()
+
+
 def stop() -> None:
     """End the pipeline: running cases go back to its queue. Again is fine."""
     global _shared, _disconnect
+    _leave_remote()
     ended, _shared = _shared, None
     if _disconnect is not None:
         _disconnect()

@@ -14,10 +14,17 @@ from .panel.panel import Panel
 _LIBRARY = __name__.split(".")[0]
 
 
-def panel() -> Panel:
-    """A panel over the session of this Slicer. Unfinished cases of an earlier Slicer go on."""
-    panel = Panel(shared_session.shared())
-    panel.go_on()
+def panel(switch: Callable[[str], None] = lambda name: None) -> Panel:
+    """A panel over the session that was chosen. Unfinished cases of an earlier Slicer go on.
+
+    ``switch(name)`` is called when a person chooses another machine, empty for this Slicer's own pipeline.
+    """
+    session = shared_session.chosen()
+    panel = Panel(session, shared_session.servers(), shared_session.chosen_server(), switch)
+    if session.is_remote:
+        panel.folders.doing(session.start)()
+    else:
+        panel.go_on()
     return panel
 
 

@@ -81,6 +81,15 @@ class Jobs:
                 job.state = old
                 raise
 
+    def copy(self, job: Job) -> None:
+        """Keep a job as another store has it, where its states were checked."""
+        with self._database.transaction(durable=False):
+            if self.find(job.id) is not None:
+                self._write(job)
+                return
+            job.revision = self._database.next_revision()
+            self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
+
     def _write(self, job: Job) -> None:
         job.revision = self._database.next_revision()
         self._database.execute(f"UPDATE jobs SET {_SETS} WHERE id = :id", job.to_row())

@@ -172,7 +172,7 @@ class JobsPart(Part):
         job = self._one()
         if job.state == states.DONE:
             scan = bool(ui.value(self.ui.loadScanCheck, ui.CHECKED))
-            self.session.host.load_result(self.session, job.id, scan)
+            self.session.load(job.id, scan)
 
     def _open(self) -> None:
         chosen = self.table.selected
@@ -181,7 +181,7 @@ class JobsPart(Part):
 
     def _show_log(self) -> None:
         job = self._one()
-        self._log.show(job.label, self.session.home.job_log(job.id))
+        self.session.with_log(job.id, partial(self._log.show, job.label))
 
     def _one(self) -> Brief:
         return self.table.selected[0]

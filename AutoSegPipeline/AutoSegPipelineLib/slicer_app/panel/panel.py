@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from ...core import states
 from ...core.hints import PANEL, hint_at
 from ...core.store import Store
 from ...runtime import qt
+from ..remote.servers import Servers
 from ..session import STOPPED, Session
 from . import ui
 from .dependencies import DependenciesPart
@@ -17,6 +20,7 @@ from .pacs import PacsPart
 from .server import ServerPart
 from .status_line import News
 from .texts import _
+from .where import WherePart
 
 _TICK_MS = 250
 
@@ -24,7 +28,14 @@ _TICK_MS = 250
 class Panel:
     """A view of a :class:`Session`: any number may look at one, and it runs without any."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        servers: Servers | None = None,
+        chosen: str = "",
+        switch: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """``servers`` are other machines of which ``chosen`` is shown; ``switch(name)`` shows another."""
         self.session = session
         self.widget, self.ui = ui.load()
         self._said = ""
@@ -36,7 +47,17 @@ class Panel:
         self.server = ServerPart(session, self.ui, self.say)
         self.pacs = PacsPart(session, self.ui, self.say)
         self.dependencies = DependenciesPart(session, self.ui, self.say)
-        self._parts = (self.folders, self.jobs, self.options, self.server, self.pacs, self.dependencies)
+        servers = servers or Servers(session.home.state)
+        self.where = WherePart(session, self.ui, self.say, servers, chosen, switch)
+        self._parts = (
+            self.where,
+            self.folders,
+            self.jobs,
+            self.options,
+            self.server,
+            self.pacs,
+            self.dependencies,
+        )
         self._unsubscribe = session.subscribe(self._changed)
         self._stale = True
         self._locked = session.locked
