@@ -193,6 +193,8 @@ CODES: dict[str, str] = {
     "web.packages_missing": "Install the packages named; `autoseg doctor` checks again.",
     "web.died": "It is restarted automatically; the log contains its last messages.",
     "web.internal": "An error in this program; the log contains the traceback.",
+    "web.media_type": "Send multipart/related with parts of the type application/dicom.",
+    "web.not_acceptable": "Accept application/dicom+json.",
     "web.unavailable": "Try again in a moment.",
     "web.upload_busy": "Wait until the other request has ended, then ask for the upload's offset.",
     "web.upload_checksum": "Send it again; the data changed in transit.",

@@ -11,6 +11,7 @@ from ..core.errors import PipelineError
 from ..core.pacs.asks import Ask
 from .context import Context
 from .query import answers
+from .receive.web_instances import stow
 from .send.answers import send
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ ANSWERS: Mapping[str, Answer] = {
     "cancel_fetch": answers.cancel_fetch,
     "echo": answers.echo,
     "send": send,
+    "stow": stow,
 }
 _OF_NO_PEER = ""
 

@@ -66,6 +66,7 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) 
             part = make(context)
             part.start()
             started.append(part)
+            context.parts[part.name] = part
         channel.send(Hello(os.getpid(), "dicom", platform.python_version()))
         for _ in commands:  # only `quit` can come, which ends the loop as a closed pipe does
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Dict, Protocol
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import PipelineError
@@ -61,6 +61,7 @@ class Context:
     config: LiveConfig
     ended: threading.Event = field(default_factory=threading.Event)
     clock: Clock = field(default_factory=SystemClock)
+    parts: Dict[str, Part] = field(default_factory=dict)  # those that have started, by name
 
     def pacs_store(self) -> PacsStore:
         """A connection for the calling thread; close it there."""

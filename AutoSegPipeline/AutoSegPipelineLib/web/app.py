@@ -15,6 +15,7 @@ from .pages import problems
 from .routes import (
     account,
     audit,
+    dicom_web,
     engines,
     events,
     health,
@@ -36,7 +37,7 @@ from .routes import (
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
     events, health, status, original, jobs, results, scan, engines,
-    login, account, audit, links, models, uploads, resumable_uploads, pacs, pages,
+    login, account, audit, links, models, uploads, resumable_uploads, dicom_web, pacs, pages,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ class Sender:
     called: str
     address: str
     certificate: str = ""
+    account: str = ""  # of the web application
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class Completion:
         handed = self._handover.hand_over(
             folder, files, CaseRequest(options), series.note.origin.calling,
             version=series.note.done + 1 if earlier else 1,
-            supersedes=earlier[-1] if earlier else None, visible_to=entry.visible_to,
+            supersedes=earlier[-1] if earlier else None, visible_to=_visible_to(entry, series),
         )  # fmt: skip
         if not handed.carried:
             raise PipelineError("environment.disk_full", "the disk does not take the rest of it")
@@ -196,6 +196,11 @@ def _put_off(unit: list[SeriesFolder], error: OSError | PipelineError) -> None:
 
 def _handed_name(series: SeriesFolder) -> str:
     return f"h-{series.key}-{series.closed:04d}"
+
+
+def _visible_to(entry: Entry, series: SeriesFolder) -> list[str]:
+    account = series.note.origin.account
+    return [*entry.visible_to, *([account] if account and account not in entry.visible_to else [])]
 
 
 def _linked(paths: list[Path], folder: Path, name: str) -> list[ReceivedFile]:

@@ -91,11 +91,15 @@ class Receiver:
         finally:
             store.close()
 
+    def new_number(self) -> int:
+        """For one more association, or for what comes as one would."""
+        return next(self._numbers)
+
     # --- connections -------------------------------------------------------------------------------
 
     def _connected(self, connection: socket.socket, address: str, tls: ssl.SSLContext | None) -> None:
         config = self._context.config().receiver
-        number = next(self._numbers)
+        number = self.new_number()
         with self._lock:
             count = len(self._connections)
             if count >= config.most_associations + _REJECTED_AT_ONCE:
@@ -167,7 +171,7 @@ class Receiver:
             study, series = file.uids()
             # An instance that names no series is one of the association that brought it.
             series = series or f"of association {association}"
-            origin = Origin(sender.called, sender.title, sender.address, study, series)
+            origin = Origin(sender.called, sender.title, sender.address, study, series, sender.account)
             self.spool.keep(file, origin, association)
         except OSError as error:
             file.discard()

@@ -34,6 +34,7 @@ class Origin:
     address: str
     study: str
     series: str
+    account: str = ""  # of the web application; it sees the jobs
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ _SEE = Access(VIEWER)
 _RESULT = Access(VIEWER, share=True, audit="result.view")
 _FILE = Access(VIEWER, share=True, audit="result.file", policy="file")
 _UPLOAD = Access(OPERATOR, audit=UPLOAD)
+_STORE = Access(OPERATOR, audit="dicom.store")
 
 TABLE: dict[str, Access] = {
     # Operation. What they tell strangers they decide themselves.
@@ -91,6 +92,11 @@ TABLE: dict[str, Access] = {
     "POST /api/v1/pacs/fetches": Access(OPERATOR),
     "DELETE /api/v1/pacs/fetches/{number}": Access(OPERATOR),
     "POST /api/v1/pacs/peers/{peer}/echo": Access(OPERATOR),
+    # DICOM over the web (PS3.18)
+    "POST /dicom-web/studies": _STORE,
+    "POST /dicom-web/studies/{study}": _STORE,
+    "POST /dicom-web/{title}/studies": _STORE,
+    "POST /dicom-web/{title}/studies/{study}": _STORE,
     # Accounts
     "GET /login": Access(PUBLIC),
     "POST /login": Access(PUBLIC, own_proof=True),
@@ -138,7 +144,7 @@ def proves_itself(method: str, path: str) -> bool:
 def is_upload(method: str, path: str) -> bool:
     """Whether a body without the general limit is expected there."""
     known = path.startswith(("/api/v1/uploads", "/api/v1/models/files/"))
-    return known or (method == "POST" and path == "/upload")
+    return known or (method == "POST" and (path == "/upload" or path.startswith("/dicom-web/")))
 
 
 @functools.lru_cache(maxsize=8)

@@ -53,6 +53,13 @@ class VisiblePeers:
             raise PipelineError("request.not_found", f"there is no fetch {number}")
         return found
 
+    def sees_entry(self, title: str) -> bool:
+        """Whether what came under one of our titles is shown: as the jobs of that entry are."""
+        if self._sees_all or self._visibility != "own":
+            return True
+        entry = self._config.entry(title)
+        return entry is not None and self._principal.name in entry.visible_to
+
     def _may(self, peer: Peer) -> bool:
         if self._sees_all:
             return True

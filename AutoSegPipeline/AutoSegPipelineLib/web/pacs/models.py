@@ -84,6 +84,16 @@ class ReceivedDocument(BaseModel):
     last: float
 
 
+class LeftOutDocument(BaseModel):
+    """A series that the rules of ``entry`` left out."""
+
+    entry: str
+    at: float
+    series: str
+    study: str
+    reason: str
+
+
 class PacsDocument(BaseModel):
     """The PACS at a glance. ``receiver``, ``watches``, ``refused`` and ``received`` are for admins."""
 
@@ -96,6 +106,7 @@ class PacsDocument(BaseModel):
     refused: List[RefusedDocument]
     received: List[ReceivedDocument]
     fetches: List[FetchDocument]
+    left_out: List[LeftOutDocument]
 
 
 class Search(BaseModel):

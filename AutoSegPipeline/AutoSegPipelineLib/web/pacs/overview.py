@@ -17,6 +17,7 @@ from .dicom_process import DicomProcess
 
 MOST_REFUSED = 50
 MOST_RECEIVED = 30
+MOST_LEFT_OUT = 50
 
 
 def overview(
@@ -37,6 +38,7 @@ def overview(
         "refused": _refused(store) if admin else [],
         "received": _received(store) if admin else [],
         "fetches": [one.to_dict() for one in visible.fetches(store)],
+        "left_out": _left_out(store, visible),
     }
 
 
@@ -66,6 +68,18 @@ def fetch_counts(store: PacsStore) -> dict[str, dict[str, int]]:
     for (peer, state), count in store.fetches.counts().items():
         found.setdefault(peer, {})[state] = count
     return found
+
+
+def _left_out(store: PacsStore | None, visible: VisiblePeers) -> list[dict[str, object]]:
+    found = store.verdicts.left_out(MOST_LEFT_OUT) if store else []
+    return [
+        {
+            "entry": one.entry, "at": one.at, "series": one.verdict.series.name,
+            "study": one.verdict.series.study, "reason": one.verdict.reason,
+        }
+        for one in found
+        if visible.sees_entry(one.entry)
+    ]  # fmt: skip
 
 
 def _peers(store: PacsStore | None, peers: dict[str, Peer]) -> list[dict[str, object]]:

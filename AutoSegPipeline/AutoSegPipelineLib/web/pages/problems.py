@@ -49,6 +49,8 @@ STATUS: dict[str, int] = {
     "web.upload_checksum": 422,
     "web.upload_incomplete": 409,
     "web.upload_interrupted": 408,
+    "web.media_type": 415,
+    "web.not_acceptable": 406,
     "web.upload_malformed": 400,
     "web.upload_offset": 409,
     "web.upload_quota": 429,

@@ -93,15 +93,19 @@ def boundary_of(content_type: str) -> bytes:
     return bytes(boundary)
 
 
-async def parts(content_type: str, body: AsyncIterator[Data]) -> AsyncIterator[Event]:
-    """The fields and files of a body, in their order.
+def parts(content_type: str, body: AsyncIterator[Data]) -> AsyncIterator[Event]:
+    """The fields and files of a form, in their order; raises as :func:`events_of`."""
+    return events_of(Reader(boundary_of(content_type)), body)
+
+
+async def events_of(reader: Reader, body: AsyncIterator[Data]) -> AsyncIterator[Event]:
+    """What ``reader`` finds in a body.
 
     Raises ``web.upload_malformed`` for what is no multipart body or ends early,
     ``request.too_large`` for fields out of all proportion.
     """
     from python_multipart.exceptions import FormParserError
 
-    reader = _Reader(boundary_of(content_type))
     try:
         async for chunk in body:
             for start in range(0, len(chunk), STEP):
@@ -115,16 +119,16 @@ async def parts(content_type: str, body: AsyncIterator[Data]) -> AsyncIterator[E
         raise _malformed("it ends before its last boundary")
 
 
-class _Reader:
-    """Turns the callbacks of python-multipart's push parser into events."""
+class Reader:
+    """Turns the callbacks of python-multipart's push parser into events; this one reads forms."""
 
     def __init__(self, boundary: bytes) -> None:
         from python_multipart.multipart import MultipartParser
 
         self.ended = False
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self._header = [bytearray(), bytearray()]
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self._header_bytes = 0
         self._field: tuple[str, bytearray] | None = None
         self._fields = 0
@@ -135,7 +139,7 @@ class _Reader:
                 "on_header_field": lambda data, start, end: self._more_header(0, data[start:end]),
                 "on_header_value": lambda data, start, end: self._more_header(1, data[start:end]),
                 "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_end,
+                "on_headers_finished": self.headers_end,
                 "on_part_data": self._data,
                 "on_part_end": self._part_end,
                 "on_end": self._end,
@@ -147,11 +151,11 @@ class _Reader:
             self._parser.write(chunk)
 
     def take(self) -> list[Event]:
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         return events
 
     def _part_begin(self) -> None:
-        self._headers, self._header_bytes, self._field = {}, 0, None
+        self.headers, self._header_bytes, self._field = {}, 0, None
 
     def _more_header(self, which: int, data: bytes) -> None:
         self._header_bytes += len(data)
@@ -161,18 +165,19 @@ class _Reader:
 
     def _header_end(self) -> None:
         name, value = (bytes(part).decode("utf-8", "replace") for part in self._header)
-        self._headers[name.lower().strip()] = value
+        self.headers[name.lower().strip()] = value
         self._header = [bytearray(), bytearray()]
 
-    def _headers_end(self) -> None:
-        about = disposition(self._headers.get("content-disposition", ""))
+    def headers_end(self) -> None:
+        """What kind of part begins is decided by its headers."""
+        about = disposition(self.headers.get("content-disposition", ""))
         if "name" not in about and "filename" not in about:
             raise _malformed("a part has no Content-Disposition with a name")
-        encoding = self._headers.get("content-transfer-encoding", "binary").strip().lower()
+        encoding = self.headers.get("content-transfer-encoding", "binary").strip().lower()
         if encoding not in ("binary", "8bit", "7bit"):
             raise _malformed("a part is encoded; send its bytes as they are")
         if "filename" in about:
-            self._events.append(FileBegins(about.get("name", ""), about["filename"]))
+            self.events.append(FileBegins(about.get("name", ""), about["filename"]))
             return
         self._fields += 1
         if self._fields > MOST_FIELDS:
@@ -182,7 +187,7 @@ class _Reader:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._field is None:
             complete = start == 0 and end == len(data)
-            self._events.append(FileBytes(data if complete else data[start:end]))
+            self.events.append(FileBytes(data if complete else data[start:end]))
             return
         name, value = self._field
         value += data[start:end]
@@ -191,11 +196,11 @@ class _Reader:
 
     def _part_end(self) -> None:
         if self._field is None:
-            self._events.append(FileEnds())
+            self.events.append(FileEnds())
             return
         name, value = self._field
         try:
-            self._events.append(Field(name, value.decode("utf-8")))
+            self.events.append(Field(name, value.decode("utf-8")))
         except UnicodeDecodeError:
             raise _malformed(f"the form field {name!r} is no UTF-8") from None
 

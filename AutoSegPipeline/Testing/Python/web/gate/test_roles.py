@@ -40,6 +40,9 @@ TUS = {"Tus-Resumable": "1.0.0"}
 PART = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 SCAN = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.nii"\r\n\r\nabc\r\n--x--\r\n'
+# Without a dicom process it would be a 503, so what is asked for is no answer that there is.
+RELATED = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=x', "Accept": "text/plain"}
+INSTANCE = b"--x\r\nContent-Type: application/dicom\r\n\r\nabc\r\n--x--\r\n"
 PASSWORDS = {"old": "wrong in any case", "new": "four other horses"}
 
 TABLE: dict[str, Row] = {
@@ -95,6 +98,12 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/pacs/fetches": Row(OPERATOR, body={"peer": "x", "study": "1.2"}),
     "DELETE /api/v1/pacs/fetches/{number}": Row(OPERATOR, "/api/v1/pacs/fetches/7"),
     "POST /api/v1/pacs/peers/{peer}/echo": Row(OPERATOR, "/api/v1/pacs/peers/x/echo"),
+    "POST /dicom-web/studies": Row(OPERATOR, body=INSTANCE, headers=RELATED),
+    "POST /dicom-web/studies/{study}": Row(OPERATOR, "/dicom-web/studies/1.2", INSTANCE, headers=RELATED),
+    "POST /dicom-web/{title}/studies": Row(OPERATOR, "/dicom-web/A/studies", INSTANCE, headers=RELATED),
+    "POST /dicom-web/{title}/studies/{study}": Row(
+        OPERATOR, "/dicom-web/A/studies/1.2", INSTANCE, headers=RELATED
+    ),
     "GET /login": Row(PUBLIC),
     "POST /login": Row(PUBLIC, body={"username": "vera", "password": "wrong in any case"}),
     "POST /logout": Row(PUBLIC),

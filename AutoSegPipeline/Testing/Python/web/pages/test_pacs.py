@@ -78,6 +78,9 @@ def test_why_nothing_was_taken_is_shown(site: Site, browser: Browser) -> None:
     page.get_by_label("Process as").select_option("THIN")
     page.get_by_role("button", name=re.compile("^Fetch the study of Roe Jane")).click()
     page.locator("#fetches-body .reason").get_by_text("thickness 20 mm is above 1 mm").wait_for(timeout=30000)
+    left = page.locator("#left-out-body tr").first
+    left.get_by_text("thickness 20 mm is above 1 mm").wait_for()
+    assert "for THIN" in left.inner_text() and "Roe" not in left.inner_text()
 
 
 def test_an_archive_is_asked_now_and_a_search_that_fails_says_why(site: Site, browser: Browser) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Iterator
 import pydicom
 import pytest
 from AutoSegPipelineLib.core.pacs.received import ReceivedSeries
+from AutoSegPipelineLib.core.pacs.series_facts import SeriesFacts
+from AutoSegPipelineLib.core.pacs.series_rules import Verdict
 from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.dicom.answerer import Answerer
@@ -66,7 +68,8 @@ def scene(
     }  # fmt: skip
     watch = [{"name": "w", "peer": "pacs", "match": {"patient": "P9"}}]
     with Served(root, visibility=request.param) as served:
-        child = context(root, peers=peers, watch=watch)
+        entries = [{"title": "THIN", "visible_to": ["otto"]}]
+        child = context(root, peers=peers, watch=watch, entries=entries)
         child.pacs_store().close()
         store = Store(served.home.store)
         store.meta.set("dicom", {"pid": 1})
@@ -171,6 +174,18 @@ def test_operation_is_for_admins(scene: Scene) -> None:
     row = {"calling": "CT1", "called": "AUTOSEG", "state": "left out", "version": 1, "instances": 5}
     assert scene.ask("ada", "GET", "").json["received"] == [{**row, "note": "too thick", "last": 2.0}]
     assert scene.ask("otto", "GET", "").json["received"] == []
+
+
+def test_series_that_rules_left_out_are_seen_as_the_jobs_of_their_entry(scene: Scene) -> None:
+    for number, entry in enumerate(("THIN", "OTHER")):
+        facts = SeriesFacts(f"1.2.{number}", "1.2", "CT", "THORAX", number=number)
+        scene.store.verdicts.note(entry, [Verdict(facts, "no_rule", "thickness 5 mm is above 1.5 mm")])
+    seen = {who: scene.ask(who, "GET", "").json["left_out"] for who in SOME}
+    assert seen["ada"][0]["reason"] == "thickness 5 mm is above 1.5 mm"
+    entries = {who: sorted(one["entry"] for one in rows) for who, rows in seen.items()}
+    both = ["OTHER", "THIN"]
+    own = scene.visibility == "own"  # type: ignore[attr-defined]
+    assert entries == {"olga": [] if own else both, "otto": ["THIN"] if own else both, "ada": both}
 
 
 def test_a_slow_archive_holds_up_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ import { getJson } from "../api.js";
 import { byId, el } from "../dom.js";
 import { Fetches } from "./fetches.js";
 import { Find } from "./find.js";
+import { LeftOut } from "./left_out.js";
 import { Peers } from "./peers.js";
 
 const SECONDS = 3;
@@ -28,6 +29,6 @@ async function look() {
   if (!document.hidden) timer = setTimeout(look, SECONDS * 1000);
 }
 
-parts.push(new Find(look), new Fetches(look), new Peers(look));
+parts.push(new Find(look), new Fetches(look), new LeftOut(), new Peers(look));
 document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 look();
