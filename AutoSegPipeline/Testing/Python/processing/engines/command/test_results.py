@@ -13,6 +13,7 @@ from AutoSegPipelineLib.core.progress import SilentReport
 from AutoSegPipelineLib.processing.engines.command import devices
 from AutoSegPipelineLib.processing.known_structures import known_structure
 from AutoSegPipelineLib.processing.volume import Volume
+from support.processing import DIRECTIONS, grid
 
 REPORT = SilentReport()
 
@@ -70,6 +71,24 @@ def test_a_cropped_segmentation_of_slicer_is_put_where_it_belongs(programs, scan
     found = programs.declare("cropped", writes="seg.nrrd").segment(scan, {}, REPORT)
     assert np.array_equal(found.layers[0], scan.array > 500)
     assert found.segments[0].title == "Left kidney"
+
+
+def test_a_dicom_segmentation_without_its_empty_slices(programs, tmp_path):
+    pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run this")
+    from support.dicom_seg import KIDNEY, LEFT, dicom_seg, segment
+
+    on = grid((11, 9, 12), DIRECTIONS["oblique"], (1.5, 2.0, 2.5))
+    masks = {number: np.zeros(on.array_shape, np.uint8) for number in (1, 2)}
+    masks[1][3:8, 1:5, 2:9] = 1
+    masks[2][5:9, 3:8, 1:5] = 1
+    segments = [segment(1, "Liver"), segment(2, "Left kidney", KIDNEY, modifier=LEFT)]
+    ready = dicom_seg(tmp_path / "ready.dcm", on, masks, segments)
+    scan = Volume(np.arange(np.prod(on.shape), dtype=np.int16).reshape(on.array_shape), on, "CT")
+    found = programs.declare("copies", str(ready), writes="dicom-seg").segment(scan, {}, REPORT)
+    for number, name in ((1, "liver"), (2, "left_kidney")):
+        (one,) = [segment for segment in found.segments if segment.name == name]
+        assert np.array_equal(found.layers[one.layer] == one.value, masks[number] == 1)
+        assert one.code == known_structure(name if number == 1 else "kidney_left").code
 
 
 def test_a_folder_of_masks_that_overlap(programs, scan):
