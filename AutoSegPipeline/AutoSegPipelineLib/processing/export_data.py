@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core import result_formats
-from ..core.messages.worker_messages import CaseResult
+from ..core.messages.worker_messages import CaseResult, used_texts
 from .case import Case
 from .layers import Flat, flatten
 from .measure import Measured
@@ -33,7 +33,7 @@ class ExportData:
         self.result = CaseResult(
             engine=found.engine,
             modality=found.modality,
-            used=dict(found.facts.get("used") or {}),
+            used=used_texts(found.facts.get("used") or {}),
             shape=grid.shape,
             spacing=grid.spacing,
             warnings=list(found.segmentation.warnings),

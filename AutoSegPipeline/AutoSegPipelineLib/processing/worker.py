@@ -31,7 +31,7 @@ from ..core.messages.child_messages import (
     Unknown,
 )  # fmt: skip
 from ..core.messages.reader import plain
-from ..core.messages.worker_messages import Guard, RunCase
+from ..core.messages.worker_messages import Guard, RunCase, used_texts
 from ..core.protocol import ProtocolError
 from . import heap
 from .child_processes import end_children, guard
@@ -148,7 +148,7 @@ def _fail(channel: ChildChannel, error: Exception, folder: str) -> None:
             channel, "".join(traceback.format_exception(type(error), error, error.__traceback__)), "error"
         )
     error_fields = {key: text[:4000] for key, text in known.to_dict().items()}
-    channel.send(Failed(error_fields, known.data.get("used") or {}, *_memory()))
+    channel.send(Failed(error_fields, used_texts(known.data.get("used") or {}), *_memory()))
 
 
 def _memory() -> tuple[float, int]:

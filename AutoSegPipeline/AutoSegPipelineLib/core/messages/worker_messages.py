@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Dict, List, Optional, Tuple, TypedDict
+from typing import ClassVar, Dict, List, Mapping, Optional, Tuple, TypedDict
 
 from .child_messages import Message
 
@@ -107,6 +107,11 @@ class CaseResult:
     manifest_name: str = ""
     cached: bool = False
     used: Dict[str, str] = field(default_factory=dict)
+
+
+def used_texts(used: Mapping[str, object]) -> Dict[str, str]:
+    """What the pipeline learns from: engine, task and device; the manifest holds the rest of it, too."""
+    return {name: str(used[name]) for name in ("engine", "task", "device") if name in used}
 
 
 class _Named(TypedDict):

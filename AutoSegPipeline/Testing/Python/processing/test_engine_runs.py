@@ -10,6 +10,8 @@ from typing import Any, Iterator
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import Cancelled, EngineFailed, PipelineError
+from AutoSegPipelineLib.core.messages.reader import plain, read
+from AutoSegPipelineLib.core.messages.worker_messages import CaseResult
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
 from AutoSegPipelineLib.processing import engines as room
 from AutoSegPipelineLib.processing import phantom
@@ -132,6 +134,17 @@ def test_two_engines_are_layers_of_one_result(scan: Path, tmp_path: Path) -> Non
     assert "task teeth:normal: 2 structures" in page
     half = [fraction for fraction, message in report.heard if message == "boxes: half"]
     assert half == [0.75] and "boxes: a line" in report.lines
+
+
+def test_the_pipeline_can_read_what_any_engine_says_that_it_used(scan: Path, tmp_path: Path) -> None:
+    result = run(case_message(scan, tmp_path, options={"engine": "boxes", "formats": ["labels"]}))
+    assert read(CaseResult, plain(result)).used == {
+        "engine": "boxes",
+        "task": "teeth:normal",
+        "device": "cpu",
+    }
+    manifest = json.loads((tmp_path / "out" / "case.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["engine"]["used"]["trusted"] == ["teeth"]
 
 
 def test_each_engine_is_asked_for_its_own_structures_only(scan: Path, tmp_path: Path) -> None:
