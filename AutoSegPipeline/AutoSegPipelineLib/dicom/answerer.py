@@ -12,6 +12,7 @@ from ..core.pacs.asks import Ask
 from .context import Context
 from .query import answers
 from .receive.web_instances import stow
+from .self_test import self_test
 from .send.answers import send
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ ANSWERS: Mapping[str, Answer] = {
     "echo": answers.echo,
     "send": send,
     "stow": stow,
+    "self_test": self_test,
 }
 _OF_NO_PEER = ""
 

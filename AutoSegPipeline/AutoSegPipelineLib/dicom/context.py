@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import threading
 from dataclasses import dataclass, field
-from typing import Dict, Protocol
+from typing import Dict, Iterator, Protocol
 
 from ..core.clock import Clock, SystemClock
 from ..core.errors import PipelineError
 from ..core.home import Home
-from ..core.pacs.config import FILE, PacsConfig, read_config
+from ..core.pacs.config import FILE, Caller, Entry, PacsConfig, read_config
 from ..core.pacs.store import PacsStore
 from ..core.settings import Settings
 from ..core.store import Store
@@ -28,6 +30,19 @@ class LiveConfig:
         self._config = read_config(self._root)
         self._stamp = self._look()
         self.error: PipelineError | None = None
+        self._guests: list[tuple[Caller, Entry]] = []
+
+    @contextlib.contextmanager
+    def guest(self, caller: Caller, entry: Entry) -> Iterator[None]:
+        """Let ``caller`` in and receive under the title of ``entry``, until the block ends."""
+        one = (caller, entry)
+        with self._lock:
+            self._guests.append(one)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._guests.remove(one)
 
     def _look(self) -> tuple[int, int] | None:
         try:
@@ -49,7 +64,13 @@ class LiveConfig:
                 except PipelineError as error:
                     self.error = error
                     log.error("%s is not used, the one before it still is: %s", FILE, error)
-            return self._config
+            if not self._guests:
+                return self._config
+            return dataclasses.replace(
+                self._config,
+                callers=[*self._config.callers, *(caller for caller, _ in self._guests)],
+                entries=[*self._config.entries, *(entry for _, entry in self._guests)],
+            )
 
 
 @dataclass(frozen=True)

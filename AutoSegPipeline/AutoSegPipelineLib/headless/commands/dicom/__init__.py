@@ -9,6 +9,7 @@ from .explain import explain
 from .find import find
 from .get import get
 from .privacy import deidentify, reidentify
+from .self_test import test
 from .send import send, sends
 from .status import status
 from .write import write
@@ -28,5 +29,5 @@ def dicom() -> None:
     """
 
 
-for command in (status, find, get, echo, send, sends, explain, deidentify, reidentify, write):
+for command in (status, find, get, echo, send, sends, test, explain, deidentify, reidentify, write):
     dicom.add_command(command)
