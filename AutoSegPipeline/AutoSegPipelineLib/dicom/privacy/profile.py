@@ -21,7 +21,7 @@ _CONTENT_SEQUENCE = (0x0040, 0xA730)
 _DOCUMENT = (0x0042, 0x0011)
 _PATIENT_NAME = (0x0010, 0x0010)
 _PATIENT_ID = (0x0010, 0x0020)
-_DATES = ("DA", "DT", "TM")
+_DATES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000"}  # what stands for one
 # What DeidentificationMethodCodeSequence says (PS3.16, CID 7050).
 BASIC_PROFILE = ("113100", "Basic Application Confidentiality Profile")
 CLEAN_CONTENT = ("113104", "Clean Structured Content Option")
@@ -87,7 +87,7 @@ class Profile:
             library.replace_UID: self._replace_uid,
             library.delete_or_empty_or_replace_UID: self._replace_uid,
         }
-        actions = {tag: own.get(action) or self._unless_uid(action) for tag, action in given.items()}
+        actions = {tag: own.get(action) or self._dummy(action) for tag, action in given.items()}
         actions[_PATIENT_NAME] = actions[_PATIENT_ID] = self._name_patient
         actions[_CONTENT_SEQUENCE], actions[_DOCUMENT] = self._clean_content, self._keep_document
         single = {(tag[0], tag[1]): action for tag, action in actions.items() if len(tag) == 2}
@@ -112,14 +112,18 @@ class Profile:
 
         return act
 
-    def _unless_uid(self, usual: Action) -> Action:
-        """D and its kin, for which the library would draw a UID that nobody can lead back."""
+    def _dummy(self, usual: Action) -> Action:
+        """D and its kin. The library draws UIDs that nobody can lead back, and dates of a year that readers
+        refuse.
+        """
 
         def act(data: Dataset, tag: _Tag) -> None:
             if data[tag].VR == "UI":
                 self._replace_uid(data, tag)
             else:
                 usual(data, tag)
+                if data[tag].VR in _DATES:
+                    data[tag].value = _DATES[data[tag].VR]
 
         return act
 

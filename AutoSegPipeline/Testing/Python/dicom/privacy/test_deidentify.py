@@ -103,6 +103,8 @@ def test_it_is_still_the_same_picture_and_says_what_was_done(
     )  # fmt: skip
     assert after.PatientID == after.PatientName and str(after.PatientID).startswith("ANON-")
     assert after.StudyDate == "" and after.AccessionNumber == ""
+    # The library's own dummies are of the year 1, which readers take for a mistake.
+    assert (after.SeriesDate, after.ContentDate, after.ContentTime) == ("19000101", "19000101", "000000")
 
 
 def test_one_patient_has_one_pseudonym_and_two_have_two(table: Pseudonyms, tmp_path: Path) -> None:
