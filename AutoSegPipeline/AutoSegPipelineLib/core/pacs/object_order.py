@@ -94,9 +94,19 @@ def order_for(
             raise PipelineError("pacs.missing_result", f"{name} has no result file of the kind {needed}.")
     return ObjectOrder(
         headers=str(headers), segmentation=str(files["seg"]), manifest=str(files["manifest"]), out=str(out),
-        kinds=list(kinds), uids={kind: object_uid(secret, job.id, job.version, kind) for kind in KINDS},
+        kinds=list(kinds), uids=_uids(secret, job, encoding),
         statistics=str(files["statistics"]) if REPORT in kinds else "",
         picture=str(files["picture"]) if CAPTURE in kinds else "",
         stl=str(files["stl"]) if STL in kinds else "",
         encoding=encoding, compression=compression,
     )  # fmt: skip
+
+
+def _uids(secret: str, job: Job, encoding: str) -> dict[str, str]:
+    """The same for the same result: what is made again is the same object.
+
+    A segmentation of another encoding, or of a job that was processed again with another outcome, is
+    another instance, and so is a report about it.
+    """
+    result = "".join(str(one["sha256"]) for one in job.outputs if one["kind"] == SEG)
+    return {kind: object_uid(secret, job.id, job.version, f"{kind} {encoding} {result}") for kind in KINDS}

@@ -12,9 +12,9 @@ from ...core.files import fsync_file, fsync_folder, remove_tree
 from ...core.job import Job
 from ...core.pacs.config import Peer
 from ...core.pacs.object_builder import build_objects
-from ...core.pacs.object_order import CAPTURE, KINDS, SEG, STL, ObjectOrder, order_for
+from ...core.pacs.object_order import CAPTURE, STL, ObjectOrder, order_for
 from ...core.pacs.sends import Send, SentObject
-from ...core.pacs.uids import home_secret, object_uid
+from ...core.pacs.uids import home_secret
 from ..context import Context
 from ..privacy.deidentify import deidentify_file
 from ..privacy.folders import table_of
@@ -72,18 +72,7 @@ def _order(context: Context, send: Send, peer: Peer, job: Job, folder: Path) -> 
             log.warning("the %s of %s is not sent: %s", kind, job.id, error.message)
         else:
             kinds.append(kind)
-    order = order_for(context.home, secret, job, folder, kinds, send.encoding, send.compression)
-    return dataclasses.replace(order, uids=_uids(secret, job, send.encoding))
-
-
-def _uids(secret: str, job: Job, encoding: str) -> dict[str, str]:
-    """The same for the same result: what is sent again replaces itself.
-
-    A segmentation of another encoding, or of a job that was processed again with another outcome, is
-    another instance, and so is a report about it.
-    """
-    result = "".join(str(one["sha256"]) for one in job.outputs if one["kind"] == SEG)
-    return {kind: object_uid(secret, job.id, job.version, f"{kind} {encoding} {result}") for kind in KINDS}
+    return order_for(context.home, secret, job, folder, kinds, send.encoding, send.compression)
 
 
 def _deidentified(context: Context, folder: Path, objects: Sequence[SentObject]) -> list[SentObject]:

@@ -92,7 +92,11 @@ class Builder:
     def _save(self, kind: str, data: Dataset, path: Path) -> None:
         import pydicom
 
-        data.save_as(path, enforce_file_format=True)
+        if int(pydicom.__version__.split(".")[0]) >= 3:
+            data.save_as(path, enforce_file_format=True)
+        else:
+            data.is_little_endian, data.is_implicit_VR = True, False
+            data.save_as(path, write_like_original=False)
         # What is on the disk counts, not what was meant.
         written = pydicom.dcmread(path, stop_before_pixels=True)
         self._source.check(written, path.name)

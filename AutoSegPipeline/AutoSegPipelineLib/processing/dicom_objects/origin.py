@@ -72,7 +72,7 @@ class Algorithm:
         from highdicom.sr import AlgorithmIdentification
 
         ran = [f"{key}={text}" for key, text in self.ran.items()]
-        return AlgorithmIdentification(self.name, self.version, ran or None, self.family, MANUFACTURER)
+        return AlgorithmIdentification(self.name, self.version, ran or None)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,14 @@ def seg_object(
 ) -> Dataset:
     """Object ``number`` (from 0) of the series; ``uid`` is the order's for segmentations."""
     from highdicom.seg import Segmentation as HighdicomSegmentation
+    from highdicom.seg import SegmentationTypeValues
 
     binary = encoding == BINARY
+    if not binary and not hasattr(SegmentationTypeValues, encoding.upper()):
+        raise PipelineError(
+            "pacs.packages_missing", "Label maps need highdicom 0.24 or newer, which needs Python 3.10.",
+            "Use 3D Slicer 5.10 or newer, or set `seg` to binary.",
+        )  # fmt: skip
     if not binary and compression == "rle":
         _encode_without_gdcm()
     data: Dataset = HighdicomSegmentation(

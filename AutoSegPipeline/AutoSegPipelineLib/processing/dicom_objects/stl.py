@@ -48,7 +48,7 @@ def _add_document(data: Dataset, structure: Structure, document: bytes, source: 
     data.EncapsulatedDocument = document + bytes(len(document) % 2)
     data.MeasurementUnitsCodeSequence = [concept(Code("UCUM", "mm", "mm"))]
     data.ModelModification, data.ModelMirroring = "NO", "NO"
-    data.RecommendedDisplayCIELabValue = list(cielab(structure.segment.colour).value)
+    data.RecommendedDisplayCIELabValue = cielab(structure.segment.colour)
     data.ContentDescription = structure.label
     data.ModelGroupUID = derived_uid(uid, "group")
     data.SourceInstanceSequence = source.objects()

@@ -9,7 +9,6 @@ from ...core.pacs.uids import derived_uid
 from ...core.segmentation import Code, Colour, Segment
 
 if TYPE_CHECKING:
-    from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription
     from highdicom.sr import CodedConcept, FindingSite
 
@@ -18,6 +17,12 @@ if TYPE_CHECKING:
 _ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
 _OWN = "99ASP"  # ours, for structures that nobody has coded
 _LONGEST_TEXT = 64
+# Linear sRGB to XYZ (IEC 61966-2-1); each row sums to that of the white point.
+_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
 _SIDES = ("7771000", "24028007", "51440002", "66459002")  # left, right, both, one (CID 244)
 
 
@@ -89,12 +94,13 @@ class Structure:
         from highdicom.seg import SegmentDescription
 
         region = self.region
-        return SegmentDescription(
+        found = SegmentDescription(
             self.number, self.label, self.category, self.kind, "AUTOMATIC", algorithm.of_segments(),
             self.tracking_uid, self.segment.name,
             anatomic_regions=None if region is None else [region],
-            display_color=cielab(self.segment.colour),
         )  # fmt: skip
+        found.RecommendedDisplayCIELabValue = cielab(self.segment.colour)
+        return found
 
 
 def shortened(text: str) -> str:
@@ -109,9 +115,16 @@ def concept(code: Code) -> CodedConcept:
     return CodedConcept(code.value, code.scheme[:16], shortened(code.meaning))
 
 
-def cielab(colour: Colour) -> CIELabColor:
-    """From sRGB in 0..1 (PS3.3 C.10.7.1.1)."""
+def cielab(colour: Colour) -> list[int]:
+    """From sRGB in 0..1 (PS3.3 C.10.7.1.1), of the white point D65, as programs that show it take it."""
     from highdicom.color import CIELabColor
 
-    red, green, blue = (min(1.0, max(0.0, channel)) * 255 for channel in colour)
-    return CIELabColor.from_rgb(red, green, blue)
+    srgb = [min(1.0, max(0.0, channel)) for channel in colour]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in srgb]
+    x, y, z = (_lightness(sum(a * b for a, b in zip(row, linear)) / sum(row)) for row in _XYZ)
+    return list(CIELabColor(116 * y - 16, 500 * (x - y), 200 * (y - z)).value)
+
+
+def _lightness(part: float) -> float:
+    """Of a part of the white point's; the root that CIELab is made of."""
+    return float(part ** (1 / 3)) if part > 0.008856 else 7.787 * part + 16 / 116

@@ -44,6 +44,12 @@ def test_a_result_of_a_dicom_series_becomes_objects_beside_it(inputs: str, tmp_p
         (first, *_) = [one["path"] for one in files if one["kind"] == "seg"]
         assert "Body" in [one.SegmentLabel for one in pydicom.dcmread(first).SegmentSequence]
 
+        other = autoseg(
+            *write, job.id, "-o", tmp_path / "other", "--json", "--kind", "seg", "--kind", "report"
+        )
+        uids = [{one["sop_instance"] for one in json.loads(run.stdout)["files"]} for run in (done, other)]
+        assert len(uids[1]) >= 2 and not uids[0] & uids[1], "single bits are other objects than a label map"
+
         none = autoseg(*write, plain.id, "-o", tmp_path / "none")
         assert none.returncode != 0 and "pacs.no_source_headers" in none.stderr
         lacking = autoseg(*write, job.id, "-o", tmp_path / "none", "--kind", "stl")
