@@ -61,6 +61,9 @@ class Taker(Protocol):
     def admit(self, sender: Sender) -> Denied | None:
         """Whether ``sender`` may send."""
 
+    def is_own(self, sop_instance: str) -> bool:
+        """Whether we have sent the object ourselves."""
+
     def open(self, request: Request, syntax: str) -> InstanceFile | Answer:
         """Where the data set of a C-STORE goes, or why it is not taken."""
 
@@ -204,6 +207,8 @@ class Association:
 
     def _open(self, context: Context, request: Request) -> InstanceFile | Answer:
         name = REFUSED.get(request.sop_class)
+        if name and self._taker.is_own(request.sop_instance):
+            return Answer(commands.CLASS_NOT_SUPPORTED, "this was sent from here and is not taken back")
         if name:
             return Answer(commands.CLASS_NOT_SUPPORTED, f"{name} objects are not taken, send the images")
         if request.sop_class != context.sop_class:

@@ -154,6 +154,14 @@ class Receiver:
             store.close()
         return answer
 
+    def is_own(self, sop_instance: str) -> bool:
+        """Whether it stands among what the outbox has sent."""
+        store = self._context.pacs_store()
+        try:
+            return store.sent_uids.holds(sop_instance)
+        finally:
+            store.close()
+
     def open(self, request: Request, syntax: str) -> InstanceFile | Answer:
         """A new file in the spool; out of resources where the disk has no room for it."""
         try:

@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from AutoSegPipelineLib.dicom.receive import receiver
 from support import dicom
+from support.dicom_peers import write_object
 from support.orthanc import free_port
 from support.receiving import CALLER, ENTRY, Receiving, associate, dcmsend, receiving, send, write_series
 
@@ -77,6 +78,14 @@ def test_a_segmentation_is_refused_by_name(taker: Receiving, tmp_path: Path) -> 
     refused, taken = send(taker.port, *paths)
     assert refused.Status == NOT_SUPPORTED and "Segmentation" in refused.ErrorComment
     assert taken.Status == SUCCESS and len(taker.noted()) == 1
+
+
+def test_a_result_of_our_own_that_comes_back_is_known(taker: Receiving, tmp_path: Path) -> None:
+    sent = write_object(tmp_path)
+    taker.pacs.sent_uids.note("j1", sent.sop_instance, sent.series)
+    (refused,) = send(taker.port, tmp_path / sent.file)
+    assert refused.Status == NOT_SUPPORTED and "sent from here" in refused.ErrorComment
+    assert taker.noted() == []
 
 
 def test_an_enhanced_mr_is_taken(taker: Receiving, tmp_path: Path) -> None:
