@@ -92,6 +92,7 @@ TABLE: dict[str, Access] = {
     "POST /api/v1/pacs/fetches": Access(OPERATOR),
     "DELETE /api/v1/pacs/fetches/{number}": Access(OPERATOR),
     "POST /api/v1/pacs/peers/{peer}/echo": Access(OPERATOR),
+    "POST /api/v1/pacs/sends/{number}/again": Access(OPERATOR),
     # DICOM over the web (PS3.18)
     "POST /dicom-web/studies": _STORE,
     "POST /dicom-web/studies/{study}": _STORE,

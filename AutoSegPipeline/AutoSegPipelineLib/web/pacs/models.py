@@ -94,6 +94,19 @@ class LeftOutDocument(BaseModel):
     reason: str
 
 
+class SendDocument(BaseModel):
+    """Results of a job that wait for an archive, or did not get there; ``note`` says why."""
+
+    id: int
+    job: str
+    label: str
+    peer: str
+    state: str
+    tries: int
+    note: str
+    since: float
+
+
 class PacsDocument(BaseModel):
     """The PACS at a glance. ``receiver``, ``watches``, ``refused`` and ``received`` are for admins."""
 
@@ -105,6 +118,7 @@ class PacsDocument(BaseModel):
     watches: List[WatchDocument]
     refused: List[RefusedDocument]
     received: List[ReceivedDocument]
+    sends: List[SendDocument]
     fetches: List[FetchDocument]
     left_out: List[LeftOutDocument]
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 
 from ...core.errors import PipelineError
-from ...core.pacs import fetches
+from ...core.pacs import fetches, sends
 from ...core.pacs.config import PacsConfig, Peer
 from ...core.pacs.peer_states import PeerState
 from ...core.pacs.received import RECEIVER
 from ...core.pacs.refusals import Refusal
 from ...core.pacs.store import PacsStore
 from ...core.pacs.watched import Round
+from ..gate.visible_jobs import VisibleJobs
 from ..gate.visible_peers import VisiblePeers
 from .dicom_process import DicomProcess
 
 MOST_REFUSED = 50
 MOST_RECEIVED = 30
 MOST_LEFT_OUT = 50
+MOST_SENDS = 500
+_NOT_SENT = (sends.WAITING, sends.SENDING, sends.FAILED)
 
 
 def overview(
-    pacs: DicomProcess, config: PacsConfig, error: PipelineError | None, visible: VisiblePeers
+    pacs: DicomProcess,
+    config: PacsConfig,
+    error: PipelineError | None,
+    visible: VisiblePeers,
+    jobs: VisibleJobs,
 ) -> dict[str, object]:
     """What :class:`.models.PacsDocument` says."""
     store, why = pacs.store, pacs.why_not()
@@ -36,6 +43,7 @@ def overview(
         "peers": _peers(store, visible.peers()),
         "watches": _watches(store, config) if admin else [],
         "refused": _refused(store) if admin else [],
+        "sends": sends_of(store, jobs),
         "received": _received(store) if admin else [],
         "fetches": [one.to_dict() for one in visible.fetches(store)],
         "left_out": _left_out(store, visible),
@@ -50,8 +58,9 @@ def receiver_note(store: PacsStore | None) -> dict[str, object]:
 
 def receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
     """Our title and address, or why nothing can be received."""
-    receiver, error = config.receiver, receiver_note(store).get("error")
-    words = f"{receiver.title} on {receiver.host}, port {receiver.port}"
+    receiver, note = config.receiver, receiver_note(store)
+    error, port = note.get("error"), note.get("port") or receiver.port
+    words = f"{receiver.title} on {receiver.host}, port {port}"
     return f"{words}, which does not listen: {error}" if error else words
 
 
@@ -85,19 +94,19 @@ def _left_out(store: PacsStore | None, visible: VisiblePeers) -> list[dict[str, 
 def _peers(store: PacsStore | None, peers: dict[str, Peer]) -> list[dict[str, object]]:
     states = {one.name: one for one in store.peers.list()} if store else {}
     counts = fetch_counts(store) if store else {}
-    sends = store.sends.counts() if store else {}
+    send_counts = store.sends.counts() if store else {}
     rows: list[dict[str, object]] = []
     for name, peer in peers.items():
         state = states.get(name, PeerState(name))
-        own, sent = counts.get(name, {}), sends.get(name, {})
+        own, sent = counts.get(name, {}), send_counts.get(name, {})
         rows.append(
             {
                 "name": name, "where": where(peer), "echo": state.echo, "answers": state.echo_ok,
                 "note": state.echo_note, "received": state.received, "sent": state.sent,
                 "fetches_open": own.get(fetches.WAITING, 0) + own.get(fetches.RUNNING, 0),
                 "fetches_failed": own.get(fetches.FAILED, 0),
-                "sends_open": sent.get("waiting", 0) + sent.get("sending", 0),
-                "sends_failed": sent.get("failed", 0),
+                "sends_open": sent.get(sends.WAITING, 0) + sent.get(sends.SENDING, 0),
+                "sends_failed": sent.get(sends.FAILED, 0),
             }
         )  # fmt: skip
     return rows
@@ -117,6 +126,22 @@ def _watches(store: PacsStore | None, config: PacsConfig) -> list[dict[str, obje
             }
         )  # fmt: skip
     return found
+
+
+def sends_of(store: PacsStore | None, jobs: VisibleJobs) -> list[dict[str, object]]:
+    """Results of visible jobs that wait for an archive or did not get there, the newest first."""
+    rows: list[dict[str, object]] = []
+    for one in store.sends.list(_NOT_SENT, limit=MOST_SENDS) if store else []:
+        job = jobs.find(one.job)
+        if job is not None:
+            note = (one.error or {}).get("message", "")
+            rows.append(
+                {
+                    "id": one.id, "job": job.id, "label": job.label or job.name, "peer": one.peer,
+                    "state": one.state, "tries": one.tries, "note": str(note), "since": one.since,
+                }
+            )  # fmt: skip
+    return rows
 
 
 def _received(store: PacsStore | None) -> list[dict[str, object]]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from ...core.errors import PipelineError
 from ...core.pacs.query import StudyQuery, uid
 from ...core.specs import parse_options
 from ..context import WebContext, context_of
 from ..gate import audit_trail
-from ..gate.principal import OPERATOR, Principal, needs
+from ..gate.principal import OPERATOR, Principal, may_change, needs
+from ..gate.visible_jobs import VisibleJobs
 from ..gate.visible_peers import DOOR, VisiblePeers
 from ..models import PROBLEMS
 from ..pacs import dicom_process
@@ -46,7 +48,7 @@ async def read_pacs(request: Request, principal: Principal = Depends(needs(OPERA
     pacs = dicom_process_of(context)
     config, error = pacs.config()
     visible = VisiblePeers(config, principal, context.config.visibility)
-    return overview(pacs, config, error, visible)
+    return overview(pacs, config, error, visible, VisibleJobs(context, principal))
 
 
 @router.post("/find", response_model=StudyList)
@@ -109,6 +111,24 @@ async def cancel_fetch(
     await pacs.ask("cancel_fetch", args, principal.name, ANSWER_SECONDS)
     detail = f"{found.order.peer}, fetch {number}"
     audit_trail.note(context, request.scope, "pacs.cancel", principal.name, detail=detail)
+    return Response(status_code=204)
+
+
+@router.post("/sends/{number}/again", status_code=204)
+async def send_again(
+    request: Request, number: int, principal: Principal = Depends(needs(OPERATOR))
+) -> Response:
+    """Send the results of a job to an archive again; what is there already is replaced."""
+    context = context_of(request)
+    pacs = dicom_process_of(context)
+    found = pacs.store.sends.get(number) if pacs.store is not None else None
+    if found is None:
+        raise PipelineError("request.not_found", f"there is no send {number}")
+    job = VisibleJobs(context, principal).get(found.job)
+    may_change(principal, job)
+    args: dict[str, object] = {"job": job.id, "peers": [found.peer]}
+    await pacs.ask("send", args, principal.name, ANSWER_SECONDS)
+    audit_trail.note(context, request.scope, "pacs.send", principal.name, job=job.id, detail=found.peer)
     return Response(status_code=204)
 
 

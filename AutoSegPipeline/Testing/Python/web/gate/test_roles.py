@@ -104,6 +104,7 @@ TABLE: dict[str, Row] = {
     "POST /dicom-web/{title}/studies/{study}": Row(
         OPERATOR, "/dicom-web/A/studies/1.2", INSTANCE, headers=RELATED
     ),
+    "POST /api/v1/pacs/sends/{number}/again": Row(OPERATOR, "/api/v1/pacs/sends/7/again"),
     "GET /login": Row(PUBLIC),
     "POST /login": Row(PUBLIC, body={"username": "vera", "password": "wrong in any case"}),
     "POST /logout": Row(PUBLIC),

@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 import pydicom
 import pytest
+from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.received import ReceivedSeries
 from AutoSegPipelineLib.core.pacs.series_facts import SeriesFacts
 from AutoSegPipelineLib.core.pacs.series_rules import Verdict
@@ -186,6 +187,25 @@ def test_series_that_rules_left_out_are_seen_as_the_jobs_of_their_entry(scene: S
     both = ["OTHER", "THIN"]
     own = scene.visibility == "own"  # type: ignore[attr-defined]
     assert entries == {"olga": [] if own else both, "otto": ["THIN"] if own else both, "ada": both}
+
+
+def test_what_was_not_sent_is_shown_to_who_sees_the_job_and_sent_again(scene: Scene) -> None:
+    job = scene.served.result(f"sent-{scene.visibility}", "otto")  # type: ignore[attr-defined]
+    number = scene.store.sends.want(job.id, "web", job.times["done"], "otto")
+    scene.store.sends.take("web")
+    send = scene.store.sends.get(number)
+    assert send is not None
+    scene.store.sends.fail(send, PipelineError("pacs.not_taken", "web did not take the seg"))
+    shown = {who: [one["id"] for one in scene.ask(who, "GET", "").json["sends"]] for who in SOME}
+    own = scene.visibility == "own"  # type: ignore[attr-defined]
+    assert shown == {"olga": [] if own else [number], "otto": [number], "ada": [number]}
+    [row] = scene.ask("otto", "GET", "").json["sends"]
+    assert (row["state"], row["note"]) == ("failed", "web did not take the seg")
+    assert scene.ask("olga", "POST", f"/sends/{number}/again").status == (404 if own else 403)
+    assert scene.ask("otto", "POST", f"/sends/{number}/again").status == 204
+    send = scene.store.sends.get(number)
+    assert send is not None and send.state == "waiting"
+    assert scene.audit("pacs.send")[0].job == job.id
 
 
 def test_a_slow_archive_holds_up_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

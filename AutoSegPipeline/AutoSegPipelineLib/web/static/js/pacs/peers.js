@@ -27,6 +27,8 @@ export class Peers {
     byId("refused-card").hidden = !pacs.refused.length;
     this.fill("peers-body", pacs.peers, (peer) => this.peer(peer, pacs.running));
     this.fill("watches-body", pacs.watches, watchRow);
+    byId("sends-card").hidden = !pacs.sends.length;
+    this.fill("sends-body", pacs.sends, (send) => this.send(send));
     byId("received-card").hidden = !pacs.received.length;
     this.fill("received-body", pacs.received, receivedRow);
     this.fill("refused-body", pacs.refused, refusedRow);
@@ -38,6 +40,29 @@ export class Peers {
     if (this.shown[id] === now) return;
     this.shown[id] = now;
     byId(id).replaceChildren(...list.map(draw));
+  }
+
+  send(send) {
+    const [kind, drawing, title] = SENDS[send.state];
+    const again = el("button", { type: "button", class: "button small", text: "Send again", "aria-label": `Send again ${send.label} to ${send.peer}`,
+      onclick: async () => {
+        again.disabled = true;
+        try {
+          await ask("POST", `api/v1/pacs/sends/${send.id}/again`);
+          toast(`${send.label} is sent to ${send.peer} again.`);
+        } catch (error) {
+          again.disabled = false;
+          toast(error.message, "bad", error.hint);
+        }
+        this.changed();
+      } });
+    return el("tr", {},
+      el("th", { scope: "row" }, send.label, el("span", { class: "sub", text: `to ${send.peer}` })),
+      el("td", { class: "state" }, el("div", { class: "state-line" }, badge(kind, drawing, title),
+        el("span", { class: "soft small", text: send.tries ? `tried ${many(send.tries, "time")}` : "" })),
+        send.note ? el("div", { class: "reason", text: send.note }) : null),
+      el("td", { class: "when", text: time(send.since) }),
+      el("td", { class: "tools" }, send.state === "failed" ? el("div", {}, again) : null));
   }
 
   peer(peer, running) {
@@ -71,6 +96,12 @@ function watchRow(watch) {
     el("td", {}, last, watch.note ? el("div", { class: "reason", text: watch.note }) : null),
     el("td", { text: watch.at === null || !watch.ok ? "" : `${watch.found} match, ${watch.waiting} not fetched yet` }));
 }
+
+const SENDS = {
+  waiting: ["", "clock", "Waits"],
+  sending: ["run", "upload", "Sending"],
+  failed: ["bad", "alert", "Given up"],
+};
 
 const RECEIVED = {
   coming: ["run", "download", "Coming in"],
