@@ -86,8 +86,12 @@ class _Delivery:
         file = self.receiver.open(request, syntax)
         if isinstance(file, Answer):
             return file
-        while piece := stream.read(_BLOCK):
-            file.write(memoryview(piece))
+        try:
+            while piece := stream.read(_BLOCK):
+                file.write(memoryview(piece))
+        except OSError:
+            file.discard()
+            raise
         if self.study and _study_of(file) != self.study:
             file.discard()
             return Answer(OTHER_STUDY, "it is of another study than the address names")

@@ -13,6 +13,7 @@ from ...flags import common
 from ...output import safe
 from ...session import Session, user_name
 from ..jobs import as_json
+from ..users import noted, opened
 
 _paths = click.argument(
     "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, resolve_path=True)
@@ -57,7 +58,7 @@ def deidentify(session: Session, paths: tuple[Path, ...], out: Path, as_json: bo
 def reidentify(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool) -> int:
     """Give objects that came back their patient, study and references again.
 
-    Only the home that de-identified the study can do it. The table notes who did it, when and for whom.
+    Only the home that de-identified the study can do it. The audit log says who did it, when and for whom.
 
     \b
     Examples:
@@ -68,7 +69,15 @@ def reidentify(session: Session, paths: tuple[Path, ...], out: Path, as_json: bo
         outcome = reidentify_all(paths, out, table, user_name())
     finally:
         table.close()
+    _note(session, outcome)
     return _show(session, outcome, out, as_json)
+
+
+def _note(session: Session, outcome: Outcome) -> None:
+    """A line of the audit log for each patient, under the pseudonym."""
+    with opened(session, make=True) as accounts:
+        for one in outcome.pseudonyms:
+            noted(accounts, "dicom.reidentify", one)
 
 
 def _table(session: Session) -> Pseudonyms:

@@ -98,6 +98,8 @@ def test_a_study_goes_out_without_its_patient_and_comes_back_with_him(
     assert all(b"Mustermann" not in path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm"))
     back = document("reidentify", tmp_path / "out", "-o", tmp_path / "back", "--home", home)
     assert len(back["written"]) == 27
+    (line,) = json.loads(autoseg("audit", "--what", "dicom.", "--json", "--home", home).stdout)["lines"]
+    assert (line["what"], line["detail"]) == ("dicom.reidentify", out["written"][0]["pseudonym"])
     original = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, study.rglob("*.dcm"))}
     for path in (tmp_path / "back").rglob("*.dcm"):
         data = pydicom.dcmread(path)
