@@ -46,6 +46,7 @@ class Arrival:
     ``label`` is what the source called it, ``options_file`` the ``NAME.options.json``
     beside it, ``examined`` the intake child's rows, one for each scan file.
     ``top`` is the folder of the inbox in which it lay, ``passed`` names files there that are no scan.
+    ``channels`` of one scan may be several files.
     """
 
     kind: str  # "file" or "series"
@@ -58,6 +59,7 @@ class Arrival:
     examined: tuple[ExaminedFile, ...] = ()
     top: str = ""
     passed: tuple[str, ...] = ()
+    channels: int = 1
 
 
 @dataclass

@@ -18,6 +18,7 @@ from ...core.store.small_tables import Consumed
 from ...intake import arrival as rule
 from ...intake.case_names import is_options_name
 from ...intake.dicom.objects import not_an_image
+from .complete_files import CompleteFiles
 from .entries import (
     ASIDE,
     ASKING,
@@ -46,8 +47,14 @@ from .series import Series, SeriesBook
 class InboxBook:
     """Feed it listings and examinations; it fills ``to_ask``, ``arrivals`` and ``refusals``."""
 
-    def __init__(self, settle: float, truncated: float, ledger: Callable[[str], Consumed | None]) -> None:
-        """``settle`` and ``truncated`` in seconds of a monotonic clock."""
+    def __init__(
+        self,
+        settle: float,
+        truncated: float,
+        ledger: Callable[[str], Consumed | None],
+        channels: Callable[[str], int] = lambda path: 1,
+    ) -> None:
+        """``settle`` and ``truncated`` in seconds of a monotonic clock; ``channels`` as in complete_files."""
         self.settle = settle
         self.truncated = truncated
         self.to_ask: deque[str] = deque()
@@ -57,6 +64,7 @@ class InboxBook:
         self._ledger = ledger
         self._rule = rule.Arrivals(settle, truncated)
         self._entries = Entries()
+        self._complete_files = CompleteFiles(self._entries, settle, truncated, channels)
         self._series = SeriesBook()
         self._answers = FolderAnswers()
         self._generation = 0
@@ -207,7 +215,7 @@ class InboxBook:
         elif row.format == "options":
             self._entries.enter(entry, ASIDE)
         else:
-            self._file(entry, row, now)
+            self._file(entry, now)
 
     def _data(self, entry: Entry, now: float) -> None:
         self._entries.enter(entry, DATA)
@@ -235,33 +243,16 @@ class InboxBook:
         self._entries.enter(entry, MEMBER)
         self._series.add(dicom.series_uid or entry.path, entry.path, entry.folder, row, now)
 
-    def _file(self, entry: Entry, row: ExaminedFile, now: float) -> None:
-        files = [arrived(entry)]
-        for path in row.companions:
-            data = self._at_rest(path, now)
-            if data is None:
-                self._entries.enter(entry, READY)
-                return
-            files.append(data)
-        options = self._entries.options_of(entry)
-        if options and self._at_rest(options, now) is None:
+    def _file(self, entry: Entry, now: float) -> None:
+        found = self._complete_files.arrival(entry, now)
+        if not isinstance(found, Arrival):
+            self._look_at(found)
             self._entries.enter(entry, READY)
             return
-        for found in files:
-            self._give(found.path)
+        for one in found.files:
+            self._give(one.path)
         self._answers.scan_in(entry.top)
-        arrival = Arrival("file", tuple(files), row.format, label=entry.relative, examined=(row,))
-        self.arrivals.append(replace(arrival, options_file=options, top=entry.top))
-
-    # --- neighbours -----------------------------------------------------------------------
-
-    def _at_rest(self, path: str, now: float) -> ArrivedFile | None:
-        """``path`` as it rests; None (and another look later) while it does not."""
-        found = self._entries.at_rest(path, now, self.settle)
-        if isinstance(found, ArrivedFile):
-            return found
-        self._look_at(found)
-        return None
+        self.arrivals.append(found)
 
     # --- series ---------------------------------------------------------------------------
 

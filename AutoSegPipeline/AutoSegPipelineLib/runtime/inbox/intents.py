@@ -79,7 +79,7 @@ class InboxIntents:
         main = Path(arrival.files[0].path)
         intent = Intent(door="inbox", input=str(main), label=arrival.label or main.name)
         intent.consume = self._context.settings["inputs"] != "keep"
-        intent.container = arrival.format == "zip"
+        intent.container = arrival.format == "zip" or arrival.channels > 1
         intent.passed_by = list(arrival.passed)
         paths = [Path(found.path) for found in arrival.files]
         keep = arrival.kind == "file" and len(paths) > 1

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ...core.engines import models_folder
 from ...core.errors import PipelineError
 from ...core.messages.examined_files import Examined
 from ...core.messages.intake_messages import Examine
+from ...core.own_models import channel_names
+from ...core.settings import resolve_options
+from ...intake.options_files import folder_options_path, read_options, scan_options_path
 from ..context import Context
 from ..processes.intake_client import IntakeClient
 from .entries import Arrival, ArrivedFile
@@ -46,6 +50,7 @@ class WatchedInbox:
                 receiver.arrived,
                 receiver.refused,
                 receiver.passed_by,
+                channels=self._channels,
             )
             self._watcher.start()
 
@@ -73,6 +78,16 @@ class WatchedInbox:
         """These could not be taken; they arrive again."""
         if self._watcher is not None:
             self._watcher.put_back(paths)
+
+    def _channels(self, path: str) -> int:
+        """How many images the model takes that the options of the scan at ``path`` ask for."""
+        settings, inbox = self._context.settings, str(self._context.home.inbox)
+        try:
+            files = (scan_options_path(path), folder_options_path(inbox, path))
+            options = resolve_options(settings, *(read_options(file) if file else {} for file in files))
+        except (PipelineError, OSError):
+            return 1  # the inspection says what is wrong with them
+        return len(channel_names(models_folder(settings["models_dir"]), options))
 
     def _examine(self, paths: list[str], answer: Answer) -> None:
         def answered(result: Examined | None, error: PipelineError | None) -> None:

@@ -56,6 +56,7 @@ class InboxWatcher:
         on_passed: Callable[[list[ArrivedFile]], None],
         on_waiting: Callable[[int], None] | None = None,
         *,
+        channels: Callable[[str], int] = lambda path: 1,
         events: bool = True,
     ) -> None:
         self._inbox = str(inbox)
@@ -67,7 +68,8 @@ class InboxWatcher:
         self._on_waiting = on_waiting
         self._rescan = float(settings["rescan_seconds"])
         settle = "settle_network_seconds" if is_network(inbox) else "settle_seconds"
-        self._book = InboxBook(settings[settle], settings["truncated_minutes"] * 60, ledger_lookup)
+        patience = settings["truncated_minutes"] * 60
+        self._book = InboxBook(settings[settle], patience, ledger_lookup, channels)
         self._events = qt.QFileSystemWatcher() if events else None
         self._work_timer: Any = None
         self._alarm: Any = None

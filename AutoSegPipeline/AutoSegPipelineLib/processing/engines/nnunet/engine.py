@@ -85,14 +85,10 @@ class NnUnetEngine:
             "engine": self.name,
             "task": ",".join(f"{run.model.name}:{run.quality}" for run in runs),
             "device": device,
-            "weights": {run.model.name: run.model.weights_sha256 for run in runs},
         }
-        trusted = [run.model.name for run in runs if run.model.trusted]
-        if trusted:
-            used["trusted"] = trusted
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
-        warnings: list[dict[str, str]] = []
+        warnings = [_trusted(run) for run in runs if run.model.trusted]
         network = 0.0
         for number, run in enumerate(runs):
             course = _course(report, run, number, len(runs))
@@ -118,6 +114,12 @@ class NnUnetEngine:
 def _course(report: Report, run: Run, number: int, count: int) -> Course:
     portion = Portion(report, number / count, (number + 1) / count)
     return Course(portion, costs(run), run.model.name)
+
+
+def _trusted(run: Run) -> dict[str, str]:
+    who = f" by {run.model.added_by}" if run.model.added_by else ""
+    message = f"The model {run.model.name} was added{who} as trusted: its checkpoints may run a program."
+    return {"code": "engine.model_trusted", "message": message}
 
 
 def _absent(titles: Sequence[str]) -> list[dict[str, str]]:

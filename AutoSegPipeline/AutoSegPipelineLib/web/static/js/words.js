@@ -29,6 +29,7 @@ const WARNINGS = {
   "picture.not_drawn": "No picture",
   "engine.stepped_down": "Lower quality used",
   "engine.task_switched": "Task switched",
+  "engine.model_trusted": "Trusted model",
   "engine.modality_guessed": "CT or MR was guessed",
   "dicom.missing_slices": "Missing slices",
   "dicom.uneven_slices": "Uneven slices",

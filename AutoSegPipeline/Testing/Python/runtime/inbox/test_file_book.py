@@ -75,3 +75,40 @@ def test_a_header_at_rest_is_not_truncated_while_its_data_still_grow():
             book.to_ask.clear()
             book.answered(incomplete, now)
     assert [one.error.code for one in book.refusals] == ["input.truncated"]
+
+
+def channel_book():
+    """Of scans called a* there are two channels."""
+    return InboxBook(5, 60, lambda path: None, lambda path: 2 if os.path.basename(path)[0] == "a" else 1)
+
+
+def arrive(book, paths, now):
+    """Everything in ``paths`` is complete at ``now`` + 5."""
+    list_once(book, paths, now)
+    list_once(book, paths, now + 5)
+    for path in list(book.to_ask):
+        book.answered(row(path), now + 5)
+    book.to_ask.clear()
+
+
+def test_channels_of_one_scan_arrive_together_once_the_last_is_complete():
+    book = channel_book()
+    first, second, other = (os.path.join("/in", name) for name in ("a_0000.nii", "a_0001.nii", "b_0000.nii"))
+    arrive(book, [first, other], 0)
+    assert [found.label for found in book.arrivals] == ["b_0000.nii"]
+    arrive(book, [first, other, second], 8)
+    (_, found) = book.arrivals
+    assert [one.path for one in found.files] == [first, second]
+    assert (found.label, found.channels, len(found.examined)) == ("a.nii", 2, 2)
+    assert book.waiting == 0
+
+
+def test_a_channel_that_waits_in_vain_goes_to_the_inspection_which_names_the_other():
+    book = channel_book()
+    second = os.path.join("/in", "a_0001.nii")
+    arrive(book, [second], 0)
+    assert not book.arrivals and book.next_look(5) <= 10
+    list_once(book, [second], 59)
+    assert not book.arrivals
+    list_once(book, [second], 61)
+    assert [one.path for one in book.arrivals[0].files] == [second]
