@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...core import rules as book
 from ...core.engine_list import wanted_engines
-from ...core.engines import ENGINES
+from ...core.engines import ENGINES, OWN_MODELS
 from ...core.errors import PipelineError, from_dict
 from ...core.messages.found_cases import FoundCase, Inspected
 from ...core.messages.intake_messages import Inspect, Limits
@@ -86,17 +86,19 @@ def _unknown_tasks(session: Session, found: tuple[book.Rule, ...]) -> list[str]:
     except PipelineError as error:
         session.output.note(f"Tasks were not checked: {safe(error.message)}", "yellow")
         return []
-    absent = [row for row in ENGINES if row.package and not known.get(row.name)]
+    # Own models are known without the package; there may be none.
+    absent = [row for row in ENGINES if row.package and row.name != OWN_MODELS and not known.get(row.name)]
     if absent:
         names = " and ".join(row.shown for row in absent)
         verb = "are" if len(absent) > 1 else "is"
         session.output.note(f"Tasks were not checked: {names} {verb} not installed.", "yellow")
+    usual = [task for name, tasks in known.items() if name != OWN_MODELS for task in tasks]
     unknown = []
     for rule, engine, task in wanted:
-        if known.get(engine):
-            unknown += _lacking(rule, f"engine {engine!r}", task, known[engine])
+        if known.get(engine) or engine == OWN_MODELS:
+            unknown += _lacking(rule, f"engine {engine!r}", task, known.get(engine, []))
         elif not absent:
-            unknown += _lacking(rule, "no engine", task, [one for tasks in known.values() for one in tasks])
+            unknown += _lacking(rule, "no engine", task, usual)
     return unknown
 
 

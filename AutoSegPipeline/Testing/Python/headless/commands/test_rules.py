@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.headless import autoseg, write_scan
+from support.model_record import record
 
 NECK = {"SeriesDescription": "Neck 1.0 B30", "BodyPartExamined": "NECK", "Modality": "CT"}
 ROWS: list[dict[str, Any]] = [
@@ -84,3 +85,17 @@ def test_check_names_a_task_that_the_workers_package_does_not_have(home: Path) -
         done = autoseg("--home", home, "rules", "check", env={"AUTOSEG_WORKER_PYTHON": python})
         assert done.returncode == code, done.stderr
         assert ("did you mean 'body'" in done.stderr) is bool(code)
+
+
+def test_check_knows_your_own_models_and_lists_of_engines(home: Path, tmp_path: Path) -> None:
+    record(tmp_path / "models", "teeth")
+    for engine, wrong in (
+        ("nnunet:teeth", ""),
+        ("tissue,nnunet:teeth:fast", ""),
+        ("tissue,nnunet:teet", "'teet'"),
+    ):
+        rows = [{"name": "x", "when": {}, "then": {"engine": engine}}]
+        (home / "rules.json").write_text(json.dumps(rows))
+        done = autoseg("--home", home, "rules", "check", env={"AUTOSEG_MODELS_DIR": str(tmp_path / "models")})
+        assert done.returncode == bool(wrong), done.stderr
+        assert wrong in done.stderr and ("did you mean 'teeth'" in done.stderr) is bool(wrong)
