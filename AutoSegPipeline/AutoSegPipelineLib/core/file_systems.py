@@ -15,7 +15,8 @@ _NETWORK = frozenset(
 )  # fmt: skip
 
 # Their journal has one order for names and contents: a file's fsync also writes the renames before it.
-_ORDERED = frozenset(("ext4", "xfs", "btrfs"))
+# Of tmpfs nothing outlives the machine in any case.
+_ORDERED = frozenset(("ext4", "xfs", "btrfs", "tmpfs"))
 
 
 def syncs_names(folder: Path) -> bool:

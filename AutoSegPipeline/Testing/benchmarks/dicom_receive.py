@@ -28,6 +28,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(HERE.parents[1])]
 
 import numpy as np  # noqa: E402 - the path comes first
 import psutil  # noqa: E402
+from AutoSegPipelineLib.dicom.receive import completion  # noqa: E402
 from meters import said_load  # noqa: E402
 from support import receive_driver  # noqa: E402
 from support.orthanc import Orthanc, free_port  # noqa: E402
@@ -92,9 +93,9 @@ class Ours(Server):
         (self.folder / "dicom.json").write_text(json.dumps(file))
         for name in ("state", "state/incoming"):
             (self.folder / name).mkdir()
-        return subprocess.Popen(
-            [sys.executable, receive_driver.__file__, str(self.folder)], stdout=subprocess.DEVNULL
-        )
+        command = [sys.executable, receive_driver.__file__, str(self.folder)]
+        looks = {**os.environ, "LOOK_SECONDS": str(completion.LOOK_SECONDS)}
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=looks)
 
 
 class StoreScp(Server):

@@ -37,6 +37,7 @@ LONGEST_REQUEST = 1 << 20
 LONGEST_COMMAND = 1 << 16
 _RQ, _DATA, _RELEASE, _ABORT = 1, 4, 5, 7
 _UNEXPECTED, _INVALID = 2, 6
+_SLACK = 64  # some count headers differently
 
 
 class Stopped(Exception):
@@ -155,7 +156,7 @@ class Association:
         while True:
             kind, length = self._wire.header()
             if kind == _DATA:
-                if length > LONGEST_PDU:
+                if length > LONGEST_PDU + _SLACK:
                     raise Stopped(_INVALID, f"a PDU of {length} bytes is longer than was agreed")
                 self._fragments(length)
             elif kind == _RELEASE:
@@ -210,6 +211,7 @@ class Association:
         if name and self._taker.is_own(request.sop_instance):
             return Answer(commands.CLASS_NOT_SUPPORTED, "this was sent from here and is not taken back")
         if name:
+            log.warning("%s at %s sent a %s, which was refused", self._sender.title, self._address, name)
             return Answer(commands.CLASS_NOT_SUPPORTED, f"{name} objects are not taken, send the images")
         if request.sop_class != context.sop_class:
             return Answer(commands.CLASS_NOT_SUPPORTED, "another class than was agreed upon")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -24,18 +25,18 @@ class Listener:
 
     def __init__(self, connected: Connected) -> None:
         self._connected = connected
-        self._config: Receiver | None = None
+        self._place: tuple[object, ...] = ()
         self._socket: socket.socket | None = None
 
     def listen(self, config: Receiver) -> None:
         """Listen as ``config`` says, if that is not so already. Raises ``pacs.cannot_listen``."""
-        if self._socket is not None and _place(config) == (self._config and _place(self._config)):
-            self._config = config
+        place = _place(config)
+        if self._socket is not None and place == self._place:
             return
         tls = _tls(config)
         self.close()
         found = _bound(config)
-        self._socket, self._config = found, config
+        self._socket, self._place = found, place
         threading.Thread(target=self._accept, args=(found, tls), name="accept", daemon=True).start()
         log.info("%s listens on %s, port %d", config.title, config.host, found.getsockname()[1])
 
@@ -67,7 +68,16 @@ class Listener:
 
 
 def _place(config: Receiver) -> tuple[object, ...]:
-    return config.host, config.port, config.tls_cert, config.tls_key, config.tls_ca
+    files = config.tls_cert, config.tls_key, config.tls_ca
+    return config.host, config.port, *((one, _changed_at(one)) for one in files if one)
+
+
+def _changed_at(path: str) -> int:
+    """A certificate that is renewed is used from then on."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _bound(config: Receiver) -> socket.socket:

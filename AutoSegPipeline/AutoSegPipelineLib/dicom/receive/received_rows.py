@@ -28,13 +28,12 @@ class ReceivedRows:
                 changed.append(row)
         if not changed:
             return
-        with self._store.transaction():
-            for row in changed:
-                self._store.received.note(row)
-            senders = {row.calling for row in changed if row.state == COMING}
-            for name, peer in config.peers.items():
-                if peer.title in senders:
-                    self._store.peers.received(name)
+        for row in changed:
+            self._store.received.note(row)
+        senders = {row.calling for row in changed if row.state == COMING}
+        for name, peer in config.peers.items():
+            if peer.title in senders:
+                self._store.peers.received(name)
         self._noted = {one.key: self._noted[one.key] for one in live}
 
 

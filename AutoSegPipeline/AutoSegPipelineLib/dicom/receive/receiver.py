@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import threading
+import uuid
 
 from ...core.errors import PipelineError
 from ...core.files import free_bytes, is_disk_full
@@ -44,6 +45,7 @@ class Receiver:
         self._completion = Completion(context, self.spool)
         self._min_free = int(context.settings["disk_min_free_mb"]) << 20
         self._numbers = itertools.count(1)
+        self._start = uuid.uuid4().hex  # tells associations of this process from earlier ones
         self._lock = threading.Lock()
         self._connections: dict[int, socket.socket] = {}
         self._listener = Listener(self._connected)
@@ -120,6 +122,8 @@ class Receiver:
         released = False
         try:
             connection = self._listener.secured(connection, tls)
+            with self._lock:
+                self._connections[number] = connection
             association = Association(number, connection, address, self)
             if full:
                 log.warning("%s was rejected: there are too many associations", address)
@@ -178,7 +182,7 @@ class Receiver:
             file.check()
             study, series = file.uids()
             # An instance that names no series is one of the association that brought it.
-            series = series or f"of association {association}"
+            series = series or f"of association {self._start}-{association}"
             origin = Origin(sender.called, sender.title, sender.address, study, series, sender.account)
             self.spool.keep(file, origin, association)
         except OSError as error:

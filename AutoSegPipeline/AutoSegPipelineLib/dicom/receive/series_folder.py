@@ -141,7 +141,11 @@ class SeriesFolder:
             if _SYNC_FIRST:
                 file.close()
             target = self._place(name, file.size)
-            os.rename(file.path, target)
+            try:
+                os.rename(file.path, target)
+            except OSError:
+                self._forget(name, target.name)
+                raise
             file.path = target
             self._count(file.size)
         try:
@@ -180,10 +184,13 @@ class SeriesFolder:
 
     def _take_back(self, name: str, file: InstanceFile) -> None:
         with self._changed:
+            self._forget(name, file.path.name)
             file.discard()
-            self._known[name] = tuple(one for one in self._known[name] if one != file.path.name)
             self.instances -= 1
             self.bytes -= file.size
+
+    def _forget(self, name: str, given: str) -> None:
+        self._known[name] = tuple(one for one in self._known[name] if one != given)
 
     def _read_names(self) -> None:
         """Which instances are known, once; most series never come a second time."""

@@ -102,8 +102,8 @@ class Spool:
 
     def expire(self, keep_seconds: float) -> None:
         """Remove the images of series that became jobs so long ago; their notes stay for a further month."""
-        with self._lock:
-            for folder in list(self._series.iterdir()):
+        for folder in list(self._series.iterdir()):
+            with self._lock:
                 if folder.name not in self._live:
                     _expire(folder, keep_seconds)
 
@@ -128,15 +128,15 @@ _NOTE_SECONDS = 30 * 86400.0
 
 
 def _expire(folder: Path, keep_seconds: float) -> None:
-    series = SeriesFolder.read(folder)
     try:
-        age = time.time() - (folder / NOTE).stat().st_mtime
-        if series is None:
-            if age > keep_seconds:
-                remove_tree(folder)
-        elif series.is_at_rest and age > keep_seconds + _NOTE_SECONDS:
+        note = folder / NOTE
+        age = time.time() - (note if note.exists() else folder).stat().st_mtime
+        if age <= keep_seconds:
+            return
+        series = SeriesFolder.read(folder)
+        if series is None or (series.is_at_rest and age > keep_seconds + _NOTE_SECONDS):
             remove_tree(folder)
-        elif series.is_at_rest and age > keep_seconds:
+        elif series.is_at_rest:
             series.forget_images()
     except OSError as error:
         log.warning("%s stays: %s", folder, error)

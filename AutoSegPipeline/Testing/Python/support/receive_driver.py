@@ -5,6 +5,7 @@ It ends with status 0 once HOME has a file ``enough``.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ def main() -> int:
     home = Home.at(Path(sys.argv[1]))
     if len(sys.argv) > 2:
         kill_at(sys.argv[2], int(sys.argv[3]))
-    completion.LOOK_SECONDS = 0.1
+    completion.LOOK_SECONDS = float(os.environ.get("LOOK_SECONDS", "0.1"))
     context = Context(home, Settings.defaults(), LiveConfig(home))
     receiver = Receiver(context)
     receiver.start()

@@ -224,3 +224,17 @@ def test_a_full_disk_at_the_hand_over_loses_nothing(tmp_path: Path, monkeypatch:
         (intent,) = taker.intents()
         assert len(taker.staged(intent)) == 4
         assert until_done(taker).note == ""
+
+
+def test_names_are_synced_with_the_folder_where_files_do_not_do_it(tmp_path: Path, monkeypatch: Any) -> None:
+    from AutoSegPipelineLib.dicom.receive import series_folder, spool
+
+    synced: list[str] = []
+    real = series_folder.fsync_folder
+    monkeypatch.setattr(series_folder, "fsync_folder", lambda path: (synced.append(path.name), real(path)))
+    for alone, wanted in ((True, 0), (False, 4)):
+        monkeypatch.setattr(spool, "syncs_names", lambda _, alone=alone: alone)
+        with receiving(tmp_path / f"home-{alone}", entries=[{**ENTRY, "quiet_seconds": 30}]) as taker:
+            send(taker.port, *write_series(tmp_path / "in"))
+            assert len(taker.noted()) == 4
+        assert synced.count("open") == wanted

@@ -10,6 +10,7 @@ from typing import Any, Iterator
 import pydicom
 import pytest
 from AutoSegPipelineLib.dicom.receive import receiver
+from AutoSegPipelineLib.dicom.receive.data_set_uids import NotFound, uids_of
 from support import dicom
 from support.dicom_peers import write_object
 from support.orthanc import free_port
@@ -47,6 +48,47 @@ def test_the_bytes_of_a_data_set_are_kept_as_they_came(taker: Receiving, tmp_pat
     assert meta.MediaStorageSOPInstanceUID == pydicom.dcmread(path).SOPInstanceUID
 
 
+def test_every_instance_is_on_the_disk_before_it_is_answered(
+    taker: Receiving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    synced: list[int] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    paths = write_series(tmp_path / "in")
+    association = associate(taker.port, paths=paths)
+    for count, path in enumerate(paths, 1):
+        assert association.send_c_store(path).Status == SUCCESS
+        assert sum(one.stat().st_ino in synced for one in taker.noted()) == count
+    association.release()
+
+
+@pytest.mark.parametrize("syntax", ["ExplicitVRLittleEndian", "ImplicitVRLittleEndian"])
+def test_study_and_series_are_read_past_sequences_of_either_length(tmp_path: Path, syntax: str) -> None:
+    (path, *_) = write_series(tmp_path / "in")
+    data = pydicom.dcmread(path)
+    inner = pydicom.Dataset()
+    inner.SeriesInstanceUID = "1.2.3.999"
+    inner.ReferencedImageSequence = [pydicom.Dataset()]
+    inner["ReferencedImageSequence"].is_undefined_length = True
+    for keyword in ("ReferencedSeriesSequence", "ReferencedStudySequence"):
+        setattr(data, keyword, [inner, inner])
+    data["ReferencedSeriesSequence"].is_undefined_length = True
+    inner.is_undefined_length_sequence_item = True
+    data.save_as(path)
+    dicom.write_as(path, syntax)
+    head, uid = memoryview(data_set_of(path)), getattr(pydicom.uid, syntax)
+    assert uids_of(head, uid) == (data.StudyInstanceUID, "1.2.826.77.1")
+    with pytest.raises(NotFound):
+        uids_of(head[:200], uid)
+
+
 def test_the_series_is_found_behind_long_sequences(taker: Receiving, tmp_path: Path) -> None:
     (path, *_) = write_series(tmp_path / "in")
     data = pydicom.dcmread(path)
@@ -61,6 +103,14 @@ def test_the_series_is_found_behind_long_sequences(taker: Receiving, tmp_path: P
     assert send(taker.port, path)[0].Status == SUCCESS
     (series,) = taker.receiver.spool.live()
     assert series.note.origin.series == "1.2.826.77.1"
+
+
+def test_instances_without_a_series_belong_to_their_association(taker: Receiving, tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "in")
+    dicom.edit_all(paths, SeriesInstanceUID=...)
+    send(taker.port, *paths[:2])
+    send(taker.port, *paths[2:])
+    assert [len(taker.staged(intent)) for intent in taker.intents(2)] == [2, 2]
 
 
 def test_verification_is_answered(taker: Receiving) -> None:
