@@ -77,7 +77,7 @@ def read_checkpoint(path: Path, shown: str, trusted: bool = False) -> Checkpoint
             found["network_weights"],
             str(found["trainer_name"]),
             str(found["init_args"]["configuration"]),
-            None if axes is None else tuple(int(axis) for axis in axes),
+            tuple(int(axis) for axis in axes) if axes else None,
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise PipelineError("model.invalid", f"{shown} is no checkpoint of nnunetv2") from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from support import own_model_cases as cases
 from support import tiny_models
 from support.own_models import Models
@@ -70,6 +73,30 @@ def test_a_lower_quality_is_as_it_says(worker, folders, tmp_path, word):
     result_of(cases.ask_case(worker, word, inputs_of(folders, name), tmp_path))
     assert np.array_equal(cases.flat(tmp_path), theirs(folders, name, quick))
     assert not np.array_equal(theirs(folders, name, quick), theirs(folders, name))
+
+
+def test_postprocessing_keeps_the_largest_part_of_a_structure(results, folders, tmp_path):
+    kind = tiny_models.BY_NAME["ensemble"]
+    shutil.copytree(results / kind.dataset, tmp_path / kind.dataset)
+    (network,) = (tmp_path / kind.dataset).iterdir()
+    rules = {
+        "postprocessing_fns": ["remove_all_but_largest_component_from_segmentation"],
+        "postprocessing_kwargs": [{"labels_or_regions": 1}],
+    }
+    (network / "crossval_results_folds_0_1_2").mkdir()
+    file = network / "crossval_results_folds_0_1_2" / "postprocessing.json"
+    file.write_text(json.dumps(rules), encoding="ascii")
+    ask = Models()
+    ask("add", tmp_path / "models", source=tmp_path / kind.dataset)
+    ask.close()
+    there = cases.model_worker(tmp_path / "models")
+    result_of(cases.ask_case(there, "ensemble", inputs_of(folders, "ensemble"), tmp_path / "case"))
+    there.close()
+    wanted = theirs(folders, "ensemble")
+    parts, count = ndimage.label(wanted == 1, np.ones((3, 3, 3)))
+    largest = np.bincount(parts.reshape(-1))[1:].argmax() + 1
+    wanted[(wanted == 1) & (parts != largest)] = 0
+    assert count > 1 and np.array_equal(cases.flat(tmp_path / "case"), wanted)
 
 
 def test_the_command_of_nnunet_says_the_same(results, folders, tmp_path):
