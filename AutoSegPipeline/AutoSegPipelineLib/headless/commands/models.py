@@ -46,10 +46,6 @@ def models() -> None:
     help="Table with names, colours and codes of the labels; else the names in dataset.json.",
 )  # fmt: skip
 @click.option("--modality", default="", type=click.Choice(["", "CT", "MR"]), help="Else as the channels say.")
-@click.option(
-    "--channel", "rules", multiple=True, metavar="REGEX",
-    help="Once for each channel: which DICOM series is that channel, by its description.",
-)  # fmt: skip
 @click.option("--fold", "folds", multiple=True, help="A fold to use, or all; repeat it. Else every fold.")
 @click.option("--checkpoint", default="", help="Else checkpoint_final.pth, or checkpoint_best.pth.")
 @click.option("--configuration", default="", help="Which one, where the source holds several.")
@@ -76,7 +72,7 @@ def add_model(session: Session, source: Path, labels: Path | None, as_json: bool
     \b
     Examples:
       autoseg models add Dataset123_Teeth.zip --name teeth --labels teeth.csv
-      autoseg models add nnUNet_results/Dataset124_Tumour --channel T1 --channel FLAIR
+      autoseg models add nnUNet_results/Dataset124_Tumour --fold 0
     """
     settings = session.settings(given({name: values.pop(name) for name in _WHERE}))
     wanted = dict(values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -37,8 +36,7 @@ class Wanted:
 
     ``labels`` is a table of names, colours and codes by label. ``folds`` and ``checkpoint`` choose among
     its files. ``trainer`` names the class of nnunetv2 that builds the network in place of the one that
-    trained it. ``rules`` are regular expressions, one for each channel, for the descriptions of DICOM
-    series. ``trust``: its checkpoints may run code. ``by`` is who adds it.
+    trained it. ``trust``: its checkpoints may run code. ``by`` is who adds it.
     """
 
     source: Path
@@ -50,7 +48,6 @@ class Wanted:
     checkpoint: str = ""
     configuration: str = ""
     trainer: str = ""
-    rules: tuple[str, ...] = ()
     trust: bool = False
     replace: bool = False
     by: str = ""
@@ -130,7 +127,6 @@ def _take(
         added_by=wanted.by,
         licence=says.licence_of(files, chosen),
         trusted=wanted.trust,
-        rules=_rules(wanted.rules, channels),
         keep_largest=rules,
     )
 
@@ -155,19 +151,6 @@ def _needed(trained: Trained, wanted: Wanted) -> list[str]:
     folds, checkpoint = choose_folds(trained, wanted.folds, wanted.checkpoint)
     names = ["plans.json", "dataset.json", *(f"fold_{fold}/{checkpoint}" for fold in folds)]
     return [joined(trained.place, name) for name in names]
-
-
-def _rules(rules: tuple[str, ...], channels: tuple[str, ...]) -> tuple[str, ...]:
-    if rules and len(rules) != len(channels):
-        text = f"{len(rules)} rules for {len(channels)} channels ({', '.join(channels)})"
-        raise PipelineError("model.invalid", text, "Give one --channel for each channel, in their order.")
-    for rule in rules:
-        try:
-            re.compile(rule)
-        except re.error as error:
-            text = f"{rule!r} is no regular expression: {error}"
-            raise PipelineError("model.invalid", text, "Correct the rule of the channel.") from None
-    return rules
 
 
 def _hash(files: dict[str, str], stages: list[Stage], rules: tuple[Rule, ...]) -> str:

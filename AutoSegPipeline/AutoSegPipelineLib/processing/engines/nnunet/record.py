@@ -52,11 +52,10 @@ class Stage:
 class Model:
     """A model. ``stages`` run one after the other: a cascade has two, others one.
 
-    ``modality`` is CT, MR or empty for any; ``channels`` names its input images, and ``rules`` finds
-    each in the description of a DICOM series (a regular expression, empty for none). ``files`` maps
-    the files that a prediction reads, below the model's folder, to their SHA-256. ``trusted``: its
-    checkpoints may run code, an administrator said so. ``reader`` is nnU-Net's class that read the
-    images of its training. ``keep_largest`` are the rules of its post-processing.
+    ``modality`` is CT, MR or empty for any; ``channels`` names its input images. ``files`` maps the files
+    that a prediction reads, below the model's folder, to their SHA-256. ``trusted``: its checkpoints may
+    run code, an administrator said so. ``reader`` is nnU-Net's class that read the images of its training.
+    ``keep_largest`` are the rules of its post-processing.
     """
 
     name: str
@@ -75,7 +74,6 @@ class Model:
     added_by: str = ""
     licence: str = ""
     trusted: bool = False
-    rules: tuple[str, ...] = ()
     keep_largest: tuple[Rule, ...] = ()
 
     @property
@@ -133,7 +131,6 @@ def _model(value: Mapping[str, object]) -> Model:
         added_by=_text(value["added_by"]),
         licence=_text(value["licence"]),
         trusted=value["trusted"] is True,
-        rules=_texts(value["rules"]),
         keep_largest=tuple(_rule(one) for one in _list(value["keep_largest"])),
     )
 
