@@ -39,7 +39,7 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "engine.not_available": (
         "Choose another engine under Options, or ask the administrator to install what is missing.",
-        "The section Dependencies shows what the engine lacks.",
+        "The section Installed and downloaded shows what the engine lacks.",
     ),
     "engine.task_unknown": (
         "Choose one of the tasks listed under Options.",
@@ -51,7 +51,7 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "worker.not_started": (
         "Ask the administrator to check the installation of the server.",
-        "The section Dependencies and the job's log show why.",
+        "The section Installed and downloaded and the job's log show why.",
     ),
     "job.cancelled": (
         "It was cancelled on request; Try again runs it again.",
@@ -94,7 +94,23 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
     ),
     "web.packages_missing": (
         "Ask the administrator to install the packages named.",
-        "Press Install what is missing in the section Dependencies.",
+        "Press Install... in the section Installed and downloaded.",
+    ),
+    "pacs.unknown_peer": (
+        "Choose one of the archives on the page PACS.",
+        "Choose a peer of dicom.json; the section Advanced lists them.",
+    ),
+    "pacs.no_answer": (
+        "The page PACS shows how the archive is; it may be slow or away.",
+        "The section Advanced shows how the peer is; it may be slow or away.",
+    ),
+    "pacs.gave_up": (
+        "When the archive takes objects again: Send again on the page PACS.",
+        "When the peer takes objects again, send them once more from the web page or a terminal.",
+    ),
+    "engine.declaration_invalid": (
+        "Ask the administrator to correct engines.json.",
+        "Correct engines.json in the home folder.",
     ),
     "web.exposed": (
         "Ask the administrator to create an account and to set up TLS.",

@@ -19,7 +19,7 @@ EXTENSIONS = {
 _PACKAGES = ("torch", "totalsegmentator")
 _GET = "In Slicer: View, Extensions Manager, install {extension}, restart Slicer."
 _SET_UP = (
-    "Press Install beside TotalSegmentator in the Dependencies of the module AutoSeg Pipeline, or run "
+    "Press Install... under Installed and downloaded in the module AutoSeg Pipeline, or run "
     "TotalSegmentator once from its own module."
 )
 

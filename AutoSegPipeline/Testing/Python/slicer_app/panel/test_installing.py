@@ -1,4 +1,4 @@
-"""Dependencies: what is missing is told, and installed beside Slicer's own packages or not at all."""
+"""Installed and downloaded: what is missing is shown, and installed beside Slicer's own packages or not at all."""
 
 from __future__ import annotations
 
