@@ -7,7 +7,7 @@ from typing import Callable, Mapping, Sequence
 
 from ...core.errors import PipelineError
 from ...core.hints import PANEL, hint_at
-from ...core.messages.reader import plain
+from ...core.messages.reader import plain, read
 from ...core.pacs.asks import no_answer
 from ...core.pacs.config import FILE, read_config
 from ...core.pacs.fetches import Order
@@ -151,7 +151,7 @@ class PacsWindow:
 
     def _found(self, answer: Mapping[str, object]) -> None:
         studies = answer.get("studies")
-        found = [FoundStudy(**one) for one in studies] if isinstance(studies, list) else []
+        found = [read(FoundStudy, one, "study") for one in studies] if isinstance(studies, list) else []
         self._show(found)
         text = _("{number} studies").format(number=len(found))
         self._say(text + (_("; there are more, search more narrowly") if answer.get("more") else ""))

@@ -1,4 +1,4 @@
-"""Installed and downloaded: what is missing is shown, and installed beside Slicer's own packages or not at all."""
+"""Installed and downloaded: what is missing is installed beside Slicer's own packages or not at all."""
 
 from __future__ import annotations
 
