@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator
@@ -12,9 +12,11 @@ from ..core.home import Home
 from ..core.pacs import store as pacs
 from ..core.pacs.config import FILE, PacsConfig, read_config
 from ..core.pacs.peer_states import PeerState
+from ..core.pacs.received import RECEIVER
 from ..core.pacs.sends import FAILED, SENDING, WAITING
 from ..core.pacs.store import PacsStore
 from ..core.settings import Settings
+from ..dicom.child import missing_packages
 from ..runtime.processes.child_kinds import DICOM
 from .findings import FAIL, OK, WARN, Finding
 from .session import Session
@@ -32,8 +34,9 @@ def exchange(session: Session, settings: Settings) -> Iterator[Finding]:
     except PipelineError as error:
         yield Finding("pacs", FAIL, error.message, error.hint)
         return
-    yield _process(session, settings, config)
-    lacking = [name for name in ("pydicom", "pynetdicom") if importlib.util.find_spec(name) is None]
+    found = _process(session, settings, config)
+    yield _listening(home) or found if found.status == OK and session.is_running else found
+    lacking = missing_packages()
     if lacking:
         names = " ".join(lacking)
         yield Finding("pacs", FAIL, f"{names}: not installed", f"python -m pip install {names}")
@@ -59,14 +62,29 @@ def _process(session: Session, settings: Settings, config: PacsConfig) -> Findin
     return Finding("pacs", OK, f"{where}; it runs with the pipeline")
 
 
+def _listening(home: Home) -> Finding | None:
+    """That the running receiver cannot listen; None where it does, or has not said yet."""
+    if not pacs.exists(home):
+        return None
+    noted = PacsStore.of(home)
+    try:
+        note = json.loads(noted.note(RECEIVER) or "{}")
+    finally:
+        noted.close()
+    if not note.get("error"):
+        return None
+    return Finding("pacs", FAIL, str(note["error"]), "Correct receiver in dicom.json, or free the port.")
+
+
 def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
     states: dict[str, PeerState] = {}
     counts: dict[str, dict[str, int]] = {}
+    fetches: dict[tuple[str, str], int] = {}
     if pacs.exists(home):
         noted = PacsStore.of(home)
         try:
             states = {one.name: one for one in noted.peers.list()}
-            counts = noted.sends.counts()
+            counts, fetches = noted.sends.counts(), noted.fetches.counts()
         finally:
             noted.close()
     from ..dicom import libraries
@@ -76,7 +94,7 @@ def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
         answers = list(pool.map(lambda name: _asked(name, config), names))
     for name, error in zip(names, answers):
-        history = _history(states.get(name, PeerState(name)), counts.get(name, {}))
+        history = _history(states.get(name, PeerState(name)), counts.get(name, {}), fetches)
         if error is not None:
             yield Finding("pacs", WARN, f"{name}: {error.message}; {history}", error.hint)
         elif counts.get(name, {}).get(FAILED):
@@ -96,11 +114,13 @@ def _asked(name: str, config: PacsConfig) -> PipelineError | None:
     return None
 
 
-def _history(state: PeerState, counts: dict[str, int]) -> str:
+def _history(state: PeerState, counts: dict[str, int], fetches: dict[tuple[str, str], int]) -> str:
     waiting = sum(counts.get(name, 0) for name in (WAITING, SENDING))
+    fetching = sum(fetches.get((state.name, name), 0) for name in ("waiting", "running"))
     return (
         f"received {_when(state.received)}, sent {_when(state.sent)}, "
-        f"{waiting} waiting, {counts.get(FAILED, 0)} failed"
+        f"{waiting} waiting, {counts.get(FAILED, 0)} failed; "
+        f"{fetching} to fetch, {fetches.get((state.name, 'failed'), 0)} not fetched"
     )
 
 

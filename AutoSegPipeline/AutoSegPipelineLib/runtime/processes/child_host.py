@@ -31,7 +31,8 @@ class ChildHost:
     full, which must not stop the child. A kind with ways of its own overrides what begins with ``_on``.
     """
 
-    passing: ClassVar[tuple[str, ...]] = ("environment.", "child.died")
+    # A file that a person corrects meanwhile is read again at the next try.
+    passing: ClassVar[tuple[str, ...]] = ("environment.", "child.died", "pacs.configuration")
     absent: ClassVar[Mapping[str, object]] = {"pid": 0}  # what the note holds while there is no child
 
     def __init__(

@@ -72,6 +72,8 @@ def test_a_wrong_file_is_named_at_the_start_and_not_used_later(tmp_path: Path) -
         found = status_of(home)
         assert not found["running"] and found["error"]["code"] == "pacs.configuration"
         assert found["process"]["error"]["code"] == "pacs.configuration"
+        (home / FILE).write_text('{"receiver": {"port": 0}}')
+        until_running(home)
     finally:
         running.signal(signal.SIGINT)
         assert running.end() == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.headless.doctor_pacs import exchange
 from AutoSegPipelineLib.headless.findings import FAIL, OK, WARN, Finding
 from AutoSegPipelineLib.headless.session import Session
+from support.headless import Running
 from support.orthanc import free_port, orthanc
 
 
@@ -53,7 +57,9 @@ def test_each_peer_is_asked_and_its_history_is_shown(tmp_path: Path) -> None:
     assert receiver.status == OK and "AUTOSEG on 127.0.0.1, port 11112" in receiver.text
     assert here.status == OK and here.text.startswith("here answers; received 20")
     assert "1 waiting, 0 failed" in here.text
-    assert web.status == OK and web.text == "web answers; received never, sent never, 0 waiting, 0 failed"
+    assert web.status == OK and web.text == (
+        "web answers; received never, sent never, 0 waiting, 0 failed; 0 to fetch, 0 not fetched"
+    )
     assert away.status == WARN and away.text.startswith("away: ")
 
 
@@ -66,3 +72,19 @@ def test_peers_that_are_away_are_asked_side_by_side(tmp_path: Path, monkeypatch:
     written(tmp_path, {"peers": peers})
     assert len(findings(tmp_path)) == 9
     assert not all_at_once.broken
+
+
+def test_a_receiver_that_cannot_listen_is_a_failure(tmp_path: Path) -> None:
+    port = free_port()
+    written(tmp_path, {"receiver": {"port": port}})
+    with socket.create_server(("127.0.0.1", port)):
+        running = Running("serve", "--home", tmp_path, "--dicom", "--no-web")
+        try:
+            until = time.monotonic() + 60
+            while (found := findings(tmp_path, dicom=True)[0]).status != FAIL:
+                assert time.monotonic() < until, found
+                time.sleep(0.2)
+        finally:
+            running.signal(signal.SIGINT)
+            assert running.end() == 0
+    assert str(port) in found.text and "receiver" in found.fix
