@@ -33,7 +33,7 @@ T = TypeVar("T")
 def self_test(context: Context, ask: Ask) -> dict[str, object]:
     """``peer``, and ``folder`` with the study: each step with what it found, up to the first that fails.
 
-    The title under which it is received is drawn by lot and known to the receiver only meanwhile.
+    The title under which it is received is random and known to the receiver only meanwhile.
     """
     name = str(ask.args.get("peer", ""))
     peer = context.config().peer(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator
 
@@ -48,14 +49,16 @@ def web_session(name: str, peer: Peer) -> Iterator[tuple[Session, str]]:
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
-            raise PipelineError("pacs.peer_refuses", f"{name} answered {status}") from error
-        raise PipelineError("pacs.peer_failed", f"{name} answered {status}") from error
+            raise PipelineError("pacs.peer_refuses", f"{name} answered {status}") from None
+        raise PipelineError("pacs.peer_failed", f"{name} answered {status}") from None
     except requests.exceptions.SSLError as error:
-        raise PipelineError("pacs.peer_refuses", f"{name}: {_short(error)}") from error
+        raise PipelineError("pacs.peer_refuses", f"{name}: TLS: {_tls_reason(error)}") from None
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise PipelineError("pacs.peer_away", f"{name} does not answer at {access.url}") from error
+        if _has_connected(error):
+            raise PipelineError("pacs.peer_failed", f"{name} broke off, or fell silent") from None
+        raise PipelineError("pacs.peer_away", f"{name} does not answer at {access.url}") from None
     except requests.RequestException as error:
-        raise PipelineError("pacs.peer_failed", f"{name} broke off: {_short(error)}") from error
+        raise PipelineError("pacs.peer_failed", f"{name} broke off: {type(error).__name__}") from None
     finally:
         session.close()
 
@@ -91,5 +94,27 @@ def _secret(name: str, path: str) -> str:
         raise PipelineError("pacs.configuration", f"{name}: {path} cannot be read: {error}") from error
 
 
-def _short(error: Exception) -> str:
-    return str(error)[:300]
+# The words of an error of requests quote the URL, which holds the patient's name of a search.
+
+
+def _has_connected(error: Exception) -> bool:
+    """Whether the peer took the connection, and something went wrong after that."""
+    import requests
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    if isinstance(error, requests.ConnectTimeout):
+        return False
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+
+
+def _tls_reason(error: Exception) -> str:
+    """What TLS itself says of it."""
+    found: object = error
+    while found is not None and not isinstance(found, ssl.SSLError):
+        args = getattr(found, "args", ())
+        found = getattr(found, "reason", None) or next(
+            (one for one in args if isinstance(one, Exception)), None
+        )
+    words = getattr(found, "verify_message", "") or getattr(found, "reason", "")
+    return str(words or "the connection was refused")

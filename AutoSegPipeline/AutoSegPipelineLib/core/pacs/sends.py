@@ -101,10 +101,13 @@ class Sends:
 
     # --- rows go on -------------------------------------------------------------------
 
-    def begin_again(self) -> None:
-        """After a start: what was being sent waits again."""
+    def begin_again(self, peer: str = "") -> None:
+        """Nobody is sending any more, to ``peer`` or at all: what was being sent waits again."""
         with self._database.transaction():
-            self._database.execute("UPDATE sends SET state = ? WHERE state = ?", (WAITING, SENDING))
+            self._database.execute(
+                "UPDATE sends SET state = ? WHERE state = ? AND (peer = ? OR ? = '')",
+                (WAITING, SENDING, peer, peer),
+            )
 
     def due_peers(self) -> List[str]:
         """Peers for which something could be tried now."""
@@ -112,10 +115,11 @@ class Sends:
         return [row["peer"] for row in self._database.rows(sql, (WAITING, self._clock.now()))]
 
     def take(self, peer: str) -> Send | None:
-        """The next one to try for ``peer``, from now on being sent."""
+        """The next one to try for ``peer``, the least tried first; from now on it is being sent."""
         with self._database.transaction():
             row = self._database.row(
-                "SELECT id FROM sends WHERE peer = ? AND state = ? AND not_before <= ? ORDER BY id LIMIT 1",
+                "SELECT id FROM sends WHERE peer = ? AND state = ? AND not_before <= ? "
+                "ORDER BY tries, id LIMIT 1",
                 (peer, WAITING, self._clock.now()),
             )
             if row is None:

@@ -83,22 +83,22 @@ def _store(name: str, found: Association, path: Path, one: SentObject) -> None:
     from pydicom import dcmread
     from pynetdicom import _config
 
-    _config.STORE_SEND_CHUNKED_DATASET = True  # a path is sent piece by piece, never read as one
+    _config.STORE_SEND_CHUNKED_DATASET = True  # a path goes as it lies on the disk, not decoded
     exact = any(
         context.abstract_syntax == one.sop_class and context.transfer_syntax[0] == one.transfer_syntax
         for context in found.accepted_contexts
     )
     if not found.is_established:
-        raise PipelineError("pacs.peer_away", f"{name} broke off the association")
+        raise PipelineError("pacs.peer_failed", f"{name} broke off the association")
     try:
         answer = found.send_c_store(path if exact else dcmread(path))
     except (RuntimeError, OSError) as error:  # the connection ended before the object was sent
         if isinstance(error, FileNotFoundError):
             raise
-        raise PipelineError("pacs.peer_away", f"{name} broke off: {error}") from None
+        raise PipelineError("pacs.peer_failed", f"{name} broke off: {error}") from None
     status = getattr(answer, "Status", None)
     if status is None:
-        raise PipelineError("pacs.peer_away", f"{name} has not acknowledged the {one.kind}")
+        raise PipelineError("pacs.peer_failed", f"{name} has not acknowledged the {one.kind}")
     if status != 0 and status >> 12 != 0xB:  # B000 to BFFF: stored, with a remark
         raise NotTaken(name, one, _words(int(status)))
 

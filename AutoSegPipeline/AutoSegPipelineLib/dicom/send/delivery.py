@@ -31,7 +31,7 @@ def deliver(context: Context, pacs: PacsStore, send: Send) -> None:
     Raises :class:`PipelineError` where that did not work, :class:`NotReady` while the job is processed again.
     """
     peer = context.config().peer(send.peer)
-    job = _job(context, send)
+    job = _job(context, pacs, send)
     send = _with_encoding(pacs, send, peer)
     try:
         _once(context, pacs, send, peer, job)
@@ -72,7 +72,7 @@ def _transfer(name: str, peer: Peer, folder: Path, objects: list[SentObject]) ->
         c_store.store(name, peer, folder, objects)
 
 
-def _job(context: Context, send: Send) -> Job:
+def _job(context: Context, pacs: PacsStore, send: Send) -> Job:
     store = context.store()
     try:
         job = store.jobs.find(send.job)
@@ -80,7 +80,12 @@ def _job(context: Context, send: Send) -> Job:
         store.close()
     if job is None:
         raise PipelineError("request.unknown_job", f"there is no job {send.job} any more")
-    if job.state != states.DONE or job.times.get(states.DONE) != send.done:
+    if job.state != states.DONE:
+        if job.state in states.ENDS:
+            raise PipelineError("pacs.missing_result", f"the job is {job.state}, so it has no result")
+        raise NotReady
+    if job.times[states.DONE] != send.done:  # processed again: its new result goes, asked for or not
+        pacs.sends.want(job.id, send.peer, job.times[states.DONE])
         raise NotReady
     return job
 

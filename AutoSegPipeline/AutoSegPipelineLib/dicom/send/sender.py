@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from typing import Callable
 
+from ...core.error_origin import origin_of
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
 from ...core.pacs.config import PacsConfig, Peer
@@ -23,13 +25,11 @@ FIRST_WAIT, LONGEST_WAIT = 5.0, 600.0
 # What does not come right by itself: nothing is tried again until somebody asks.
 FINAL = {
     "pacs.no_source_headers", "pacs.missing_result", "pacs.patient_mismatch", "request.unknown_job",
-    "dicom.burned_in", "dicom.cannot_deidentify", "dicom.identity_left",
+    "pacs.packages_missing", "dicom.burned_in", "dicom.cannot_deidentify", "dicom.identity_left",
 }  # fmt: skip
 _FEW_TRIES = 5
-_FEW = {
-    "pacs.objects_failed",
-    "pipeline.internal",
-}  # a killed child is worth another try, not one for three days
+# A killed child is worth another try, not one for three days.
+_FEW = {"pacs.objects_failed", "pipeline.internal"}
 
 Deliver = Callable[[Context, PacsStore, Send], None]
 
@@ -43,6 +43,7 @@ class Sender:
         self._context = context
         self._deliver = deliver
         self._busy: set[str] = set()
+        self._away: dict[str, int] = {}  # how often in a row nobody answered
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sends", daemon=True)
 
@@ -74,8 +75,8 @@ class Sender:
                     self._give_up(pacs)
                     for peer in pacs.sends.due_peers():
                         self._begin(peer)
-                except Exception:  # the thread's boundary: a full disk, a locked store
-                    log.exception("the outbox could not be read; it is tried again")
+                except Exception as error:  # the thread's boundary: a full disk, a locked store
+                    log.error("the outbox could not be read (%s); it is tried again", origin_of(error))
                     self._context.ended.wait(FIRST_WAIT)
         finally:
             store.close()
@@ -99,12 +100,25 @@ class Sender:
                     self._try(pacs, send)
             finally:
                 pacs.close()
-        except Exception:  # the thread's boundary; the row stays, and begins again after FIRST_WAIT
-            log.exception("sending to %s broke off; it is tried again", peer)
-            self._context.ended.wait(FIRST_WAIT)
+        except Exception as error:  # the thread's boundary: a full disk, a locked store
+            log.error("sending to %s broke off (%s); it is tried again", peer, origin_of(error))
+            self._begin_again(peer)
         finally:
             with self._lock:
                 self._busy.discard(peer)
+
+    def _begin_again(self, peer: str) -> None:
+        """Let what was being sent to ``peer`` wait again, as soon as the store can be written."""
+        while not self._context.ended.wait(FIRST_WAIT):
+            try:
+                pacs = self._context.pacs_store()
+                try:
+                    pacs.sends.begin_again(peer)
+                    return
+                finally:
+                    pacs.close()
+            except (sqlite3.Error, OSError) as error:
+                log.error("the outbox could not be written (%s); it is tried again", origin_of(error))
 
     def _try(self, pacs: PacsStore, send: Send) -> None:
         try:
@@ -114,9 +128,10 @@ class Sender:
         except PipelineError as error:
             self._did_not_work(pacs, send, error)
         except Exception as error:  # a mistake of ours must not stop what else goes to the peer
-            log.exception("sending %s to %s failed", send.job, send.peer)
+            log.error("sending %s to %s failed: %s", send.job, send.peer, origin_of(error))
             self._did_not_work(pacs, send, PipelineError("pipeline.internal", type(error).__name__))
         else:
+            self._away.pop(send.peer, None)
             pacs.sends.sent(send)
             pacs.peers.sent(send.peer)
             remove_tree(folder_of(self._context.home, send.id))
@@ -128,11 +143,16 @@ class Sender:
             remove_tree(folder_of(self._context.home, send.id))
             log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
             return
-        seconds = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(send.tries, 20))
+        away = error.code == "pacs.peer_away"
+        before = self._away.get(send.peer, 0) if away else send.tries
+        seconds = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(before, 20))
         log.warning("%s; the results of %s are tried again in %.0f s", error.message, send.job, seconds)
         pacs.sends.postpone(send, error, seconds)
-        if error.code == "pacs.peer_away":
+        if away:
+            self._away[send.peer] = before + 1
             pacs.sends.postpone_peer(send.peer, seconds, error)
+        else:
+            self._away.pop(send.peer, None)
 
     def _give_up(self, pacs: PacsStore) -> None:
         config: PacsConfig = self._context.config()

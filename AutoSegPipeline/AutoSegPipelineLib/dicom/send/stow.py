@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STORE_SECONDS = 300.0  # a large object may take a peer as long
 _PIECE = 1 << 20
-_AWAY = (408, 429, 500, 502, 503, 504)  # a server in trouble, or a proxy without one
+_IN_TROUBLE = (408, 429, 502, 503, 504)  # a busy server, or a proxy without one: nothing about the object
 
 
 def store(name: str, peer: Peer, folder: Path, objects: Sequence[SentObject]) -> None:
@@ -41,8 +41,8 @@ def _store(name: str, session: Session, url: str, path: Path, one: SentObject) -
         url, data=_Body(path, mark), headers=headers, timeout=(CONNECT_SECONDS, STORE_SECONDS),
         allow_redirects=False,
     )  # fmt: skip
-    if answer.status_code in _AWAY:
-        raise PipelineError("pacs.peer_away", f"{name} answered {answer.status_code}")
+    if answer.status_code in _IN_TROUBLE:
+        raise PipelineError("pacs.peer_failed", f"{name} answered {answer.status_code}")
     if answer.status_code in (401, 403):
         raise PipelineError("pacs.peer_refuses", f"{name} answered {answer.status_code}")
     stored, failed = _stored_and_failed(answer.content)

@@ -11,11 +11,11 @@ import logging
 import os
 import sys
 import threading
-import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
+from ...core.error_origin import origin_of
 from ...core.errors import PipelineError
 from ...core.files import is_disk_full, read_json
 from ...core.messages.reader import plain, read
@@ -116,12 +116,6 @@ def _check_case(manifest: dict[str, object], source: Source) -> None:
         raise PipelineError("pacs.patient_mismatch", "The result was made of other images than its headers.")
 
 
-def _where(error: Exception) -> str:
-    """What happened and where; not the error's own words, which may quote a header."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}."
-
-
 def _end_with_parent() -> None:
     """End this process when standard input closes: whoever started it is gone."""
     while sys.stdin.buffer.read(1024):
@@ -148,7 +142,7 @@ def main(arguments: Sequence[str]) -> int:
         code = "environment.disk_full" if is_disk_full(error) else "pacs.objects_failed"
         answer = {"error": PipelineError(code, str(error.strerror or error)).to_dict()}
     except Exception as error:  # the job begins here
-        answer = {"error": PipelineError("pacs.objects_failed", _where(error)).to_dict()}
+        answer = {"error": PipelineError("pacs.objects_failed", origin_of(error) + ".").to_dict()}
     print(json.dumps(answer))
     return 1 if "error" in answer else 0
 

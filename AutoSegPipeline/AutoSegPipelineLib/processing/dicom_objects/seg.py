@@ -114,7 +114,7 @@ def _encode_without_gdcm() -> None:
 
 
 def _fix_dimension(data: Dataset, uid: str) -> None:
-    """highdicom draws this UID by lot; an object that is made twice is to be the same."""
+    """highdicom takes a random UID; an object that is made twice is to be the same."""
     data.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for item in data.DimensionIndexSequence:
         item.DimensionOrganizationUID = uid

@@ -114,7 +114,9 @@ def test_peers_that_are_away_hang_or_do_not_know_us(tmp_path: Path, monkeypatch:
     assert caught.value.code == "pacs.peer_refuses"
 
 
-def test_a_peer_that_stops_answering_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_stops_answering_is_there_and_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(c_store, "STORE_SECONDS", 1.0)
 
     def sleep(data: pydicom.Dataset) -> int:
@@ -123,7 +125,7 @@ def test_a_peer_that_stops_answering_is_away(tmp_path: Path, monkeypatch: pytest
 
     with storage(answer=sleep) as (port, _), pytest.raises(PipelineError, match="not acknowledged") as caught:
         store("pacs", peer_at(port), tmp_path, [write_object(tmp_path)])
-    assert caught.value.code == "pacs.peer_away"
+    assert caught.value.code == "pacs.peer_failed"
 
 
 def test_over_tls_the_peer_must_be_known(tmp_path: Path) -> None:

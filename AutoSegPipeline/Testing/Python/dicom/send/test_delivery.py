@@ -96,12 +96,13 @@ def test_single_bits_where_label_maps_are_not_negotiated_or_not_wanted(outgoing:
     assert got[0].SOPInstanceUID == again[0].SOPInstanceUID
 
 
-def test_over_the_web_a_refused_label_map_goes_as_single_bits(outgoing: Outgoing) -> None:
+@pytest.mark.parametrize("status", [409, 500])
+def test_over_the_web_a_refused_label_map_goes_as_single_bits(outgoing: Outgoing, status: int) -> None:
     first: list[str] = []
 
     def answer(uid: str) -> tuple[int, Any]:
         first.append(uid)
-        return (409, failed_answer(uid, 0x0122)) if uid == first[0] else (200, stored_answer(uid))
+        return (status, failed_answer(uid, 0x0122)) if uid == first[0] else (200, stored_answer(uid))
 
     with web_storage(answer) as (url, _):
         peer = Peer(use="web", web=WebAccess(url))

@@ -70,6 +70,7 @@ def test_with_a_password_and_with_a_token(tmp_path: Path) -> None:
         (lambda uid: (200, b""), "does not name the object as stored"),
         (lambda uid: (200, stored_answer("1.2.3")), "does not name the object as stored"),
         (lambda uid: (415, b""), "answer 415"),
+        (lambda uid: (500, b"NullPointerException"), "answer 500"),
         (lambda uid: (302, b""), "answer 302"),
     ],
 )
@@ -88,4 +89,4 @@ def test_servers_that_are_away_or_in_trouble(tmp_path: Path) -> None:
     assert caught.value.code == "pacs.peer_away"
     with web_storage(lambda uid: (503, b"")) as (url, _), pytest.raises(PipelineError, match="503") as caught:
         store("pacs", web(url), tmp_path, [one])
-    assert caught.value.code == "pacs.peer_away"
+    assert caught.value.code == "pacs.peer_failed"
