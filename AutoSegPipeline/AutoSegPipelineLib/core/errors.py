@@ -65,6 +65,7 @@ CODES: dict[str, str] = {
     "dicom.odd_slices": "These slices do not fit the rest of their series; compare them with the source.",
     "dicom.gantry_tilt": "The volume was straightened; check fine detail against the source.",
     "dicom.several_stacks": "One series contained several volumes; each became a separate case.",
+    "dicom.earlier_images_gone": "Send the complete series again if the result should be of all of it.",
     "dicom.uids_missing": "Check that the case holds the slices of one series and no others.",
     "dicom.modality_assumed": "Check that the scan is of this modality.",
     "dicom.duplicates": "The repeated files were left out; nothing has to be done.",

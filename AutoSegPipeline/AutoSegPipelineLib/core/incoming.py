@@ -70,6 +70,7 @@ class Intent:
     version: int = 1
     parent: str | None = None
     visible_to: list[str] = field(default_factory=list)  # accounts that see the job as if it were their own
+    warnings: list[dict[str, str]] = field(default_factory=list)  # `code` and `message`, shown with the job
     passed_by: list[str] = field(default_factory=list)  # files beside it that are no scan and were left
     refusal: dict[str, str] | None = None  # decided at the door: taken only to be archived
     # [path, staged name, given name] of an earlier version's slices; without the last in intents of 0.1

@@ -236,6 +236,10 @@ def _check(config: PacsConfig, origin: str) -> None:
         raise _wrong(f"{origin}: receiver.most_associations is below 1")
     if bool(receiver.tls_cert) != bool(receiver.tls_key):
         raise _wrong(f"{origin}: receiver needs tls_cert and tls_key together")
+    if receiver.tls_ca and not receiver.tls_cert:
+        raise _wrong(
+            f"{origin}: receiver.tls_ca needs tls_cert and tls_key, else nothing is encrypted or checked"
+        )
     titles: set[str] = set()
     for entry in config.entries:
         _entry(entry, config, f"{origin}: entry {entry.title!r}")
@@ -244,6 +248,8 @@ def _check(config: PacsConfig, origin: str) -> None:
         titles.add(entry.title)
     for number, caller in enumerate(config.callers, 1):
         _caller(caller, f"{origin}: caller {number}")
+        if caller.certificate and not receiver.tls_ca:
+            raise _wrong(f"{origin}: caller {number}: without receiver.tls_ca nobody shows a certificate")
     for name, peer in config.peers.items():
         _peer(peer, f"{origin}: peer {name!r}")
     names: set[str] = set()

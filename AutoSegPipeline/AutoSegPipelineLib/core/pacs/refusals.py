@@ -1,4 +1,7 @@
-"""Who was refused by the receiver, and the line of ``dicom.json`` that would let them in."""
+"""Who was refused by the receiver, and the line of ``dicom.json`` that would let them in.
+
+Title and called title are empty where already the TLS handshake failed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class Refusal:
 
     @property
     def line(self) -> str:
-        """What to add to ``callers`` to let them in."""
+        """What to add to ``callers`` to let them in; empty where nobody said what they are called."""
+        if not self.title:
+            return ""
         values = {"title": self.title, "address": self.address}
         if self.certificate:
             values["certificate"] = self.certificate

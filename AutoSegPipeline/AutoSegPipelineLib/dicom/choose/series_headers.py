@@ -12,6 +12,7 @@ from ...intake.dicom.elements import Elements, elements_of
 from ...intake.dicom.group import no_volume, series_name
 from ...intake.dicom.identity import arriving_series
 from ...intake.dicom.instance import Instance, Orientation, Vector
+from ...intake.dicom.patients import without_words
 from ...intake.dicom.read import read_instance
 from ...intake.dicom.stack import normal_of
 
@@ -56,7 +57,7 @@ def facts_of(uid: str, members: Sequence[Instance]) -> SeriesFacts:
         study=first.study_uid,
         modality=first.modality,
         description=_most(one.description for one in planes) or "",
-        protocol=extra.prose("ProtocolName"),
+        protocol=without_words(extra.prose("ProtocolName"), first.patient_words),
         body_part=_most(one.body_part for one in planes) or "",
         kernel=_most(one.kernel for one in scans) or "",
         image_type=_most(one.image_type for one in scans) or (),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import sqlite3
 import threading
 import time
 from pathlib import Path
 from typing import Iterable
 
 from ...core.crash_points import reached
+from ...core.error_origin import origin_of
 from ...core.errors import PipelineError
 from ...core.files import free_bytes, remove_tree
 from ...core.pacs.config import Entry
@@ -33,6 +36,11 @@ RETRY_SECONDS = 30.0
 BROKEN_OFF = 5
 EXPIRE_SECONDS = 60.0
 STOP_SECONDS = 10.0
+_PARTIAL = {
+    "code": "dicom.earlier_images_gone",
+    "message": "Images of this series that came earlier are no longer kept here; this case is of those that "
+    "came after them.",
+}
 
 
 class Completion:
@@ -57,19 +65,21 @@ class Completion:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
-        pacs, store = self._context.pacs_store(), self._context.store()
-        rows = ReceivedRows(pacs, self._context.clock)
-        try:
+        while not self._context.ended.is_set():
+            try:
+                self._serve()
+            except Exception as error:  # the thread's boundary: what could not be done now is tried again
+                log.error("what was received could not be looked through: %s", _said(error))
+                self._context.ended.wait(RETRY_SECONDS)
+
+    def _serve(self) -> None:
+        with contextlib.ExitStack() as stack:
+            pacs = stack.enter_context(contextlib.closing(self._context.pacs_store()))
+            store = stack.enter_context(contextlib.closing(self._context.store()))
+            rows = ReceivedRows(pacs, self._context.clock)
             self._finish_planned(store)
             while not self._context.ended.wait(LOOK_SECONDS):
-                try:
-                    self._look(pacs, store, rows)
-                except Exception:  # the thread's boundary: what could not be done now is tried again
-                    log.exception("what was received could not be looked through")
-                    self._context.ended.wait(RETRY_SECONDS)
-        finally:
-            pacs.close()
-            store.close()
+                self._look(pacs, store, rows)
 
     def _finish_planned(self, store: Store) -> None:
         """Hand-overs of series that are done already: only the folder was left."""
@@ -82,7 +92,7 @@ class Completion:
                 if intents:
                     ask_to_adopt(store, intents)
                 self._handover.remove(folder)
-            except (OSError, PipelineError) as error:
+            except (OSError, sqlite3.Error, PipelineError) as error:
                 log.warning("%s stays until the next start: %s", folder, error)
 
     # --- one look ------------------------------------------------------------------------------------
@@ -90,12 +100,16 @@ class Completion:
     def _look(self, pacs: PacsStore, store: Store, rows: ReceivedRows) -> None:
         now = time.monotonic()
         for entry, unit in self._units():
-            if any(one.has_open for one in unit) and is_complete(unit, entry, now):
-                for one in unit:
-                    one.close()
-            waiting = [one for one in unit if one.pending and one.retry_at <= now]
-            if waiting:
-                self._take(pacs, store, entry, waiting)
+            ready = [one for one in unit if one.retry_at <= now]
+            try:
+                if any(one.has_open for one in ready) and is_complete(unit, entry, now):
+                    for one in ready:
+                        one.close()
+                waiting = [one for one in ready if one.pending]
+                if waiting:
+                    self._take(pacs, store, entry, waiting)
+            except Exception as error:  # the unit's boundary: the others go on
+                _put_off(ready, error)
         live = self._spool.live()
         rows.note(live, self._context.config())
         for one in live:
@@ -117,11 +131,7 @@ class Completion:
         return list(found.values())
 
     def _take(self, pacs: PacsStore, store: Store, entry: Entry, unit: list[SeriesFolder]) -> None:
-        try:
-            left_out = self._left_out(pacs, entry, unit)
-        except (OSError, PipelineError) as error:
-            _put_off(unit, error)
-            return
+        left_out = self._left_out(pacs, entry, unit)
         for one in unit:
             try:
                 reason = left_out.get(one.note.origin.series)
@@ -131,7 +141,7 @@ class Completion:
                     log.info("a series for %s is left out: %s", entry.title, reason)
                     one.finish([])
                     one.problem = reason
-            except (OSError, PipelineError) as error:
+            except Exception as error:  # the series' boundary: the others of its study go on
                 _put_off([one], error)
 
     def _left_out(self, pacs: PacsStore, entry: Entry, unit: list[SeriesFolder]) -> dict[str, str]:
@@ -162,7 +172,8 @@ class Completion:
         handed = self._handover.hand_over(
             folder, files, CaseRequest(options), series.note.origin.calling,
             version=series.note.done + 1 if earlier else 1,
-            supersedes=earlier[-1] if earlier else None, visible_to=_visible_to(entry, series),
+            supersedes=earlier[-1] if earlier and series.has_last else None,
+            visible_to=_visible_to(entry, series), warnings=[] if series.has_all else [_PARTIAL],
         )  # fmt: skip
         if not handed.carried:
             raise PipelineError("environment.disk_full", "the disk does not take the rest of it")
@@ -186,10 +197,17 @@ def is_complete(unit: Iterable[SeriesFolder], entry: Entry, now: float) -> bool:
     return all(not one.associations and now - one.last >= quiet for one in coming)
 
 
-def _put_off(unit: list[SeriesFolder], error: OSError | PipelineError) -> None:
+def _said(error: Exception) -> str:
+    """In its own words where they are ours or the system's; others may quote a header."""
+    if isinstance(error, PipelineError):
+        return error.message
+    return str(error) if isinstance(error, (OSError, sqlite3.Error)) else origin_of(error)
+
+
+def _put_off(unit: list[SeriesFolder], error: Exception) -> None:
     """It is tried again; what is in the spool is safe."""
     for one in unit:
-        one.problem = error.message if isinstance(error, PipelineError) else str(error)
+        one.problem = _said(error)
         one.retry_at = time.monotonic() + RETRY_SECONDS
         log.error("a series waits in %s: %s", one.folder, one.problem)
 

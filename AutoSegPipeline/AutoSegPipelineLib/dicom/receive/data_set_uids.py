@@ -10,7 +10,8 @@ from .offered import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 # The elements up to there are some KB; private ones before it may hold more.
 HEAD = 1 << 16
 STUDY, SERIES = 0x0020000D, 0x0020000E
-_LONG = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"))
+# Representations whose length has four bytes (PS3.5, 7.1.2).
+LONG = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 32
@@ -62,7 +63,7 @@ class _Walk:
         if self._implicit or group == 0xFFFE:
             self._place = place + 8
             return group << 16 | number, self._long.unpack_from(data, place + 4)[0]
-        if bytes(data[place + 4 : place + 6]) in _LONG:
+        if bytes(data[place + 4 : place + 6]) in LONG:
             self._place = place + 12
             return group << 16 | number, self._long.unpack_from(data, place + 8)[0]
         self._place = place + 8

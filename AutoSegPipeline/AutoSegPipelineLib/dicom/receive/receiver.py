@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
 import socket
+import sqlite3
 import ssl
 import threading
 import uuid
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 STOP_SECONDS = 5.0
+_STORE_FAILED = (sqlite3.Error, OSError, PipelineError)  # a full disk, say
 _FULL = Answer(commands.OUT_OF_RESOURCES, "the disk is full, send again later")
 # So many more may be connected to read that there are too many.
 _REJECTED_AT_ONCE = 16
@@ -87,11 +90,12 @@ class Receiver:
         self._noted = note
         if error:
             log.error("%s", error)
-        store = self._context.pacs_store()
         try:
-            store.set_note(RECEIVER, json.dumps(note))
-        finally:
-            store.close()
+            with contextlib.closing(self._context.pacs_store()) as store:
+                store.set_note(RECEIVER, json.dumps(note))
+        except _STORE_FAILED as failure:  # the next look notes it
+            self._noted = {}
+            log.error("where the receiver listens could not be noted: %s", failure)
 
     def new_number(self) -> int:
         """For one more association, or for what comes as one would."""
@@ -121,7 +125,12 @@ class Receiver:
     ) -> None:
         released = False
         try:
-            connection = self._listener.secured(connection, tls)
+            try:
+                connection = self._listener.secured(connection, tls)
+            except OSError as error:  # somebody who speaks no TLS, or shows no certificate that we trust
+                if tls is not None:
+                    self._note_refusal(Sender("", "", address), _handshake(error))
+                raise
             with self._lock:
                 self._connections[number] = connection
             association = Association(number, connection, address, self)
@@ -130,7 +139,7 @@ class Receiver:
                 association.reject(TOO_MANY)
             else:
                 released = association.run()
-        except OSError as error:  # a TLS handshake with somebody who speaks none, or no certificate
+        except OSError as error:
             log.warning("the connection of %s failed: %s", address, error)
         except Exception:  # the thread's boundary
             log.exception("the association of %s failed", address)
@@ -149,22 +158,25 @@ class Receiver:
         if not isinstance(answer, Denied):
             return None
         log.warning("%r at %s was refused: %s", sender.title, sender.address, answer.reason)
-        store = self._context.pacs_store()
-        try:
-            store.refusals.note(
-                sender.title, sender.called, sender.address, sender.certificate, answer.reason
-            )
-        finally:
-            store.close()
+        self._note_refusal(sender, answer.reason)
         return answer
 
-    def is_own(self, sop_instance: str) -> bool:
-        """Whether it stands among what the outbox has sent."""
-        store = self._context.pacs_store()
+    def _note_refusal(self, sender: Sender, reason: str) -> None:
+        """A disk without room for the row changes nothing for the sender."""
         try:
-            return store.sent_uids.holds(sop_instance)
-        finally:
-            store.close()
+            with contextlib.closing(self._context.pacs_store()) as store:
+                store.refusals.note(sender.title, sender.called, sender.address, sender.certificate, reason)
+        except _STORE_FAILED as error:
+            log.error("a refusal could not be noted: %s", error)
+
+    def is_own(self, sop_instance: str) -> bool:
+        """Whether it stands among what the outbox has sent; False where that cannot be read now."""
+        try:
+            with contextlib.closing(self._context.pacs_store()) as store:
+                return store.sent_uids.holds(sop_instance)
+        except _STORE_FAILED as error:
+            log.error("what was sent could not be read: %s", error)
+            return False
 
     def open(self, request: Request, syntax: str) -> InstanceFile | Answer:
         """A new file in the spool; out of resources where the disk has no room for it."""
@@ -193,6 +205,12 @@ class Receiver:
             log.warning("an instance of %s was not taken: %s", sender.address, error)
             return Answer(commands.NOT_UNDERSTOOD, "the data set cannot be read")
         return Answer(commands.SUCCESS)
+
+
+def _handshake(error: OSError) -> str:
+    """One of few sentences, because each is a row."""
+    why = error.reason.lower().replace("_", " ") if isinstance(error, ssl.SSLError) and error.reason else ""
+    return f"the TLS handshake failed: {why or 'the connection ended'}"
 
 
 def _failed(error: OSError) -> Answer:

@@ -19,6 +19,7 @@ from .instance_file import InstanceFile
 
 NOTE = "series.json"
 OPEN = "open"
+_GONE = "gone-"
 _VERSION = re.compile(r"v(\d{4,})")
 _HASH = 32
 _INSTANCE = re.compile(r"[0-9a-f]{32}-(\d+)(?:-\d+)?\.dcm")
@@ -49,7 +50,8 @@ class Note:
 
 
 class SeriesFolder:
-    """One series. ``first`` and ``last`` are when instances of the open version came (monotonic).
+    """One series. ``first`` and ``last`` are when instances of the open version came (monotonic); ``first``
+    is that of the oldest file after a start.
 
     ``broken_off``: the last association that brought some was not released.
     """
@@ -91,12 +93,15 @@ class SeriesFolder:
     def recover(self) -> None:
         """Count what an earlier process has left in ``open``, without instances that it never answered."""
         self.broken_off = self.has_open
+        oldest = time.time()
         for one in os.scandir(self.folder / OPEN) if self.has_open else ():
-            stated, size = _INSTANCE.fullmatch(one.name), one.stat().st_size
-            if stated is None or int(stated.group(1)) != size:
+            stated, found = _INSTANCE.fullmatch(one.name), one.stat()
+            if stated is None or int(stated.group(1)) != found.st_size:
                 os.unlink(one.path)
             else:
-                self._count(size)
+                self._count(found.st_size)
+                oldest = min(oldest, found.st_mtime)
+        self.first = time.monotonic() - (time.time() - oldest)
 
     @property
     def pending(self) -> bool:
@@ -235,6 +240,16 @@ class SeriesFolder:
                 found[name] = [place / one for one in names]
         return [path for name in sorted(found) for path in found[name]]
 
+    @property
+    def has_all(self) -> bool:
+        """Whether the images of every version are here; expiry removes those that became jobs."""
+        return all((self.folder / _version(number)).is_dir() for number in range(1, self.closed + 1))
+
+    @property
+    def has_last(self) -> bool:
+        """Whether the images of the last finished version are here."""
+        return (self.folder / _version(self.note.done)).is_dir()
+
     def finish(self, jobs: list[str]) -> None:
         """The closed versions need nothing more. Raises OSError."""
         note = replace(self.note, done=self.closed, jobs=tuple(jobs) or self.note.jobs)
@@ -243,9 +258,15 @@ class SeriesFolder:
         self.problem = ""
 
     def forget_images(self) -> None:
-        """Remove the instances of all versions; what comes later is a version of its own."""
-        for name in _names(self.folder):
+        """Remove the instances of all versions; what comes later is a version of its own.
+
+        Each loses its name first, the newest before the others: half of one never counts as all of it.
+        """
+        for name in sorted(_names(self.folder), reverse=True):
             if _VERSION.fullmatch(name):
+                os.rename(self.folder / name, self.folder / f"{_GONE}{name}")
+        for name in _names(self.folder):
+            if name.startswith(_GONE):
                 remove_tree(self.folder / name)
 
 

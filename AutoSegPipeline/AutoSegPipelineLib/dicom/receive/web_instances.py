@@ -14,6 +14,7 @@ from ..context import Context
 from .admission import Sender
 from .association import Answer
 from .commands import CLASS_NOT_SUPPORTED, NOT_UNDERSTOOD, STORE_REQUEST, Request
+from .data_set_uids import LONG
 from .instance_file import InstanceFile
 from .offered import IMAGES, REFUSED, TRANSFER_SYNTAXES
 from .receiver import Receiver
@@ -24,7 +25,6 @@ OTHER_STUDY = 0xA901
 UPLOADS = "uploads"  # below state/, where the web application keeps what is coming
 _BLOCK = 1 << 20
 _MOST_META = 1 << 16
-_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x02, 0x03, 0x10
 
 
@@ -130,7 +130,7 @@ def _meta(stream: BinaryIO) -> tuple[str, str, str]:
             stream.seek(place)
             break
         (length,) = struct.unpack("<H", head[6:])
-        if head[4:6] in _LONG:
+        if head[4:6] in LONG:
             (length,) = struct.unpack("<L", stream.read(4))
         if place + length > _MOST_META:
             raise ValueError("its file meta information is too long")

@@ -90,10 +90,11 @@ class Handover:
         version: int = 1,
         supersedes: str | None = None,
         visible_to: Sequence[str] = (),
+        warnings: Sequence[dict[str, str]] = (),
     ) -> Handed:
         """Make jobs of ``files``; ``folder`` below ``root`` keeps the plan, ``by`` is who brought them.
 
-        ``version``, ``supersedes`` and ``visible_to`` are those of :class:`~...core.job.Job`.
+        ``version``, ``supersedes``, ``visible_to`` and ``warnings`` are those of :class:`~...core.job.Job`.
 
         Raises, with nothing planned: ``options.*`` and ``request.invalid`` for what the client asked,
         ``input.changed`` where a file is not as long as it was, ``environment.disk_full``. A disk that
@@ -104,7 +105,10 @@ class Handover:
             groups = group(self.root, files, request.expect)
             _check_groups(groups, request)
             check_free(self.root, self.min_free_bytes)
-            about = partial(replace, version=version, supersedes=supersedes, visible_to=list(visible_to))
+            about = partial(
+                replace, version=version, supersedes=supersedes, visible_to=list(visible_to),
+                warnings=list(warnings),
+            )  # fmt: skip
             intents = [about(inputs.intent(self.door, by, request)) for inputs in groups]
             plan = self._write_plan(folder, groups, intents, by)
         try:

@@ -88,7 +88,7 @@ class CaseOutcome:
             job.series_key = self._series_keys.of(case.series_key)
         job.content = case.sha256
         passed = [note(intent.passed_by)] if intent.passed_by else []
-        job.warnings = case.warnings + passed + self._rules.warnings()
+        job.warnings = intent.warnings + case.warnings + passed + self._rules.warnings()
         folder = folder_of(self._context.home, job.id)
         keep_beside(self._context.home, job.id, Path(case.path))
         job.staged = {

@@ -9,6 +9,7 @@ from .dicom_process import DicomProcess
 
 ANSWER_SECONDS = 300.0
 MEDIA_TYPE = "application/dicom+json"
+_COMMENT = 64  # characters of a value of LO
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def _item(one: Stored, reason: bool) -> dict[str, object]:
     item: dict[str, object] = {"00081150": _uid(one.sop_class), "00081155": _uid(one.sop_instance)}
     if reason:
         item["00081197"] = {"vr": "US", "Value": [one.status]}
+        if one.comment:  # beyond the standard's table; other archives say it so, too
+            item["00000902"] = {"vr": "LO", "Value": [one.comment[:_COMMENT]]}
     else:
         item["00081190"] = {"vr": "UR"}
     return item

@@ -35,14 +35,14 @@ def write_series(folder: Path, number: int = 1, slices: int = 4, **tags: Any) ->
 class Receiving:
     """``file`` is what stands in dicom.json beside the port."""
 
-    def __init__(self, root: Path, **file: Any) -> None:
+    def __init__(self, root: Path, settings: dict[str, object] | None = None, **file: Any) -> None:
         self.home = Home.at(root)
         self.home.create()
         self.port = int(file.get("receiver", {}).get("port") or free_port())
         self.file = {"callers": [CALLER], "entries": [ENTRY], **file}
         self.configure(**self.file)
         completion.LOOK_SECONDS = 0.1
-        self.context = Context(self.home, Settings.defaults(), LiveConfig(self.home))
+        self.context = Context(self.home, Settings.defaults(**(settings or {})), LiveConfig(self.home))
         self.receiver = Receiver(self.context)
 
     def configure(self, **file: Any) -> None:
@@ -79,9 +79,9 @@ class Receiving:
 
 
 @contextlib.contextmanager
-def receiving(root: Path, **file: Any) -> Iterator[Receiving]:
-    """A receiver that listens."""
-    one = Receiving(root, **file)
+def receiving(root: Path, began: Receiving | None = None, **file: Any) -> Iterator[Receiving]:
+    """A receiver that listens: the one that ``began``, or a new one."""
+    one = began or Receiving(root, **file)
     one.receiver.start()
     try:
         yield one

@@ -55,7 +55,12 @@ class Notes:
                 self.given.append({**ask.args, "by": ask.by, "bytes": found})
                 statuses = self._statuses or [0] * len(files)
                 rows = [
-                    {"sop_class": "1.2.3", "sop_instance": f"1.2.{n}", "status": status, "comment": ""}
+                    {
+                        "sop_class": "1.2.3",
+                        "sop_instance": f"1.2.{n}",
+                        "status": status,
+                        "comment": "no room" if status else "",
+                    }
                     for n, status in enumerate(statuses)
                 ]
                 store.asks.answer(ask.id, {"ok": True, "instances": rows})

@@ -90,11 +90,10 @@ def status(session: Session, as_json: bool) -> int:
         if fetch.state not in (DONE, CANCELLED):
             session.output.say(progress_of(fetch))
     for one in refusals[:10]:
-        session.output.say(
-            f"refused {one.count} times, last {_when(one.last)}: {safe(one.title)} at {one.address} "
-            f"calling {safe(one.called)}: {one.reason}"
-        )
-        session.output.note(f"To let it in, add to callers in dicom.json: {safe(one.line)}")
+        who = f"{safe(one.title)} at {one.address} calling {safe(one.called)}" if one.title else one.address
+        session.output.say(f"refused {one.count} times, last {_when(one.last)}: {who}: {one.reason}")
+        if one.line:
+            session.output.note(f"To let it in, add to callers in dicom.json: {safe(one.line)}")
     return 1 if error else 0
 
 

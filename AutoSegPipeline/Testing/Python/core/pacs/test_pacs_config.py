@@ -11,7 +11,7 @@ from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.config import FILE, PacsConfig, parse_config, read_config
 
 FULL: dict[str, Any] = {
-    "receiver": {"host": "0.0.0.0", "port": 104, "title": "AUTOSEG"},
+    "receiver": {"host": "0.0.0.0", "port": 104, "tls_cert": "a", "tls_key": "b", "tls_ca": "c"},
     "entries": [{"title": "FAST", "options": {"quality": "fast"}, "send_to": ["pacs"], "unit": "study"}],
     "callers": [{"title": "CT1", "address": "10.0.0.0/24", "certificate": "sha256:" + "0" * 64}],
     "peers": {
@@ -57,6 +57,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"receiver": {"title": "A\\B"}}, "is no AE title"),
     ({"receiver": {"title": "   "}}, "is no AE title"),
     ({"receiver": {"tls_cert": "x.pem"}}, "tls_cert and tls_key together"),
+    ({"receiver": {"tls_ca": "x.pem"}}, "receiver.tls_ca needs tls_cert and tls_key"),
+    ({"callers": FULL["callers"]}, "caller 1: without receiver.tls_ca nobody shows a certificate"),
     ({"entries": [{"title": "A", "send_to": ["pax"]}], "peers": FULL["peers"]}, "did you mean 'pacs'"),
     ({"entries": [{"title": "A", "unit": "patient"}]}, "'patient' is not one of series, study"),
     ({"entries": [{"title": "A"}, {"title": "A"}]}, "two entries are called 'A'"),

@@ -38,6 +38,11 @@ def test_a_series_of_slices(volume: Any, tmp_path: Path) -> None:
     assert (found.contrast, found.burned_in, found.no_scan) == ("yes", "no", "")
 
 
+def test_the_protocol_does_not_name_the_patient(volume: Any, tmp_path: Path) -> None:
+    write_dicom(volume, tmp_path, ProtocolName="Chest of Mustermann", PatientName="MUSTERMANN^ERIKA")
+    assert facts(tmp_path).protocol == "Chest of ***"
+
+
 def test_an_enhanced_object_counts_its_frames(tmp_path: Path) -> None:
     enhanced_file(tmp_path / "one.dcm", [frame((0, 0, 3 * k)) for k in range(9)])
     (found,) = read_study([str(tmp_path / "one.dcm")])

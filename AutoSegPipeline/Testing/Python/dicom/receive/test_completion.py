@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pydicom
 from AutoSegPipelineLib.core.pacs.config import Entry
 from AutoSegPipelineLib.core.store import Store
+from AutoSegPipelineLib.dicom.receive import completion, series_folder
 from AutoSegPipelineLib.dicom.receive.completion import is_complete
 from support import dicom
 from support.receiving import ENTRY, Receiving, associate, receiving, send, write_series
@@ -202,13 +204,64 @@ def test_images_are_forgotten_after_the_grace_and_late_slices_stand_alone(tmp_pa
         taker.receiver.spool.expire(0)
         assert not taker.noted()
         send(taker.port, *paths[4:])
-        _, second = taker.intents(2)
+        first, second = taker.intents(2)
         assert second.version == 2 and len(taker.staged(second)) == 2
+        assert second.supersedes is None, "a part supersedes nothing"
+        assert [one["code"] for one in second.warnings] == ["dicom.earlier_images_gone"]
+        assert not first.warnings
+        until_done(taker)
+        send(taker.port, *write_series(tmp_path / "more", slices=8)[6:])
+        *_, third = taker.intents(3)
+        assert (third.version, third.supersedes, len(taker.staged(third))) == (3, second.id, 4)
+        assert [one["code"] for one in third.warnings] == ["dicom.earlier_images_gone"]
+
+
+def test_a_series_that_cannot_be_handed_over_holds_no_other_up(
+    tmp_path: Path, monkeypatch: Any, caplog: Any
+) -> None:
+    real = completion.Completion._hand_over
+
+    def poisoned(self: Any, store: Any, entry: Any, series: Any) -> None:
+        if series.note.origin.series == "1.2.826.77.1":
+            raise KeyError("Mustermann")
+        real(self, store, entry, series)
+
+    monkeypatch.setattr(completion.Completion, "_hand_over", poisoned)
+    closes = series_folder.SeriesFolder.close
+
+    def stuck(self: Any) -> None:
+        if self.note.origin.series == "1.2.826.77.2":
+            raise RuntimeError("Mustermann")
+        closes(self)
+
+    monkeypatch.setattr(series_folder.SeriesFolder, "close", stuck)
+    with receiving(tmp_path / "home") as taker:
+        for number in (1, 2, 3):
+            send(taker.port, *write_series(tmp_path / str(number), number))
+        (intent,) = taker.intents()
+        assert {pydicom.dcmread(one).SeriesInstanceUID for one in taker.staged(intent)} == {"1.2.826.77.3"}
+        end = time.monotonic() + 10
+        while len(notes := {one.note for one in taker.pacs.received.list()} - {""}) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert sorted(one.partition(" in ")[0] for one in notes) == ["KeyError", "RuntimeError"]
+    assert "Mustermann" not in caplog.text
+
+
+def test_the_longest_time_goes_on_over_a_start(tmp_path: Path) -> None:
+    entry = {**ENTRY, "quiet_seconds": 3600, "at_most_minutes": 90}
+    with receiving(tmp_path / "home", entries=[entry]) as taker:
+        send(taker.port, *write_series(tmp_path / "in"))
+        oldest = taker.noted()[0]
+    an_hour_and_a_half_ago = time.time() - 91 * 60
+    os.utime(oldest, (an_hour_and_a_half_ago, an_hour_and_a_half_ago))
+    with receiving(tmp_path / "home", entries=[entry]) as taker:
+        (intent,) = taker.intents()
+        assert len(taker.staged(intent)) == 4
 
 
 def test_a_full_disk_at_the_hand_over_loses_nothing(tmp_path: Path, monkeypatch: Any) -> None:
     from AutoSegPipelineLib.core.errors import PipelineError
-    from AutoSegPipelineLib.dicom.receive import completion
     from AutoSegPipelineLib.intake.received import handover
 
     def full(*_: Any) -> None:
@@ -227,7 +280,7 @@ def test_a_full_disk_at_the_hand_over_loses_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_names_are_synced_with_the_folder_where_files_do_not_do_it(tmp_path: Path, monkeypatch: Any) -> None:
-    from AutoSegPipelineLib.dicom.receive import series_folder, spool
+    from AutoSegPipelineLib.dicom.receive import spool
 
     synced: list[str] = []
     real = series_folder.fsync_folder

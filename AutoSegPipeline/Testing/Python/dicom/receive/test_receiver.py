@@ -153,7 +153,6 @@ def test_an_enhanced_mr_is_taken(taker: Receiving, tmp_path: Path) -> None:
         ([], "AUTOSEG", "the title is not among the callers", 3),
         ([{**CALLER, "title": "OTHER"}], "AUTOSEG", "the title is not among the callers", 3),
         ([{**CALLER, "address": "10.0.0.0/8"}], "AUTOSEG", "the title is known at another address", 3),
-        ([{**CALLER, "certificate": "sha256:" + "0" * 64}], "AUTOSEG", "it did not show the certificate", 3),
         ([CALLER], "NOBODY", "nothing is received under the called title", 7),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,4 +68,11 @@ def test_without_a_certificate_or_without_tls_nobody_connects(
     with tls_receiver(tmp_path / "home", pair, {}) as taker:
         assert not echoes(taker, client(pair, shows=False))
         assert not echoes(taker, None)
+        end = time.monotonic() + 10
+        while len(taker.pacs.refusals.list()) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        noted = taker.pacs.refusals.list()
+        assert {(one.title, one.address, one.line) for one in noted} == {("", "127.0.0.1", "")}
+        assert all(one.reason.startswith("the TLS handshake failed: ") for one in noted)
         assert echoes(taker, client(pair))

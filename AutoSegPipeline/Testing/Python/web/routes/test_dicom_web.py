@@ -60,6 +60,7 @@ def test_what_was_not_stored_is_named_with_its_reason(site: Site, statuses: list
     assert answer.status == status
     failed = answer.json["00081198"]["Value"]
     assert [one["00081197"]["Value"][0] for one in failed] == [one for one in statuses if one]
+    assert [one["00000902"]["Value"] for one in failed] == [["no room"]] * len(failed)
     assert len(sequence(answer.json, "00081199")) == statuses.count(0)
 
 
