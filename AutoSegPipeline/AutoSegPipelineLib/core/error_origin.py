@@ -12,3 +12,8 @@ def origin_of(error: BaseException) -> str:
     if not frames:
         return type(error).__name__
     return f"{type(error).__name__} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+
+
+def stack_of(error: BaseException) -> str:
+    """Every call that led to ``error``, for a log."""
+    return "".join([*traceback.format_tb(error.__traceback__), type(error).__name__])

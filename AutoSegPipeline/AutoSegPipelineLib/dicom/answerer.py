@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
+import sqlite3
 import threading
+import time
 from typing import Callable, Mapping
 
+from ..core.error_origin import origin_of, stack_of
 from ..core.errors import PipelineError
 from ..core.pacs.asks import Ask
+from ..core.pacs.store import PacsStore
 from .context import Context
 from .query import answers
 from .receive.web_instances import stow
@@ -18,7 +23,9 @@ from .send.answers import send
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.2
-AT_ONCE = 2  # of one peer; a slow one delays nobody else
+PURGE_SECONDS = 60.0
+LOCKED_SECONDS = 5.0  # before dicom.sqlite is read again after it could not be
+AT_ONCE = 2  # of one line; a slow peer delays nobody else
 Answer = Callable[[Context, Ask], "dict[str, object]"]
 
 ANSWERS: Mapping[str, Answer] = {
@@ -31,17 +38,20 @@ ANSWERS: Mapping[str, Answer] = {
     "stow": stow,
     "self_test": self_test,
 }
-_OF_NO_PEER = ""
+# Read and write our own files only, so they are answered at once whatever the others wait for.
+_LOCAL = ("fetch", "cancel_fetch", "send")
 
 
 class Answerer:
-    """Looks for new rows and answers them, those about each peer in threads of its own."""
+    """Looks for new rows and answers them. Each peer has a line with threads of its own, and so have
+    what needs no peer and the studies that come in over the web, which may take minutes."""
 
     name = "answerer"
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._queues: dict[str, queue.SimpleQueue[Ask]] = {}
+        self._lines: dict[tuple[str, str], queue.SimpleQueue[Ask]] = {}
+        self._last = 0
         self._thread = threading.Thread(target=self._run, name="asks", daemon=True)
 
     def start(self) -> None:
@@ -54,33 +64,44 @@ class Answerer:
 
     def _run(self) -> None:
         store = self._context.pacs_store()
-        seen, last = -1, 0
+        seen, purged = -1, float("-inf")
         try:
             while not self._context.ended.wait(LOOK_SECONDS):
-                version = store.data_version()
-                if version == seen:
-                    continue
-                seen = version
-                while True:
-                    found = store.asks.open(last)
-                    for ask in found:
-                        last = ask.id
-                        self._queue_of(ask).put(ask)
-                    if not found:
-                        break
+                try:
+                    if time.monotonic() - purged > PURGE_SECONDS:
+                        store.asks.purge()
+                        purged = time.monotonic()
+                    version = store.data_version()
+                    if version != seen:
+                        self._take(store)
+                        seen = version
+                except sqlite3.OperationalError as error:  # a full disk, or somebody holds the file
+                    log.warning("dicom.sqlite cannot be used: %s", error)
+                    self._context.ended.wait(LOCKED_SECONDS)
         finally:
             store.close()
 
-    def _queue_of(self, ask: Ask) -> queue.SimpleQueue[Ask]:
+    def _take(self, store: PacsStore) -> None:
+        while found := store.asks.open(self._last):
+            for ask in found:
+                self._last = ask.id
+                self._line_of(ask).put(ask)
+
+    def _line_of(self, ask: Ask) -> queue.SimpleQueue[Ask]:
         peer = ask.args.get("peer")
-        known = peer if isinstance(peer, str) and peer in self._context.config().peers else _OF_NO_PEER
-        if known not in self._queues:
-            self._queues[known] = queue.SimpleQueue()
+        if ask.kind in _LOCAL:
+            key = ("", "local")
+        elif isinstance(peer, str) and peer in self._context.config().peers:
+            key = ("peer", peer)
+        else:
+            key = ("", ask.kind if ask.kind in ANSWERS else "unknown")
+        if key not in self._lines:
+            self._lines[key] = queue.SimpleQueue()
             for number in range(AT_ONCE):  # daemons, because no peer may hold up the end of the process
                 threading.Thread(
-                    target=self._serve, args=(self._queues[known],), name=f"ask {known} {number}", daemon=True
+                    target=self._serve, args=(self._lines[key],), name=f"ask {key[1]} {number}", daemon=True
                 ).start()
-        return self._queues[known]
+        return self._lines[key]
 
     def _serve(self, asks: queue.SimpleQueue[Ask]) -> None:
         while not self._context.ended.is_set():
@@ -90,12 +111,12 @@ class Answerer:
                 continue
 
     def _answer(self, ask: Ask) -> None:
-        store = self._context.pacs_store()
         try:
-            if store.asks.is_open(ask.id):  # whoever asked may have gone
-                store.asks.answer(ask.id, answered(self._context, ask))
-        finally:
-            store.close()
+            with contextlib.closing(self._context.pacs_store()) as store:
+                if store.asks.is_open(ask.id):  # whoever asked may have gone
+                    store.asks.answer(ask.id, answered(self._context, ask))
+        except sqlite3.OperationalError as error:
+            log.error("%s cannot be answered, dicom.sqlite cannot be written: %s", ask.kind, error)
 
 
 def answered(context: Context, ask: Ask) -> dict[str, object]:
@@ -106,6 +127,9 @@ def answered(context: Context, ask: Ask) -> dict[str, object]:
         return {"ok": True, **ANSWERS[ask.kind](context, ask)}
     except PipelineError as error:
         return {"error": error.to_dict()}
+    except sqlite3.OperationalError as error:
+        log.error("%s failed: %s", ask.kind, error)
+        return {"error": PipelineError("pipeline.internal", f"dicom.sqlite: {error}").to_dict()}
     except Exception as error:  # the thread's boundary: whoever asked hears of it
-        log.exception("%s failed", ask.kind)
-        return {"error": PipelineError("pipeline.internal", f"{type(error).__name__}: {error}").to_dict()}
+        log.error("%s failed: %s", ask.kind, stack_of(error))
+        return {"error": PipelineError("pipeline.internal", origin_of(error)).to_dict()}

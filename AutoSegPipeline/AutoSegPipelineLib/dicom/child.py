@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Iterator
 
 from ..core.child_channel import ChildChannel
+from ..core.error_origin import stack_of
 from ..core.errors import PipelineError
 from ..core.home import Home
 from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
@@ -81,11 +82,7 @@ def _end_with_the_thread(died: threading.ExceptHookArgs) -> None:
     if died.exc_type is SystemExit:
         return
     name = died.thread.name if died.thread is not None else "?"
-    log.critical(
-        "thread %s has died",
-        name,
-        exc_info=(died.exc_type, died.exc_value or died.exc_type(), died.exc_traceback),
-    )
+    log.critical("thread %s has died: %s", name, stack_of(died.exc_value or died.exc_type()))
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -12,7 +12,7 @@ from ..store.database import Database
 
 LOOK_SECONDS = 0.1
 KEPT = 1000
-ANSWER_SECONDS = 3600.0  # an answer that nobody fetched; it may name patients
+KEPT_SECONDS = 1200.0  # longer than anybody waits; questions and answers may name patients
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,17 @@ class Asks:
         return [Ask(row["id"], row["kind"], json.loads(row["args"]), row["by"], row["at"]) for row in rows]
 
     def answer(self, number: int, answer: dict[str, object]) -> None:
-        """Answer a row; old answers go."""
+        """Answer a row; of the answers that nobody fetches the oldest go."""
         with self._database.transaction():
             self._database.execute("UPDATE asks SET answer = ? WHERE id = ?", (json.dumps(answer), number))
             self._database.execute(
-                "DELETE FROM asks WHERE answer IS NOT NULL "
-                "AND (at < ? OR id <= (SELECT MAX(id) FROM asks) - ?)",
-                (self._clock.now() - ANSWER_SECONDS, KEPT),
+                "DELETE FROM asks WHERE answer IS NOT NULL AND id <= (SELECT MAX(id) FROM asks) - ?", (KEPT,)
             )
+
+    def purge(self) -> None:
+        """Remove what nobody waits for any more, answered or not: whoever asked was killed."""
+        with self._database.transaction():
+            self._database.execute("DELETE FROM asks WHERE at < ?", (self._clock.now() - KEPT_SECONDS,))
 
     def answer_of(self, number: int) -> dict[str, object] | None:
         """The answer, or None while there is none; raises the error that it carries."""

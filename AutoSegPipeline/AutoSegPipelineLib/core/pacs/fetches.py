@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass, field
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from ..clock import Clock
 from ..errors import PipelineError
@@ -152,10 +152,17 @@ class Fetches:
                 (*values.values(), number, *ENDED),
             )
 
-    def restart(self) -> None:
-        """What ran when the process ended waits again."""
+    def restart(self, waits: Sequence[float]) -> None:
+        """What ran when the process ended waits again: not at all the first time, since then for the
+        ``waits`` of its tries in seconds, because it may be what ended the process."""
+        now = self._clock.now()
         with self._database.transaction():
-            self._database.execute("UPDATE fetches SET state = ? WHERE state = ?", (WAITING, RUNNING))
+            for row in self._database.rows("SELECT id, tries FROM fetches WHERE state = ?", (RUNNING,)):
+                again = row["tries"] - 2
+                due = now + waits[min(again, len(waits) - 1)] if again >= 0 else now
+                self._database.execute(
+                    "UPDATE fetches SET state = ?, due = ? WHERE id = ?", (WAITING, due, row["id"])
+                )
 
 
 def _fetch(row: sqlite3.Row) -> Fetch:

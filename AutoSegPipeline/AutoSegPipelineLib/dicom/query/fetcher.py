@@ -6,15 +6,18 @@ the series that are complete or the plan of the hand-over.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
 from typing import Callable
 
 from ...core.crash_points import reached
+from ...core.error_origin import origin_of, stack_of
 from ...core.errors import PipelineError
 from ...core.files import remove_tree, retried
 from ...core.incoming import Intent
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 SAY_SECONDS = 1.0  # between two notes of the progress
+LOCKED_SECONDS = 30.0  # before dicom.sqlite is written again after it could not be
 WAITS = (30.0, 120.0, 600.0, 1800.0, 3600.0)  # seconds before the next try; then it has failed
 # Another try does not help.
 _FINAL = ("pacs.unknown_peer", "pacs.configuration", "pacs.no_scan", "request.", "options.")
@@ -51,7 +55,7 @@ class Fetcher:
         """Take up what an earlier process left, and begin."""
         store = self._context.pacs_store()
         try:
-            store.fetches.restart()
+            store.fetches.restart(WAITS)
             remove_left(self._context, {one.id for one in store.fetches.open()})
         finally:
             store.close()
@@ -67,40 +71,60 @@ class Fetcher:
         store = self._context.pacs_store()
         try:
             while not self._context.ended.wait(LOOK_SECONDS):
-                for fetch in store.fetches.due():
-                    peer = fetch.order.peer
-                    running = self._busy.get(peer)
-                    if running is None or not running.is_alive():
-                        thread = threading.Thread(
-                            target=_fetch, args=(self._context, fetch), name=f"fetch {peer}", daemon=True
-                        )
-                        self._busy[peer] = thread
-                        thread.start()
+                try:
+                    self._begin(store.fetches.due())
+                except sqlite3.OperationalError as error:
+                    log.warning("dicom.sqlite cannot be read: %s", error)
+                    self._context.ended.wait(LOCKED_SECONDS)
         finally:
             store.close()
 
+    def _begin(self, due: list[Fetch]) -> None:
+        for fetch in due:
+            peer = fetch.order.peer
+            running = self._busy.get(peer)
+            if running is None or not running.is_alive():
+                thread = threading.Thread(
+                    target=_fetch, args=(self._context, fetch), name=f"fetch {peer}", daemon=True
+                )
+                self._busy[peer] = thread
+                thread.start()
+
 
 def _fetch(context: Context, fetch: Fetch) -> None:
-    """One try, and what its row says of it."""
-    store = context.pacs_store()
+    """One try; where dicom.sqlite cannot be written, the fetch waits until it can."""
     try:
-        current = store.fetches.get(fetch.id)
-        if current is None or current.state != WAITING:
+        with contextlib.closing(context.pacs_store()) as store:
+            _try(context, store, fetch)
+        return
+    except sqlite3.OperationalError as error:  # a full disk, or somebody holds the file
+        log.error("fetch %d: dicom.sqlite cannot be written: %s", fetch.id, error)
+    while not context.ended.wait(LOCKED_SECONDS):
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(context.pacs_store()) as store:
+            store.fetches.set(fetch.id, state=WAITING)
             return
-        store.fetches.set(fetch.id, state=RUNNING, tries=fetch.tries + 1, done=0, note="")
-        try:
-            _Try(context, store, fetch).run()
-        except Cancelled:
-            _broken_off(context, store, fetch)
-        except PipelineError as error:
-            _failed(context, store, fetch, error)
-        except Exception as error:  # the thread's boundary: its row says what happened
-            log.exception("fetch %d failed", fetch.id)
-            _failed(
-                context, store, fetch, PipelineError("pipeline.internal", f"{type(error).__name__}: {error}")
-            )
-    finally:
-        store.close()
+
+
+def _try(context: Context, store: PacsStore, fetch: Fetch) -> None:
+    """One try, and what its row says of it."""
+    if store.fetches.state(fetch.id) != WAITING:
+        return
+    if fetch.tries > len(WAITS):  # only what ends the process gets so far
+        text = f"the dicom process ended while it fetched this study; {fetch.tries} tries are enough"
+        _failed(context, store, fetch, PipelineError("pipeline.internal", text))
+        return
+    store.fetches.set(fetch.id, state=RUNNING, tries=fetch.tries + 1, done=0, note="")
+    try:
+        _Try(context, store, fetch).run()
+    except Cancelled:
+        _broken_off(context, store, fetch)
+    except PipelineError as error:
+        _failed(context, store, fetch, error)
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:  # the thread's boundary: its row says what happened
+        log.error("fetch %d failed: %s", fetch.id, stack_of(error))
+        _failed(context, store, fetch, PipelineError("pipeline.internal", origin_of(error)))
 
 
 def _broken_off(context: Context, store: PacsStore, fetch: Fetch) -> None:

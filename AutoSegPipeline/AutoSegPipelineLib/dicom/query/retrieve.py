@@ -25,6 +25,7 @@ from ..web_peer import web_client
 from .identifiers import dataset_of
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
     from pynetdicom.events import Event
 
 log = logging.getLogger(__name__)
@@ -197,5 +198,15 @@ def _wado(name: str, peer: Peer, study: str, series: str, files: SeriesFiles) ->
         for one in client.iter_series(study, series, media_types=(("application/dicom", "*"),)):
             files.add(
                 str(one.get("SOPInstanceUID", "")),
-                lambda path, one=one: one.save_as(path, enforce_file_format=True),  # type: ignore[misc]
+                lambda path, one=one: _save(one, path),  # type: ignore[misc]
             )
+
+
+def _save(data: Dataset, path: Path) -> None:
+    """With preamble and file meta header, in the words of pydicom 2.4 (Python 3.9) or of 3."""
+    import pydicom
+
+    if int(pydicom.__version__.split(".")[0]) >= 3:
+        data.save_as(path, enforce_file_format=True)
+    else:
+        data.save_as(path, write_like_original=False)

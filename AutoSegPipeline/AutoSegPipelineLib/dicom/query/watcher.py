@@ -5,12 +5,16 @@ Each watch has a thread of its own while it asks, so a peer that is slow or away
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 import threading
 
+from ...core.error_origin import origin_of, stack_of
 from ...core.errors import PipelineError
 from ...core.pacs.config import Peer, Watch
 from ...core.pacs.query import StudyQuery
+from ...core.pacs.store import PacsStore
 from ..context import Context
 from .find import echo, find_studies
 
@@ -69,19 +73,26 @@ def ask_peer(context: Context, name: str, peer: Peer) -> str:
     except PipelineError as error:
         note = error.message
     except Exception as error:  # the thread's boundary
-        log.exception("C-ECHO of %s failed", name)
-        note = f"{type(error).__name__}: {error}"
-    store = context.pacs_store()
+        log.error("C-ECHO of %s failed: %s", name, stack_of(error))
+        note = origin_of(error)
     try:
-        store.peers.echoed(name, not note, note)
-    finally:
-        store.close()
+        with contextlib.closing(context.pacs_store()) as store:
+            store.peers.echoed(name, not note, note)
+    except sqlite3.OperationalError as error:  # a full disk; the next answer is noted
+        log.warning("the answer of %s cannot be noted: %s", name, error)
     return note
 
 
 def look(context: Context, watch: Watch, peer: Peer) -> None:
     """One round of a watch."""
-    store = context.pacs_store()
+    try:
+        with contextlib.closing(context.pacs_store()) as store:
+            _look(store, watch, peer)
+    except sqlite3.OperationalError as error:  # a full disk; the next round takes what this one found
+        log.warning("watch %s: what it found cannot be noted: %s", watch.name, error)
+
+
+def _look(store: PacsStore, watch: Watch, peer: Peer) -> None:
     try:
         found = find_studies(
             watch.peer, peer, StudyQuery.of(watch.match, f"watch {watch.name!r}"), MOST_FOUND
@@ -96,8 +107,8 @@ def look(context: Context, watch: Watch, peer: Peer) -> None:
     except PipelineError as error:
         log.warning("watch %s: %s", watch.name, error.message)
         store.watched.ended(watch.name, False, error.message)
+    except sqlite3.OperationalError:
+        raise
     except Exception as error:  # the thread's boundary
-        log.exception("watch %s failed", watch.name)
-        store.watched.ended(watch.name, False, f"{type(error).__name__}: {error}")
-    finally:
-        store.close()
+        log.error("watch %s failed: %s", watch.name, stack_of(error))
+        store.watched.ended(watch.name, False, origin_of(error))

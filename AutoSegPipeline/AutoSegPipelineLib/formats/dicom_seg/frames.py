@@ -88,7 +88,11 @@ class FrameReader:
         data = pydicom.dcmread(self._header.path, force=True)
         data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         plain = io.BytesIO()
-        pydicom.dcmwrite(plain, data, implicit_vr=False, little_endian=True, enforce_file_format=True)
+        if int(pydicom.__version__.split(".")[0]) >= 3:
+            pydicom.dcmwrite(plain, data, implicit_vr=False, little_endian=True, enforce_file_format=True)
+        else:
+            data.is_little_endian, data.is_implicit_VR = True, False
+            pydicom.dcmwrite(plain, data, write_like_original=False)
         plain.seek(0)
         return plain
 

@@ -83,6 +83,20 @@ VARIANTS = {
 }
 
 
+def test_a_deflated_data_set_is_read_with_the_pydicom_of_slicer(tmp_path, monkeypatch):
+    path = dicom_seg(
+        tmp_path / "s.dcm", ON, shapes(), SEGMENTS, syntax=pydicom.uid.DeflatedExplicitVRLittleEndian
+    )
+    real = pydicom.dcmwrite
+
+    def as_in_2_4(filename, dataset, write_like_original=True):
+        real(filename, dataset, enforce_file_format=not write_like_original)
+
+    monkeypatch.setattr(pydicom, "__version__", "2.4.4")
+    monkeypatch.setattr(pydicom, "dcmwrite", as_in_2_4)
+    assert_same_places(read_segmentation(path), shapes())
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_does_not_matter_how_the_object_was_written(variant, tmp_path):
     options = dict(VARIANTS[variant])

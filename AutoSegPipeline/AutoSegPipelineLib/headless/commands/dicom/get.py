@@ -118,7 +118,13 @@ def _to_pipeline(session: Session, order: Order, wait: bool, as_json: bool) -> i
                 session.output.note(text)
                 said = text
             time.sleep(_LOOK_SECONDS)
+            running = session.is_running
             fetch = _fetch_of(store, fetch.id)
+            if not running and fetch.state not in ENDED:
+                raise PipelineError(
+                    "request.no_pipeline", f"the pipeline has ended; fetch {fetch.id} is {fetch.state}",
+                    "It goes on when the pipeline starts again with --dicom.",
+                )  # fmt: skip
     finally:
         store.close()
     if as_json:

@@ -105,7 +105,7 @@ def test_an_order_waits_once_and_is_kept_over_a_restart(store: PacsStore) -> Non
     assert store.fetches.add(Order("pacs", "1.2", by="bob", door="web")) != number
     store.fetches.set(number, state=fetches.RUNNING)
     assert [one.order.by for one in store.fetches.due()] == ["bob"]
-    store.fetches.restart()
+    store.fetches.restart((30.0,))
     assert len(store.fetches.due()) == 2
     store.fetches.set(number, state=fetches.DONE, jobs=["a"])
     store.fetches.set(number, state=fetches.FAILED)
@@ -156,8 +156,11 @@ def test_a_watch_keeps_to_its_limit_and_goes_on(store: PacsStore) -> None:
 def test_answers_that_nobody_fetched_go(store: PacsStore, clock: Clock) -> None:
     first = store.asks.ask("find", {}, "anna")
     store.asks.answer(first, {"ok": True, "studies": ["Roe"]})
-    clock.at += asks.ANSWER_SECONDS + 1
+    left = store.asks.ask("find", {}, "anna")  # and one that nobody answered
+    clock.at += asks.KEPT_SECONDS + 1
     second = store.asks.ask("find", {}, "anna")
+    store.asks.purge()
+    assert not store.asks.is_open(left) and store.asks.is_open(second)
     store.asks.answer(second, {"ok": True})
     assert store.asks.answer_of(first) is None
     assert store.asks.wait(second, 1) == {"ok": True}

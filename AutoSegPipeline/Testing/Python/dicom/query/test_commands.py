@@ -103,6 +103,24 @@ def test_get_makes_a_case(serving: Path, shared_archive: Archive) -> None:
     assert job.state == "done" and job.door == "dicom", job.error
 
 
+def test_get_ends_when_the_pipeline_does(home: Path) -> None:
+    running = Running(*SERVE, "--home", home, "--dicom", "--no-web")
+    waiting = None
+    try:
+        until = time.monotonic() + 40
+        while not json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)["running"]:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        waiting = Running("dicom", "get", "away", "1.2.3", "--home", home)
+        waiting.wait_for("does not answer")  # it is tried again in 30 seconds
+    finally:
+        running.signal(signal.SIGINT)
+        ended = running.end()
+    assert ended == 0 and waiting is not None
+    waiting.wait_for("the pipeline has ended; fetch 1 is waiting")
+    assert waiting.end() != 0
+
+
 def test_a_watch_takes_each_study_once(serving: Path, shared_archive: Archive, tmp_path: Path) -> None:
     watch = {
         "name": "all", "peer": "web", "match": {"patient": "W*"}, "every_minutes": 0.01, "at_most_studies": 1,

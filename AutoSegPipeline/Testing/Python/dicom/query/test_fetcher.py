@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -11,13 +12,15 @@ import pydicom
 import pytest
 from AutoSegPipelineLib.core import crash_points
 from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.pacs.fetches import Order
+from AutoSegPipelineLib.core.pacs.fetches import Fetches, Order
 from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.dicom.context import Context
 from AutoSegPipelineLib.dicom.query import fetcher, retrieve
 from AutoSegPipelineLib.dicom.query.fetched_cases import FOLDER
 from AutoSegPipelineLib.dicom.query.fetcher import Fetcher
 from support.archive import Archive, context, until_ended
+
+WORDS = "no number: 'Roe^Jane'"  # as pydicom quotes a header
 
 THIN = {"name": "thin", "when": {"thickness": {"at_most": 1}}}
 
@@ -254,3 +257,69 @@ def test_killed_anywhere_it_becomes_one_input(
     time.sleep(0.5)
     assert len(bench.jobs) == 1, bench.jobs
     assert bench.left() == []
+
+
+def test_a_study_that_ends_the_process_is_given_up(
+    bench: Bench, shared_archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher, "WAITS", (0.5,))
+    tries: list[int] = []
+
+    def dies(*args: Any) -> None:
+        tries.append(1)
+        raise Killed
+
+    monkeypatch.setattr(fetcher, "find_series", dies)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    number = bench.store.fetches.add(Order("web", study_of(shared_archive)))
+    for count in (1, 2):
+        bench.start()
+        until = time.monotonic() + 10
+        while len(tries) < count:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(0.2)
+        bench.stop()
+        bench.open()
+    bench.start()
+    assert bench.store.fetches.due() == []  # the second time it waits
+    found = until_ended(bench.store, number, 20)
+    assert found.state == "failed" and "ended while it fetched" in found.note and len(tries) == 2
+
+
+@pytest.mark.parametrize("column", ["running", "done"])
+def test_a_store_that_cannot_be_written_ends_no_fetch(
+    bench: Bench, shared_archive: Archive, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    monkeypatch.setattr(fetcher, "LOCKED_SECONDS", 0.5)
+    real, broken = Fetches.set, [3]
+
+    def full(self: Fetches, number: int, durable: bool = True, **values: object) -> None:
+        if broken[0] and values.get("state") in (column, "waiting"):
+            broken[0] -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        real(self, number, durable, **values)
+
+    monkeypatch.setattr(Fetches, "set", full)
+    number = bench.store.fetches.add(Order("web", study_of(shared_archive)))
+    bench.start()
+    assert until_ended(bench.store, number).state == "done"
+    assert bench.left() == []
+    assert len(bench.jobs) == 1 and not broken[0] and not died
+
+
+def test_an_error_nobody_foresaw_is_noted_without_its_words(
+    bench: Bench, shared_archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(*args: Any) -> None:
+        raise ValueError(WORDS)
+
+    monkeypatch.setattr(fetcher, "find_series", odd)
+    monkeypatch.setattr(fetcher, "WAITS", ())
+    number = bench.store.fetches.add(Order("web", study_of(shared_archive)))
+    bench.start()
+    found = until_ended(bench.store, number)
+    assert found.note.startswith("ValueError in test_fetcher.py, line ")
+    assert "in odd" in caplog.text and "Roe" not in caplog.text

@@ -93,6 +93,25 @@ def test_a_series_comes_as_it_is_stored(peer: Peer, shared_archive: Archive, tmp
     assert len(list((tmp_path / "series").iterdir())) == 12
 
 
+def test_a_series_comes_with_the_pydicom_of_slicer(
+    shared_archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pydicom.Dataset.save_as
+
+    def as_in_2_4(self: pydicom.Dataset, filename: object, write_like_original: bool = True) -> None:
+        real(self, filename, enforce_file_format=not write_like_original)  # type: ignore[arg-type]
+
+    first = pydicom.dcmread(shared_archive.files[0][0])
+    peer = peer_of(shared_archive.web_peer())
+    [series] = find_series("pacs", peer, str(first.StudyInstanceUID))
+    monkeypatch.setattr(pydicom, "__version__", "2.4.4")
+    monkeypatch.setattr(pydicom.Dataset, "save_as", as_in_2_4)
+    came = files(tmp_path / "series")
+    fetch_series("pacs", peer, str(first.StudyInstanceUID), series, came)
+    assert came.count == 12
+    assert pydicom.dcmread(next((tmp_path / "series").iterdir())).file_meta.TransferSyntaxUID
+
+
 def test_fewer_than_the_archive_has_are_not_enough(
     peer: Peer, shared_archive: Archive, tmp_path: Path
 ) -> None:
