@@ -169,8 +169,8 @@ class Watch(_Command):
 class AddModel(_Command):
     """``upload`` holds the model (:mod:`.model_uploads`); empty texts leave it to the model itself.
 
-    ``channels`` are regular expressions for DICOM series, a line each. ``trust``: its checkpoints may run
-    code. ``added_by`` is the administrator who asks. Answered when the model was checked.
+    ``channels`` are patterns for descriptions of DICOM series, a line each. ``trust``: its checkpoints may
+    run code. ``added_by`` is the administrator who asks. Answered when the model was checked.
     """
 
     upload: str

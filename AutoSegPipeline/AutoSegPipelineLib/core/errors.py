@@ -45,6 +45,8 @@ CODES: dict[str, str] = {
     "input.nothing_inside": "No scan was found in the folder or archive.",
     "input.passed_by": "Nothing, unless one of them is a scan; then give it alone.",
     "input.channel_missing": "Give every channel of the scan together: NAME_0000, NAME_0001 and so on.",
+    "input.channel_ambiguous": "Leave all but one of these series out, or give the model narrower patterns.",
+    "input.channels_differ": "Bring the series onto one grid first; register them if the patient moved.",
     "input.changed": "The file changed while it was copied; give it again when it is complete.",
     "dicom.not_an_image": "Give the scan itself, a CT or MR series.",
     "dicom.no_voxels": (
@@ -134,7 +136,8 @@ CODES: dict[str, str] = {
     "engine.task_unknown": "`autoseg doctor` lists the tasks of each engine.",
     "engine.structure_unknown": "Correct the structure's name.",
     "engine.quality_unknown": "Choose one of the qualities that the task has.",
-    "engine.channel_missing": "Give every channel of one scan together: NAME_0000, NAME_0001 and so on.",
+    "engine.channel_missing": "Give every channel of one scan together: NAME_0000, NAME_0001 and so on. DICOM"
+    " series need a model that was added with --channel.",
     "engine.channels_differ": "Bring the channels onto one grid first; register them if the patient moved.",
     "engine.checkpoint_unsafe": (
         "If you trust whoever made the model as you trust a program of theirs, an administrator adds it as "

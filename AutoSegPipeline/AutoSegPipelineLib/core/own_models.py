@@ -1,4 +1,4 @@
-"""Which channels users' own models take, and what nnU-Net's names of channels mean.
+"""Which channels users' own models take, and which files and DICOM series are these channels.
 
 A model that takes several images of one scan wants ``NAME_0000.nii.gz``, ``NAME_0001.nii.gz`` and so on.
 Files of such names are one case only where the case asks for such a model: other numbered files are
@@ -7,9 +7,12 @@ scans of their own. Reads ``model.json`` files; nothing else of a model.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import re
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Optional, Tuple
 
@@ -24,6 +27,23 @@ _CHANNEL = re.compile(r"(?P<stem>.*[^_/\\])_(?P<number>\d{4})(?P<ending>(\.[A-Za
 ChannelName = Tuple[str, int, str]
 
 
+@dataclass(frozen=True)
+class ModelChannels:
+    """The images that a model takes, in their order.
+
+    ``patterns`` has one for each, by which a DICOM series is found; it is empty where the model has none.
+    """
+
+    model: str = ""
+    names: Tuple[str, ...] = ()
+    patterns: Tuple[str, ...] = ()
+
+    def matching(self, description: str) -> list[int]:
+        """The channels whose pattern matches ``description`` of a series; case does not count."""
+        plain = _plain(description)
+        return [n for n, one in enumerate(self.patterns) if fnmatch.fnmatchcase(plain, _plain(one))]
+
+
 def channel_of(name: str) -> Optional[ChannelName]:
     """Stem (with its folders), channel and ending of ``NAME_0001.nii.gz``; None for another name."""
     match = _CHANNEL.match(name)
@@ -33,21 +53,23 @@ def channel_of(name: str) -> Optional[ChannelName]:
 
 
 def channel_names(models: Path, options: Mapping[str, object]) -> tuple[str, ...]:
-    """The channels that a case with ``options`` takes; one or none means that files are not joined.
+    """The names of :func:`model_channels`; one or none means that files are not joined."""
+    return model_channels(models, options).names
 
-    Of several models the one that takes most counts.
-    """
+
+def model_channels(models: Path, options: Mapping[str, object]) -> ModelChannels:
+    """The images that a case with ``options`` takes; of several models the one that takes most counts."""
     try:
         engines = wanted_engines(options.get("engine"))
     except PipelineError:
-        return ()
+        return ModelChannels()
     tasks = [one.task or str(options.get("task") or "") for one in engines if one.name == OWN_MODELS]
-    found: list[tuple[str, ...]] = []
+    found: list[ModelChannels] = []
     for task in tasks:
         names = [word.partition(":")[0].strip().casefold() for word in task.split(",") if word.strip()]
         for name in names or _all(models):
             found.append(_channels(models, name))
-    return max(found, key=len, default=())
+    return max(found, key=lambda one: len(one.names), default=ModelChannels())
 
 
 def _all(models: Path) -> list[str]:
@@ -61,12 +83,21 @@ def _all(models: Path) -> list[str]:
     return names if len(names) == 1 else []
 
 
-def _channels(models: Path, name: str) -> tuple[str, ...]:
+def _channels(models: Path, name: str) -> ModelChannels:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        return ()
+        return ModelChannels()
     try:
         record = json.loads((models / name / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ()
-    channels = record.get("channels") if isinstance(record, dict) else None
-    return tuple(str(one) for one in channels) if isinstance(channels, list) else ()
+        return ModelChannels()
+    names, patterns = (_texts(record, key) for key in ("channels", "patterns"))
+    return ModelChannels(name, names, patterns if len(patterns) == len(names) else ())
+
+
+def _texts(record: object, key: str) -> tuple[str, ...]:
+    values = record.get(key) if isinstance(record, dict) else None
+    return tuple(str(one) for one in values) if isinstance(values, list) else ()
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())

@@ -41,6 +41,7 @@ class ModelDocument(TypedDict):
     title: str
     modality: str
     channels: List[str]
+    patterns: List[str]
     classes: List[ClassDocument]
     stages: List[StageDocument]
     configuration: str

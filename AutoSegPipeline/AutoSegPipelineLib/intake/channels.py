@@ -46,7 +46,7 @@ def _join(
     if problem is not None:
         state.refuse(problem, files, file_stem(label), label)
         return
-    state.cases.insert(place, _case(label, parts, files))
+    state.cases.insert(place, replace(join_cases(parts, files), stem=file_stem(label), label=label))
 
 
 def _missing(label: str, rows: dict[int, FoundCase], wanted: tuple[str, ...]) -> Optional[Refused]:
@@ -64,8 +64,8 @@ def _missing(label: str, rows: dict[int, FoundCase], wanted: tuple[str, ...]) ->
     return None
 
 
-def _case(label: str, parts: list[FoundCase], files: list[str]) -> FoundCase:
-    """The case of all ``parts``; the files of the others move into the first one's folder."""
+def join_cases(parts: list[FoundCase], files: list[str]) -> FoundCase:
+    """The case of all ``parts``, called as the first is; the others' files move into its folder."""
     first = parts[0]
     folder = Path(first.path).parent
     channels = []
@@ -75,8 +75,6 @@ def _case(label: str, parts: list[FoundCase], files: list[str]) -> FoundCase:
         channels.append(f"channel-{number}/{staged.name}")
     return replace(
         first,
-        stem=file_stem(label),
-        label=label,
         sha256=hash_of([row.sha256 for row in parts]),
         warnings=list({warning["code"]: warning for row in parts for warning in row.warnings}.values()),
         facts={**first.facts, "channels": len(parts)},

@@ -130,7 +130,7 @@ class Commands:
             "name": command.model,
             "title": command.title,
             "modality": command.modality,
-            "rules": [line.strip() for line in command.channels.splitlines() if line.strip()],
+            "patterns": [line.strip() for line in command.channels.splitlines() if line.strip()],
             "trust": command.trust,
             "replace": command.replace,
             "by": command.added_by,

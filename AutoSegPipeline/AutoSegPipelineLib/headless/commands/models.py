@@ -46,6 +46,10 @@ def models() -> None:
     help="Table with names, colours and codes of the labels; else the names in dataset.json.",
 )  # fmt: skip
 @click.option("--modality", default="", type=click.Choice(["", "CT", "MR"]), help="Else as the channels say.")
+@click.option(
+    "--channel", "patterns", multiple=True, metavar="PATTERN",
+    help="Which DICOM series is a channel, by its description, such as 'T1*'; once for each, in their order.",
+)  # fmt: skip
 @click.option("--fold", "folds", multiple=True, help="A fold to use, or all; repeat it. Else every fold.")
 @click.option("--checkpoint", default="", help="Else checkpoint_final.pth, or checkpoint_best.pth.")
 @click.option("--configuration", default="", help="Which one, where the source holds several.")
@@ -73,6 +77,7 @@ def add_model(session: Session, source: Path, labels: Path | None, as_json: bool
     Examples:
       autoseg models add Dataset123_Teeth.zip --name teeth --labels teeth.csv
       autoseg models add nnUNet_results/Dataset124_Tumour --fold 0
+      autoseg models add Dataset125_Glioma.zip --channel 'T1*' --channel '*FLAIR*'
     """
     settings = session.settings(given({name: values.pop(name) for name in _WHERE}))
     wanted = dict(values)
@@ -146,7 +151,7 @@ def show_model(session: Session, name: str, as_json: bool, **flags: object) -> i
     networks = [f"{one['configuration']} (folds {', '.join(one['folds'])})" for one in model["stages"]]
     rows = [
         ("Name", model["name"]), ("Title", model["title"]), ("For", model["modality"] or "any modality"),
-        ("Channels", _channels(model)), ("Networks", ", then ".join(networks)),
+        ("Channels", _channels(model)), *_patterns(model), ("Networks", ", then ".join(networks)),
         ("Structures", ", ".join(f"{one['value']} {one['name']}" for one in model["classes"])),
         ("Size", _size(model)), ("Source", model["source"]),
         ("Added", " by ".join(part for part in (model["added_at"], model["added_by"]) if part)),
@@ -240,6 +245,11 @@ def remove_model(session: Session, name: str, yes: bool, **flags: object) -> int
 
 def _channels(model: ModelDocument) -> str:
     return ", ".join(model["channels"])
+
+
+def _patterns(model: ModelDocument) -> list[tuple[str, str]]:
+    found = [f"{name} is {pattern}" for name, pattern in zip(model["channels"], model["patterns"])]
+    return [("DICOM series", ", ".join(found))] if found else []
 
 
 def _count(model: ModelDocument) -> str:

@@ -24,6 +24,7 @@ from .keep_headers import keep_headers
 from .mend import odd_headers, write_mended
 from .read import read_instance
 from .segmentations import take_segmentations
+from .series_channels import join_series
 from .stack import Stack, stack_facts
 from .twins import pixel_digest, with_twins
 
@@ -56,8 +57,12 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         for one in rejected:
             _reject(state, one, len(found) > 1)
     program = dcm2niix_path()
+    made: list[tuple[Stack, FoundCase]] = []
     for stack in stacks:
-        _one(state, stack, program)
+        case = _one(state, stack, program)
+        if case is not None:
+            made.append((stack, case))
+    join_series(state, made)
     shutil.rmtree(_mended(state), ignore_errors=True)
 
 
@@ -122,7 +127,8 @@ def _reject(state: Inspection, rejected: Rejected, several: bool = True) -> None
     state.refuse(rejected.error, files, _stem(state, first), label, series_key=_series_key(first))
 
 
-def _one(state: Inspection, stack: Stack, program: str | None) -> None:
+def _one(state: Inspection, stack: Stack, program: str | None) -> FoundCase | None:
+    """The case of ``stack``, now in ``state``; None where it became a refusal."""
     files = sorted({one.relative for one in with_twins(stack.files)})
     stem = _stem(state, stack.first) + (f"_{stack.index + 1}" if stack.count > 1 else "")
     label = _label(stack.first, stack.reason)
@@ -140,10 +146,11 @@ def _one(state: Inspection, stack: Stack, program: str | None) -> None:
         if error.is_environment or error.code == "job.cancelled":
             raise
         state.refuse(error, files, stem, label, series_key=_series_key(stack.first))
-        return
+        return None
     case.stem = stem
     case.files = files + state.layers.relatives(case.options_file, case.folder_options_file)
     state.cases.append(case)
+    return case
 
 
 def _converted(state: Inspection, stack: Stack, program: str | None) -> Converted:

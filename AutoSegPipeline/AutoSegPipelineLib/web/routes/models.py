@@ -77,7 +77,7 @@ class ModelFile(BaseModel):
 class NewModel(BaseModel):
     """What to add. Empty texts leave it to the model itself.
 
-    ``channels``: a regular expression for each channel, by which a DICOM series is found. ``trust``: its
+    ``channels``: a pattern such as ``T1*`` for each channel, by which a DICOM series is found. ``trust``: its
     checkpoints are loaded although they may run code.
     """
 

@@ -18,7 +18,8 @@ def record(place: Path, name: str, **more: object) -> Path:
         "classes": classes, "stages": [stage], "reader": "SimpleITKIO", "file_ending": ".nii.gz",
         "files": {"stage_1/plans.json": SHA}, "configuration": "2d",
         "bytes": 2_500_000, "weights_sha256": SHA, "source": "teeth.zip", "added_at": "2026-01-01T00:00:00Z",
-        "added_by": "anna", "licence": "CC BY 4.0", "trusted": True, "keep_largest": [], **more,
+        "added_by": "anna", "licence": "CC BY 4.0", "trusted": True, "keep_largest": [],
+        "patterns": [], **more,
     }  # fmt: skip
     (place / name).mkdir(parents=True)
     (place / name / "model.json").write_text(json.dumps(model), encoding="utf-8")

@@ -36,7 +36,8 @@ class Wanted:
 
     ``labels`` is a table of names, colours and codes by label. ``folds`` and ``checkpoint`` choose among
     its files. ``trainer`` names the class of nnunetv2 that builds the network in place of the one that
-    trained it. ``trust``: its checkpoints may run code. ``by`` is who adds it.
+    trained it. ``patterns`` find its channels among DICOM series, one for each. ``trust``: its checkpoints
+    may run code. ``by`` is who adds it.
     """
 
     source: Path
@@ -48,6 +49,7 @@ class Wanted:
     checkpoint: str = ""
     configuration: str = ""
     trainer: str = ""
+    patterns: tuple[str, ...] = ()
     trust: bool = False
     replace: bool = False
     by: str = ""
@@ -97,6 +99,7 @@ def _take(
     main = chosen[-1]
     channels, classes = says.channels_of(main), says.classes_of(main, table)
     reader = says.reader_of(main)
+    _check_patterns(wanted.patterns, channels)
     check_room(sum(files.size(name) for one in chosen for name in _needed(one, wanted)), part)
     for number, one in enumerate(chosen):
         folds, checkpoint = choose_folds(one, wanted.folds, wanted.checkpoint)
@@ -128,6 +131,7 @@ def _take(
         licence=says.licence_of(files, chosen),
         trusted=wanted.trust,
         keep_largest=rules,
+        patterns=wanted.patterns,
     )
 
 
@@ -151,6 +155,21 @@ def _needed(trained: Trained, wanted: Wanted) -> list[str]:
     folds, checkpoint = choose_folds(trained, wanted.folds, wanted.checkpoint)
     names = ["plans.json", "dataset.json", *(f"fold_{fold}/{checkpoint}" for fold in folds)]
     return [joined(trained.place, name) for name in names]
+
+
+def _check_patterns(patterns: tuple[str, ...], channels: tuple[str, ...]) -> None:
+    if not patterns:
+        return
+    if len(channels) == 1:
+        raise PipelineError(
+            "model.invalid",
+            f"the model takes one image ({channels[0]}), so no pattern has to find it",
+            "Add it without --channel; every series that is given to it is its image.",
+        )
+    if len(patterns) != len(channels) or not all(one.strip() for one in patterns):
+        count = "1 pattern" if len(patterns) == 1 else f"{len(patterns)} patterns"
+        text = f"{count} for {len(channels)} channels ({', '.join(channels)})"
+        raise PipelineError("model.invalid", text, "Give one --channel for each channel, in their order.")
 
 
 def _hash(files: dict[str, str], stages: list[Stage], rules: tuple[Rule, ...]) -> str:

@@ -52,7 +52,8 @@ class Stage:
 class Model:
     """A model. ``stages`` run one after the other: a cascade has two, others one.
 
-    ``modality`` is CT, MR or empty for any; ``channels`` names its input images. ``files`` maps the files
+    ``modality`` is CT, MR or empty for any; ``channels`` names its input images, and ``patterns``
+    (none, or one for each) finds them among DICOM series by their descriptions. ``files`` maps the files
     that a prediction reads, below the model's folder, to their SHA-256. ``trusted``: its checkpoints may
     run code, an administrator said so. ``reader`` is nnU-Net's class that read the images of its training.
     ``keep_largest`` are the rules of its post-processing.
@@ -75,6 +76,7 @@ class Model:
     licence: str = ""
     trusted: bool = False
     keep_largest: tuple[Rule, ...] = ()
+    patterns: tuple[str, ...] = ()
 
     @property
     def configuration(self) -> str:
@@ -132,6 +134,7 @@ def _model(value: Mapping[str, object]) -> Model:
         licence=_text(value["licence"]),
         trusted=value["trusted"] is True,
         keep_largest=tuple(_rule(one) for one in _list(value["keep_largest"])),
+        patterns=_texts(value.get("patterns", [])),  # records of earlier versions have none
     )
 
 

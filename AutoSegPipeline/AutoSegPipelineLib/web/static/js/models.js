@@ -14,13 +14,15 @@ export class Models {
     this.file = el("input", { type: "file", id: "model-file", accept: ".zip" });
     this.table = el("input", { type: "file", id: "model-table", accept: ".csv,.tsv,.txt,.json,.ctbl" });
     this.name = el("input", { type: "text", id: "model-name", maxlength: 63, autocomplete: "off", spellcheck: "false", placeholder: "as the model says" });
+    this.channels = el("textarea", { id: "model-channels", rows: 2, spellcheck: "false", placeholder: "T1*\n*FLAIR*" });
     this.button = el("button", { type: "button", class: "button primary", text: "Add the model", onclick: () => this.add(false) });
   }
 
   start() {
     byId("models-form").replaceChildren(
       field("model-file", "Model (the zip that nnU-Net exports)", this.file), field("model-table", "Table of names, colours and codes (optional)", this.table),
-      field("model-name", "Name", this.name), el("div", {}, this.button));
+      field("model-name", "Name", this.name),
+      field("model-channels", "DICOM series of each channel by description, a line each (optional)", this.channels), el("div", {}, this.button));
     this.card.hidden = false;
     return this.read();
   }
@@ -35,6 +37,7 @@ export class Models {
   row(model) {
     const facts = [`task ${model.name}`, model.modality || "any modality", model.channels.join(" + "), model.configuration,
       many(model.classes.length, "structure"), bytes(model.bytes), `added ${model.added_at.slice(0, 10)}${model.added_by ? ` by ${model.added_by}` : ""}`];
+    if (model.patterns?.length) facts.push(`DICOM series ${model.patterns.join(", ")}`);
     if (model.trusted) facts.push("trusted: its checkpoints may run code");
     return el("li", { class: "model" },
       el("div", {}, el("b", { text: model.title || model.name }), el("p", { class: "facts", text: facts.join(" · ") }),
@@ -69,9 +72,9 @@ export class Models {
         if (table) await this.put(table, "labels", this.upload);
       }
       this.say("The model is being checked ...");
-      await this.answer(await this.ask("POST", PATH, { upload: this.upload, name: this.name.value.trim(), trust }));
+      await this.answer(await this.ask("POST", PATH, { upload: this.upload, name: this.name.value.trim(), channels: this.patterns(), trust }));
       this.say(`${model.name} was added.`);
-      this.file.value = this.table.value = this.name.value = "";
+      this.file.value = this.table.value = this.name.value = this.channels.value = "";
     } catch (error) {
       this.complain(error);
       if (error.code === "engine.checkpoint_unsafe" && !trust) return this.offerTrust(error);
@@ -79,6 +82,10 @@ export class Models {
       this.button.disabled = false;
     }
     return this.read();
+  }
+
+  patterns() {
+    return this.channels.value.split("\n").map((line) => line.trim()).filter(Boolean);
   }
 
   async offerTrust(error) {

@@ -37,6 +37,9 @@ def test_the_list_and_one_model_say_what_is_known(place: Path) -> None:
     for text in ("2d (folds 0, 2)", "1 tooth", "by anna", "may run code", SHA, "CC BY 4.0"):
         assert text in shown
     assert json.loads(models(place, "show", "teeth", "--json"))["weights_sha256"] == SHA
+    assert "DICOM series" not in shown
+    record(place, "glioma", channels=["T1", "FLAIR"], patterns=["T1*", "*FLAIR*"])
+    assert "DICOM series: T1 is T1*, FLAIR is *FLAIR*" in models(place, "show", "glioma")
     assert "did you mean 'teeth'" in models(place, "show", "teth", code=1)
     (place / "teeth" / "model.json").write_text("{", encoding="utf-8")
     assert "cannot be read" in models(place, "list", code=1)
@@ -83,3 +86,8 @@ def test_a_trained_model_is_added_checked_and_trusted_only_by_word(place: Path) 
     models(place, "add", source, "--name", "other", "--trust", *python)
     done = autoseg("--home", place.parent / "home", "audit", "--json")
     assert [line["detail"] for line in json.loads(done.stdout)["lines"]] == ["other, trusted"]
+    both = ("add", results / "Dataset506_Channels", "--name", "glioma", *python, "--channel", "T1*")
+    assert "takes one image (CT)" in models(place, "add", source, "--channel", "T1*", *python, code=1)
+    assert "1 pattern for 2 channels (T1, T2)" in models(place, *both, code=1)
+    models(place, *both, "--channel", "*T2*")
+    assert json.loads(models(place, "show", "glioma", "--json"))["patterns"] == ["T1*", "*T2*"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = tmp_path_factory.mktemp("models")
     record(root / "own", "teeth")
-    record(root / "own", "jaw", title="Jaw", trusted=False)
+    record(root / "own", "jaw", title="Jaw", trusted=False, patterns=["T1*", "*FLAIR*"])
     with Site(root / "home", "--models-dir", root / "own") as served:
         for name, role in (("otto", "operator"), ("ada", "admin")):
             served.account(name, role)
@@ -42,6 +42,10 @@ def test_the_models_are_listed_checked_and_removed(site: Site, browser: Browser)
     teeth = page.locator("#models-list .model", has_text="Lower teeth")
     teeth.get_by_text("task teeth · CT · CT · 2d · 1 structure · 2.5 MB").wait_for()
     assert "may run code" in teeth.inner_text()
+    assert "DICOM series" not in teeth.inner_text()
+    page.locator("#models-list .model", has_text="DICOM series T1*, *FLAIR*").get_by_text(
+        "Jaw"
+    ).first.wait_for()
     assert "may run code" not in page.locator("#models-list .model", has_text="Jaw").inner_text()
     assert violations(page) == []
     page.get_by_role("button", name="Check teeth").click()
@@ -76,12 +80,15 @@ def test_a_model_that_may_run_code_is_loaded_only_after_a_question(
 
     def add(route: Any) -> None:
         if route.request.method == "POST":
-            asked.append(json.loads(route.request.post_data)["trust"])
+            given = json.loads(route.request.post_data)
+            asked.append(given["trust"])
+            assert given["channels"] == ["T1*", "*FLAIR*"]
         route.continue_()
 
     page.route("**/api/v1/models", add)
     page.route("**/api/v1/models/requests/*", lambda route: route.fulfill(json=answers.pop(0)))
     page.get_by_label("Model (the zip").set_input_files(tmp_path / "odd.zip")
+    page.get_by_label("DICOM series of each channel").fill("T1*\n\n *FLAIR* ")
     page.get_by_role("button", name="Add the model").click()
     page.get_by_role("button", name="Do not load it").click()
     assert asked == [False] and "needs more" in page.locator("#models-said").inner_text()
