@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..core import engines
 from ..core.clock import SystemClock
 from ..core.home import Home
@@ -18,6 +20,16 @@ from .processes.host_steps_child import HostStepsChild
 PACKAGES = "packages"
 
 
+# Threads of a network that wait for one another sleep instead of spinning (OpenMP of GNU, LLVM, Intel; read
+# when torch loads): where other programs have the processors, spinning cost up to thirty times the time.
+_PATIENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+
+
+def _own_threads() -> dict[str, str]:
+    """What of :data:`_PATIENT` the administrator has not set otherwise."""
+    return {name: value for name, value in _PATIENT.items() if name not in os.environ}
+
+
 def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str | None = None) -> Spawn:
     """What makes children of ``kind``; each finds its temporary files below ``state/work``.
 
@@ -28,7 +40,7 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
     def spawn(on_message: OnMessage, on_log: OnLog, on_end: OnEnd, on_hung: OnHung | None = None) -> Child:
         folder = home.work / kind.name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        of_engines = engines.environment(settings.values) if kind.engines else {}
+        of_engines = {**_own_threads(), **engines.environment(settings.values)} if kind.engines else {}
         variables = child_environment(folder, of_engines, foreign=python is not None)
         packages = home.state / PACKAGES if kind.packages and (home.state / PACKAGES).is_dir() else None
         return Child(

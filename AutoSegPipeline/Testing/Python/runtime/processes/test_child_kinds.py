@@ -133,3 +133,19 @@ def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
         assert time.monotonic() < end, "it never came"
         time.sleep(0.1)
     return answer
+
+
+def test_threads_of_networks_sleep_while_they_wait_unless_somebody_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("KMP_BLOCKTIME", "200")
+
+    def environment(kind: ChildKind) -> dict[str, str]:
+        child = spawner(kind, Home.at(tmp_path), Settings.defaults())(nothing, nothing, nothing)
+        return dict(vars(child)["_env"])
+
+    worker = environment(WORKER)
+    assert (worker["OMP_WAIT_POLICY"], worker["GOMP_SPINCOUNT"]) == ("PASSIVE", "0")
+    assert worker["KMP_BLOCKTIME"] == "200"
+    assert "OMP_WAIT_POLICY" not in environment(INTAKE)
