@@ -44,6 +44,24 @@ def remember_tree(tree: ProcessTree) -> None:
         _trees.append(tree)
 
 
+def run_child(command: list[str], seconds: float, tree: ProcessTree, **how: Any) -> int:
+    """The exit code of ``command``. Nothing of ``tree``, which it joins, is left afterwards.
+
+    Raises ``OSError`` where it cannot be started and ``subprocess.TimeoutExpired``.
+    """
+    remember_tree(tree)
+    try:
+        child = start_child(command, stdin=subprocess.DEVNULL, **how)
+        try:
+            tree.add(child.pid)
+            return child.wait(seconds)
+        finally:
+            tree.kill()
+            end_child(child)
+    finally:
+        forget_tree(tree)
+
+
 def forget_tree(tree: ProcessTree) -> None:
     """End what is left of ``tree`` and give back what it holds."""
     with _lock:

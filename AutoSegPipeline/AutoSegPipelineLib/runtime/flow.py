@@ -169,6 +169,7 @@ class Flow:
         self.finisher.again()
         self.inbox_intents.again()
         self.inspection.pump()
+        self.own_models.look()
         self.checkpoint.look()
         self.disposal.sync()
         if before is not None and self.conditions.paused is None:

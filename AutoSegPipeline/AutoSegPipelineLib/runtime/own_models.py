@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Callable, Deque, Mapping
@@ -18,6 +19,7 @@ from .job_logs import JobLogs
 from .processes.child import ChildLike, Exit, Spawn
 
 Answered = Callable[["PipelineError | None"], None]
+_LIMIT_SECONDS = 3600.0  # as on the command line: a large model on a slow disk
 
 
 @dataclass
@@ -41,6 +43,7 @@ class OwnModels:
         self._waiting: Deque[_Question] = deque()
         self._asked: _Question | None = None
         self._child: ChildLike | None = None
+        self._began = 0.0  # monotonic, of the child
         self._numbers = itertools.count(1)
         self._stopped = False
 
@@ -72,6 +75,7 @@ class OwnModels:
         if self._spawn is None:
             return self._answer(PipelineError("worker.not_started", "no child can look at models here"))
         self._child = self._spawn(self._on_message, self._log, self._on_end)
+        self._began = time.monotonic()
         self._child.start()
         self._child.send(Envelope(self._asked.task, "models", self._asked.number))
 
@@ -100,6 +104,17 @@ class OwnModels:
             code = "worker.not_started" if end.failed_to_start or not end.began else "worker.vanished"
             self._answer(PipelineError(code, f"the process that looks at models ended ({end.how})"))
         self._next()
+
+    def look(self) -> None:
+        """End a child that takes too long, so that the next question gets its own."""
+        if self._child is None or time.monotonic() - self._began < _LIMIT_SECONDS:
+            return
+        child = self._child
+        if self._asked is not None:
+            text = f"the process that looks at models gave no answer within {_LIMIT_SECONDS / 60:.0f} min"
+            hint = "Try again; a disk that does not answer, or the model itself, may be why."
+            self._answer(PipelineError("worker.hung", text, hint))
+        child.kill()
 
     def _log(self, text: str) -> None:
         self._logs.write("", "models", text)

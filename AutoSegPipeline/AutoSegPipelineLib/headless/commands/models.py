@@ -85,8 +85,12 @@ def add_model(session: Session, source: Path, labels: Path | None, as_json: bool
     if labels is not None:
         wanted["labels"] = str(labels.expanduser().absolute())
     session.output.note("The model is copied and checked; that takes a moment.")
+    trusted = bool(wanted["trust"]) and source.expanduser().exists()
+    if trusted:  # before its code can run, which could do anything, also end this command
+        _note_in_the_log(session, "model.add", str(wanted["name"] or source.name), trusted=True)
     model = ask_models(settings, "add", wanted)["model"]
-    _note_in_the_log(session, "model.add", model["name"], trusted=model["trusted"])
+    if not trusted:
+        _note_in_the_log(session, "model.add", model["name"])
     if as_json:
         session.output.document(model)
     else:

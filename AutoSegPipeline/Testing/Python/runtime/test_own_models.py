@@ -14,6 +14,7 @@ from AutoSegPipelineLib.core import model_uploads
 from AutoSegPipelineLib.core.commands import AddModel, CheckModel, RemoveModel
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.runtime import own_models
 from AutoSegPipelineLib.runtime.pipeline import Pipeline
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
@@ -85,6 +86,18 @@ def test_a_child_that_cannot_run_is_an_answer_too_and_the_next_request_gets_its_
         for _ in range(2):
             error = place.ask(CheckModel("teeth"))["error"]
             assert error["code"] == "worker.not_started" and "no such luck" in error["message"]
+
+
+def test_a_child_that_hangs_is_ended_and_the_next_request_gets_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Place(tmp_path, sys.executable, "import time; time.sleep(300)") as place:
+        monkeypatch.setattr(own_models, "_LIMIT_SECONDS", 1.0)
+        error = place.ask(CheckModel("teeth"), 20)["error"]
+        assert error["code"] == "worker.hung" and "gave no answer" in error["message"]
+        monkeypatch.undo()
+        place.command = command_of(MODELS, sys.executable)
+        assert place.ask(RemoveModel("jaw"), 30)["error"]["code"] == "model.unknown"
 
 
 def test_an_upload_that_is_not_there_is_an_error_and_old_ones_go(tmp_path: Path) -> None:

@@ -111,6 +111,12 @@ class _Reader:
                 raise self.error(f"{key}: {{{key}}} stands nowhere in the command")
         if found.writes == MASKS and isinstance(found.names, Path):
             raise self.error("names: masks are named by their files; give an object {file: structure}")
+        if found.writes == MASKS and isinstance(found.names, Mapping):
+            for file, called in found.names.items():
+                if not isinstance(called, str):
+                    raise self.error(
+                        f"names: {file}: {json.dumps(called)[:60]} is not the name of a structure"
+                    )
         return found
 
     def command(self, value: object) -> Words:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from ....core.engines import DECLARED
 from ....core.errors import PipelineError
 from ....core.files import unique_keys
 from .declaration import Declaration, declaration
+from .file_owner import check_owner
 
 _MOST_BYTES = 1 << 20
-_WORLD_WRITABLE = 0o002
 
 
 @dataclass
@@ -58,23 +57,13 @@ def read_declared(path: Path | None) -> Declared:
 
 def _document(path: Path) -> dict[str, object]:
     """The object in the file; raises also for one that others than the administrator may write."""
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
-        raise PipelineError("engine.declaration_invalid", f"{path} is no file of declarations")
-    if sys.platform != "win32":
-        if state.st_mode & _WORLD_WRITABLE:
-            raise PipelineError(
-                "engine.declaration_invalid",
-                f"{path} can be written by everybody, so its programs are not run",
-                f"chmod o-w {path}",
-            )
-        if state.st_uid not in (0, os.geteuid()):
-            raise PipelineError(
-                "engine.declaration_invalid",
-                f"{path} belongs to another user (number {state.st_uid}), so its programs are not run",
-                "Give it to the user who runs the pipeline, or to root.",
-            )
-    with open(path, encoding="utf-8-sig") as stream:
+    # What is checked is what is read: the open file, not its name. Opening a pipe must not wait for a writer.
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(number, encoding="utf-8-sig") as stream:
+        state = os.fstat(number)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
+            raise PipelineError("engine.declaration_invalid", f"{path} is no file of declarations")
+        check_owner(path, state)
         document = json.load(stream, object_pairs_hook=unique_keys)
     if not isinstance(document, dict):
         raise PipelineError("engine.declaration_invalid", f"{path} is not a JSON object: name -> declaration")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Mapping, Sequence
 
 from ....core.errors import EngineFailed
-from ...child_processes import end_child, start_child
+from ....core.process_tree import make_tree
+from ...child_processes import run_child
 from .declaration import Declaration
 
 # They lead to this library, or would change how another Python starts.
@@ -24,6 +26,7 @@ _OWN = (
 # Slicer's launcher sets them for its own programs.
 _LAUNCHER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "QT_PLUGIN_PATH")
 _PREFIX = "AUTOSEG_"
+MARK = "AUTOSEG_ENGINE_RUN"  # in the environment of all that a run starts, wherever it moves
 _SHELLS = (".bat", ".cmd")
 _VERSION_SECONDS = 60.0
 _VERSION_AGE = 600.0  # a program that was updated meanwhile is asked again
@@ -72,6 +75,11 @@ def environment_of(
     return {**found, **declared.environment, **(more or {})}
 
 
+def new_run() -> str:
+    """A name that no other run has; also the name that a container may get."""
+    return f"autoseg-{secrets.token_hex(8)}"
+
+
 def version_of(declared: Declaration) -> str:
     """What the program says of its version, empty where nobody declared how to ask.
 
@@ -95,21 +103,19 @@ def _said(declared: Declaration, command: Sequence[str], folder: Path) -> str:
     how = " ".join(declared.version)
     # Into a file: a process that it leaves behind may hold a pipe open for ever.
     with tempfile.TemporaryFile() as output:
+        mark = new_run()
         try:
-            child = start_child(
-                list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=str(folder), env=environment_of(declared, folder),
+            code = run_child(
+                list(command), _VERSION_SECONDS, make_tree(f"{MARK}={mark}"), cwd=str(folder),
+                env=environment_of(declared, folder, {MARK: mark}),
+                stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         except OSError as error:
             raise EngineFailed("engine.not_available", f"{how}: {error.strerror or error}") from error
-        try:
-            code = child.wait(_VERSION_SECONDS)
         except subprocess.TimeoutExpired:
             raise EngineFailed(
                 "engine.not_available", f"{how}: no answer within {_VERSION_SECONDS:.0f} s"
             ) from None
-        finally:
-            end_child(child)
         output.seek(0)
         text = output.read(1 << 16).decode("utf-8", "replace")
     if code:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -15,12 +14,11 @@ from ....core.errors import EngineFailed, PipelineError
 from ....core.files import free_bytes
 from ....core.process_tree import ProcessTree, make_tree
 from ....core.progress import Report
-from ...child_processes import end_child, forget_tree, remember_tree, start_child
+from ...child_processes import end_child, forget_tree, remember_tree, run_child, start_child
 from .declaration import Declaration
 from .messages import MOST_BYTES, Messages
-from .program import environment_of
+from .program import MARK, environment_of, new_run
 
-MARK = "AUTOSEG_ENGINE_RUN"
 _LOOK_SECONDS = 0.2
 _SPACE_SECONDS = 3.0  # between two looks at how much it has written
 _MOST_FILES = 200_000
@@ -41,11 +39,6 @@ class Order:
     run: str
     variables: dict[str, str]
     stop: Sequence[str] = ()
-
-
-def new_run() -> str:
-    """A name that no other run has; also the name that a container may get."""
-    return f"autoseg-{secrets.token_hex(8)}"
 
 
 def run_program(order: Order, report: Report) -> None:
@@ -151,18 +144,18 @@ class _Run:
 
     def _stop(self) -> None:
         """The declared way to end what is not in the tree, such as a container."""
-        folder = self._order.folder
+        folder, mark = self._order.folder, new_run()
         try:
-            done = subprocess.run(
-                list(self._order.stop), cwd=str(folder), env=environment_of(self._declared, folder),
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                timeout=_STOP_SECONDS, check=False,
+            code = run_child(
+                list(self._order.stop), _STOP_SECONDS, make_tree(f"{MARK}={mark}"), cwd=str(folder),
+                env=environment_of(self._declared, folder, {MARK: mark}),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             self._log(f"the command to stop {self._name} did not work: {error}")
             return
-        if done.returncode:
-            self._log(f"the command to stop {self._name} ended with exit code {done.returncode}")
+        if code:
+            self._log(f"the command to stop {self._name} ended with exit code {code}")
 
     def _log(self, text: str) -> None:
         self._report.log(text)
@@ -170,6 +163,8 @@ class _Run:
     def _judge(self, code: int, left: int, messages: Messages) -> None:
         """Raise unless it ended well and alone."""
         if code:
+            if self._order.stop:  # perhaps only the client ended, and what it asked for still runs
+                self._stop()
             raise self._failed(code, messages)
         self.check_space()
         if left:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Mapping
 
 from ....core.errors import PipelineError
+from ....core.specs import did_you_mean
 from ...answer_line import print_answer
 from . import store
 from .adding import Wanted, add
@@ -45,7 +46,12 @@ def answer(request: Mapping[str, object]) -> dict[str, object]:
 
 def _wanted(request: Mapping[str, object]) -> Wanted:
     known = {field.name for field in fields(Wanted)}
-    given = {key: value for key, value in request.items() if key in known and value not in (None, "", [])}
+    given = {key: value for key, value in request.items() if value not in (None, "", [])}
+    for key in ("do", "place"):
+        given.pop(key, None)
+    for key in given:
+        if key not in known:
+            raise PipelineError("request.invalid", f"add has no field {key!r}{did_you_mean(key, known)}")
     for key, value in given.items():
         if isinstance(value, list):
             given[key] = tuple(str(one) for one in value)

@@ -62,6 +62,17 @@ def test_a_source_that_is_not_there_adds_nothing_and_makes_no_home(place: Path) 
     assert list(place.parent.iterdir()) == []
 
 
+def test_trust_stands_in_the_audit_log_before_anything_is_loaded(place: Path) -> None:
+    source = place.parent / "odd.zip"
+    source.write_bytes(b"no archive")
+    models(place, "add", source, "--name", "odd", "--trust", code=1)
+    models(place, "add", source, "--trust", code=1)
+    models(place, "add", source, code=1)
+    done = autoseg("--home", place.parent / "home", "audit", "--json")
+    details = [line["detail"] for line in json.loads(done.stdout)["lines"]]
+    assert sorted(details) == ["odd, trusted", "odd.zip, trusted"]
+
+
 @needs_package
 def test_a_trained_model_is_added_checked_and_trusted_only_by_word(place: Path) -> None:
     results = place.parent / "results"

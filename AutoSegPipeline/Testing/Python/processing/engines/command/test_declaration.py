@@ -38,6 +38,10 @@ def test_placeholders_are_arguments_and_never_a_shells_words():
         ({**GOOD, "output": "../../etc/passwd"}, "no place in the case's folder"),
         ({**GOOD, "output": "/etc/passwd"}, "no place in the case's folder"),
         ({**GOOD, "input": "in/scan.png"}, "no place of a scan"),
+        (
+            {**GOOD, "writes": "masks", "names": {"left.nii.gz": {"name": "lung"}}},
+            'left.nii.gz: {"name": "lung"} is not the name of a structure',
+        ),
         ({**GOOD, "names": "nowhere.csv"}, "nowhere.csv is not there"),
         ({**GOOD, "progress": "(\\d+"}, "not a regular expression"),
         ({**GOOD, "progress": "\\d+%"}, "needs the group percent"),
@@ -91,6 +95,30 @@ def test_an_absent_file_is_no_mistake(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX has owners and modes")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_group_may_write_only_if_it_is_the_users_own(programs, what, monkeypatch):
+    import grp
+    import pwd
+
+    programs.declare("good")
+    os.chmod(programs.file if what == "file" else programs.folder, 0o770)
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+    for name, members, may in ((owner, [], True), (owner, ["eve"], False), ("staff", [], False)):
+        group = grp.struct_group((name, "x", os.getegid(), members))
+        monkeypatch.setattr(grp, "getgrgid", lambda number, group=group: group)
+        found = read_declared(programs.file)
+        assert bool(found.engines) is may
+        assert may or f"written by the group {os.getegid()}" in found.errors[""].message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has named pipes")
+def test_a_pipe_in_place_of_the_file_is_refused_at_once(tmp_path: Path):
+    os.mkfifo(tmp_path / "engines.json", 0o600)
+    error = read_declared(tmp_path / "engines.json").errors[""]
+    assert "is no file of declarations" in error.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has owners and modes")
 def test_only_the_administrators_file_counts(programs, monkeypatch):
     programs.declare("good")
     os.chmod(programs.file, 0o666)
@@ -98,6 +126,13 @@ def test_only_the_administrators_file_counts(programs, monkeypatch):
     assert not found.engines and "written by everybody" in found.errors[""].message
     os.chmod(programs.file, 0o600)
     assert read_declared(programs.file).engines
+    os.chmod(programs.folder, 0o777)
+    found = read_declared(programs.file)
+    assert not found.engines and f"{programs.folder} can be written" in found.errors[""].message
+    assert f"chmod go-w {programs.folder}" in found.errors[""].hint
+    os.chmod(programs.folder, 0o1777)  # as /tmp: nobody replaces another's file
+    assert read_declared(programs.file).engines
+    os.chmod(programs.folder, 0o700)
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     if programs.file.stat().st_uid != 0:
         assert "another user" in read_declared(programs.file).errors[""].message

@@ -18,6 +18,7 @@ from AutoSegPipelineLib.processing.phantom import write_nifti
 from support import MODULE
 from support.process_tree import alive, until_gone
 from support.processing import case_message
+from support.program import DAEMON
 from support.worker_process import Worker
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and process tables")
@@ -84,6 +85,31 @@ def test_cancelling_asks_politely_first_and_then_runs_the_command_to_stop(progra
         engine.segment(scan, {}, Listening(lambda: written(programs.note)))
     assert asked.read_text() == "asked" and stopped.read_text().startswith("autoseg-")
     assert until_gone(pids(programs.note), 3) == []
+
+
+# Starts what leaves its group and session, and ends once that runs.
+LEAVING = (
+    "import os, subprocess, sys, time\n"
+    "subprocess.Popen([sys.executable, '-c', sys.argv[1], sys.argv[2]], stdout=subprocess.DEVNULL)\n"
+    "while not os.path.exists(sys.argv[2]) or not os.path.getsize(sys.argv[2]): time.sleep(0.02)\n"
+    "print('version 1.2.3')\n"
+)
+
+
+@posix
+def test_the_command_to_stop_runs_when_the_program_fails_and_leaves_nothing_itself(programs, scan, tmp_path):
+    stop = [sys.executable, "-c", LEAVING, DAEMON, str(tmp_path / "daemon")]
+    engine = programs.declare("fails", stop=stop)
+    with pytest.raises(PipelineError, match="exit code"):
+        engine.segment(scan, {}, SilentReport())
+    assert until_gone(pids(tmp_path / "daemon"), 3) == []
+
+
+@posix
+def test_asking_for_the_version_leaves_nothing(programs, tmp_path):
+    version = [sys.executable, "-c", LEAVING, DAEMON, str(tmp_path / "daemon")]
+    assert programs.declare("good", version=version).version.startswith("1.2.3")
+    assert until_gone(pids(tmp_path / "daemon"), 3) == []
 
 
 @posix
