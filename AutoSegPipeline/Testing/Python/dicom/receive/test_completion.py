@@ -77,12 +77,12 @@ def test_what_the_entry_says_goes_with_the_job(tmp_path: Path) -> None:
         assert (intent.door, intent.by, intent.visible_to) == ("dicom", "SENDER", ["anna"])
         assert (intent.version, intent.supersedes) == (1, None)
         assert len(taker.staged(intent)) == len(paths)
+        row = until_done(taker)
         store = Store(taker.home.store)
         assert [one.job for one in store.requests.open()] == [intent.id]
         store.close()
         (peer,) = taker.pacs.peers.list()
         assert peer.name == "pacs" and peer.received
-        row = until_done(taker)
         assert (row.called, row.calling, row.instances, row.jobs) == ("FAST", "SENDER", 4, (intent.id,))
 
 
