@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Iterator
 
 from ..core.errors import PipelineError
@@ -20,8 +18,7 @@ from ..dicom.child import missing_packages
 from ..runtime.processes.child_kinds import DICOM
 from .findings import FAIL, OK, WARN, Finding
 from .session import Session
-
-_AT_ONCE = 8
+from .tables import day_and_time
 
 
 def exchange(session: Session, settings: Settings) -> Iterator[Finding]:
@@ -87,13 +84,10 @@ def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
             counts, fetches = noted.sends.counts(), noted.fetches.counts()
         finally:
             noted.close()
-    from ..dicom import libraries
+    from ..dicom.query.find import echo_all
 
-    libraries.load()
-    names = list(config.peers)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
-        answers = list(pool.map(lambda name: _asked(name, config), names))
-    for name, error in zip(names, answers):
+    for answer in echo_all(config, list(config.peers)):
+        name, error = answer.name, answer.error
         history = _history(states.get(name, PeerState(name)), counts.get(name, {}), fetches)
         if error is not None:
             yield Finding("pacs", WARN, f"{name}: {error.message}; {history}", error.hint)
@@ -104,25 +98,11 @@ def _peers(home: Home, config: PacsConfig) -> Iterator[Finding]:
             yield Finding("pacs", OK, f"{name} answers; {history}")
 
 
-def _asked(name: str, config: PacsConfig) -> PipelineError | None:
-    from ..dicom.query.find import echo
-
-    try:
-        echo(name, config.peer(name))
-    except PipelineError as error:
-        return error
-    return None
-
-
 def _history(state: PeerState, counts: dict[str, int], fetches: dict[tuple[str, str], int]) -> str:
     waiting = sum(counts.get(name, 0) for name in (WAITING, SENDING))
     fetching = sum(fetches.get((state.name, name), 0) for name in ("waiting", "running"))
     return (
-        f"received {_when(state.received)}, sent {_when(state.sent)}, "
+        f"received {day_and_time(state.received)}, sent {day_and_time(state.sent)}, "
         f"{waiting} waiting, {counts.get(FAILED, 0)} failed; "
         f"{fetching} to fetch, {fetches.get((state.name, 'failed'), 0)} not fetched"
     )
-
-
-def _when(at: float | None) -> str:
-    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

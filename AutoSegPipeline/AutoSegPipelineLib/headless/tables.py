@@ -39,6 +39,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def day_and_time(at: float | None, never: str = "never") -> str:
+    """``2026-11-29 16:13``, local time of seconds since 1970; ``never`` for None."""
+    return never if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
 def moment(job: Job, state: str) -> float | None:
     """When ``job`` last entered ``state`` (seconds since 1970)."""
     stamp = job.times.get(state)

@@ -1,8 +1,8 @@
 """What is asked of an archive and what it answers: studies and their series.
 
 A question is a mapping of :data:`FIELDS` to text. ``*`` and ``?`` stand for any text and any character.
-``date`` is ``2026-11-29``, ``2026-11-01..2026-11-29`` (either end may be missing), ``today``,
-``yesterday`` or ``last 3 days``, which counts today.
+``modality`` may name several: ``CT,MR``. ``date`` is ``2026-11-29``, ``2026-11-01..2026-11-29`` (either end
+may be missing), ``today``, ``yesterday`` or ``last 3 days``, which counts today.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StudyQuery:
             text = value.strip()
             if text:
                 values.append((key, _checked(key, text, origin)))
-        if all(not text.strip("*?") for _, text in values):
+        if all(not text.strip("*?,") for _, text in values):
             raise _wrong(f"{origin}: name at least one of {', '.join(FIELDS)}, not only by wildcards")
         return cls(tuple(values))
 
@@ -66,13 +66,21 @@ class StudyQuery:
         """Which fields it names, without their values: for logs and the audit."""
         return ", ".join(key for key, _ in self.values)
 
+    def each_modality(self) -> list[StudyQuery]:
+        """A question for each modality: DICOM has no *or* for them."""
+        wanted = dict(self.values).get("modality", "").split(",")
+        return [
+            StudyQuery(tuple((key, one if key == "modality" else text) for key, text in self.values))
+            for one in wanted
+        ]
+
     def takes(self, study: FoundStudy) -> bool:
-        """Whether a study has the wanted modality; some archives ignore that question."""
-        wanted = dict(self.values).get("modality", "").upper()
+        """Whether a study has a wanted modality; some archives ignore that question."""
+        wanted = dict(self.values).get("modality", "")
         return (
             not wanted
             or not study.modalities
-            or any(fnmatch.fnmatchcase(one, wanted) for one in study.modalities)
+            or any(fnmatch.fnmatchcase(one, kind) for one in study.modalities for kind in wanted.split(","))
         )
 
 
@@ -128,9 +136,14 @@ def newest_first(studies: Sequence[FoundStudy]) -> list[FoundStudy]:
     return sorted(studies, key=lambda one: (one.date, one.time, one.uid), reverse=True)
 
 
+def is_uid(text: str) -> bool:
+    """Whether it is numbers between dots, at most 64 characters."""
+    return len(text) <= MOST_CHARACTERS and _UID.fullmatch(text) is not None
+
+
 def uid(text: str, what: str) -> str:
     """``text`` if it is a UID. Raises ``request.invalid``."""
-    if not _UID.fullmatch(text) or len(text) > MOST_CHARACTERS:
+    if not is_uid(text):
         raise _wrong(f"{what}: {text[:80]!r} is no UID")
     return text
 
@@ -147,7 +160,7 @@ def _checked(key: str, text: str, origin: str) -> str:
     if key == "study":
         return uid(text, f"{origin}: study")
     if key == "modality":
-        return text.upper()
+        return ",".join(dict.fromkeys(one.strip().upper() for one in text.split(",") if one.strip()))
     if key == "date":
         try:
             _dicom_date(text, datetime.date.today())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Iterable
 
 from ..clock import Clock
 from ..store.database import Database
-from .fetches import Fetches, Order
+from .fetches import FAILED, Fetches, Order
 from .query import FoundStudy
 
 FORGET_DAYS = 400.0  # after no query has found a study for so long
+AGAIN_SECONDS = 86400.0  # after a fetch that has failed
+AGAIN_DAYS = 14.0  # that a study is fetched again after it was first seen
 MOST_WAIT_SECONDS = 90 * 60.0  # that a study may grow before it is taken anyway
 
 
@@ -45,6 +48,7 @@ class Watched:
 
         A study is taken when two rounds have found the same number of instances, because it may still
         be growing; after 90 minutes it is taken as it is. It is queued in the transaction that notes it.
+        One whose fetch failed is taken again after a day, for two weeks.
         """
         now = self._clock.now()
         taken = waiting = 0
@@ -60,7 +64,7 @@ class Watched:
                     )
                     waiting += 1
                     continue
-                fetch = row["fetch"]
+                fetch = None if self._again(row, now) else row["fetch"]
                 settled = row["instances"] == study.instances or now - row["first"] > MOST_WAIT_SECONDS
                 if fetch is None and settled and taken < most:
                     order = Order(peer, study.uid, (), study.label, entry, by=f"watch {watch}", watch=watch)
@@ -73,6 +77,12 @@ class Watched:
                 )
             self._database.execute("DELETE FROM watched WHERE seen < ?", (now - FORGET_DAYS * 86400,))
         return taken, waiting
+
+    def _again(self, row: sqlite3.Row, now: float) -> bool:
+        if row["fetch"] is None or now - row["first"] > AGAIN_DAYS * 86400:
+            return False
+        fetch = self._fetches.get(row["fetch"])
+        return fetch is not None and fetch.state == FAILED and now - fetch.changed > AGAIN_SECONDS
 
     def ended(self, watch: str, ok: bool, note: str = "", found: int = 0, waiting: int = 0) -> None:
         """Note how a round went."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -19,7 +18,6 @@ from typing import Callable
 from ...core.crash_points import reached
 from ...core.error_origin import origin_of, stack_of
 from ...core.errors import PipelineError
-from ...core.files import remove_tree, retried
 from ...core.incoming import Intent
 from ...core.pacs.config import Peer
 from ...core.pacs.fetches import CANCELLED, DONE, ENDED, FAILED, RUNNING, WAITING, Fetch
@@ -29,7 +27,7 @@ from ...intake.received.handover import ask_to_adopt
 from ..context import Context
 from .fetched_cases import FetchedFolder, chosen, entry_of, remove_left
 from .find import find_series
-from .retrieve import Cancelled, SeriesFiles, fetch_series, move_study
+from .retrieve import Cancelled, fetch_into, move_study
 
 log = logging.getLogger(__name__)
 
@@ -195,11 +193,8 @@ class _Try:
             folders[one.uid] = path
             if not path.exists():
                 folder.check_free()
-                part = path.with_suffix(".part")
-                remove_tree(part)
-                files = SeriesFiles(part, self._progress(before), self._stopped)
-                fetch_series(order.peer, peer, order.study, one, files)
-                retried(lambda part=part, path=path: os.rename(part, path))  # type: ignore[misc]
+                progress = self._progress(before)
+                fetch_into(path, order.peer, peer, order.study, one, progress, self._stopped)
                 reached("series fetched")
             before += sum(1 for _ in path.iterdir())
             self._say(before)

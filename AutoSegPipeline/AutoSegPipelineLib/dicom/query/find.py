@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Iterator
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ...core.errors import PipelineError
-from ...core.pacs.config import Peer
+from ...core.pacs.config import PacsConfig, Peer
 from ...core.pacs.query import Found, FoundSeries, StudyQuery, newest_first
+from .. import libraries
 from ..connect import CANCELLED, PENDING, SUCCESS, Wanted, association, failed
 from ..web_peer import web_client
 from .identifiers import dataset_of, series_of, series_question, study_of, study_question
@@ -17,13 +21,17 @@ if TYPE_CHECKING:
 
 MOST_STUDIES = 200
 MOST_SERIES = 2000
+ECHOES_AT_ONCE = 8
 
 
 def find_studies(name: str, peer: Peer, query: StudyQuery, most: int = MOST_STUDIES) -> Found:
     """At most ``most`` studies. Raises as :func:`..connect.association` and ``pacs.peer_failed``."""
-    answers = _answers(name, peer, "STUDY", study_question(query), most + 1)
-    studies = {one.uid: one for one in map(study_of, answers) if one.uid and query.takes(one)}
-    return Found(newest_first(list(studies.values()))[:most], len(answers) > most)
+    studies, more = {}, False
+    for question in query.each_modality():
+        answers = _answers(name, peer, "STUDY", study_question(question), most + 1)
+        studies.update({one.uid: one for one in map(study_of, answers) if one.uid and query.takes(one)})
+        more = more or len(answers) > most
+    return Found(newest_first(list(studies.values()))[:most], more or len(studies) > most)
 
 
 def find_series(name: str, peer: Peer, study: str) -> list[FoundSeries]:
@@ -46,6 +54,31 @@ def echo(name: str, peer: Peer) -> None:
         status = link.send_c_echo()
         if getattr(status, "Status", None) != SUCCESS:
             raise failed(name, "C-ECHO", getattr(status, "Status", None))
+
+
+@dataclass(frozen=True)
+class Echo:
+    """How a peer answered: after how many seconds, and what went wrong, if anything did."""
+
+    name: str
+    seconds: float
+    error: PipelineError | None
+
+
+def echo_all(config: PacsConfig, names: Sequence[str]) -> list[Echo]:
+    """Ask several peers at once, so that one that is away delays no other."""
+    libraries.load()
+
+    def ask(name: str) -> Echo:
+        began = time.monotonic()
+        try:
+            echo(name, config.peer(name))
+        except PipelineError as error:
+            return Echo(name, time.monotonic() - began, error)
+        return Echo(name, time.monotonic() - began, None)
+
+    with ThreadPoolExecutor(ECHOES_AT_ONCE) as pool:
+        return list(pool.map(ask, names))
 
 
 def _answers(name: str, peer: Peer, level: str, question: dict[str, str], most: int) -> list[Dataset]:

@@ -11,16 +11,17 @@ import errno
 import hashlib
 import logging
 import os
-import re
 import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from ...core.errors import PipelineError
+from ...core.files import remove_tree, retried
 from ...core.pacs.config import Peer
-from ...core.pacs.query import FoundSeries
+from ...core.pacs.query import FoundSeries, is_uid
 from ..connect import PENDING, SUCCESS, Wanted, association, failed
+from ..receive.offered import IMAGES, TRANSFER_SYNTAXES
 from ..web_peer import web_client
 from .identifiers import dataset_of
 
@@ -30,23 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# CT and MR: plain, enhanced, and converted from plain ones.
-SCAN_CLASSES = (
-    "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2",
-    "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.3",
-    "1.2.840.10008.5.1.4.1.1.4.4",
-)  # fmt: skip
-# Each gets a presentation context of its own, so that the peer sends an instance as it is stored: explicit
-# and implicit, JPEG lossless, JPEG-LS, JPEG 2000, RLE, deflated, JPEG baseline and extended.
-SYNTAXES = (
-    "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.57",
-    "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91",
-    "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51",
-)  # fmt: skip
 MOVE_SECONDS = 300.0  # between two answers; an archive may have to wait for a tape
 OUT_OF_RESOURCES, CANNOT_STORE = 0xA700, 0xC000
 Progress = Callable[[int], None]
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 class Cancelled(Exception):
@@ -98,7 +85,7 @@ class SeriesFiles:
 
     def _keep(self, uid: object, write: Callable[[Path], object]) -> int:
         text = str(uid or "")
-        if not _UID.fullmatch(text):
+        if not is_uid(text):
             self.error = PipelineError("pacs.peer_failed", "an instance has no valid UID")
             return CANNOT_STORE
         name = f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.dcm"
@@ -135,6 +122,22 @@ def fetch_series(name: str, peer: Peer, study: str, series: FoundSeries, files: 
         raise PipelineError("pacs.incomplete", f"{name} sent {files.count} of {wanted} instances of a series")
 
 
+def fetch_into(
+    folder: Path, name: str, peer: Peer, study: str, series: FoundSeries,
+    progress: Progress = lambda count: None, stopped: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
+    """Fetch a series into ``folder``, which exists only when it is complete; one that does is left as it is.
+
+    Raises as :func:`fetch_series`.
+    """
+    if folder.exists():
+        return
+    part = folder.with_name(folder.name + ".part")
+    remove_tree(part)
+    fetch_series(name, peer, study, series, SeriesFiles(part, progress, stopped))
+    retried(lambda: os.rename(part, folder))
+
+
 def move_study(
     name: str, peer: Peer, study: str, series: list[str], destination: str, progress: Progress
 ) -> None:
@@ -163,9 +166,11 @@ def _c_get(name: str, peer: Peer, study: str, series: str, files: SeriesFiles) -
         StudyRootQueryRetrieveInformationModelGet as MODEL,
     )
 
+    # What the receiver takes, too. Each encoding has a presentation context of its own, so that the peer
+    # sends an instance as it is stored; an association has at most 128.
     contexts = [build_context(MODEL)]
-    contexts += [build_context(one, syntax) for one in SCAN_CLASSES for syntax in SYNTAXES]
-    wanted = Wanted(contexts, files.store, SCAN_CLASSES)
+    contexts += [build_context(one, syntax) for one in IMAGES for syntax in sorted(TRANSFER_SYNTAXES)]
+    wanted = Wanted(contexts, files.store, tuple(IMAGES))
     values = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
     try:
         with association(name, peer, wanted) as link:

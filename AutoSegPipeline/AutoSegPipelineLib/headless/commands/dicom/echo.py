@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
-
 import click
 
-from ....core.errors import PipelineError
-from ....core.pacs.config import PacsConfig
-from ....dicom.query.find import echo as ask_peer
+from ....dicom.query.find import echo_all
 from ...flags import common
 from ...output import safe
 from ...session import Session
 from ..jobs import as_json
 from ..users import table_of
 from .peers import PeerName, ready_config
-
-_AT_ONCE = 8
 
 
 @click.command("echo")
@@ -39,8 +32,13 @@ def echo(session: Session, peers: tuple[str, ...], as_json: bool) -> int:
     names = list(dict.fromkeys(peers)) or list(config.peers)
     for name in names:
         config.peer(name)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # one that is away delays no other
-        found = list(pool.map(lambda name: _ask(name, config), names))
+    found = [
+        {
+            "peer": one.name, "answers": one.error is None, "note": one.error.message if one.error else "",
+            "seconds": round(one.seconds, 2),
+        }
+        for one in echo_all(config, names)
+    ]  # fmt: skip
     if as_json:
         session.output.document({"peers": found})
     elif found:
@@ -52,12 +50,3 @@ def echo(session: Session, peers: tuple[str, ...], as_json: bool) -> int:
     else:
         session.output.say("dicom.json names no peers.")
     return 0 if all(one["answers"] for one in found) else 1
-
-
-def _ask(name: str, config: PacsConfig) -> dict[str, object]:
-    began, note = time.monotonic(), ""
-    try:
-        ask_peer(name, config.peer(name))
-    except PipelineError as error:
-        note = error.message
-    return {"peer": name, "answers": not note, "note": note, "seconds": round(time.monotonic() - began, 2)}

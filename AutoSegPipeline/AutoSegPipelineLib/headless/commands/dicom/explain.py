@@ -19,6 +19,7 @@ from ....dicom.privacy.folders import files_in
 from ...flags import common
 from ...output import safe
 from ...session import Session
+from ...tables import day_and_time
 from ..jobs import as_json
 from ..users import table_of
 
@@ -82,7 +83,7 @@ def _show_left_out(session: Session, noted: list[NotedVerdict]) -> None:
         session.output.say("No series has been left out.")
         return
     rows = [
-        (_when(one.at), one.verdict.series.name, one.verdict.series.study, one.verdict.reason)
+        (day_and_time(one.at), one.verdict.series.name, one.verdict.series.study, one.verdict.reason)
         for one in noted
     ]
     session.output.table(table_of(("when", "series", "study", "reason"), rows))
@@ -155,7 +156,3 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         series.shown("number"), series.modality, series.description, series.orientation,
         series.shown("thickness"), series.shown("slices"), "yes" if verdict.taken else "no", verdict.reason,
     )  # fmt: skip
-
-
-def _when(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

@@ -20,7 +20,7 @@ _HELP = {
     "name": "Patient name, family name first; * stands for any text.",
     "accession": "Accession number.",
     "study": "Study instance UID.",
-    "modality": "CT or MR.",
+    "modality": "CT, MR, or CT,MR for either.",
     "date": "2026-11-29, 2026-11-01..2026-11-29, today, yesterday or 'last 3 days'.",
     "description": "Study description; * stands for any text.",
 }

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from pathlib import Path
 
 import click
 
 from ....core.errors import PipelineError
-from ....core.files import remove_tree
 from ....core.pacs import store as pacs
 from ....core.pacs.config import read_config
 from ....core.pacs.fetches import DONE, ENDED, FAILED, Fetch, Order
 from ....core.pacs.query import FoundSeries, uid
 from ....core.pacs.store import PacsStore
 from ....dicom.query.find import find_series
-from ....dicom.query.retrieve import SeriesFiles, fetch_series
+from ....dicom.query.retrieve import fetch_into
 from ...flags import common
 from ...output import safe
 from ...session import Session, user_name
@@ -78,14 +76,8 @@ def _to_folder(
     written = []
     for one in wanted:
         folder = output / _folder_name(one)
-        count = sum(1 for _ in folder.iterdir()) if folder.exists() else 0
-        if not folder.exists():
-            part = folder.with_name(folder.name + ".part")
-            remove_tree(part)
-            files = SeriesFiles(part, lambda count: None, lambda: False)
-            fetch_series(name, peer, study, one, files)
-            os.rename(part, folder)
-            count = files.count
+        fetch_into(folder, name, peer, study, one)
+        count = sum(1 for _ in folder.iterdir())
         written.append({"series": one.uid, "folder": str(folder), "files": count})
         session.output.note(f"{folder}: {count} files")
     if as_json:

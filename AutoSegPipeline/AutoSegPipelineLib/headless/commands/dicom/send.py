@@ -17,6 +17,7 @@ from ...ask import existing_store
 from ...flags import common
 from ...output import safe
 from ...session import Session, user_name
+from ...tables import day_and_time
 from ..jobs import as_json, job_id
 from ..users import table_of
 from .peers import PeerName
@@ -121,7 +122,7 @@ def sends(session: Session, job: str | None, state: str | None, as_json: bool) -
             one.peer,
             one.state,
             _encoding(one),
-            _when(one.acknowledged),
+            day_and_time(one.acknowledged, ""),
             str(one.tries),
             _reason(one),
         )
@@ -169,7 +170,3 @@ def _reason(send: Send) -> str:
 
 def _encoding(send: Send) -> str:
     return " ".join(one for one in (send.encoding, send.compression) if one)
-
-
-def _when(at: float | None) -> str:
-    return "" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 
 import click
@@ -22,7 +21,7 @@ from ....runtime.processes.child_kinds import DICOM
 from ...flags import common
 from ...output import safe
 from ...session import Session
-from ...tables import facts_table
+from ...tables import day_and_time, facts_table
 from ..jobs import as_json
 from ..pipeline import state_of
 from ..users import table_of
@@ -91,7 +90,7 @@ def status(session: Session, as_json: bool) -> int:
             session.output.say(progress_of(fetch))
     for one in refusals[:10]:
         who = f"{safe(one.title)} at {one.address} calling {safe(one.called)}" if one.title else one.address
-        session.output.say(f"refused {one.count} times, last {_when(one.last)}: {who}: {one.reason}")
+        session.output.say(f"refused {one.count} times, last {day_and_time(one.last)}: {who}: {one.reason}")
         if one.line:
             session.output.note(f"To let it in, add to callers in dicom.json: {safe(one.line)}")
     return 1 if error else 0
@@ -131,14 +130,15 @@ def _noted(session: Session) -> _Noted:
 
 def _received_row(one: ReceivedSeries) -> tuple[str, ...]:
     state = f"{one.state}: {one.note}" if one.note else one.state
-    return _when(one.last), safe(one.calling), safe(one.called), str(one.version), str(one.instances), state
+    last, calling, called = day_and_time(one.last), safe(one.calling), safe(one.called)
+    return last, calling, called, str(one.version), str(one.instances), state
 
 
 def _watch_line(watch: Watch, last: Round | None) -> str:
     if last is None:
         return f"watch {watch.name}: has not asked yet"
-    text = f"watch {watch.name}, {_when(last.at)}: {last.found} studies match, {last.waiting} wait"
-    return text if last.ok else f"watch {watch.name}, {_when(last.at)}: {safe(last.note)}"
+    text = f"watch {watch.name}, {day_and_time(last.at)}: {last.found} studies match, {last.waiting} wait"
+    return text if last.ok else f"watch {watch.name}, {day_and_time(last.at)}: {safe(last.note)}"
 
 
 def _why_not(session: Session, store: Store | None) -> str:
@@ -150,8 +150,4 @@ def _why_not(session: Session, store: Store | None) -> str:
 def _row(name: str, peer: Peer, state: PeerState) -> tuple[str, ...]:
     where = peer.web.url if peer.use == "web" and peer.web else f"{peer.title} {peer.host}:{peer.port}"
     echo = "never" if state.echo is None else ("ok" if state.echo_ok else state.echo_note)
-    return name, where, echo, _when(state.received), _when(state.sent)
-
-
-def _when(at: float | None) -> str:
-    return "never" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+    return name, where, echo, day_and_time(state.received), day_and_time(state.sent)

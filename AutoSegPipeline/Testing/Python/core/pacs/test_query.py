@@ -165,3 +165,39 @@ def test_answers_that_nobody_fetched_go(store: PacsStore, clock: Clock) -> None:
     assert store.asks.answer_of(first) is None
     assert store.asks.wait(second, 1) == {"ok": True}
     assert store.asks.answer_of(second) is None  # read once, then gone
+
+
+def test_a_watch_takes_a_study_again_whose_fetch_failed(store: PacsStore, clock: Clock) -> None:
+    def round_of() -> int:
+        return store.watched.take("w", "pacs", "", [study(1)], 5)[0]
+
+    assert [round_of(), round_of()] == [0, 1]
+    taken = 0
+    for _ in range(20 * 4):
+        for one in store.fetches.due():
+            store.fetches.set(one.id, state=fetches.FAILED)
+        clock.at += 6 * 3600
+        taken += round_of()
+    assert 9 <= taken <= 14  # about once a day, for two weeks
+    clock.at += 30 * 86400
+    assert round_of() == 0
+
+
+def test_a_watch_leaves_what_was_fetched_or_cancelled(store: PacsStore, clock: Clock) -> None:
+    for number, state in enumerate((fetches.DONE, fetches.CANCELLED)):
+        for _ in range(2):
+            store.watched.take("w", "pacs", "", [study(number)], 5)
+        store.fetches.set(store.fetches.due()[0].id, state=state)
+        clock.at += 2 * 86400
+        assert store.watched.take("w", "pacs", "", [study(number)], 5) == (0, 0)
+
+
+def test_several_modalities_are_asked_for_one_by_one() -> None:
+    query = StudyQuery.of({"modality": "ct, MR,ct", "patient": "P1"}, "x")
+    asked = [one.attributes() for one in query.each_modality()]
+    assert asked == [{"ModalitiesInStudy": kind, "PatientID": "P1"} for kind in ("CT", "MR")]
+    assert query.takes(FoundStudy("1", modalities=("MR",))) and query.takes(FoundStudy("1"))
+    assert not query.takes(FoundStudy("1", modalities=("US",)))
+    assert len(StudyQuery.of({"patient": "P1"}, "x").each_modality()) == 1
+    with pytest.raises(PipelineError, match="only by wildcards"):
+        StudyQuery.of({"modality": "*,*"}, "x")

@@ -166,7 +166,7 @@ def test_one_association_to_a_peer_at_a_time(
     bench: Bench, shared_archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running, most = [0], [0]
-    real = fetcher.fetch_series
+    real = fetcher.fetch_into
 
     def fetch(*args: Any) -> None:
         running[0] += 1
@@ -175,7 +175,7 @@ def test_one_association_to_a_peer_at_a_time(
         real(*args)
         running[0] -= 1
 
-    monkeypatch.setattr(fetcher, "fetch_series", fetch)
+    monkeypatch.setattr(fetcher, "fetch_into", fetch)
     numbers = [bench.store.fetches.add(Order("web", study_of(shared_archive, n))) for n in (0, 1)]
     bench.start()
     assert [until_ended(bench.store, number).state for number in numbers] == ["done", "done"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -13,8 +14,10 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.config import Peer, parse_config
 from AutoSegPipelineLib.core.pacs.query import FoundSeries, StudyQuery
+from AutoSegPipelineLib.dicom.query import retrieve
 from AutoSegPipelineLib.dicom.query.find import echo, find_series, find_studies
 from AutoSegPipelineLib.dicom.query.retrieve import Cancelled, SeriesFiles, fetch_series
+from AutoSegPipelineLib.dicom.receive.offered import IMAGES, TRANSFER_SYNTAXES
 from support.archive import Archive
 from support.certificate import write_certificate
 
@@ -53,6 +56,34 @@ def test_studies_are_found_by_each_field(peer: Peer, match: dict[str, object], p
     found = find_studies("pacs", peer, StudyQuery.of(match, "x"))
     assert [one.patient for one in found.studies] == patients
     assert not found.more
+
+
+def test_either_of_two_modalities_is_found_and_no_other(peer: Peer) -> None:
+    def found(match: dict[str, object], most: int = 10) -> tuple[list[str], bool]:
+        answer = find_studies("pacs", peer, StudyQuery.of(match, "test"), most)
+        return sorted(one.patient for one in answer.studies), answer.more
+
+    assert found({"patient": "P*", "modality": "MR,CT"}) == (["P1", "P2"], False)
+    assert found({"patient": "P*", "modality": "MR,CT"}, 1)[1]
+    assert found({"patient": "P*", "modality": "MR,US"}) == ([], False)
+
+
+def test_c_get_offers_what_the_receiver_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[Any] = []
+
+    @contextlib.contextmanager
+    def link(name: str, peer: Peer, wanted: Any) -> Any:
+        offered.extend(wanted.contexts)
+        raise PipelineError("pacs.peer_away", "enough")
+        yield
+
+    monkeypatch.setattr(retrieve, "association", link)
+    away = peer_of({"title": "A", "host": "127.0.0.1", "port": 1})
+    with pytest.raises(PipelineError, match="enough"):
+        fetch_series("pacs", away, "1.2", FoundSeries("1.3"), files(tmp_path))
+    pairs = {(one.abstract_syntax, one.transfer_syntax[0]) for one in offered}
+    assert {(image, syntax) for image in IMAGES for syntax in TRANSFER_SYNTAXES} <= pairs
+    assert len(offered) <= 128  # of one association, PS3.8
 
 
 def test_a_study_is_described(peer: Peer, shared_archive: Archive) -> None:

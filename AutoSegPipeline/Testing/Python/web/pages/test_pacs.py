@@ -72,6 +72,24 @@ def test_a_study_is_found_fetched_and_processed(site: Site, browser: Browser) ->
     assert "Müller" not in page.locator("#jobs-body").inner_text()
 
 
+def test_a_study_is_found_by_its_uid_and_only_ct_and_mr_are_listed(site: Site, browser: Browser) -> None:
+    page = browser.page("/pacs")
+    asked: list[dict[str, str]] = []
+    page.on(
+        "request", lambda one: asked.append(one.post_data_json["match"]) if "pacs/find" in one.url else None
+    )
+    search(page, Patient_ID="P1")
+    assert asked[-1] == {"patient": "P1", "modality": "CT,MR"}
+    study = page.evaluate(
+        """async () => { const { ask } = await import("/static/js/api.js");
+        const body = { peer: "pacs", match: { patient: "P1" } };
+        return (await (await ask("POST", "api/v1/pacs/find", body)).json()).studies[0].uid; }"""
+    )
+    search(page, Patient_ID="", Study_UID=study)
+    assert asked[-1] == {"study": study, "modality": "CT,MR"}
+    page.locator("#find-said").get_by_text("1 study").wait_for()
+
+
 def test_why_nothing_was_taken_is_shown(site: Site, browser: Browser) -> None:
     page = browser.page("/pacs")
     search(page, Patient_ID="P2")

@@ -3,7 +3,7 @@ import { ask } from "../api.js";
 import { announce, byId, el, icon, setText, toast } from "../dom.js";
 import { many } from "../words.js";
 
-const FIELDS = ["patient", "name", "accession", "modality", "description"];
+const FIELDS = ["patient", "name", "accession", "study", "description"];
 
 export function day(date) {
   return date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
@@ -52,6 +52,9 @@ export class Find {
     if (when === "between") {
       if (from || to) found.date = `${from}..${to}`;
     } else if (when) found.date = when;
+    const modality = byId("find-modality").value;
+    // "CT or MR" alone would list the complete archive.
+    if (!modality.includes(",") || Object.keys(found).length) found.modality = modality;
     return found;
   }
 
