@@ -14,12 +14,13 @@ from ..core.pacs.config import Peer
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-    from pynetdicom.events import Event
+    from pynetdicom.events import Event, EventHandlerType
     from pynetdicom.presentation import PresentationContext
 
 CONNECT_SECONDS = 10.0
 NEGOTIATE_SECONDS = 20.0
-ANSWER_SECONDS = 60.0  # between two messages of the peer
+ANSWER_SECONDS = 60.0  # between two messages of the peer, and until it has read a piece of ours
+_PARTIAL_CHAIN = 0x80000  # ssl.VERIFY_X509_PARTIAL_CHAIN; Python 3.9 has no name for it
 SUCCESS, PENDING, CANCELLED = 0x0000, (0xFF00, 0xFF01), 0xFE00
 Handler = Callable[["Event"], int]
 
@@ -49,11 +50,21 @@ def association(name: str, peer: Peer, wanted: Wanted) -> Iterator[Association]:
     ae.dimse_timeout = wanted.answer_seconds
     ae.network_timeout = wanted.answer_seconds
     began = time.monotonic()
+
+    def bound(event: Event) -> None:
+        # Otherwise writing waits for ever for a peer that has stopped reading, and with it whoever aborts.
+        connection = event.assoc.dul.socket
+        if connection is not None and connection.socket is not None:
+            connection.socket.settimeout(wanted.answer_seconds)
+
+    handlers: list[EventHandlerType] = [(evt.EVT_CONN_OPEN, bound)]
+    if wanted.stores:
+        handlers.append((evt.EVT_C_STORE, wanted.stores))
     try:
         link = ae.associate(
             peer.host, peer.port, list(wanted.contexts), ae_title=peer.title, tls_args=_tls(name, peer),
             ext_neg=[build_role(uid, scp_role=True) for uid in wanted.store_classes],  # PS3.7 D.3.3.4
-            evt_handlers=[(evt.EVT_C_STORE, wanted.stores)] if wanted.stores else [],
+            evt_handlers=handlers,
         )  # fmt: skip
     except (OSError, RuntimeError) as error:
         raise PipelineError("pacs.peer_away", f"{name}: {error}") from error
@@ -86,9 +97,13 @@ def _tls(name: str, peer: Peer) -> tuple[ssl.SSLContext, str] | None:
 
 
 def tls_context(name: str, ca: str, cert: str, key: str) -> ssl.SSLContext:
-    """Checks the peer's certificate and its name; shows ours where there is one."""
+    """Checks the peer's certificate and its name; shows ours where there is one.
+
+    ``ca`` may also be the peer's own certificate, whoever signed it, as in Python 3.13 and newer.
+    """
     try:
         context = ssl.create_default_context(cafile=ca or None)
+        context.verify_flags |= _PARTIAL_CHAIN
         if cert:
             context.load_cert_chain(cert, key or None)
     except (OSError, ssl.SSLError) as error:

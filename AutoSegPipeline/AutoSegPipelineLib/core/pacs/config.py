@@ -18,14 +18,14 @@ from .. import specs
 from ..errors import PipelineError
 from ..files import unique_keys
 from ..messages.reader import ProtocolError, read
+from .object_order import ENCODINGS, KINDS
 from .query import StudyQuery
 from .series_rules import SeriesRule, parse_series_rules
 
 FILE = "dicom.json"
 MOST_BYTES = 1 << 20
 UNITS = ("series", "study")
-OBJECTS = ("seg", "report", "stl", "capture")
-ENCODINGS = ("auto", "binary", "labelmap")
+AUTO = "auto"
 # PS3.5, value representation AE: no backslash, no control characters, not only spaces.
 _TITLE = re.compile(r"(?! +$)[ -\[\]-~]{1,16}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,16}")
@@ -285,12 +285,17 @@ def _caller(caller: Caller, here: str) -> None:
 def _peer(peer: Peer, here: str) -> None:
     _one_of(peer.use, ("dimse", "web"), f"{here}: use")
     _one_of(peer.retrieve, ("get", "move"), f"{here}: retrieve")
-    _one_of(peer.seg, ENCODINGS, f"{here}: seg")
+    _one_of(peer.seg, (AUTO, *ENCODINGS), f"{here}: seg")
     for kind in peer.objects:
-        _one_of(kind, OBJECTS, f"{here}: objects")
+        _one_of(kind, KINDS, f"{here}: objects")
     _title(peer.our_title, f"{here}: our_title")
     if peer.use == "web" and peer.web is None:
         raise _wrong(f"{here}: use is web, and there is no web")
+    if peer.use == "web" and (peer.tls or peer.tls_ca or peer.retrieve != "get"):
+        raise _wrong(
+            f"{here}: tls, tls_ca and retrieve are for use dimse; with use web, web.url begins with https:// "
+            "and web.tls_ca names the certificate"
+        )
     if peer.use == "dimse" or peer.title:
         _title(peer.title, f"{here}: title")
         _port(peer.port, f"{here}: port")

@@ -18,7 +18,9 @@ KINDS = (SEG, REPORT, STL, CAPTURE)
 USUAL_KINDS = (SEG, REPORT)
 BINARY, LABELMAP = "binary", "labelmap"
 ENCODINGS = (BINARY, LABELMAP)
-COMPRESSIONS = ("rle", "jpegls", "")
+# Of label maps, with their transfer syntax, by preference: every reader of compressed DICOM knows RLE.
+COMPRESSIONS = {"rle": "1.2.840.10008.1.2.5", "jpegls": "1.2.840.10008.1.2.4.80", "": "1.2.840.10008.1.2.1"}
+MANUFACTURER = "AutoSegPipeline"  # and content creator of every object
 # The result file that each kind is made of; a segmentation is needed for all of them.
 _MADE_OF = {SEG: "seg", REPORT: "statistics", STL: "stl", CAPTURE: "picture"}
 

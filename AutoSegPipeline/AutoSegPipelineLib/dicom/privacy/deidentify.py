@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.errors import PipelineError
-from .identity import MAKER, PATIENT, STUDY, Identity, attributes, burned_in, elements, patient_key
+from ...core.pacs.object_order import MANUFACTURER
+from .identity import PATIENT, STUDY, Identity, attributes, burned_in, elements, patient_key
 from .profile import BASIC_PROFILE, CLEAN_CONTENT, Profile
 from .table import Pseudonyms
 
@@ -48,7 +49,7 @@ def deidentify(data: Dataset, table: Pseudonyms) -> str:
     identity = Identity(data)
     patient, study = attributes(data, PATIENT), attributes(data, STUDY)
     pseudonym = table.pseudonym(patient_key(data))
-    profile = Profile(pseudonym, table.uid, str(data.get("Manufacturer") or "") == MAKER)
+    profile = Profile(pseudonym, table.uid, str(data.get("Manufacturer") or "") == MANUFACTURER)
     name = _name(data)
     content = "ContentSequence" in data
     profile.apply(data)

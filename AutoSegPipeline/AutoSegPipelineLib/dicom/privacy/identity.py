@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Iterator
 
+from ...core.pacs.object_order import MANUFACTURER
+
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
 
-MAKER = "AutoSegPipeline"  # manufacturer and content creator of what this program writes
 PATIENT = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientNames",
     "PatientAge", "PatientSize", "PatientWeight",
@@ -75,7 +76,7 @@ class Identity:
             keyword = element.keyword
             if element.VR == "PN":
                 for value in element.value if _many(element.value) else [element.value]:
-                    if str(value or "") != MAKER:
+                    if str(value or "") != MANUFACTURER:
                         self._add_name(str(value or ""))
             elif keyword in _TELLING:
                 for value in element.value if _many(element.value) else [element.value]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from ...core.errors import PipelineError
 from ...core.pacs.config import Peer
+from ...core.pacs.object_order import COMPRESSIONS
 from ...core.pacs.sends import SentObject
 from ..connect import Wanted, association
 
@@ -17,8 +18,6 @@ LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
 VERIFICATION = "1.2.840.10008.1.1"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 STORE_SECONDS = 300.0  # a large object may take a peer as long
-# By preference: every reader of compressed DICOM knows RLE.
-COMPRESSIONS = {"rle": "1.2.840.10008.1.2.5", "jpegls": "1.2.840.10008.1.2.4.80", "": EXPLICIT}
 
 
 def negotiated(name: str, peer: Peer) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from ...core import states
 from ...core.errors import PipelineError
 from ...core.job import Job
-from ...core.pacs.config import Peer
+from ...core.pacs.config import AUTO, Peer
+from ...core.pacs.object_order import BINARY, LABELMAP, SEG
 from ...core.pacs.sends import Send, SentObject
 from ...core.pacs.store import PacsStore
 from ..context import Context
@@ -17,8 +18,7 @@ from . import c_store, stow
 from .make import are_made, make_objects
 from .outbox import folder_of
 from .same_patient import check_patient, check_pseudonym
-
-BINARY, LABELMAP, AUTO = "binary", "labelmap", "auto"
+from .writable import label_map_compressions
 
 
 class NotReady(Exception):
@@ -93,22 +93,38 @@ def _job(context: Context, pacs: PacsStore, send: Send) -> Job:
 def _with_encoding(pacs: PacsStore, send: Send, peer: Peer) -> Send:
     """``send`` with its encoding decided; one that the peer has once acknowledged is never changed, so that
     what is sent again replaces what is there."""
-    setting = peer.seg
-    if send.encoding and (send.acknowledged or setting in (AUTO, send.encoding)):
+    setting, possible = peer.seg, label_map_compressions()
+    if send.encoding and send.acknowledged:
         return send
-    encoding, compression = (BINARY, "") if setting == BINARY else (LABELMAP, "rle")
-    if "seg" in peer.objects and setting != BINARY and peer.use == "dimse":
-        taken = c_store.negotiated(send.peer, peer)
+    can_be_made = send.encoding == BINARY or send.compression in possible
+    if send.encoding and can_be_made and setting in (AUTO, send.encoding):
+        return send
+    encoding, compression = BINARY, ""
+    if setting != BINARY:
+        taken = _taken(send.peer, peer, possible)
         if taken:
-            compression = taken[0]
-        elif setting == AUTO:
-            encoding, compression = BINARY, ""
-        else:
-            raise PipelineError(
-                "pacs.not_taken", f"{send.peer} negotiates no label maps, and its seg is labelmap"
-            )
+            encoding, compression = LABELMAP, taken[0]
+        elif setting == LABELMAP:
+            raise _no_label_map(send.peer, possible)
     pacs.sends.encode(send.id, encoding, compression)
     return dataclasses.replace(send, encoding=encoding, compression=compression, objects=[])
+
+
+def _taken(name: str, peer: Peer, possible: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``possible`` in which label maps may go to ``peer``; the web has no negotiation."""
+    if not possible or peer.use == "web" or SEG not in peer.objects:
+        return possible
+    taken = c_store.negotiated(name, peer)
+    return tuple(one for one in possible if one in taken)
+
+
+def _no_label_map(name: str, possible: tuple[str, ...]) -> PipelineError:
+    if possible:
+        return PipelineError("pacs.not_taken", f"{name} negotiates no label maps, and its seg is labelmap")
+    return PipelineError(
+        "pacs.packages_missing", f"seg of {name} is labelmap, which needs highdicom 0.24 and Python 3.10",
+        "Use 3D Slicer 5.10 or newer, or set `seg` to binary.",
+    )  # fmt: skip
 
 
 def _may_be_binary(send: Send, peer: Peer, error: c_store.NotTaken) -> bool:

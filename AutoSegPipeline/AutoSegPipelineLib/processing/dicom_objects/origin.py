@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Mapping
 from ... import __version__
 from ...core.clock import parse_rfc3339
 from ...core.engines import BY_NAME
+from ...core.pacs.object_order import MANUFACTURER
 from ...core.pacs.uids import derived_uid
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ..engine_facts import EngineFacts
 
-MANUFACTURER = "AutoSegPipeline"
 SERIAL = "none"  # type 1 in enhanced equipment; software has no serial number
 _LONGEST_TEXT = 64
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...core.pacs.object_order import MANUFACTURER
 from ...core.pacs.uids import derived_uid
-from .origin import MANUFACTURER
 from .source import Source
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
+from ...core.pacs.object_order import MANUFACTURER
 from ...core.pacs.uids import derived_uid
-from .origin import MANUFACTURER, Origin
+from .origin import Origin
 from .source import Source
 from .structures import Structure
 

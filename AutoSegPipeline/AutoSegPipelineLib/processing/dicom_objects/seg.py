@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.errors import PipelineError
-from ...core.pacs.object_order import BINARY, SEG
+from ...core.pacs.object_order import BINARY, COMPRESSIONS, MANUFACTURER, SEG
 from ...core.pacs.uids import derived_uid
 from ...core.segmentation import Segmentation
-from .origin import MANUFACTURER, SERIAL, Origin
+from .origin import SERIAL, Origin
 from .source import Source, restore_references
 from .source_slices import on_source_slices
 from .structures import Structure
@@ -23,8 +23,6 @@ from .structures import Structure
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# By the word of an order; explicit little endian where nothing is compressed.
-SYNTAXES = {"rle": "1.2.840.10008.1.2.5", "jpegls": "1.2.840.10008.1.2.4.80", "": "1.2.840.10008.1.2.1"}
 DESCRIPTION = "Segmentation by AutoSegPipeline"
 
 
@@ -96,7 +94,7 @@ def seg_object(
         device_serial_number=SERIAL,
         content_description=DESCRIPTION,
         content_label=SEG.upper(),
-        transfer_syntax_uid=SYNTAXES["" if binary else compression],
+        transfer_syntax_uid=COMPRESSIONS["" if binary else compression],
     )
     data.ContentCreatorName = MANUFACTURER
     restore_references(data, source)
@@ -108,7 +106,7 @@ def _encode_without_gdcm() -> None:
     """GDCM 3.2.6 aborts the process over frames with an odd number of pixels; pydicom encodes RLE itself."""
     from pydicom.pixels import get_encoder
 
-    encoder = get_encoder(SYNTAXES["rle"])
+    encoder = get_encoder(COMPRESSIONS["rle"])
     if "gdcm" in encoder.available_plugins:
         encoder.remove_plugin("gdcm")
 

@@ -1,4 +1,4 @@
-"""A self-signed certificate for 127.0.0.1 and localhost, made of two known primes: it protects nothing."""
+"""A certificate for 127.0.0.1 and localhost, made of two known primes: it protects nothing."""
 
 from __future__ import annotations
 
@@ -51,19 +51,22 @@ def _pem(path: Path, what: str, body: bytes) -> Path:
     return path
 
 
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    """(certificate, key) as PEM files, valid from 2020 to 2049."""
+def write_certificate(folder: Path, issuer: str = "localhost") -> tuple[Path, Path]:
+    """(certificate, key) as PEM files, valid 2020 to 2049; another ``issuer`` signs with the same key."""
     n, sequence = _P * _Q, 0x30
     d = pow(_E, -1, (_P - 1) * (_Q - 1))
     algorithm = _der(sequence, _oid("1.2.840.113549.1.1.11"), _der(5))  # sha256WithRSAEncryption
-    name = _der(sequence, _der(0x31, _der(sequence, _oid("2.5.4.3"), _der(12, b"localhost"))))
+    signer, name = (
+        _der(sequence, _der(0x31, _der(sequence, _oid("2.5.4.3"), _der(12, who.encode("ascii")))))
+        for who in (issuer, "localhost")
+    )
     valid = _der(sequence, _der(23, b"200101000000Z"), _der(23, b"491231235959Z"))
     public = _der(sequence, _integer(n), _integer(_E))
     kind = _der(sequence, _oid("1.2.840.113549.1.1.1"), _der(5))
     names = _der(sequence, _der(0x82, b"localhost"), _der(0x87, bytes([127, 0, 0, 1])))
     extension = _der(sequence, _oid("2.5.29.17"), _der(4, names))
     told = _der(
-        sequence, _der(0xA0, _integer(2)), _integer(1), algorithm, name, valid, name,
+        sequence, _der(0xA0, _integer(2)), _integer(1), algorithm, signer, valid, name,
         _der(sequence, kind, _der(3, b"\0", public)), _der(0xA3, _der(sequence, extension)),
     )  # fmt: skip
     digest = _der(

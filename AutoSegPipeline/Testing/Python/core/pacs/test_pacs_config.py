@@ -45,6 +45,7 @@ def test_a_complete_file_is_read(tmp_path: Path) -> None:
     assert caught.value.code == "pacs.unknown_peer"
 
 
+WEB = {"use": "web", "web": {"url": "https://pacs.example/dicom-web"}}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"reciever": {}}, "no key 'reciever'; did you mean 'receiver'"),
     ({"receiver": {"prot": 1}}, "receiver: there is no key 'prot'; did you mean 'port'"),
@@ -59,6 +60,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"receiver": {"tls_cert": "x.pem"}}, "tls_cert and tls_key together"),
     ({"receiver": {"tls_ca": "x.pem"}}, "receiver.tls_ca needs tls_cert and tls_key"),
     ({"callers": FULL["callers"]}, "caller 1: without receiver.tls_ca nobody shows a certificate"),
+    ({"peers": {"pacs": {**WEB, "tls": True}}}, "tls, tls_ca and retrieve are for use dimse"),
+    ({"peers": {"pacs": {**WEB, "tls_ca": "ca.pem"}}}, "web.tls_ca names the certificate"),
+    ({"peers": {"pacs": {**WEB, "retrieve": "move"}}}, "for use dimse; with use web, web.url begins with"),
     ({"entries": [{"title": "A", "send_to": ["pax"]}], "peers": FULL["peers"]}, "did you mean 'pacs'"),
     ({"entries": [{"title": "A", "unit": "patient"}]}, "'patient' is not one of series, study"),
     ({"entries": [{"title": "A"}, {"title": "A"}]}, "two entries are called 'A'"),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
 import ssl
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -17,7 +23,7 @@ from AutoSegPipelineLib.dicom.send.c_store import NotTaken, negotiated, store
 from support.certificate import write_certificate
 from support.dicom_peers import EXPLICIT, IMPLICIT, LABELMAP_SEG, REPORT, RLE, SEG, storage, write_object
 from support.inner_parts import PYNETDICOM, complaints
-from support.orthanc import free_port, orthanc
+from support.orthanc import free_port, needed, orthanc
 
 
 def peer_at(port: int, **values: object) -> Peer:
@@ -142,6 +148,55 @@ def test_over_tls_the_peer_must_be_known(tmp_path: Path) -> None:
         with pytest.raises(PipelineError, match="none cannot be used") as caught:
             store("pacs", peer_at(port, tls=True, tls_ca=str(tmp_path / "none")), tmp_path, [one])
         assert caught.value.code == "pacs.configuration"
+
+
+def test_the_own_certificate_of_a_peer_is_enough_whoever_signed_it(tmp_path: Path) -> None:
+    cert, key = write_certificate(tmp_path, issuer="Hospital CA")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with storage(ssl_context=context) as (port, got):
+        store("pacs", peer_at(port, tls=True, tls_ca=str(cert)), tmp_path, [write_object(tmp_path)])
+    assert len(got) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
+def test_a_peer_that_stops_reading_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed("storescp")
+    monkeypatch.setattr(c_store, "STORE_SECONDS", 2.0)
+    one, port, ended = write_object(tmp_path, size=4500), free_port(), []
+    listener = subprocess.Popen(["storescp", "-od", str(tmp_path), str(port)])
+    transfer = c_store._store
+
+    def stop_and_store(*args: Any) -> None:
+        listener.send_signal(signal.SIGSTOP)
+        transfer(*args)
+
+    monkeypatch.setattr(c_store, "_store", stop_and_store)
+
+    def send() -> None:
+        try:
+            store("pacs", peer_at(port), tmp_path, [one])
+        except PipelineError as error:
+            ended.append(error.code)
+
+    try:
+        until = time.monotonic() + 20
+        while not is_listening(port):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert ended == ["pacs.peer_failed"]
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def is_listening(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def test_a_class_that_nobody_negotiated_refuses_all(tmp_path: Path) -> None:

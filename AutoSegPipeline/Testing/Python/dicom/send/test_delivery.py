@@ -15,6 +15,7 @@ from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.dicom.context import Context, LiveConfig
 from AutoSegPipelineLib.dicom.send import delivery
+from AutoSegPipelineLib.dicom.send.sender import FINAL
 from support.dicom_peers import (
     EXPLICIT,
     LABELMAP_SEG,
@@ -26,6 +27,8 @@ from support.dicom_peers import (
     web_storage,
     write_object,
 )
+
+JPEG_LS = "1.2.840.10008.1.2.4.80"
 
 
 class Outgoing:
@@ -61,6 +64,16 @@ class Outgoing:
             self.pacs.sends.fail(send, error)
             raise
         found = self.pacs.sends.get(send.id)
+        assert found is not None
+        return found
+
+    def encoded(self, peer: Peer) -> Send:
+        """Decide only how it goes."""
+        number = self.pacs.sends.want("j1", "pacs", "monday")
+        send = self.pacs.sends.get(number)
+        assert send is not None
+        delivery._with_encoding(self.pacs, send, peer)
+        found = self.pacs.sends.get(number)
         assert found is not None
         return found
 
@@ -118,3 +131,37 @@ def test_a_label_map_that_the_setting_demands_is_not_replaced(outgoing: Outgoing
         with pytest.raises(PipelineError, match="reason 0122"):
             outgoing.deliver(Peer(use="web", web=WebAccess(url), seg="labelmap"))
         assert len(came) == 1
+
+
+@pytest.mark.parametrize(
+    ("writes", "encoding"), [((), "binary"), (("rle", ""), "binary"), (("jpegls",), "labelmap")]
+)
+def test_only_what_this_python_writes_is_offered(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch, writes: tuple[str, ...], encoding: str
+) -> None:
+    """The peer takes label maps in JPEG-LS only."""
+    monkeypatch.setattr(delivery, "label_map_compressions", lambda: writes)
+    with storage(syntaxes=(JPEG_LS,)) as (port, _):
+        found = outgoing.encoded(dimse(port))
+    assert (found.encoding, found.compression) == (encoding, "jpegls" if encoding == "labelmap" else "")
+
+
+def test_without_label_maps_the_web_gets_single_bits_and_a_demand_ends_at_once(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "label_map_compressions", lambda: ())
+    with web_storage(lambda uid: (200, stored_answer(uid))) as (url, came):
+        with pytest.raises(PipelineError, match="needs highdicom") as caught:
+            outgoing.deliver(Peer(use="web", web=WebAccess(url), seg="labelmap"))
+        assert caught.value.code in FINAL and came == []
+        assert outgoing.deliver(Peer(use="web", web=WebAccess(url))).encoding == "binary"
+    assert outgoing.made == ["binary"] and len(came) == 1
+
+
+def test_a_label_map_that_an_upgrade_made_impossible_is_decided_again(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = Peer(use="web", web=WebAccess("http://127.0.0.1:1/dicom-web"))
+    assert outgoing.encoded(peer).encoding == "labelmap"
+    monkeypatch.setattr(delivery, "label_map_compressions", lambda: ())
+    assert outgoing.encoded(peer).encoding == "binary"
