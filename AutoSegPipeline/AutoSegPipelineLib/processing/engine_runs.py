@@ -87,7 +87,7 @@ def run_engines(runs: list[EngineRun], volume: Volume, had_gpus: int, report: Re
             start, end = number / len(runs), (number + 1) / len(runs)
             part = NamedPortion(report, start, end, run.engine.name)
             part.progress(0.0, "begins")
-        began = time.monotonic()
+        began, weights = time.monotonic(), _weights_before(run, volume.modality)
         try:
             segmentation = run.engine.segment(volume, {**run.options, "had_gpus": had_gpus}, part)
         except Cancelled:
@@ -106,7 +106,7 @@ def run_engines(runs: list[EngineRun], volume: Volume, had_gpus: int, report: Re
         report.check()
         if segmentation.grid != volume.grid:
             raise EngineFailed("engine.failed", f"{run.engine.name} answered on another grid than the scan's")
-        facts.append(_facts(run, segmentation, volume.modality, time.monotonic() - began))
+        facts.append(_facts(run, segmentation, volume.modality, weights, time.monotonic() - began))
         found.append(segmentation)
         volume = replace(volume, modality=volume.modality or str(segmentation.facts.get("modality") or ""))
     if len(runs) == 1:
@@ -115,20 +115,31 @@ def run_engines(runs: list[EngineRun], volume: Volume, had_gpus: int, report: Re
     return _merged(runs, found, facts)
 
 
-def _facts(run: EngineRun, segmentation: Segmentation, modality: str, seconds: float) -> EngineFacts:
-    """What the manifest says of one engine."""
-    used: Mapping[str, str] = segmentation.facts.get("used") or resolved(
-        {"engines": [describe(run.engine, weights=False)]},
-        {**run.options, "engine": run.engine.name},
-        modality,
-    )
+def _resolved(run: EngineRun, modality: str) -> dict[str, str]:
+    described = {"engines": [describe(run.engine, weights=False)]}
+    return resolved(described, {**run.options, "engine": run.engine.name}, modality)
+
+
+def _weights_before(run: EngineRun, modality: str) -> dict[str, str]:
+    """The hashes of the weights as the engine begins: they may be replaced while it works."""
+    return weights_of(run.engine, _resolved(run, modality)["task"])
+
+
+def _facts(
+    run: EngineRun, segmentation: Segmentation, modality: str, before: Mapping[str, str], seconds: float
+) -> EngineFacts:
+    """What the manifest says of one engine; ``before`` are the weights that it began with."""
+    used: Mapping[str, str] = segmentation.facts.get("used") or _resolved(run, modality)
+    now = weights_of(run.engine, used["task"])
+    # An engine that read its weights' hash along with them knows best.
+    known = {**before, **segmentation.facts.pop("weights", {})}
     return {
         "name": run.engine.name,
         "version": version_of(run.engine),
         "task": used["task"],
         "device": used["device"],
         "seconds": round(seconds, 4),
-        "weights": weights_of(run.engine, used["task"]),
+        "weights": {task: known.get(task, sha) for task, sha in now.items()},
         "structures": [segment.name for segment in segmentation.segments],
         "facts": {
             **{key: value for key, value in used.items() if key not in _USED},

@@ -25,6 +25,14 @@ def layer_boxes(layers: list[np.ndarray]) -> Boxes:
     return boxes
 
 
+def values_in(labels: np.ndarray) -> set[int]:
+    """Every value of ``labels`` (k, j, i), a slice at a time: bincount works on a copy in 64 bits."""
+    found: set[int] = set()
+    for plane in labels:
+        found.update(np.flatnonzero(np.bincount(plane.reshape(-1))).tolist())
+    return found
+
+
 def axis_counts(layer: np.ndarray, value: int, box: Box) -> list[np.ndarray]:
     """How many voxels of ``value`` lie at each k, j and i of ``box``, a slice at a time."""
     part = layer[box]

@@ -109,6 +109,16 @@ def run(message: dict[str, Any], report: Recorder | None = None) -> Any:
     return process_case(Case.from_dict(message), report or Recorder())
 
 
+def test_weights_that_are_replaced_meanwhile_are_not_named(scan: Path, tmp_path: Path) -> None:
+    class Replacing(Listening):
+        def log(self, text: str, level: str = "info") -> None:
+            Boxes.weights = "second"
+
+    run(case_message(scan, tmp_path, options={"engine": "boxes", "formats": ["labels"]}), Replacing())
+    manifest = json.loads((tmp_path / "out" / "case.manifest.json").read_text(encoding="utf-8"))
+    assert Boxes.weights == "second" and manifest["engines"][0]["weights"] == {"teeth": "first"}
+
+
 def test_two_engines_are_layers_of_one_result(scan: Path, tmp_path: Path) -> None:
     report = Listening()
     options = {"engine": "tissue,boxes:teeth", "formats": ["labels", "statistics", "report"]}

@@ -11,8 +11,8 @@ from pathlib import Path
 from ....core.engines import DECLARED
 from ....core.errors import PipelineError
 from ....core.files import unique_keys
+from ..ownership import check_owner
 from .declaration import Declaration, declaration
-from .file_owner import check_owner
 
 _MOST_BYTES = 1 << 20
 
@@ -63,7 +63,7 @@ def _document(path: Path) -> dict[str, object]:
         state = os.fstat(number)
         if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
             raise PipelineError("engine.declaration_invalid", f"{path} is no file of declarations")
-        check_owner(path, state)
+        check_owner(path, state, "engine.declaration_invalid", "the programs are not run")
         document = json.load(stream, object_pairs_hook=unique_keys)
     if not isinstance(document, dict):
         raise PipelineError("engine.declaration_invalid", f"{path} is not a JSON object: name -> declaration")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import shutil
 import stat
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -15,6 +17,7 @@ from ....core.files import disk_error, fsync_file, is_link
 
 _CHUNK = 1 << 20
 _MOST_FILES = 200_000
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 class ModelFiles(Protocol):
@@ -44,7 +47,7 @@ def open_files(source: Path) -> ModelFiles:
         return FolderFiles(source)
     if not source.exists():
         raise PipelineError("input.missing", f"{source} does not exist")
-    if not zipfile.is_zipfile(source):
+    if not source.is_file() or not zipfile.is_zipfile(source):
         raise PipelineError("model.invalid", f"{source} is neither a folder nor a complete zip")
     return ZipFiles(source)
 
@@ -71,9 +74,12 @@ class FolderFiles:
 
     def size(self, name: str) -> int:
         try:
-            return self._path(name).stat().st_size
+            state = self._path(name).stat()
         except OSError as error:
             raise self._unreadable(name, error) from error
+        if not stat.S_ISREG(state.st_mode):  # opening a pipe waits for ever
+            raise PipelineError("model.invalid", f"{self._path(name)} is no file")
+        return state.st_size
 
     def read(self, name: str, most: int) -> bytes:
         if self.size(name) > most:
@@ -84,6 +90,7 @@ class FolderFiles:
             raise self._unreadable(name, error) from error
 
     def copy(self, name: str, target: Path) -> str:
+        self.size(name)
         try:
             source = open(self._path(name), "rb")  # noqa: SIM115 - closed by _write
         except OSError as error:
@@ -125,7 +132,7 @@ class ZipFiles:
         try:
             with zipfile.ZipFile(self._path) as archive:
                 return archive.read(self._members[name])
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except (*_DAMAGED, OSError) as error:
             raise self._unreadable(error) from error
 
     def copy(self, name: str, target: Path) -> str:
@@ -133,7 +140,7 @@ class ZipFiles:
             # Reading checks the member's CRC and never gives more than the declared bytes.
             with zipfile.ZipFile(self._path) as archive:
                 return _write(archive.open(self._members[name]), target)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except _DAMAGED as error:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> PipelineError:

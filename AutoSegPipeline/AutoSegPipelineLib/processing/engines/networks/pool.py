@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,13 +135,6 @@ def free_caches() -> None:
     heap.give_back()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def cpu_threads() -> int:
-    """How many threads torch may use: the processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
 
 
 # The one pool of this process, for every engine.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from ....core.errors import Cancelled
 from . import window
+from .passes import Passes
 from .progress import Course
 from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
 from .quick_labels import use_quick_labels
@@ -30,23 +31,9 @@ def new_predictor(device: torch.device, load: Callable[[nnUNetPredictor], None])
         normalise_in_place(predictor.network)
         enlarge_by_product(predictor.network)
         predictor.head = quick_head(predictor.network)
-    _watch_layers(predictor)
+    # Every layer asks whether the case was cancelled, and says how far the tile is.
+    predictor.passes = Passes(predictor.network, predictor.within_tile)
     return predictor
-
-
-def _watch_layers(predictor: nnUNetPredictor) -> None:
-    """Every layer asks whether the case was cancelled, and says how far the tile is."""
-    layers = [module for module in predictor.network.modules() if not list(module.children())]
-
-    def entered(number: int) -> Callable[[object, object], None]:
-        def hook(_module: object, _inputs: object) -> None:
-            if predictor.course is not None:
-                predictor.course.within_tile(number / len(layers))
-
-        return hook
-
-    for number, layer in enumerate(layers):
-        layer.register_forward_pre_hook(entered(number))
 
 
 @lru_cache(maxsize=1)
@@ -66,11 +53,17 @@ def _predictor_class() -> type:
         course: Course | None = None
         stopped: Cancelled | None = None
         head: Head | None = None
+        passes: Passes | None = None
         _scan: object = None
 
         def __init__(self, device: object) -> None:
             where = _on_device_argument()
             super().__init__(use_mirroring=False, device=device, allow_tqdm=True, **{where: True})
+
+        def within_tile(self, fraction: float) -> None:
+            """The tile at hand is at ``fraction``; raises ``Cancelled``."""
+            if self.course is not None:
+                self.course.within_tile(fraction)
 
         def predict_sliding_window_return_logits(self, input_image: object) -> object:
             self._scan = input_image
@@ -98,6 +91,9 @@ def _predictor_class() -> type:
 
         def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
             if self.stopped is None:
+                axes = self.allowed_mirroring_axes if self.use_mirroring else None
+                if self.passes is not None:
+                    self.passes.tile_begins(2 ** len(axes or ()))
                 try:
                     return super()._internal_maybe_mirror_and_predict(x)
                 except Cancelled as cancelled:

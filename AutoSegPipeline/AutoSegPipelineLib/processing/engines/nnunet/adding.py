@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -22,8 +23,8 @@ from ..networks.model_files import ModelFiles, check_room, open_files
 from . import description as says
 from .loading import configuration_in, load
 from .postprocessing import postprocessing_file, read_rules
-from .record import Model, Rule, Stage, check_name, name_for
-from .store import STAGING
+from .record import Model, ModelClass, Rule, Stage, check_name, name_for
+from .store import OLD, STAGING, restore
 from .trained import Trained, choose_folds, choose_stages, find_trained, joined, read_json
 
 Say = Callable[[str], None]
@@ -73,6 +74,7 @@ def add(place: Path, wanted: Wanted, say: Say) -> Model:
         raise disk_error(error, str(place / name)) from error
     part = place / f"{STAGING}{uuid.uuid4().hex[:8]}"
     try:
+        restore(place)
         for left in place.glob(STAGING + "*"):  # of an addition that was cut off
             remove_tree(left)
         if (place / name).exists() and not wanted.replace:
@@ -80,6 +82,7 @@ def add(place: Path, wanted: Wanted, say: Say) -> Model:
         part.mkdir()
         model = _take(files, stages, part, replace(wanted, name=name), table, say)
         write_json(part / RECORD, model.to_dict())
+        _close_to_others(part)
         _move(part, place, name)
     except OSError as error:
         raise disk_error(error, str(place / name)) from error
@@ -124,7 +127,7 @@ def _take(
         file_ending=str(main.dataset.get("file_ending") or ".nii.gz"),
         files=hashes,
         bytes=sum(path.stat().st_size for path in part.rglob("*") if path.is_file()),
-        weights_sha256=_hash(hashes, stages, rules),
+        weights_sha256=_hash(hashes, stages, classes, rules),
         source=files.title,
         added_at=rfc3339(time.time()),
         added_by=wanted.by,
@@ -172,9 +175,12 @@ def _check_patterns(patterns: tuple[str, ...], channels: tuple[str, ...]) -> Non
         raise PipelineError("model.invalid", text, "Give one --channel for each channel, in their order.")
 
 
-def _hash(files: dict[str, str], stages: list[Stage], rules: tuple[Rule, ...]) -> str:
-    """Changes with everything that decides about the labels."""
-    parts = [sorted(files.items()), [[one.trainer, one.folds, one.checkpoint] for one in stages], rules]
+def _hash(
+    files: dict[str, str], stages: list[Stage], classes: tuple[ModelClass, ...], rules: tuple[Rule, ...]
+) -> str:
+    """Changes with everything that decides about the labels, their names, codes and colours."""
+    networks = [[one.trainer, one.folds, one.checkpoint] for one in stages]
+    parts = [sorted(files.items()), networks, [asdict(one) for one in classes], rules]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -196,9 +202,16 @@ def _title(trained: Trained, name: str) -> str:
     return text[:1].upper() + text[1:120]
 
 
+def _close_to_others(part: Path) -> None:
+    """Whatever the umask: what others may write is not used."""
+    if sys.platform != "win32":
+        for path in (part, *part.rglob("*")):
+            path.chmod(path.stat().st_mode & ~0o022)
+
+
 def _move(part: Path, place: Path, name: str) -> None:
     """Put ``part`` into its place; a model that was there is back where that fails."""
-    final, aside = place / name, place / f"{STAGING}{uuid.uuid4().hex[:8]}"
+    final, aside = place / name, place / f"{OLD}{name}"
     was_there = final.exists()
     if was_there:
         retried(lambda: os.rename(final, aside))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import store
-from .loading import check_files, load_stage
+from .loading import load_stage
 from .record import Model
 
 
@@ -13,7 +13,6 @@ def check(place: Path, name: str) -> Model:
     """The model, checked; raises ``model.*`` and ``engine.checkpoint_unsafe``."""
     model = store.model(place, name)
     folder = place / model.name
-    check_files(folder, model)
     for number in range(len(model.stages)):
         load_stage(folder, model, number)
     return model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,18 @@ _UNSAFE = (
     "not an allowed global",
     "unsupported operand",
     "blocklist",
+)
+_DAMAGED = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    AttributeError,
+    ImportError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
 )
 _ALL_FROM_NUMPY = "?bBhHiIlLqQefd"  # numbers; never objects
 
@@ -60,16 +73,7 @@ def read_checkpoint(path: Path, shown: str, trusted: bool = False) -> Checkpoint
         if not trusted and any(words in text.casefold() for words in _UNSAFE):
             raise unsafe(shown, text) from error
         raise _damaged(shown, error) from error
-    except (
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        AttributeError,
-        ImportError,
-        TypeError,
-        KeyError,
-    ) as error:
+    except _DAMAGED as error:
         raise _damaged(shown, error) from error
     try:
         axes = found.get("inference_allowed_mirroring_axes")

@@ -91,7 +91,8 @@ class NnUnetEngine:
         warnings = [_trusted(run) for run in runs if run.model.trusted]
         network = 0.0
         for number, run in enumerate(runs):
-            course = _course(report, run, number, len(runs))
+            portion = Portion(report, number / len(runs), (number + 1) / len(runs))
+            course = Course(portion, costs(place / run.model.name, run, volume.grid), run.model.name)
             try:
                 labels = predict_model(place / run.model.name, run, volume, course, device)
             except PipelineError as error:
@@ -105,15 +106,21 @@ class NnUnetEngine:
         report.progress(1.0, f"found {len(segments)} structures")
         if not layers:  # regions of which none was found
             layers = [np.zeros(volume.grid.array_shape, np.uint8)]
-        facts: dict[str, object] = {"used": used, "timings": {"network": network}}
+        licences = [_licence(run) for run in runs if run.model.licence]
+        facts: dict[str, object] = {
+            "used": {**used, "licence": "; ".join(licences)} if licences else used,
+            "timings": {"network": network},
+            "weights": {run.model.name: run.model.weights_sha256 for run in runs},
+        }
         if volume.modality or runs[0].model.modality:
             facts["modality"] = volume.modality or runs[0].model.modality
         return Segmentation(volume.grid, layers, tuple(segments), warnings, facts)
 
 
-def _course(report: Report, run: Run, number: int, count: int) -> Course:
-    portion = Portion(report, number / count, (number + 1) / count)
-    return Course(portion, costs(run), run.model.name)
+def _licence(run: Run) -> str:
+    """The beginning of the licence's text, in one line; ``model.json`` holds all of it."""
+    text = " ".join(run.model.licence.split())
+    return f"{run.model.name}: {text if len(text) <= 200 else text[:199] + '…'}"
 
 
 def _trusted(run: Run) -> dict[str, str]:

@@ -6,7 +6,7 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
 from ....core.errors import EngineFailed, PipelineError
 from ....core.files import sha256
@@ -49,11 +49,11 @@ class Loaded:
 def load_stage(place: Path, model: Model, number: int) -> Loaded:
     """The stage ``number`` of the model in ``place``; raises ``model.*`` and ``engine.checkpoint_unsafe``.
 
-    What an administrator trusted are these very files: a file that has changed is refused.
+    A file that has changed is refused: results state the hash of those that were added, and it was those
+    that an administrator trusted.
     """
     stage = model.stages[number]
-    if model.trusted:
-        check_files(place, model)
+    check_files(place, model, [stage])
     return load(place / stage.folder, stage, f"model {model.name}", model.trusted)
 
 
@@ -98,13 +98,15 @@ def configuration_in(folder: Path, stage: Stage, shown: str, trusted: bool) -> t
     return found.configuration, found.trainer
 
 
-def check_files(place: Path, model: Model) -> None:
-    """Raise ``model.invalid`` where a file of the model is not the one that was added."""
-    for name, wanted in model.files.items():
+def check_files(place: Path, model: Model, stages: Sequence[Stage]) -> None:
+    """Raise ``model.invalid`` where a file that these stages read is not the one that was added."""
+    for name in dict.fromkeys(name for stage in stages for name in stage.files):
         path = place.joinpath(*name.split("/"))
+        if name not in model.files:
+            raise EngineFailed("model.invalid", f"model {model.name}: {name} was not added with it", _AGAIN)
         if not path.is_file():
             raise EngineFailed("model.invalid", f"model {model.name}: {name} is missing", _AGAIN)
-        if sha256(path) != wanted:
+        if sha256(path) != model.files[name]:
             text = f"model {model.name}: {name} is not the file that was added"
             raise EngineFailed("model.invalid", text, _AGAIN)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from dataclasses import fields
 from pathlib import Path
 from typing import Mapping
@@ -89,6 +90,13 @@ def _caught(request: Mapping[str, object]) -> Mapping[str, object]:
         return answer(request)
     except PipelineError as error:
         return {"error": error.to_dict()}
+    except ImportError as error:
+        text = f"this Python cannot load models: {error}"
+        return {"error": PipelineError("engine.not_available", text).to_dict()}
+    except Exception as error:  # whatever the model did, there is an answer
+        sys.stderr.write(traceback.format_exc()[-8000:])
+        text = f"{type(error).__name__}: {error}"[:2000]
+        return {"error": PipelineError("model.invalid", text).to_dict()}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -11,18 +13,21 @@ from typing import TYPE_CHECKING, Sequence
 import numpy as np
 
 from ....core.errors import EngineFailed
+from ....core.segmentation import Grid
 from ... import heap
 from ...volume import Volume
-from ..networks.pool import POOL, Weights, cpu_threads, give_back_where_tight
+from ..networks.pool import POOL, Weights, give_back_where_tight
 from ..networks.predict import predict_labels, torch_device
+from ..networks.processors import cpu_threads
 from ..networks.progress import Course, bar
 from ..networks.replacing import replaced
 from ..networks.trouble import FAILURES, translate
 from .images import MemoryImages, check_one_grid
 from .loading import load_stage
 from .postprocessing import apply_rules
-from .record import Model
+from .record import Model, Stage
 from .request import Run
+from .trained import settings_of
 
 if TYPE_CHECKING:
     import torch
@@ -58,9 +63,31 @@ def predict_model(place: Path, run: Run, volume: Volume, course: Course, device:
     return _attempt(place, run, volumes, course, device)
 
 
-def costs(run: Run) -> list[float]:
-    """How much each stage takes, compared with one another."""
-    return [float(len(stage.folds)) if run.effort.every_fold else 1.0 for stage in run.model.stages]
+def costs(place: Path, run: Run, grid: Grid) -> list[float]:
+    """How much each stage takes, compared with one another: voxels at its spacing, for each fold."""
+    size = grid.voxel_ml * 1000.0 * float(np.prod(grid.shape))
+    found = []
+    for stage in run.model.stages:
+        voxels = _voxels(place / stage.folder, stage, size) if len(run.model.stages) > 1 else 1.0
+        found.append(voxels * (len(stage.folds) if run.effort.every_fold else 1))
+    return found
+
+
+def _voxels(folder: Path, stage: Stage, size: float) -> float:
+    """How many voxels a scan of ``size`` mm³ has for the stage, at least a window's."""
+    try:
+        plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+        settings = settings_of(plans, stage.configuration)
+        voxel, window = _product(settings["spacing"]), _product(settings["patch_size"])
+        return max(size / voxel, window)
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+        return 1.0  # loading says what is wrong with it
+
+
+def _product(numbers: object) -> float:
+    if not isinstance(numbers, list):
+        raise TypeError(f"{numbers!r:.60} is no list")
+    return math.prod(float(one) for one in numbers)
 
 
 def _attempt(place: Path, run: Run, volumes: Sequence[Volume], course: Course, device: str) -> np.ndarray:

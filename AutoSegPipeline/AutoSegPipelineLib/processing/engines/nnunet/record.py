@@ -13,6 +13,8 @@ from ....core.segmentation import Code
 FORMAT = 1
 # Task lists are written `a,b:fast`, and a model is a folder of this name on every system.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+_FOLD = re.compile(r"(all|[0-9]{1,4})\Z")
+_CHECKPOINT = re.compile(r"checkpoint_\w+\.pth\Z")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 Rule = Tuple[Tuple[int, ...], int]  # labels that form one structure, and what its smaller parts become
@@ -46,6 +48,12 @@ class Stage:
     trainer: str
     folds: tuple[str, ...]
     checkpoint: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is read to build it, below the model's folder."""
+        names = ("plans.json", "dataset.json", *(f"fold_{fold}/{self.checkpoint}" for fold in self.folds))
+        return tuple(f"{self.folder}/{name}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -161,13 +169,12 @@ def _stage(value: Mapping[str, object]) -> Stage:
     folder = _text(value["folder"])
     if any(part in ("", ".", "..") or "\\" in part or ":" in part for part in folder.split("/")):
         raise ValueError(f"the folder {folder!r} leads elsewhere")
-    return Stage(
-        folder,
-        _text(value["configuration"]),
-        _text(value["trainer"]),
-        _texts(value["folds"]),
-        _text(value["checkpoint"]),
-    )
+    folds, checkpoint = _texts(value["folds"]), _text(value["checkpoint"])
+    if not folds or not all(_FOLD.match(fold) for fold in folds):
+        raise ValueError(f"the folds {', '.join(folds)!r} are not numbers or 'all'")
+    if not _CHECKPOINT.match(checkpoint):
+        raise ValueError(f"the checkpoint {checkpoint!r} is not called checkpoint_*.pth")
+    return Stage(folder, _text(value["configuration"]), _text(value["trainer"]), folds, checkpoint)
 
 
 def _rule(value: object) -> Rule:

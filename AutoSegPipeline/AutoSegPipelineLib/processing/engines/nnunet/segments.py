@@ -9,6 +9,7 @@ import numpy as np
 from ....core.segmentation import Segment
 from ....formats.label_rows import Entry
 from ...foreign_names import segment_of
+from ...layers import values_in
 from .record import ModelClass
 from .request import Run
 
@@ -24,7 +25,7 @@ def layers_of(
     each has a layer; the later one in the model's order wins in a flat label map, as in nnU-Net's.
     ``taken`` are names used in this segmentation; those given here are added.
     """
-    there = set(np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)).tolist())
+    there = values_in(labels)
     has_regions = any(one.labels != (one.value,) for one in run.model.classes)
     layers = [] if has_regions else [_smallest(labels)]
     segments, absent = [], []

@@ -9,16 +9,20 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from functools import partial
 from pathlib import Path
 
 from ....core.engines import MODELS_DIR, models_folder
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, is_link, remove_tree, retried
+from ....core.lock import hold
 from ....core.own_models import RECORD
 from ....core.specs import did_you_mean
+from ..ownership import check_owner
 from .record import NAME, Model
 
 STAGING = ".part-"
+OLD = ".old-"  # and its name: a model that is being replaced
 
 
 def folder(setting: str | None = None) -> Path:
@@ -28,6 +32,7 @@ def folder(setting: str | None = None) -> Path:
 
 def models(place: Path) -> list[Model]:
     """Every model in ``place`` by name; a folder whose record cannot be read is left out."""
+    restore_if_idle(place)
     found = []
     for name in _names(place):
         try:
@@ -62,15 +67,40 @@ def model(place: Path, name: str) -> Model:
 def remove(place: Path, name: str) -> None:
     """Remove the model; it is gone from the list at once. Raises ``model.unknown``, ``environment.*``."""
     wanted = name.strip().casefold()
-    if not NAME.match(wanted) or wanted not in _names(place):
+    if not NAME.match(wanted) or not place.is_dir():
         model(place, name)  # says which there are
     aside = place / f"{STAGING}{uuid.uuid4().hex[:8]}"
     try:
-        retried(lambda: os.rename(place / wanted, aside))
-        fsync_folder(place)
-        remove_tree(aside)
+        with hold(place / ".lock"):
+            restore(place)
+            if wanted not in _names(place):
+                model(place, name)
+            retried(lambda: os.rename(place / wanted, aside))
+            fsync_folder(place)
+            remove_tree(aside)
     except OSError as error:
         raise disk_error(error, str(place / wanted)) from error
+
+
+def restore(place: Path) -> None:
+    """Finish what a crash in the middle of a replacement left; the caller holds the lock."""
+    for old in place.glob(OLD + "*"):
+        final = place / old.name[len(OLD) :]
+        if final.exists():
+            remove_tree(old)
+        else:
+            retried(partial(os.rename, old, final))
+            fsync_folder(place)
+
+
+def restore_if_idle(place: Path) -> None:
+    """:func:`restore` where something was left and nobody is adding; for those who only read."""
+    try:
+        if next(place.glob(OLD + "*"), None) is not None:
+            with hold(place / ".lock"):
+                restore(place)
+    except (OSError, PipelineError):
+        return
 
 
 def _names(place: Path) -> list[str]:
@@ -87,7 +117,10 @@ def _is_model(entry: Path) -> bool:
 def _read(place: Path) -> Model:
     path = place / RECORD
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as stream:
+            # The record says whose checkpoints may run code.
+            check_owner(path, os.fstat(stream.fileno()), "model.invalid", "the model is not used")
+            value = json.load(stream)
     except (OSError, ValueError) as error:
         raise PipelineError("model.invalid", f"{path} cannot be read: {error}") from error
     found = Model.from_dict(value, path)

@@ -46,7 +46,7 @@ class Trained:
     @property
     def previous(self) -> str:
         """The configuration whose labels a cascade takes; empty for no cascade."""
-        return str(_settings(self.plans, self.configuration).get("previous_stage") or "")
+        return str(settings_of(self.plans, self.configuration).get("previous_stage") or "")
 
 
 def find_trained(files: ModelFiles) -> list[Trained]:
@@ -165,7 +165,7 @@ def _main(known: dict[str, Trained], configuration: str, suggested: str, title: 
     )
 
 
-def _settings(plans: Mapping[str, object], configuration: str) -> dict[str, object]:
+def settings_of(plans: Mapping[str, object], configuration: str) -> dict[str, object]:
     """The configuration with what it inherits."""
     known = plans.get("configurations")
     merged: dict[str, object] = {}

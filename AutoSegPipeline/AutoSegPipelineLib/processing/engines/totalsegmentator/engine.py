@@ -9,6 +9,7 @@ import numpy as np
 from ....core.errors import EngineFailed, PipelineError
 from ....core.progress import Report
 from ....core.segmentation import Segment, Segmentation
+from ...layers import values_in
 from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task
@@ -214,7 +215,7 @@ def _segments(
     run: Run, labels: np.ndarray, layer: int, taken: set[str]
 ) -> tuple[list[Segment], list[dict[str, str]]]:
     """Segments of the classes that occur, and a warning about those asked for by name that do not."""
-    there = set(np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)).tolist())
+    there = values_in(labels)
     found, absent = [], []
     for value, name in run.task.classes.items():
         if run.structures and name not in run.structures:

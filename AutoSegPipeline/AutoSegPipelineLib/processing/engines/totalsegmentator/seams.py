@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from ... import heap
-from ..networks.pool import Models, Weights, cpu_threads, give_back_where_tight
+from ..networks.pool import Models, Weights, give_back_where_tight
 from ..networks.predict import predict_labels, torch_device
+from ..networks.processors import cpu_threads
 from ..networks.progress import Course, bar
 from ..networks.replacing import replaced
 from . import statistics
