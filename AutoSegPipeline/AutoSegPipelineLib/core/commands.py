@@ -169,7 +169,8 @@ class Watch(_Command):
 class AddModel(_Command):
     """``upload`` holds the model (:mod:`.model_uploads`); empty texts leave it to the model itself.
 
-    ``channels`` are patterns for descriptions of DICOM series, a line each. ``trust``: its checkpoints may
+    ``channels`` are patterns for descriptions of DICOM series, a line each, and
+    ``folds`` numbers or ``all``, a line each. ``trust``: its checkpoints may
     run code. ``added_by`` is the administrator who asks. Answered when the model was checked.
     """
 
@@ -178,6 +179,10 @@ class AddModel(_Command):
     title: str
     modality: str
     channels: str
+    folds: str
+    checkpoint: str
+    configuration: str
+    trainer: str
     trust: bool
     replace: bool
     added_by: str

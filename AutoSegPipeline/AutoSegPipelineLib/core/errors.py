@@ -120,7 +120,7 @@ CODES: dict[str, str] = {
     # Users' own models.
     "model.invalid": "Give the trained model's folder (plans.json, dataset.json, fold_*), or the zip of it.",
     "model.unsupported": "Train it with the classes of nnunetv2 itself, or ask its authors for such weights.",
-    "model.exists": "Give another name, or say that it is replaced.",
+    "model.exists": "Give another name, or add it with --replace.",
     "model.unknown": "Correct the name, or add the model.",
     # The case was taken but did not end well (-> failed).
     "engine.unknown": "`autoseg doctor` lists the engines.",

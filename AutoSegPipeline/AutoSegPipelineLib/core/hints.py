@@ -49,6 +49,14 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
         "Upload a table value,name[,color] together with the label map, under the same name.",
         "Put a table value,name[,color] beside the label map, under the same name.",
     ),
+    "engine.channel_missing": (
+        "Upload every channel of one scan together, or ask the administrator to add the model with patterns.",
+        "Add every channel of one scan together; DICOM series are found if the model has patterns for them.",
+    ),
+    "model.exists": (
+        "Give another name, or tick Replace under More.",
+        "Give another name, or remove the model of this name first.",
+    ),
     "worker.not_started": (
         "Ask the administrator to check the installation of the server.",
         "The section Installed and downloaded and the job's log show why.",
@@ -129,6 +137,12 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
         "Check the name; an admin sees the list of accounts.",
     ),
 }  # fmt: skip
+# What the command line asks for by a flag, the page's form for models has as a field.
+_FIELDS = {
+    r"with --trainer (\w+)": r"with \1 in the field Trainer under More",
+    "with --checkpoint": "in the field Checkpoint under More",
+    "with --configuration": "in the field Configuration under More",
+}
 _COMMAND = re.compile(r"`autoseg |(?<![\w-])--?[a-z][a-z-]*|autoseg\.py")
 
 
@@ -146,6 +160,11 @@ def hint_at(place: str, code: str, hint: str) -> str:
         return hint
     if code in _ELSEWHERE and hint == CODES.get(code):
         return _ELSEWHERE[code][0 if place == PAGE else 1]
+    if place == PAGE and code.startswith("model."):
+        for flag, field in _FIELDS.items():
+            hint = re.sub(flag, field, hint)
+        if not names_a_command(hint):
+            return hint
     return f"On a terminal of {'the server' if place == PAGE else 'this machine'}: {hint}"
 
 

@@ -20,7 +20,7 @@ from ..core.files import free_bytes
 from ..core.lock import HomeLock
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
-from .doctor_engines import device, slicers, weights, workers
+from .doctor_engines import broken_models, device, slicers, weights, workers
 from .doctor_pacs import exchange
 from .doctor_web import page
 from .findings import FAIL, OK, WARN, Finding
@@ -73,6 +73,7 @@ def examine(
         yield from engines(python, settings)
         yield device(python, gpu.status == OK and shutil.which("nvidia-smi") is not None)
         yield from weights(settings)
+        yield from broken_models(settings)
     if with_self_test:
         yield self_test()
 

@@ -10,6 +10,7 @@ from ..core.settings import Settings
 from ..core.slicer_python import installed
 from .extras import ask, read_weights, workers_python
 from .findings import FAIL, OK, WARN, Finding
+from .own_models import ask_models
 
 _GPU_SECONDS = 120.0
 _DEVICE = (
@@ -122,3 +123,15 @@ def _weights(row: EngineRow, settings: Settings) -> Iterator[Finding]:
     else:
         fix = "They are fetched where download_weights allows it; else see `autoseg weights list`."
         yield Finding("weights", WARN, f"{text}; no task could begin without fetching", fix)
+
+
+def broken_models(settings: Settings) -> Iterator[Finding]:
+    """Own models that are no task, because their record cannot be used."""
+    try:
+        found = ask_models(settings, "list")["broken"]
+    except PipelineError as error:
+        yield Finding("model", WARN, error.message, error.hint)
+        return
+    for wrong in found:
+        fix = "Add it again with `autoseg models add --replace`, or remove it: `autoseg models remove NAME`."
+        yield Finding("model", WARN, wrong["message"], fix)

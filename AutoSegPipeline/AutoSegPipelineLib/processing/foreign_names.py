@@ -8,10 +8,8 @@ that the words of the name suggest (:mod:`.anatomy`): they say nothing about the
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Mapping, Sequence
+from typing import Mapping
 
-from ..core.errors import PipelineError
 from ..core.segmentation import Code, Segment
 from ..core.structure_names import machine_name
 from ..formats.label_rows import Entry
@@ -48,36 +46,6 @@ def segment_of(entry: Entry, taken: set[str], number: int) -> Segment:
         region=codes.get("region"),
         region_modifier=codes.get("region_modifier"),
     )
-
-
-def class_segments(
-    classes: Mapping[int, str],
-    table: Sequence[Entry] = (),
-    *,
-    layer: int = 0,
-    priority: int = 0,
-    table_name: str = "the table of names",
-) -> tuple[Segment, ...]:
-    """The segments of a model's ``classes`` (label value -> the model's own name), in their order.
-
-    A row of ``table`` with the value of a class names it again, with its colour and codes. Raises
-    ``export.bad_table`` for a row that belongs to no class: the table is another model's.
-    """
-    rows = {entry.value: entry for entry in table if not entry.region}
-    strangers = sorted(set(rows) - set(classes))
-    if strangers:
-        known = ", ".join(str(value) for value in sorted(classes)[:8]) + (" ..." if len(classes) > 8 else "")
-        raise PipelineError(
-            "export.bad_table",
-            f"{table_name} names label {strangers[0]} ({rows[strangers[0]].name}), "
-            f"which is none of the model's (it has {known})",
-        )
-    taken: set[str] = set()
-    found = []
-    for number, (value, name) in enumerate(classes.items()):
-        segment = segment_of(rows.get(value) or Entry(value, name), taken, number)
-        found.append(replace(segment, layer=layer, priority=priority))
-    return tuple(found)
 
 
 def _meant(codes: Mapping[str, Code | None]) -> KnownStructure | None:

@@ -86,6 +86,10 @@ class NewModel(BaseModel):
     title: str = Field("", max_length=120)
     modality: str = Field("", pattern="^(CT|MR|)$")
     channels: List[str] = Field(default_factory=list, max_length=16)
+    folds: List[str] = Field(default_factory=list, max_length=16)
+    checkpoint: str = Field("", max_length=80)
+    configuration: str = Field("", max_length=80)
+    trainer: str = Field("", max_length=120)
     trust: bool = False
     replace: bool = False
 
@@ -150,8 +154,9 @@ async def add_model(request: Request, given: NewModel, principal: Principal = De
     detail = f"{given.name or files.model.name}{', trusted' if given.trust else ''}"
     audit_trail.note(context, request.scope, "model.add", principal.name, detail=detail)
     command = AddModel(
-        given.upload, given.name, given.title, given.modality, "\n".join(given.channels), given.trust,
-        given.replace, principal.name,
+        given.upload, given.name, given.title, given.modality, "\n".join(given.channels),
+        "\n".join(given.folds), given.checkpoint, given.configuration,
+        given.trainer, given.trust, given.replace, principal.name,
     )  # fmt: skip
     return {"request": _asked(context, command, principal)}
 

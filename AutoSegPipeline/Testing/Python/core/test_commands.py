@@ -31,7 +31,7 @@ from AutoSegPipelineLib.headless.commands import jobs, pipeline
 EXAMPLES: tuple[Command, ...] = (
     Cancel("3f0c"), Retry("3f0c"), Priority("3f0c", 70), Place("3f0c"), Place("3f0c", "81ab"),
     Purge("3f0c"), Adopt("3f0c"), Pause(), Resume(), Watch(True), Stop(),
-    AddModel("1f", "teeth", "Teeth", "CT", "T1\nT2", True, False, "ada"),
+    AddModel("1f", "teeth", "Teeth", "CT", "T1\nT2", "0\n1", "best.pth", "2d", "T", True, False, "ada"),
     CheckModel("teeth"), RemoveModel("teeth"),
 )  # fmt: skip
 COMMAND_LINE = (

@@ -43,3 +43,15 @@ def test_a_jobs_error_keeps_its_code_and_message() -> None:
     assert (shown["code"], shown["message"]) == ("job.cancelled", "It was cancelled.")
     assert "autoseg retry" in error["hint"]  # what the store holds stays as it is
     assert error_at(PAGE, None) is None
+
+
+def test_a_flag_that_the_form_for_models_has_as_a_field_is_named_as_the_field() -> None:
+    hint = "Name the checkpoint with --checkpoint, or finish the training."
+    assert hint_at(TERMINAL, "model.invalid", hint) == hint
+    wanted = "Name the checkpoint in the field Checkpoint under More, or finish the training."
+    assert hint_at(PAGE, "model.invalid", hint) == wanted
+    trainer = "add the model with --trainer nnUNetTrainer. Else"
+    wanted = "add the model with nnUNetTrainer in the field Trainer under More. Else"
+    assert hint_at(PAGE, "model.unsupported", trainer) == wanted
+    assert hint_at(PAGE, "engine.failed", hint).startswith("On a terminal of the server")
+    assert hint_at(PANEL, "model.invalid", hint).startswith("On a terminal of this machine")

@@ -1,4 +1,4 @@
-"""The page "My own nnU-Net in ten minutes", followed word by word with a tiny model."""
+"""The page "My own nnU-Net in ten minutes", its commands run with a tiny model."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def prepare(folder: Path) -> None:
 def test_the_page_has_its_steps() -> None:
     kinds = [kind for kind, _, _ in STEP.findall(PAGE)]
     assert kinds.count("run") >= 6 and kinds.count("prints") >= 5 and kinds.count("file") == 2
+
+
+def test_a_command_that_is_not_run_is_named_at_the_beginning() -> None:
+    ran = "\n".join(text for kind, _, text in STEP.findall(PAGE) if kind == "run").splitlines()
+    begin = PAGE[: PAGE.index("## 1.")]
+    shown = [line for line in PAGE.splitlines() if re.match(r"(autoseg|python3 autoseg\.py) ", line)]
+    left = [line for line in shown if line not in ran]
+    assert len(shown) > len(left) > 0 and "word by word" not in begin
+    for line in left:
+        assert f"`{line.partition(' --')[0]}`" in begin.replace("\n", " "), line
 
 
 @needs_package

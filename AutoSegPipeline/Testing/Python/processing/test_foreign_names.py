@@ -6,13 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.segmentation import Code
+from AutoSegPipelineLib.core.segmentation import Code, Segment
+from AutoSegPipelineLib.formats.label_rows import Entry
 from AutoSegPipelineLib.formats.label_tables import read_table
-from AutoSegPipelineLib.processing.foreign_names import class_segments
+from AutoSegPipelineLib.processing.foreign_names import segment_of
 from AutoSegPipelineLib.processing.known_structures import known_structure, structure_coded
 
 LEFT = Code("SCT", "7771000", "Left")
+
+
+def class_segments(classes: dict[int, str], table: list[Entry] | None = None) -> list[Segment]:
+    """The segments of a model's ``classes`` (label -> name); a row of ``table`` counts before the name."""
+    rows = {entry.value: entry for entry in table or []}
+    taken: set[str] = set()
+    entries = [rows.get(value) or Entry(value, name) for value, name in classes.items()]
+    return [segment_of(entry, taken, number) for number, entry in enumerate(entries)]
 
 
 def test_a_name_that_means_a_structure_exactly_has_its_codes_and_colour():
@@ -45,11 +53,10 @@ def test_a_table_names_colours_and_codes_before_the_models_own_words(tmp_path: P
         ]
     }
     table.write_text(json.dumps(document), encoding="utf-8")
-    first, second = class_segments({1: "liver", 2: "spleen"}, read_table(table), layer=3, priority=7)
+    first, second = class_segments({1: "liver", 2: "spleen"}, read_table(table))
     assert (first.name, first.code) == ("tooth_1", Code("99MINE", "T1", "Tooth one"))
     assert first.colour == pytest.approx((1.0, 128 / 255, 0.0)) and first.category is None
     assert second.code == known_structure("spleen").code
-    assert {(one.layer, one.priority) for one in (first, second)} == {(3, 7)}
 
 
 def test_a_stated_code_alone_brings_colour_and_group_of_what_it_means(tmp_path: Path):
@@ -65,15 +72,6 @@ def test_a_stated_code_alone_brings_colour_and_group_of_what_it_means(tmp_path: 
     assert segment.code.meaning == "Niere"  # as stated, in the table's own words
     assert structure_coded(usual.code) is not None  # without a side: the kidney of neither
     assert structure_coded(Code("99MINE", usual.code.value, "Kidney")) is None
-
-
-def test_a_row_for_no_class_is_another_models_table(tmp_path: Path):
-    table = tmp_path / "names.csv"
-    table.write_text("1,liver\n9,spleen\n", encoding="utf-8")
-    with pytest.raises(PipelineError) as caught:
-        class_segments({1: "a", 2: "b"}, read_table(table), table_name=table.name)
-    assert caught.value.code == "export.bad_table"
-    assert "names.csv names label 9 (spleen)" in caught.value.message and "1, 2" in caught.value.message
 
 
 def test_two_classes_of_one_name_stay_two():

@@ -45,7 +45,7 @@ def upload(home: Home, model: Path, labels: str = "") -> str:
 
 
 def add(number: str, name: str = "", trust: bool = False) -> AddModel:
-    return AddModel(number, name, "", "", "", trust, False, "ada")
+    return AddModel(number, name, "", "", "", "", "", "", "", trust, False, "ada")
 
 
 class Place(Bench):

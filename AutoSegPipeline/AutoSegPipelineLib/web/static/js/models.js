@@ -15,6 +15,13 @@ export class Models {
     this.table = el("input", { type: "file", id: "model-table", accept: ".csv,.tsv,.txt,.json,.ctbl" });
     this.name = el("input", { type: "text", id: "model-name", maxlength: 63, autocomplete: "off", spellcheck: "false", placeholder: "as the model says" });
     this.channels = el("textarea", { id: "model-channels", rows: 2, spellcheck: "false", placeholder: "T1*\n*FLAIR*" });
+    this.title = words("title", "as the model says");
+    this.modality = el("select", { id: "model-modality" }, ...[["", "as the model says"], ["CT", "CT"], ["MR", "MR"]].map(([value, text]) => el("option", { value, text })));
+    this.folds = words("folds", "all that are there");
+    this.checkpoint = words("checkpoint", "checkpoint_final.pth");
+    this.configuration = words("configuration", "the best that is there");
+    this.trainer = words("trainer", "the one that trained it");
+    this.replace = el("input", { type: "checkbox", id: "model-replace" });
     this.button = el("button", { type: "button", class: "button primary", text: "Add the model", onclick: () => this.add(false) });
   }
 
@@ -22,9 +29,16 @@ export class Models {
     byId("models-form").replaceChildren(
       field("model-file", "Model (the zip that nnU-Net exports)", this.file), field("model-table", "Table of names, colours and codes (optional)", this.table),
       field("model-name", "Name", this.name),
-      field("model-channels", "DICOM series of each channel by description, a line each (optional)", this.channels), el("div", {}, this.button));
+      field("model-channels", "DICOM series of each channel by description, a line each (optional)", this.channels), this.more(), el("div", {}, this.button));
     this.card.hidden = false;
     return this.read();
+  }
+
+  more() {
+    return el("details", { class: "options" }, el("summary", { text: "More" }), el("div", { class: "options-body" }, el("div", { class: "option-grid" },
+      field("model-title", "Title", this.title), field("model-modality", "For scans of", this.modality), field("model-folds", "Folds (0 1 2, or all)", this.folds),
+      field("model-checkpoint", "Checkpoint", this.checkpoint), field("model-configuration", "Configuration", this.configuration), field("model-trainer", "Trainer", this.trainer)),
+    el("label", {}, this.replace, " Replace a model of the same name")));
   }
 
   async read() {
@@ -72,9 +86,10 @@ export class Models {
         if (table) await this.put(table, "labels", this.upload);
       }
       this.say("The model is being checked ...");
-      await this.answer(await this.ask("POST", PATH, { upload: this.upload, name: this.name.value.trim(), channels: this.patterns(), trust }));
+      await this.answer(await this.ask("POST", PATH, { upload: this.upload, trust, ...this.given() }));
       this.say(`${model.name} was added.`);
-      this.file.value = this.table.value = this.name.value = this.channels.value = "";
+      for (const input of [this.file, this.table, this.channels, this.modality, ...this.texts()]) input.value = "";
+      this.replace.checked = false;
     } catch (error) {
       this.complain(error);
       if (error.code === "engine.checkpoint_unsafe" && !trust) return this.offerTrust(error);
@@ -82,6 +97,16 @@ export class Models {
       this.button.disabled = false;
     }
     return this.read();
+  }
+
+  texts() {
+    return [this.name, this.title, this.folds, this.checkpoint, this.configuration, this.trainer];
+  }
+
+  given() {
+    const [name, title, folds, checkpoint, configuration, trainer] = this.texts().map((input) => input.value.trim());
+    return { name, title, modality: this.modality.value, channels: this.patterns(), folds: folds.split(/[\s,]+/).filter(Boolean),
+      checkpoint, configuration, trainer, replace: this.replace.checked };
   }
 
   patterns() {
@@ -140,6 +165,10 @@ export class Models {
       await new Promise((resolve) => { setTimeout(resolve, 700); });
     }
   }
+}
+
+function words(name, placeholder) {
+  return el("input", { type: "text", id: `model-${name}`, maxlength: 80, autocomplete: "off", spellcheck: "false", placeholder });
 }
 
 function field(id, title, input) {

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import support.skeleton as support
 from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.headless import doctor, doctor_cases
+from AutoSegPipelineLib.headless import doctor, doctor_cases, doctor_engines
 from AutoSegPipelineLib.headless.session import Session
 from AutoSegPipelineLib.runtime.logs import LIBRARY, NAME, log_to, stop_logging
 from support.headless import autoseg
+from support.model_record import record
 
 
 def test_a_healthy_machine_passes_with_a_case_through_the_whole_pipeline(tmp_path: Path) -> None:
@@ -152,3 +153,13 @@ def test_doctor_looks_for_every_package_that_a_case_or_the_page_needs() -> None:
     needed = set(re.findall(r"^[A-Za-z][\w-]*", listed, re.M))
     # The command line does not start without the first two; a line about memory names the third.
     assert needed - {"click", "rich", "psutil"} == set(doctor._PACKAGES)
+
+
+def test_a_model_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    settings = Settings.defaults(models_dir=str(tmp_path))
+    record(tmp_path, "teeth")
+    assert list(doctor_engines.broken_models(settings)) == []
+    (record(tmp_path, "jaw") / "model.json").write_text("{", encoding="utf-8")
+    (finding,) = doctor_engines.broken_models(settings)
+    assert finding.status == "warn" and str(tmp_path / "jaw") in finding.text
+    assert "models remove" in finding.fix

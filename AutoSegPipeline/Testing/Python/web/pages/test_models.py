@@ -102,3 +102,28 @@ def test_a_model_that_may_run_code_is_loaded_only_after_a_question(
     finally:
         accounts.close()
     assert [line.detail for line in lines][:2] == ["odd.zip, trusted", "odd.zip"]
+
+
+def test_what_the_command_line_can_say_of_a_model_the_form_can_too(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    (tmp_path / "odd.zip").write_bytes(b"x" * 100)
+    page = logged_in(browser, "ada")
+    page.get_by_label("Model (the zip").set_input_files(tmp_path / "odd.zip")
+    page.locator("#models summary", has_text="More").click()
+    fields = {"Title": "Odd teeth", "Folds": "0, 2", "Checkpoint": "checkpoint_latest.pth",
+              "Configuration": "2d", "Trainer": "nnUNetTrainer"}  # fmt: skip
+    for label, text in fields.items():
+        page.locator("#models-form").get_by_label(label).fill(text)
+    page.get_by_label("For scans of").select_option("MR")
+    page.get_by_label("Replace a model").check()
+    assert violations(page) == []
+    page.locator("#models").screenshot(path=tmp_path / "form.png")
+    with page.expect_request(lambda one: one.method == "POST" and one.url.endswith("/models")) as asked:
+        page.get_by_role("button", name="Add the model").click()
+    given = json.loads(asked.value.post_data)
+    assert (given["title"], given["modality"], given["folds"]) == ("Odd teeth", "MR", ["0", "2"])
+    assert (given["checkpoint"], given["configuration"]) == ("checkpoint_latest.pth", "2d")
+    assert (given["trainer"], given["replace"]) == ("nnUNetTrainer", True)
+    page.locator("#models-said.bad").wait_for()  # the pipeline took every field, and says what it is
+    assert "odd.zip" in page.locator("#models-said").inner_text()
