@@ -100,6 +100,16 @@ def test_what_was_handed_over_lies_complete_in_incoming_under_the_clients_names(
         assert item.original == intent.label
 
 
+def test_a_warning_of_the_door_is_one_of_the_job(door: Handover) -> None:
+    gone = {"code": "dicom.earlier_images_gone", "message": "A part."}
+    folder = door.root / SERIES
+    handed = door.hand_over(folder, files_of(door)[:1], CaseRequest(), "anna", warnings=[gone])
+    with Bench(door.home.root) as bench:
+        ask_to_adopt(bench.pipeline.store, handed.intents)
+        (job,) = bench.until_ended(1)
+        assert job.state == states.DONE and gone in job.warnings
+
+
 def test_nothing_is_planned_where_something_is_wrong(door: Handover) -> None:
     folder, files = door.root / SERIES, files_of(door)
 
