@@ -27,6 +27,7 @@ from ..context import Context
 from .received_rows import ReceivedRows
 from .series_folder import SeriesFolder
 from .spool import Spool
+from .study_input import belongs, earlier_job, is_one_input, note_members, noted_members, together
 
 log = logging.getLogger(__name__)
 
@@ -132,16 +133,23 @@ class Completion:
 
     def _take(self, pacs: PacsStore, store: Store, entry: Entry, unit: list[SeriesFolder]) -> None:
         left_out = self._left_out(pacs, entry, unit)
-        for one in unit:
+        joined = is_one_input(entry, self._context.settings)
+        taken = [one for one in unit if one.note.origin.series not in left_out]
+        for inputs in together(taken) if joined else [[one] for one in taken]:
             try:
-                reason = left_out.get(one.note.origin.series)
-                if reason is None:
-                    self._hand_over(store, entry, one)
-                else:
-                    log.info("a series for %s is left out: %s", entry.title, reason)
-                    one.finish([])
-                    one.problem = reason
-            except Exception as error:  # the series' boundary: the others of its study go on
+                members = self._members(inputs, left_out) if joined else inputs
+                self._hand_over(store, entry, inputs, members)
+            except Exception as error:  # the input's boundary: the others of its study go on
+                _put_off(inputs, error)
+        for one in unit:
+            if one in taken:
+                continue
+            try:
+                reason = left_out[one.note.origin.series]
+                log.info("a series for %s is left out: %s", entry.title, reason)
+                one.finish([])
+                one.problem = reason
+            except Exception as error:
                 _put_off([one], error)
 
     def _left_out(self, pacs: PacsStore, entry: Entry, unit: list[SeriesFolder]) -> dict[str, str]:
@@ -157,30 +165,50 @@ class Completion:
         paths = [str(path) for one in together for path in one.files()]
         return {one.series.uid: one.reason for one in decide(pacs, entry, paths) if not one.taken}
 
-    def _hand_over(self, store: Store, entry: Entry, series: SeriesFolder) -> None:
-        """Again is fine at any point: the plan in the folder says what was meant."""
-        folder = self._spool.root / _handed_name(series)
+    def _members(self, pending: list[SeriesFolder], left_out: dict[str, str]) -> list[SeriesFolder]:
+        """All series of the study that are here, those of earlier jobs too: together they are the case."""
+        here = {one.key: one for one in self._spool.all() if belongs(one, pending[0])}
+        here.update({one.key: one for one in pending})
+        return [here[key] for key in sorted(here) if here[key].note.origin.series not in left_out]
+
+    def _hand_over(
+        self, store: Store, entry: Entry, pending: list[SeriesFolder], members: list[SeriesFolder]
+    ) -> None:
+        """``members`` become one input, for which ``pending`` among them wait.
+
+        Again is fine at any point: the plan in the folder says what was meant. The series after which the
+        folder is called is finished last, so that a crash before leaves it to be found.
+        """
+        places = [(one, self._spool.root / _handed_name(one)) for one in pending]
+        series, folder = next((place for place in places if read_plan(place[1]) is not None), places[0])
         files: list[ReceivedFile] = []
         if read_plan(folder) is None:
             remove_tree(folder)
             folder.mkdir(mode=0o700)
-            files = _linked(series.files(), folder, clean_name(series.note.origin.calling))
+            paths = [path for one in members for path in one.files()]
+            files = _linked(paths, folder, clean_name(series.note.origin.calling))
+            if len(members) > 1:
+                note_members(folder, members)
+        noted = noted_members(folder) or {series.key: series.closed}
         options = dict(entry.options)
         if entry.send_to:
             options["send_to"] = list(entry.send_to)
-        earlier = series.note.jobs
+        version, earlier = earlier_job(store, members)
+        complete = all(one.has_last for one in members if one.note.done)
         handed = self._handover.hand_over(
             folder, files, CaseRequest(options), series.note.origin.calling,
-            version=series.note.done + 1 if earlier else 1,
-            supersedes=earlier[-1] if earlier and series.has_last else None,
-            visible_to=_visible_to(entry, series), warnings=[] if series.has_all else [_PARTIAL],
+            version=version, supersedes=earlier if complete else None,
+            visible_to=_visible_to(entry, series),
+            warnings=[] if all(one.has_all for one in members) else [_PARTIAL],
         )  # fmt: skip
         if not handed.carried:
             raise PipelineError("environment.disk_full", "the disk does not take the rest of it")
         ask_to_adopt(store, handed.intents)
         reached("series asked for")
-        series.finish([one.id for one in handed.intents])
-        reached("series finished")
+        for one in [*(one for one in pending if one is not series), series]:
+            if noted.get(one.key) == one.closed:  # what came after the plan waits for the next
+                one.finish([intent.id for intent in handed.intents])
+                reached("series finished")
         self._handover.remove(folder)
 
 

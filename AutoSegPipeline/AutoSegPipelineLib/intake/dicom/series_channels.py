@@ -19,7 +19,7 @@ from .stack import Stack
 
 _TRACE = 1e-3  # of a voxel; what the engine allows, too
 _COMPLETE = (
-    "Give all series of the study together, as a folder or zip, or correct the model's patterns (--channel)."
+    "Give all series of the study together, in a folder, zip or study of the PACS, or correct --channel."
 )
 
 Made = Tuple[Stack, FoundCase]

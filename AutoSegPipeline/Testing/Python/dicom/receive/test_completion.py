@@ -221,10 +221,10 @@ def test_a_series_that_cannot_be_handed_over_holds_no_other_up(
 ) -> None:
     real = completion.Completion._hand_over
 
-    def poisoned(self: Any, store: Any, entry: Any, series: Any) -> None:
-        if series.note.origin.series == "1.2.826.77.1":
+    def poisoned(self: Any, store: Any, entry: Any, pending: Any, members: Any) -> None:
+        if pending[0].note.origin.series == "1.2.826.77.1":
             raise KeyError("Mustermann")
-        real(self, store, entry, series)
+        real(self, store, entry, pending, members)
 
     monkeypatch.setattr(completion.Completion, "_hand_over", poisoned)
     closes = series_folder.SeriesFolder.close
