@@ -12,6 +12,7 @@ import vtk
 
 from ..core.errors import PipelineError
 from ..runtime.processes.child_command import interpreter
+from ..runtime.qt import enumerator
 from . import extensions
 from .scene import Source
 
@@ -122,7 +123,9 @@ class SlicerHost:
         dialog.setWindowTitle(title)
         layout = qt.QVBoxLayout(dialog)
         boxes = [qt.QCheckBox(text) for text in choices]
-        buttons = qt.QDialogButtonBox(qt.QDialogButtonBox.Ok | qt.QDialogButtonBox.Cancel)
+        buttons = qt.QDialogButtonBox()
+        for name in ("Ok", "Cancel"):
+            buttons.addButton(enumerator(qt.QDialogButtonBox, "StandardButton", name))
         buttons.connect("accepted()", dialog, "accept()")
         buttons.connect("rejected()", dialog, "reject()")
         for widget in (*boxes, buttons):

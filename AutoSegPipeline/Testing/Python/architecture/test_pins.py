@@ -30,7 +30,7 @@ MACHINES = [
 # schemathesis and what it needs.
 NOT_ON_3_15 = {
     "schemathesis", "jsonschema-rs", "harfile", "hypothesis-graphql", "graphql-core", "pyrate-limiter",
-    "pyyaml", "requests", "charset-normalizer", "urllib3", "certifi", "werkzeug",
+    "pyyaml", "werkzeug",
 }  # fmt: skip
 
 
@@ -43,7 +43,9 @@ def normal(name: str) -> str:
 def test_each_package_has_one_version_on_every_python_and_system(file: str) -> None:
     every = pins.read(REQUIREMENTS / file)
     # Helpers of one system or of some Pythons only.
-    sometimes = {"colorama", "exceptiongroup", "importlib-resources", "python-gdcm", "tomli", *NOT_ON_3_15}
+    sometimes = {
+        "colorama", "exceptiongroup", "importlib-resources", "pyjpegls", "python-gdcm", "tomli", *NOT_ON_3_15,
+    }  # fmt: skip
     for machine in MACHINES:
         names = [normal(pin.name) for pin in pins.applying(every, machine)]
         assert len(names) == len(set(names)), machine
@@ -92,7 +94,7 @@ def test_markers_are_read_as_pip_reads_them(tmp_path: Path, marker: str, holds: 
 
 
 def test_the_pins_name_all_that_they_need() -> None:
-    # vtk needs matplotlib for mathematical text only, highdicom pyjpegls to write JPEG-LS only.
+    # vtk needs matplotlib for mathematical text only; pyjpegls is not there for the newest Python.
     left_out = {"matplotlib", "pyjpegls"}
     here = pins.applying(
         pins.read(REQUIREMENTS / "base.txt") + pins.read(REQUIREMENTS / "test.txt"), pins.this_machine()

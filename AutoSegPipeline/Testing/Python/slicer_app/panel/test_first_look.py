@@ -148,7 +148,7 @@ def test_the_pacs_is_switched_on_and_its_state_is_shown(place: Place) -> None:
     peers = {"archive": {"title": "A", "host": "127.0.0.1", "port": 1}}
     path.write_text(json.dumps({"receiver": {"port": 0}, "peers": peers}), encoding="utf-8")
     session.start()
-    place.until(lambda: "archive: " in text(ui.pacsLabel), 40)
+    place.until(lambda: "archive does not answer" in text(ui.pacsLabel), 60)
     store = PacsStore.of(session.home)
     store.refusals.note("CT9", "AUTOSEG", "10.0.0.9", "", "unknown caller")
     store.close()

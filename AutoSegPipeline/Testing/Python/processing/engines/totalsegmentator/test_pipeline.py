@@ -197,4 +197,4 @@ def test_a_case_whose_worker_is_killed_in_a_tile_comes_back_and_ends_once(
             assert sha256(autoseg.home.results / output["name"]) == output["sha256"]
         labels = read_seg_nrrd(autoseg.results(ended)["seg.nrrd"]).layers[0]
         assert np.mean(labels[truth > 0] == truth[truth > 0]) > 0.5
-        assert list(autoseg.home.incoming.iterdir()) == []
+        autoseg._run_until(lambda: not list(autoseg.home.incoming.iterdir()))
