@@ -85,6 +85,7 @@ def test_who_comes_back_with_the_last_id_misses_nothing(page: Served) -> None:
 def test_a_killed_child_loses_no_event(tmp_path: Path) -> None:
     with Served(tmp_path) as page:
         with Listener(page.port) as listener:
+            listener.until(lambda: listener.of("hello"))  # what is older than that is no event
             page.add_job(states.QUEUED)
             listener.until(lambda: listener.of("job"))
             last = listener.of("job")[-1]["id"]
