@@ -13,14 +13,13 @@ import platform
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Iterator
 
 from ..core.child_channel import ChildChannel
+from ..core.child_main import LogToPipeline, heartbeats, take_channel
 from ..core.error_origin import stack_of
 from ..core.errors import PipelineError
-from ..core.home import Home
-from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from ..core.messages.child_messages import Failed, Hello, Serve
 from ..core.pacs.store import PacsStore
 from ..core.protocol import Envelope
 from ..core.settings import Settings
@@ -30,20 +29,14 @@ from .parts import PARTS
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 5.0
+# They would write what patients are called; that a peer is away is said by whoever asks.
+_LEVELS = {
+    "pynetdicom": logging.ERROR,
+    "pydicom": logging.ERROR,
+    "pynetdicom.assoc": logging.CRITICAL,
+    "pynetdicom.transport": logging.CRITICAL,
+}
 PACKAGES = {"pydicom": "pydicom", "pynetdicom": "pynetdicom", "dicomweb_client": "dicomweb-client"}
-
-
-class _ToPipeline(logging.Handler):
-    """Log records as ``log`` messages."""
-
-    def __init__(self, channel: ChildChannel) -> None:
-        super().__init__(logging.INFO)
-        self._channel = channel
-        self.setFormatter(logging.Formatter("%(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._channel.send(Log(self.format(record)[-8000:], record.levelname.lower()))
 
 
 def missing_packages() -> list[str]:
@@ -56,8 +49,7 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) 
     if missing:
         raise PipelineError("pacs.packages_missing", f"the PACS needs the packages {', '.join(missing)}")
     libraries.load()
-    folders = message.home
-    home = Home(Path(folders.root), Path(folders.inbox), Path(folders.results), Path(folders.state))
+    home = message.home.home
     # Made by one, because making it again and again at the same time fails.
     PacsStore.of(home).close()
     context = Context(home, Settings(message.settings, {}), LiveConfig(home))
@@ -86,38 +78,23 @@ def _end_with_the_thread(died: threading.ExceptHookArgs) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _beat(channel: ChildChannel, ended: threading.Event) -> None:
-    while not ended.wait(HEARTBEAT_SECONDS):
-        channel.send(Heartbeat())
-
-
 def main() -> int:
     """Serve; 0 after ``quit``, 1 when it could not begin."""
-    channel = ChildChannel.take()
-    if os.name != "nt":
-        os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
-    for chatty in ("pynetdicom", "pydicom"):  # they would write what patients are called
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    for repeated in (
-        "pynetdicom.assoc",
-        "pynetdicom.transport",
-    ):  # that a peer is away is said by whoever asks
-        logging.getLogger(repeated).setLevel(logging.CRITICAL)
+    channel = take_channel()
+    logging.basicConfig(level=logging.INFO, handlers=[LogToPipeline(channel)])
+    for name, level in _LEVELS.items():
+        logging.getLogger(name).setLevel(level)
     channel.start()
     threading.excepthook = _end_with_the_thread
-    ended = threading.Event()
-    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
     commands = channel.commands()
-    try:
-        for envelope in commands:
-            if isinstance(envelope.message, Serve):
-                _serve(channel, commands, envelope.message)
-    except PipelineError as error:
-        channel.send(Failed(error.to_dict()))
-        return 1
-    finally:
-        ended.set()
+    with heartbeats(channel):
+        try:
+            for envelope in commands:
+                if isinstance(envelope.message, Serve):
+                    _serve(channel, commands, envelope.message)
+        except PipelineError as error:
+            channel.send(Failed(error.to_dict()))
+            return 1
     return 0
 
 

@@ -10,16 +10,16 @@ import os
 import platform
 import sys
 import tempfile
-import threading
 import traceback
 import warnings
 from pathlib import Path
 from typing import Callable, TypeVar
 
 from ..core.child_channel import ChildChannel
+from ..core.child_main import heartbeats, take_channel
 from ..core.errors import PipelineError
 from ..core.files import is_disk_full
-from ..core.messages.child_messages import Describe, Done, Failed, Heartbeat, Hello, Log
+from ..core.messages.child_messages import Describe, Done, Failed, Hello, Log
 from ..core.messages.examined_files import Examined
 from ..core.messages.found_cases import Inspected
 from ..core.messages.handover_messages import HandedOver, HandOver, Resumed, ResumeHandovers
@@ -44,7 +44,6 @@ from ..core.messages.intake_messages import (
 from ..core.messages.reader import ProtocolError, plain, read
 from ..core.progress import Check
 
-HEARTBEAT_SECONDS = 5.0
 T = TypeVar("T")
 _Run = Callable[["dict[str, object]", Check], "dict[str, object]"]
 
@@ -195,28 +194,19 @@ def _answer(channel: ChildChannel, command: RunTask) -> None:
         channel.send(Failed(failure.to_dict()))
 
 
-def _beat(channel: ChildChannel, ended: threading.Event) -> None:
-    while not ended.wait(HEARTBEAT_SECONDS):
-        channel.send(Heartbeat())
-
-
 def main() -> int:
     """Answer tasks one after the other until standard input closes."""
-    channel = ChildChannel.take()
-    if os.name != "nt":
-        os.umask(0o077)
+    channel = take_channel()
     # pydicom's warnings quote values of the header, and standard error goes to the pipeline's log.
     warnings.simplefilter("ignore")
     channel.start()
     channel.send(Hello(os.getpid(), "intake", platform.python_version()))
-    ended = threading.Event()
-    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
-    for envelope in channel.commands():
-        if isinstance(envelope.message, RunTask):
-            _answer(channel, envelope.message)
-        elif isinstance(envelope.message, Describe):
-            channel.send(Done({"tasks": sorted(TASKS)}))
-    ended.set()
+    with heartbeats(channel):
+        for envelope in channel.commands():
+            if isinstance(envelope.message, RunTask):
+                _answer(channel, envelope.message)
+            elif isinstance(envelope.message, Describe):
+                channel.send(Done({"tasks": sorted(TASKS)}))
     return 0
 
 

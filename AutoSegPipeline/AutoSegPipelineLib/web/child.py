@@ -1,6 +1,6 @@
 """The web child: ``python -m AutoSegPipelineLib.web.child``.
 
-It is reported its configuration in one ``serve`` message and answers ``serving`` with the
+It gets its configuration in one ``serve`` message and answers ``serving`` with the
 URL, or ``failed``. It ends on ``quit`` and when its standard input closes.
 """
 
@@ -13,30 +13,14 @@ import platform
 import socket
 import sys
 import threading
-from pathlib import Path
 
 from ..core.child_channel import ChildChannel
+from ..core.child_main import LogToPipeline, heartbeats, take_channel
 from ..core.errors import PipelineError
-from ..core.home import Home
-from ..core.messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from ..core.messages.child_messages import Failed, Hello, Serve
 from ..core.messages.web_messages import Serving
 from ..core.settings import Settings
 from .config import WebConfig
-
-HEARTBEAT_SECONDS = 5.0
-
-
-class _ToPipeline(logging.Handler):
-    """Log records as ``log`` messages."""
-
-    def __init__(self, channel: ChildChannel) -> None:
-        super().__init__(logging.INFO)
-        self._channel = channel
-        self.setFormatter(logging.Formatter("%(message)s"))
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)[-8000:]
-        self._channel.send(Log(text, record.levelname.lower()))
 
 
 class _Child:
@@ -74,43 +58,31 @@ class _Child:
             self._loop.call_soon_threadsafe(self._quit.set)
 
 
-def _beat(channel: ChildChannel, ended: threading.Event) -> None:
-    while not ended.wait(HEARTBEAT_SECONDS):
-        channel.send(Heartbeat())
-
-
 def _configuration(channel: ChildChannel) -> WebConfig | None:
     """The configuration of the first ``serve`` message; None when told to end before."""
     for envelope in channel.commands():
         message = envelope.message
         if isinstance(message, Serve):
-            root, inbox = Path(message.home.root), Path(message.home.inbox)
-            home = Home(root, inbox, Path(message.home.results), Path(message.home.state))
-            return WebConfig.of(home, Settings(message.settings, {}))
+            return WebConfig.of(message.home.home, Settings(message.settings, {}))
     return None
 
 
 def main() -> int:
     """Serve; 0 after ``quit``, 1 when it could not begin."""
-    channel = ChildChannel.take()
-    if os.name != "nt":
-        os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, handlers=[_ToPipeline(channel)])
+    channel = take_channel()
+    logging.basicConfig(level=logging.INFO, handlers=[LogToPipeline(channel)])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start and end, as we do
     channel.start()
     channel.send(Hello(os.getpid(), "web", platform.python_version()))
-    ended = threading.Event()
-    threading.Thread(target=_beat, args=(channel, ended), name="heartbeat", daemon=True).start()
-    config = _configuration(channel)
-    if config is None:
-        return 0
-    try:
-        asyncio.run(_Child(channel).serve(config))
-    except PipelineError as error:
-        channel.send(Failed(error.to_dict()))
-        return 1
-    finally:
-        ended.set()
+    with heartbeats(channel):
+        config = _configuration(channel)
+        if config is None:
+            return 0
+        try:
+            asyncio.run(_Child(channel).serve(config))
+        except PipelineError as error:
+            channel.send(Failed(error.to_dict()))
+            return 1
     return 0
 
 

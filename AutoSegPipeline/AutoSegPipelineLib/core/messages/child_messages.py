@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Dict, Optional
+
+from ..home import Home
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,16 @@ class HomeFolders:
     inbox: str
     results: str
     state: str
+
+    @classmethod
+    def of(cls, home: Home) -> HomeFolders:
+        """Those of ``home``."""
+        return cls(str(home.root), str(home.inbox), str(home.results), str(home.state))
+
+    @property
+    def home(self) -> Home:
+        """The home itself."""
+        return Home(Path(self.root), Path(self.inbox), Path(self.results), Path(self.state))
 
 
 @dataclass(frozen=True)

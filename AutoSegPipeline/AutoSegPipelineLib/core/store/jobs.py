@@ -52,8 +52,7 @@ class Jobs:
         """A new row, its present state stamped."""
         job.stamp(self._clock.now())
         with self._database.transaction():
-            job.revision = self._database.next_revision()
-            self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
+            self._insert(job)
 
     def save(self, job: Job, durable: bool = True) -> None:
         """Write what changed besides the state; not ``durable``: what a power cut may take (progress)."""
@@ -86,9 +85,12 @@ class Jobs:
         with self._database.transaction(durable=False):
             if self.find(job.id) is not None:
                 self._write(job)
-                return
-            job.revision = self._database.next_revision()
-            self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
+            else:
+                self._insert(job)
+
+    def _insert(self, job: Job) -> None:
+        job.revision = self._database.next_revision()
+        self._database.execute(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({_MARKS})", job.to_row())
 
     def _write(self, job: Job) -> None:
         job.revision = self._database.next_revision()

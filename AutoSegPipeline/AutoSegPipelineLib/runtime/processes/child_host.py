@@ -131,8 +131,7 @@ class ChildHost:
         if self._spawn is None:
             self._give_up(self._on_not_started(f"this host has no process for {self._title}"))
             return
-        home = self._home
-        folders = HomeFolders(str(home.root), str(home.inbox), str(home.results), str(home.state))
+        folders = HomeFolders.of(self._home)
         values = self._on_begin(self._settings)
         self._child = self._spawn(self._heard, self._logged, self._ended)
         self._child.start()

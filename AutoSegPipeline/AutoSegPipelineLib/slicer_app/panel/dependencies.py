@@ -172,7 +172,7 @@ class DependenciesPart(Part):
             return
         self.ui.installLog.clear()
         self.ui.installLog.show()
-        packages = [name for one in chosen for name in one.packages]
+        packages = list(dict.fromkeys(name for one in chosen for name in one.packages))  # engines share some
         if packages:
             session.host.uninstall(packages)
             text = _("Removed {names}. Restart Slicer.").format(names=", ".join(packages))
@@ -189,19 +189,26 @@ class DependenciesPart(Part):
     def _begin(self, remove: list[Path]) -> None:
         session = self.session
         self._installation = package_install.Installation(
-            session.home, session.host.python(), self.ui.installLog.appendPlainText, self._ended, remove
+            session.home,
+            session.host.python(),
+            self.ui.installLog.appendPlainText,
+            self._removed if remove else self._installed,
+            remove,
         )
         self.ui.installProgress.show()
         self._installation.start()
         self.refresh()
 
-    def _ended(self, worked: bool) -> None:
+    def _installed(self, worked: bool) -> None:
+        self._removed(worked)
+        if worked and any(row.install not in ("", OWN) for row in self._rows):
+            self._extensions()
+
+    def _removed(self, worked: bool) -> None:
         self._installation = None
         self.ui.installProgress.hide()
         if not worked:
             self.say(_("That did not work; see the log under Installed and downloaded."))
-        elif any(row.install not in ("", OWN) for row in self._rows):
-            self._extensions()
         self.refresh()
 
     def _extensions(self) -> None:

@@ -16,6 +16,7 @@ from typing import Callable, Iterator
 from urllib.parse import quote
 
 from ...core.child_channel import ChildChannel
+from ...core.child_main import heartbeats, take_channel
 from ...core.commands import Cancel, Purge, Retry
 from ...core.errors import PipelineError
 from ...core.files import read_json
@@ -57,8 +58,8 @@ class Mirror:
                         store.meta.set("describe", {"engines": self._api.ask("GET", "engines")["engines"]})
                         store.meta.set(NOTE, {"error": None})
                     tries = 0
-                except PipelineError as error:
-                    store.meta.set(NOTE, {"error": error.to_dict()})
+                except Exception as error:  # the thread's boundary: the panel says it, and it is tried again
+                    store.meta.set(NOTE, {"error": _coded(error).to_dict()})
                     ended.wait(_AGAIN_SECONDS[min(tries, len(_AGAIN_SECONDS) - 1)])
                     tries += 1
         finally:
@@ -175,6 +176,13 @@ class Requests:
         return {"job": asked.job}
 
 
+def _coded(error: Exception) -> PipelineError:
+    """``error`` for the panel: what has no code comes of an answer that is not of this program."""
+    if isinstance(error, PipelineError):
+        return error
+    return PipelineError("remote.unreachable", f"{type(error).__name__}: {error}")
+
+
 def _serve(channel: ChildChannel, commands: Iterator[Envelope], home: Home) -> None:
     api = Api(Server(**read_json(home.state / SERVER)))
     ended = threading.Event()
@@ -195,22 +203,17 @@ def _serve(channel: ChildChannel, commands: Iterator[Envelope], home: Home) -> N
 
 def main() -> int:
     """Serve; 0 after ``quit``, 1 when it could not begin."""
-    channel = ChildChannel.take()
-    if os.name != "nt":
-        os.umask(0o077)
+    channel = take_channel()
     channel.start()
     commands = channel.commands()
-    for envelope in commands:
-        message = envelope.message
-        if isinstance(message, Serve):
-            folders = message.home
-            home = Home(Path(folders.root), Path(folders.inbox), Path(folders.results), Path(folders.state))
-            try:
-                _serve(channel, commands, home)
-            except (OSError, ValueError, TypeError, PipelineError) as error:
-                channel.send(Failed(PipelineError("remote.unreachable", str(error)).to_dict()))
-                return 1
-            return 0
+    with heartbeats(channel):
+        for envelope in commands:
+            if isinstance(envelope.message, Serve):
+                try:
+                    _serve(channel, commands, envelope.message.home.home)
+                except (OSError, ValueError, TypeError, PipelineError) as error:
+                    channel.send(Failed(PipelineError("remote.unreachable", str(error)).to_dict()))
+                    return 1
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ...core.errors import PipelineError
 from ...core.files import read_json, write_json
+from ...web.config import is_loopback
 
 FILE = "servers.json"
 _NAME = re.compile(r"[^\x00-\x1f]{1,60}")
@@ -42,7 +42,7 @@ class Server:
             raise PipelineError(
                 "request.invalid", f"{self.url!r} is no address", "Write it as https://server.example:8080"
             )
-        if parts.scheme == "http" and not _is_here(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise PipelineError(
                 "request.invalid",
                 f"{parts.hostname} would get scans and the token without encryption",
@@ -87,12 +87,3 @@ class Servers:
         if not self._path.exists():
             os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
         write_json(self._path, json.loads(json.dumps([asdict(one) for one in servers])))
-
-
-def _is_here(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

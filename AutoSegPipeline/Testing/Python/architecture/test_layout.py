@@ -41,6 +41,8 @@ def strangers(folders: set[str], library: set[str]) -> set[str]:
 def test_no_file_of_the_library_is_too_long() -> None:
     assert too_long(support.LIBRARY) == {}
     assert too_long(support.ROOT / "launcher") == {}
+    module = support.MODULE / "AutoSegPipeline.py"
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 def test_no_test_is_too_long() -> None:

@@ -14,6 +14,7 @@ import tempfile
 import traceback
 
 from ....core.child_channel import ChildChannel
+from ....core.child_main import take_channel
 from ....core.errors import PipelineError
 from ....core.messages.child_messages import Done, Failed, Hello, Log
 from ....core.messages.intake_messages import RunTask
@@ -36,9 +37,7 @@ def _answer(channel: ChildChannel, command: RunTask) -> None:
 
 def main() -> int:
     """Answer tasks one after the other until standard input closes."""
-    channel = ChildChannel.take()
-    if os.name != "nt":
-        os.umask(0o077)
+    channel = take_channel()
     channel.start()
     channel.send(Hello(os.getpid(), "models", platform.python_version()))
     for envelope in channel.commands():

@@ -284,3 +284,13 @@ def test_where_nothing_was_downloaded_that_is_said(place: Place, monkeypatch: py
     place.ui.removeDownloadsButton.click()
     assert text(place.ui.noticeLabel) == "Nothing was downloaded for this module."
     assert place.host.asked == []
+
+
+def test_removing_sets_no_extension_up_again(place: Place, downloaded: Path) -> None:
+    place.host.extensions = {"TotalSegmentator"}
+    place.panel.dependencies.describe([{"name": "totalsegmentator", "ok": False}])
+    place.host.ticked = ("Trained models",)
+    place.ui.removeDownloadsButton.click()
+    place.until(lambda: finished(place))
+    assert not downloaded.exists()
+    assert [kind for kind, *_ in place.host.asked] == ["choose", "confirm"]

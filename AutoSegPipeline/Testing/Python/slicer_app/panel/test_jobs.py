@@ -24,13 +24,17 @@ def test_a_dropped_scan_is_told_processed_and_can_be_opened_loaded_repeated_and_
     ui.watchButton.click()
     place.until(lambda: place.session.state == "running")
     place.until(lambda: text(ui.watchButton) == "Stop watching")
+    commands = place.session.autoseg.pipeline.commands
+    commands.pause()  # else it may be queued and at work between two looks of the panel
     place.drop("chest.nii.gz")
 
-    def ended() -> bool:
+    def reached(state: str) -> bool:
         said.add(text(ui.statusLabel))
-        return ("chest.nii.gz", "done") in place.rows()
+        return ("chest.nii.gz", state) in place.rows() and "chest.nii.gz" in text(ui.statusLabel)
 
-    place.until(ended)
+    place.until(lambda: reached("queued"))
+    commands.resume()
+    place.until(lambda: reached("done"))
     assert any("New file added: chest.nii.gz" in line for line in said), said
     assert any("Processing chest.nii.gz" in line for line in said), said
     assert any("1 in the queue" in line for line in said), said

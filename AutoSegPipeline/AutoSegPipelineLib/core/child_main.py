@@ -1,0 +1,51 @@
+"""What the mains of child processes have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from typing import Iterator
+
+from .child_channel import ChildChannel
+from .messages.child_messages import Heartbeat, Log
+
+HEARTBEAT_SECONDS = 5.0
+_LONGEST = 8000  # characters of a record: a line of the protocol is bounded
+
+
+def take_channel() -> ChildChannel:
+    """:meth:`.child_channel.ChildChannel.take`; the files of this process belong to its user alone."""
+    channel = ChildChannel.take()
+    if os.name != "nt":
+        os.umask(0o077)
+    return channel
+
+
+@contextlib.contextmanager
+def heartbeats(channel: ChildChannel) -> Iterator[None]:
+    """Tell the pipeline every few seconds that this process is alive, until the block ends."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            channel.send(Heartbeat())
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+class LogToPipeline(logging.Handler):
+    """Log records as ``log`` messages."""
+
+    def __init__(self, channel: ChildChannel) -> None:
+        super().__init__(logging.INFO)
+        self._channel = channel
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._channel.send(Log(self.format(record)[-_LONGEST:], record.levelname.lower()))
