@@ -7,32 +7,30 @@ of a C-GET in memory until its association ends, which this bounds on their side
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import logging
 import os
-import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 from ...core.errors import PipelineError
-from ...core.files import remove_tree, retried
+from ...core.files import is_disk_full, remove_tree, retried
 from ...core.pacs.config import Peer
 from ...core.pacs.query import FoundSeries, is_uid
+from ...formats.dicom_seg.write import write_dicom
 from ..connect import PENDING, SUCCESS, Wanted, association, failed
+from ..receive.commands import NOT_UNDERSTOOD, OUT_OF_RESOURCES
 from ..receive.offered import IMAGES, TRANSFER_SYNTAXES
 from ..web_peer import web_client
 from .identifiers import dataset_of
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
     from pynetdicom.events import Event
 
 log = logging.getLogger(__name__)
 
 MOVE_SECONDS = 300.0  # between two answers; an archive may have to wait for a tape
-OUT_OF_RESOURCES, CANNOT_STORE = 0xA700, 0xC000
 Progress = Callable[[int], None]
 
 
@@ -70,9 +68,6 @@ class SeriesFiles:
         if self._stopped():
             return OUT_OF_RESOURCES
         uid = getattr(event.request, "AffectedSOPInstanceUID", "")
-        chunked = event.dataset_path
-        if chunked is not None:  # pynetdicom was told to receive into files
-            return self._keep(uid, lambda path: shutil.move(str(chunked), path))
         return self._keep(uid, lambda path: path.write_bytes(event.encoded_dataset()))
 
     def add(self, uid: str, write: Callable[[Path], object]) -> None:
@@ -87,7 +82,7 @@ class SeriesFiles:
         text = str(uid or "")
         if not is_uid(text):
             self.error = PipelineError("pacs.peer_failed", "an instance has no valid UID")
-            return CANNOT_STORE
+            return NOT_UNDERSTOOD
         name = f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.dcm"
         part = self.folder / f"{name}.part"
         try:
@@ -96,8 +91,7 @@ class SeriesFiles:
         except OSError as error:
             with contextlib.suppress(OSError):
                 part.unlink()
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            code = "environment.disk_full" if full else "pipeline.internal"
+            code = "environment.disk_full" if is_disk_full(error) else "pipeline.internal"
             self.error = PipelineError(code, f"an instance cannot be kept: {error.strerror}")
             return OUT_OF_RESOURCES
         with self._lock:
@@ -203,15 +197,5 @@ def _wado(name: str, peer: Peer, study: str, series: str, files: SeriesFiles) ->
         for one in client.iter_series(study, series, media_types=(("application/dicom", "*"),)):
             files.add(
                 str(one.get("SOPInstanceUID", "")),
-                lambda path, one=one: _save(one, path),  # type: ignore[misc]
+                lambda path, one=one: write_dicom(path, one),  # type: ignore[misc]
             )
-
-
-def _save(data: Dataset, path: Path) -> None:
-    """With preamble and file meta header, in the words of pydicom 2.4 (Python 3.9) or of 3."""
-    import pydicom
-
-    if int(pydicom.__version__.split(".")[0]) >= 3:
-        data.save_as(path, enforce_file_format=True)
-    else:
-        data.save_as(path, write_like_original=False)

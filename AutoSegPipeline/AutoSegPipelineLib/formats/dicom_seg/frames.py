@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from ...core.errors import Refused
 from ..header import corrupt
 from .errors import damaged
+from .write import write_dicom
 
 if TYPE_CHECKING:
     import numpy
@@ -88,11 +89,7 @@ class FrameReader:
         data = pydicom.dcmread(self._header.path, force=True)
         data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
         plain = io.BytesIO()
-        if int(pydicom.__version__.split(".")[0]) >= 3:
-            pydicom.dcmwrite(plain, data, implicit_vr=False, little_endian=True, enforce_file_format=True)
-        else:
-            data.is_little_endian, data.is_implicit_VR = True, False
-            pydicom.dcmwrite(plain, data, write_like_original=False)
+        write_dicom(plain, data)
         plain.seek(0)
         return plain
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ...core.messages.reader import plain
 from ...core.pacs.source_series import FILE, HEADER, SERIES, SourceSeries, SourceSlice
 from ...formats.dicom_seg.errors import damaged
+from ...formats.dicom_seg.write import write_dicom
 from .group import series_name
 from .instance import Instance
 from .stack import Stack
@@ -87,11 +88,7 @@ def _header(one: Instance) -> bytes:
     meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     kept.file_meta = meta
     stream = io.BytesIO()
-    if int(pydicom.__version__.split(".")[0]) >= 3:
-        pydicom.dcmwrite(stream, kept, implicit_vr=False, little_endian=True, enforce_file_format=True)
-    else:
-        kept.is_little_endian, kept.is_implicit_VR = True, False
-        pydicom.dcmwrite(stream, kept, write_like_original=False)
+    write_dicom(stream, kept)
     return stream.getvalue()
 
 

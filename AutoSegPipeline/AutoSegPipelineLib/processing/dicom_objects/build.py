@@ -20,6 +20,7 @@ from ...core.errors import PipelineError
 from ...core.files import is_disk_full, read_json
 from ...core.messages.reader import plain, read
 from ...core.pacs.object_order import CAPTURE, REPORT, SEG, STL, BuiltFile, BuiltObjects, ObjectOrder
+from ...formats.dicom_seg.write import write_dicom
 from ..read_seg_nrrd import read_seg_nrrd
 from . import capture, report, seg, stl
 from .origin import Origin
@@ -92,11 +93,7 @@ class Builder:
     def _save(self, kind: str, data: Dataset, path: Path) -> None:
         import pydicom
 
-        if int(pydicom.__version__.split(".")[0]) >= 3:
-            data.save_as(path, enforce_file_format=True)
-        else:
-            data.is_little_endian, data.is_implicit_VR = True, False
-            data.save_as(path, write_like_original=False)
+        write_dicom(path, data)
         # What is on the disk counts, not what was meant.
         written = pydicom.dcmread(path, stop_before_pixels=True)
         self._source.check(written, path.name)

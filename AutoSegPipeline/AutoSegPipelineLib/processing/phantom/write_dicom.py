@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...formats.dicom_seg.write import write_dicom
 from ..volume import Volume
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -142,7 +142,7 @@ def _ds(value: float) -> str:
 
 
 def _save(dataset: Any, path: Path) -> None:
-    """Explicit VR little endian with preamble, in the words of pydicom 2.4 or of 3."""
+    """Explicit VR little endian with preamble."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
 
@@ -151,10 +151,6 @@ def _save(dataset: Any, path: Path) -> None:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta = meta
-    if "enforce_file_format" in inspect.signature(dataset.save_as).parameters:
-        dataset.save_as(path, enforce_file_format=True)
-        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset.is_little_endian, dataset.is_implicit_VR = True, False
-        dataset.save_as(path, write_like_original=False)
+        write_dicom(path, dataset)

@@ -16,7 +16,7 @@ ROOMS = {
     "processing": {"core", "formats"},
     "runtime": {"core", "intake"},
     "web": {"core", "intake"},
-    "dicom": {"core", "intake"},
+    "dicom": {"core", "formats", "intake"},
     "slicer_app": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
     "headless": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
 }

@@ -127,16 +127,16 @@ def test_a_series_comes_as_it_is_stored(peer: Peer, shared_archive: Archive, tmp
 def test_a_series_comes_with_the_pydicom_of_slicer(
     shared_archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pydicom.Dataset.save_as
+    real = pydicom.dcmwrite
 
-    def as_in_2_4(self: pydicom.Dataset, filename: object, write_like_original: bool = True) -> None:
-        real(self, filename, enforce_file_format=not write_like_original)  # type: ignore[arg-type]
+    def as_in_2_4(filename: object, dataset: pydicom.Dataset, write_like_original: bool = True) -> None:
+        real(filename, dataset, enforce_file_format=not write_like_original)  # type: ignore[arg-type]
 
     first = pydicom.dcmread(shared_archive.files[0][0])
     peer = peer_of(shared_archive.web_peer())
     [series] = find_series("pacs", peer, str(first.StudyInstanceUID))
     monkeypatch.setattr(pydicom, "__version__", "2.4.4")
-    monkeypatch.setattr(pydicom.Dataset, "save_as", as_in_2_4)
+    monkeypatch.setattr(pydicom, "dcmwrite", as_in_2_4)
     came = files(tmp_path / "series")
     fetch_series("pacs", peer, str(first.StudyInstanceUID), series, came)
     assert came.count == 12
