@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Iterator
 
 from ..core.errors import PipelineError
@@ -10,12 +9,11 @@ from ..core.home import Home
 from ..core.pacs import store as pacs
 from ..core.pacs.config import FILE, PacsConfig, read_config
 from ..core.pacs.peer_states import PeerState
-from ..core.pacs.received import RECEIVER
 from ..core.pacs.sends import FAILED, SENDING, WAITING
 from ..core.pacs.store import PacsStore
 from ..core.settings import Settings
 from ..dicom.child import missing_packages
-from ..runtime.processes.child_kinds import DICOM
+from .dicom_process import process_note
 from .findings import FAIL, OK, WARN, Finding
 from .session import Session
 from .tables import day_and_time
@@ -44,11 +42,7 @@ def exchange(session: Session, settings: Settings) -> Iterator[Finding]:
 def _process(session: Session, settings: Settings, config: PacsConfig) -> Finding:
     receiver = config.receiver
     where = f"{receiver.title} on {receiver.host}, port {receiver.port}, {len(config.callers)} callers"
-    store = session.store() if session.is_running else None
-    note = None
-    if store is not None:
-        note = store.meta.get(DICOM.name)
-        store.close()
+    note = process_note(session)
     if note and note.get("error"):
         wrong = note["error"]
         return Finding("pacs", FAIL, f"{wrong['message']} ({wrong['code']})", str(wrong.get("hint") or ""))
@@ -65,7 +59,7 @@ def _listening(home: Home) -> Finding | None:
         return None
     noted = PacsStore.of(home)
     try:
-        note = json.loads(noted.note(RECEIVER) or "{}")
+        note = noted.listening()
     finally:
         noted.close()
     if not note.get("error"):

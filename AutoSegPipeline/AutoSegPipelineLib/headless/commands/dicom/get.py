@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from ....core.errors import PipelineError
-from ....core.pacs import store as pacs
 from ....core.pacs.config import read_config
 from ....core.pacs.fetches import DONE, ENDED, FAILED, Fetch, Order
 from ....core.pacs.query import FoundSeries, uid
 from ....core.pacs.store import PacsStore
 from ....dicom.query.find import find_series
 from ....dicom.query.retrieve import fetch_into
+from ...dicom_process import asked
 from ...flags import common
 from ...output import safe
 from ...session import Session, user_name
@@ -93,16 +93,12 @@ def _folder_name(one: FoundSeries) -> str:
 
 def _to_pipeline(session: Session, order: Order, wait: bool, as_json: bool) -> int:
     read_config(session.home.root).peer(order.peer)
-    if not session.is_running or not pacs.exists(session.home):
-        raise PipelineError(
-            "request.no_pipeline", "no pipeline runs that was started with --dicom",
-            "Start one with `autoseg serve --dicom`, or write the files to a folder with -o.",
-        )  # fmt: skip
+    args: dict[str, object] = {"peer": order.peer, "order": {**vars(order), "series": list(order.series)}}
+    otherwise = ", or write the files to a folder with -o"
+    number = asked(session, "fetch", args, _ANSWER_SECONDS, otherwise)["fetch"]
     store = PacsStore.of(session.home)
     try:
-        values = {**vars(order), "series": list(order.series)}
-        number = store.asks.ask("fetch", {"peer": order.peer, "order": values}, order.by)
-        fetch = _fetch_of(store, int(str(store.asks.wait(number, _ANSWER_SECONDS)["fetch"])))
+        fetch = _fetch_of(store, int(str(number)))
         said = ""
         while wait and fetch.state not in ENDED:
             text = progress_of(fetch)

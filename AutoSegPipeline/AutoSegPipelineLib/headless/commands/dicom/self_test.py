@@ -11,13 +11,13 @@ import click
 
 from ....processing.phantom.build import torso
 from ....processing.phantom.write_dicom import write_dicom_series
+from ...dicom_process import asked
 from ...flags import common
 from ...output import safe
 from ...session import Session
 from ..jobs import as_json
 from ..users import table_of
 from .peers import PeerName, ready_config
-from .send import asked
 
 _SECONDS = 900.0
 _SHAPE, _SPACING = (73, 61, 40), (5.0, 5.0, 5.0)

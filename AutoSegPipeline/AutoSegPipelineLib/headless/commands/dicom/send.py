@@ -12,11 +12,11 @@ from ....core.pacs import store as pacs
 from ....core.pacs.config import PacsConfig, read_config
 from ....core.pacs.sends import FAILED, SENT, STATES, WAITING, Send
 from ....core.pacs.store import PacsStore
-from ....runtime.processes.child_kinds import DICOM
 from ...ask import existing_store
+from ...dicom_process import asked
 from ...flags import common
 from ...output import safe
-from ...session import Session, user_name
+from ...session import Session
 from ...tables import day_and_time
 from ..jobs import as_json, job_id
 from ..users import table_of
@@ -24,22 +24,6 @@ from .peers import PeerName
 
 _LOOK_SECONDS = 0.3
 _ANSWER_SECONDS = 20.0
-
-
-def asked(session: Session, kind: str, args: dict[str, object], seconds: float) -> dict[str, object]:
-    """The dicom process's answer; raises ``request.no_pipeline``, ``pacs.no_answer`` and what it answers."""
-    store = session.store()
-    note = store.meta.get(DICOM.name) if store is not None and session.is_running else None
-    if not note or note.get("error"):
-        raise PipelineError(
-            "request.no_pipeline", "no pipeline runs that was started with --dicom",
-            "Start one with `autoseg serve --dicom`.",
-        )  # fmt: skip
-    own = PacsStore.of(session.home)
-    try:
-        return own.asks.wait(own.asks.ask(kind, args, user_name()), seconds)
-    finally:
-        own.close()
 
 
 @click.command("send")

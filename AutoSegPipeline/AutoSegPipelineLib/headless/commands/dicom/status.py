@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 import click
@@ -12,12 +11,11 @@ from ....core.pacs import store as pacs
 from ....core.pacs.config import PacsConfig, Peer, Watch, read_config
 from ....core.pacs.fetches import CANCELLED, DONE, Fetch
 from ....core.pacs.peer_states import PeerState
-from ....core.pacs.received import RECEIVER, ReceivedSeries
+from ....core.pacs.received import ReceivedSeries
 from ....core.pacs.refusals import Refusal
 from ....core.pacs.store import PacsStore
 from ....core.pacs.watched import Round
-from ....core.store import Store
-from ....runtime.processes.child_kinds import DICOM
+from ...dicom_process import process_note
 from ...flags import common
 from ...output import safe
 from ...session import Session
@@ -44,8 +42,7 @@ def status(session: Session, as_json: bool) -> int:
     config, error = _configuration(session)
     noted = _noted(session)
     states, refusals, rounds, fetches = noted.states, noted.refusals, noted.rounds, noted.fetches
-    store = session.store()
-    note = store.meta.get(DICOM.name) if store is not None and session.is_running else None
+    note = process_note(session)
     if as_json:
         session.output.document(
             {
@@ -70,7 +67,7 @@ def status(session: Session, as_json: bool) -> int:
     session.output.table(
         facts_table(
             [
-                ("process", state_of(note) if note else _why_not(session, store)),
+                ("process", state_of(note) if note else _why_not(session)),
                 ("receiver", f"{receiver.title} on {receiver.host}, port {receiver.port}"),
                 ("callers", ", ".join(f"{one.title} at {one.address}" for one in config.callers) or "nobody"),
                 ("mistake", error.message if error else noted.listening.get("error") or None),
@@ -122,7 +119,7 @@ def _noted(session: Session) -> _Noted:
     try:
         return _Noted(
             {one.name: one for one in store.peers.list()}, store.refusals.list(), store.watched.rounds(),
-            store.fetches.list(), store.received.list(100), json.loads(store.note(RECEIVER) or "{}"),
+            store.fetches.list(), store.received.list(100), store.listening(),
         )  # fmt: skip
     finally:
         store.close()
@@ -141,8 +138,8 @@ def _watch_line(watch: Watch, last: Round | None) -> str:
     return text if last.ok else f"watch {watch.name}, {day_and_time(last.at)}: {safe(last.note)}"
 
 
-def _why_not(session: Session, store: Store | None) -> str:
-    if store is None or not session.is_running:
+def _why_not(session: Session) -> str:
+    if not session.is_running:
         return "not running; start it with: autoseg serve --dicom"
     return "off; the pipeline was started without --dicom"
 
