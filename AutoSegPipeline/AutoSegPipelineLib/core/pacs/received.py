@@ -9,8 +9,6 @@ from ..store.database import Database
 
 COMING, WAITING, DONE, LEFT_OUT = "coming", "waiting", "done", "left out"
 KEPT = 1000
-# The key of the note of where the receiver listens: JSON with title, host, port and error.
-RECEIVER = "receiver"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Mapping
 
 from ..clock import Clock, SystemClock
 from ..home import Home
@@ -21,6 +23,7 @@ from .verdicts import Verdicts
 from .watched import Watched
 
 FILE = "dicom.sqlite"
+_RECEIVER = "receiver"  # key of a note
 
 
 class PacsStore:
@@ -59,6 +62,14 @@ class PacsStore:
         """Note it."""
         with self._database.transaction():
             self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def listening(self) -> dict[str, object]:
+        """Where the receiver listens: ``title``, ``host``, ``port``, ``error``; empty before it has begun."""
+        return dict(json.loads(self.note(_RECEIVER) or "{}"))
+
+    def set_listening(self, note: Mapping[str, object]) -> None:
+        """Note it."""
+        self.set_note(_RECEIVER, json.dumps(note))
 
     def data_version(self) -> int:
         """Changes when another connection wrote."""

@@ -36,11 +36,6 @@ class Proposal:
         return {one.number: one for one in self.contexts if one.result == ACCEPTED}
 
 
-def warm_up() -> None:
-    """Import what the first association needs; that takes a second and 50 MB."""
-    import pynetdicom.pdu  # noqa: F401
-
-
 def read_proposal(pdu: bytes) -> Proposal:
     """The proposal in a complete PDU; raises ValueError."""
     from pynetdicom.pdu import A_ASSOCIATE_RQ

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import socket
 import sqlite3
@@ -14,7 +13,7 @@ import uuid
 
 from ...core.errors import PipelineError
 from ...core.files import free_bytes, is_disk_full
-from ...core.pacs.received import RECEIVER
+from .. import libraries
 from ..context import Context
 from . import commands
 from .admission import TOO_MANY, Denied, Sender, admit
@@ -23,7 +22,6 @@ from .commands import Request
 from .completion import Completion
 from .instance_file import InstanceFile
 from .listener import Listener
-from .negotiation import warm_up
 from .series_folder import Origin
 from .spool import FOLDER, Spool
 
@@ -58,7 +56,7 @@ class Receiver:
     def start(self) -> None:
         """Raises OSError where the spool cannot be used. A port that is taken is tried again."""
         self.spool.recover()
-        warm_up()
+        libraries.load()
         self._listen()
         self._completion.start()
         self._thread.start()
@@ -92,7 +90,7 @@ class Receiver:
             log.error("%s", error)
         try:
             with contextlib.closing(self._context.pacs_store()) as store:
-                store.set_note(RECEIVER, json.dumps(note))
+                store.set_listening(note)
         except _STORE_FAILED as failure:  # the next look notes it
             self._noted = {}
             log.error("where the receiver listens could not be noted: %s", failure)

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from ..context import WebContext
 from .dicom_process import KEY, DicomProcess
-from .overview import fetch_counts, receiver_note
+from .overview import fetch_counts
 
 
 def pacs_figures(context: WebContext) -> Iterator[Metric]:
@@ -41,7 +41,7 @@ def pacs_figures(context: WebContext) -> Iterator[Metric]:
     yield _by(("peer", "state"), "autoseg_pacs_sends", "Sends by state.", _flat(store.sends.counts()))
     series = _keyed(store.received.counts().items())
     yield _by(("state",), "autoseg_pacs_received_series", "Series that were sent to us, by state.", series)
-    listens = 0 if not up or receiver_note(store).get("error") else 1
+    listens = 0 if not up or store.listening().get("error") else 1
     yield GaugeMetricFamily("autoseg_pacs_receiver_up", "1 while the receiver listens.", listens)
     rounds = [one for name, one in store.watched.rounds().items() if name in {w.name for w in config.watch}]
     good = _keyed([(one.watch, int(one.ok)) for one in rounds])

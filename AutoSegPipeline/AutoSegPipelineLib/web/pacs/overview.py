@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from ...core.errors import PipelineError
 from ...core.pacs import fetches, sends
 from ...core.pacs.config import PacsConfig, Peer
 from ...core.pacs.peer_states import PeerState
-from ...core.pacs.received import RECEIVER
 from ...core.pacs.refusals import Refusal
 from ...core.pacs.store import PacsStore
 from ...core.pacs.watched import Round
@@ -50,15 +47,9 @@ def overview(
     }
 
 
-def receiver_note(store: PacsStore | None) -> dict[str, object]:
-    """Where the receiver listens: ``title``, ``host``, ``port`` and ``error``; empty where none has begun."""
-    text = store.note(RECEIVER) if store is not None else None
-    return dict(json.loads(text)) if text else {}
-
-
 def receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
     """Our title and address, or why nothing can be received."""
-    receiver, note = config.receiver, receiver_note(store)
+    receiver, note = config.receiver, store.listening() if store is not None else {}
     error, port = note.get("error"), note.get("port") or receiver.port
     words = f"{receiver.title} on {receiver.host}, port {port}"
     return f"{words}, which does not listen: {error}" if error else words
