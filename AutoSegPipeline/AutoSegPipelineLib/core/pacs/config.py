@@ -63,6 +63,11 @@ class Entry:
     choose: List[object] = field(default_factory=list)
     visible_to: List[str] = field(default_factory=list)
 
+    @property
+    def job_options(self) -> Dict[str, object]:
+        """The options of its jobs: ``options``, and the peers of ``send_to`` where it names any."""
+        return {**self.options, **({"send_to": list(self.send_to)} if self.send_to else {})}
+
     def rules(self, here: str = "choose") -> tuple[SeriesRule, ...]:
         """The rules of ``choose``; ``here`` names them in what is raised: ``options.*``."""
         return parse_series_rules(self.choose, here)

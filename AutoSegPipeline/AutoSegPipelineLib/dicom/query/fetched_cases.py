@@ -50,9 +50,7 @@ class FetchedFolder:
             for number, one in enumerate(series, 1)
             for path in sorted(one.iterdir())
         ]
-        options = {**entry.options, **fetch.order.options}
-        if entry.send_to:
-            options.setdefault("send_to", list(entry.send_to))
+        options = {**entry.job_options, **fetch.order.options}
         handed = self.handover.hand_over(
             self.path, files, CaseRequest(options=options), fetch.order.by, visible_to=entry.visible_to
         )

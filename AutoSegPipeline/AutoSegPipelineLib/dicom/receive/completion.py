@@ -127,8 +127,8 @@ class Completion:
         for one in self._spool.live():
             origin = one.note.origin
             entry = config.entry(origin.called) or Entry(origin.called)
-            together = origin.study if entry.unit == "study" and origin.study else one.key
-            found.setdefault((origin.called, together), (entry, []))[1].append(one)
+            unit = origin.study if entry.unit == "study" and origin.study else one.key
+            found.setdefault((origin.called, unit), (entry, []))[1].append(one)
         return list(found.values())
 
     def _take(self, pacs: PacsStore, store: Store, entry: Entry, unit: list[SeriesFolder]) -> None:
@@ -157,12 +157,12 @@ class Completion:
         if not entry.choose:
             return {}
         studies = {one.note.origin.study for one in unit}
-        together = [
+        here = [
             one
             for one in self._spool.all()
             if one.note.origin.called == entry.title and one.note.origin.study in studies
         ]
-        paths = [str(path) for one in together for path in one.files()]
+        paths = [str(path) for one in here for path in one.files()]
         return {one.series.uid: one.reason for one in decide(pacs, entry, paths) if not one.taken}
 
     def _members(self, pending: list[SeriesFolder], left_out: dict[str, str]) -> list[SeriesFolder]:
@@ -190,13 +190,10 @@ class Completion:
             if len(members) > 1:
                 note_members(folder, members)
         noted = noted_members(folder) or {series.key: series.closed}
-        options = dict(entry.options)
-        if entry.send_to:
-            options["send_to"] = list(entry.send_to)
         version, earlier = earlier_job(store, members)
         complete = all(one.has_last for one in members if one.note.done)
         handed = self._handover.hand_over(
-            folder, files, CaseRequest(options), series.note.origin.calling,
+            folder, files, CaseRequest(entry.job_options), series.note.origin.calling,
             version=version, supersedes=earlier if complete else None,
             visible_to=_visible_to(entry, series),
             warnings=[] if all(one.has_all for one in members) else [_PARTIAL],
