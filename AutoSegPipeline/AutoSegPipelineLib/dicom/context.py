@@ -27,8 +27,8 @@ class LiveConfig:
         """Raises ``pacs.configuration`` where it is wrong from the start."""
         self._root = home.root
         self._lock = threading.Lock()
+        self._stamp = self._look()  # first: a change while it is read is seen by the next call
         self._config = read_config(self._root)
-        self._stamp = self._look()
         self.error: PipelineError | None = None
         self._guests: list[tuple[Caller, Entry]] = []
 

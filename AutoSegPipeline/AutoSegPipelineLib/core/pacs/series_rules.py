@@ -144,7 +144,7 @@ def _surpassed(rule: SeriesRule, series: SeriesFacts, kept: Sequence[SeriesFacts
     last = kept[-1]
     for word in rule.by:
         fact = word.lstrip("-")
-        if _rank(rule, last) and series.amount(fact) != last.amount(fact):
+        if series.amount(fact) != last.amount(fact):
             own, better = series.shown(fact) or "not stated", last.shown(fact)
             how = f"its {fact} is {own}, theirs {better}" if len(kept) > 1 else f"{fact} {own}, not {better}"
             break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ...core.pacs.object_order import MANUFACTURER
 
@@ -75,11 +75,11 @@ class Identity:
         for element in elements(data):
             keyword = element.keyword
             if element.VR == "PN":
-                for value in element.value if _many(element.value) else [element.value]:
+                for value in _values(element):
                     if str(value or "") != MANUFACTURER:
                         self._add_name(str(value or ""))
             elif keyword in _TELLING:
-                for value in element.value if _many(element.value) else [element.value]:
+                for value in _values(element):
                     text = str(value or "").strip().casefold()
                     if len(text) >= _SHORTEST and text.strip("0-"):
                         self._exact.add(text)
@@ -95,7 +95,7 @@ class Identity:
         for element in elements(data):
             if element.VR not in _TEXTS:
                 continue
-            for value in element.value if _many(element.value) else [element.value]:
+            for value in _values(element):
                 text = str(value or "")
                 if text in gone if element.VR == "UI" else self._is_in(text, element.keyword):
                     found.append(element.keyword or str(element.tag))
@@ -125,6 +125,10 @@ def elements(data: Dataset) -> Iterator[DataElement]:
                 yield from elements(item)
         else:
             yield element
+
+
+def _values(element: DataElement) -> Iterable[object]:
+    return element.value if _many(element.value) else [element.value]
 
 
 def _many(value: object) -> bool:

@@ -10,13 +10,13 @@ from ...core.pacs.config import Peer
 from ...core.pacs.object_order import COMPRESSIONS
 from ...core.pacs.sends import SentObject
 from ..connect import Wanted, association
+from ..receive.offered import EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
 LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.7"
-VERIFICATION = "1.2.840.10008.1.1"
-EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+_PLAIN = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
 STORE_SECONDS = 300.0  # a large object may take a peer as long
 
 
@@ -60,15 +60,13 @@ def _wanted(proposed: Sequence[tuple[str, list[str]]]) -> Wanted:
     """Each in a context of its own; beside them what every peer takes, so that an association comes about."""
     from pynetdicom import build_context
 
-    contexts = [build_context(VERIFICATION, [EXPLICIT, IMPLICIT])]
+    contexts = [build_context(VERIFICATION, _PLAIN)]
     contexts += [build_context(sop_class, syntaxes) for sop_class, syntaxes in proposed]
     return Wanted(contexts, answer_seconds=STORE_SECONDS)
 
 
 def _syntaxes(one: SentObject) -> list[str]:
-    if one.transfer_syntax in (EXPLICIT, IMPLICIT):
-        return [EXPLICIT, IMPLICIT]
-    return [one.transfer_syntax]
+    return _PLAIN if one.transfer_syntax in _PLAIN else [one.transfer_syntax]
 
 
 def _is_accepted(found: Association, one: SentObject) -> bool:

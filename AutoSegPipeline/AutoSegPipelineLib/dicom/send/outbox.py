@@ -14,13 +14,14 @@ from ...core.store import Store
 
 log = logging.getLogger(__name__)
 
+FOLDER = "pacs-sends"  # below state/
 _SEEN = "sends.revision"
 _AT_ONCE = 200
 
 
 def folder_of(home: Home, number: int) -> Path:
     """Where the objects of a send lie until the peer has acknowledged them."""
-    return home.state / "pacs-sends" / str(number)
+    return home.state / FOLDER / str(number)
 
 
 class Outbox:

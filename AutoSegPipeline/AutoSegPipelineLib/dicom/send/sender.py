@@ -15,7 +15,7 @@ from ...core.pacs.sends import Send
 from ...core.pacs.store import PacsStore
 from ..context import Context
 from .delivery import NotReady, deliver
-from .outbox import Outbox, folder_of
+from .outbox import FOLDER, Outbox, folder_of
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Sender:
         try:
             pacs.sends.begin_again()
             kept = {str(send.id) for send in pacs.sends.waiting()}
-            left = self._context.home.state / "pacs-sends"
+            left = self._context.home.state / FOLDER
             for folder in left.iterdir() if left.is_dir() else ():
                 if folder.name not in kept:
                     remove_tree(folder)
@@ -139,9 +139,7 @@ class Sender:
 
     def _did_not_work(self, pacs: PacsStore, send: Send, error: PipelineError) -> None:
         if error.code in FINAL or (error.code in _FEW and send.tries + 1 >= _FEW_TRIES):
-            pacs.sends.fail(send, error)
-            remove_tree(folder_of(self._context.home, send.id))
-            log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
+            self._fail(pacs, send, error)
             return
         away = error.code == "pacs.peer_away"
         before = self._away.get(send.peer, 0) if away else send.tries
@@ -163,6 +161,9 @@ class Sender:
                 continue
             why = (send.error or {}).get("message", "")
             error = PipelineError("pacs.gave_up", f"given up after {hours:g} hours; the last reason: {why}")
-            pacs.sends.fail(send, error)
-            remove_tree(folder_of(self._context.home, send.id))
-            log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
+            self._fail(pacs, send, error)
+
+    def _fail(self, pacs: PacsStore, send: Send, error: PipelineError) -> None:
+        pacs.sends.fail(send, error)
+        remove_tree(folder_of(self._context.home, send.id))
+        log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)
