@@ -18,8 +18,7 @@ async def ask(
     Raises what the pipeline answers as an error, ``request.no_pipeline`` where none runs and
     ``web.unavailable`` where it does not answer in time; the request is then withdrawn.
     """
-    if not is_running(context):
-        raise PipelineError("request.no_pipeline", "the pipeline is not running")
+    check_running(context)
     question = requests.Question(context.store, context.home, command, by, seconds)
     while True:
         try:
@@ -31,6 +30,12 @@ async def ask(
         if answer is not None:
             return answer
         await asyncio.sleep(requests.LOOK_SECONDS)
+
+
+def check_running(context: WebContext) -> None:
+    """Raise ``request.no_pipeline`` where no pipeline holds this home."""
+    if not is_running(context):
+        raise PipelineError("request.no_pipeline", "the pipeline is not running")
 
 
 def is_running(context: WebContext) -> bool:

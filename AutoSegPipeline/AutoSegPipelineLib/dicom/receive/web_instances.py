@@ -10,6 +10,7 @@ from typing import BinaryIO
 from ...core.errors import PipelineError
 from ...core.files import contained
 from ...core.pacs.asks import Ask
+from ...core.pacs.stored import Stored
 from ..context import Context
 from .admission import Sender
 from .association import Answer
@@ -28,22 +29,16 @@ _MOST_META = 1 << 16
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x02, 0x03, 0x10
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What became of one file; ``status`` is 0 or why it was not stored, UIDs are empty where unreadable."""
-
-    sop_class: str
-    sop_instance: str
-    status: int
-    comment: str
-
-
 def stow(context: Context, ask: Ask) -> dict[str, object]:
-    """Answers the ask ``stow``: ``instances``, one for each of its ``files``, in their order."""
+    """Answers the ask ``stow``: ``instances``, one for each of its ``files``, in their order.
+
+    They come under the title ``called``; an empty one is the receiver's own.
+    """
     receiver = context.parts[Receiver.name]
     assert isinstance(receiver, Receiver)
-    called, study = str(ask.args["called"]), str(ask.args.get("study") or "")
-    if context.config().entry(called) is None:
+    config = context.config()
+    called, study = str(ask.args["called"]) or config.receiver.title, str(ask.args.get("study") or "")
+    if config.entry(called) is None:
         raise PipelineError("request.not_found", f"dicom.json has no entry {called!r}")
     paths = _paths(context.home.state / UPLOADS, ask.args.get("files"))
     sender = Sender(ask.by or "STOW-RS", called, str(ask.args.get("address") or ""), account=ask.by)

@@ -10,7 +10,7 @@ from typing import AsyncIterator
 from ...core.errors import PipelineError
 from ...core.pacs import store as pacs_store
 from ...core.pacs.asks import LOOK_SECONDS, no_answer
-from ...core.pacs.config import PacsConfig, read_config
+from ...core.pacs.config import FILE, PacsConfig, read_config
 from ...core.pacs.store import PacsStore
 from ..ask import is_running
 from ..context import WebContext
@@ -36,7 +36,7 @@ class DicomProcess:
     @property
     def wanted(self) -> bool:
         """Whether anything here has to do with a PACS."""
-        return self.store is not None or (self._context.home.root / "dicom.json").exists()
+        return self.store is not None or (self._context.home.root / FILE).exists()
 
     def config(self) -> tuple[PacsConfig, PipelineError | None]:
         """The file, and what is wrong with it."""

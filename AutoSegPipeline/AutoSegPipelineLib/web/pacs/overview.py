@@ -35,19 +35,19 @@ def overview(
     return {
         "running": not why,
         "note": note,
-        "receiver": receiver_line(store, config) if admin else "",
+        "receiver": _receiver_line(store, config) if admin else "",
         "entries": [receiver.title, *(one.title for one in config.entries if one.title != receiver.title)],
         "peers": _peers(store, visible.peers()),
         "watches": _watches(store, config) if admin else [],
         "refused": _refused(store) if admin else [],
-        "sends": sends_of(store, jobs),
+        "sends": _sends(store, jobs),
         "received": _received(store) if admin else [],
         "fetches": [one.to_dict() for one in visible.fetches(store)],
         "left_out": _left_out(store, visible),
     }
 
 
-def receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
+def _receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
     """Our title and address, or why nothing can be received."""
     receiver, note = config.receiver, store.listening() if store is not None else {}
     error, port = note.get("error"), note.get("port") or receiver.port
@@ -55,7 +55,7 @@ def receiver_line(store: PacsStore | None, config: PacsConfig) -> str:
     return f"{words}, which does not listen: {error}" if error else words
 
 
-def where(peer: Peer) -> str:
+def _where(peer: Peer) -> str:
     """Its address."""
     if peer.use == "web" and peer.web is not None:
         return peer.web.url
@@ -92,7 +92,7 @@ def _peers(store: PacsStore | None, peers: dict[str, Peer]) -> list[dict[str, ob
         own, sent = counts.get(name, {}), send_counts.get(name, {})
         rows.append(
             {
-                "name": name, "where": where(peer), "echo": state.echo, "answers": state.echo_ok,
+                "name": name, "where": _where(peer), "echo": state.echo, "answers": state.echo_ok,
                 "note": state.echo_note, "received": state.received, "sent": state.sent,
                 "fetches_open": own.get(fetches.WAITING, 0) + own.get(fetches.RUNNING, 0),
                 "fetches_failed": own.get(fetches.FAILED, 0),
@@ -119,7 +119,7 @@ def _watches(store: PacsStore | None, config: PacsConfig) -> list[dict[str, obje
     return found
 
 
-def sends_of(store: PacsStore | None, jobs: VisibleJobs) -> list[dict[str, object]]:
+def _sends(store: PacsStore | None, jobs: VisibleJobs) -> list[dict[str, object]]:
     """Results of visible jobs that wait for an archive or did not get there, the newest first."""
     rows: list[dict[str, object]] = []
     for one in store.sends.list(_NOT_SENT, limit=MOST_SENDS) if store else []:

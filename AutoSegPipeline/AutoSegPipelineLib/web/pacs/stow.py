@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...core.errors import PipelineError
+from ...core.pacs.stored import Stored
 from .dicom_process import DicomProcess
 
 ANSWER_SECONDS = 300.0
@@ -12,32 +11,18 @@ MEDIA_TYPE = "application/dicom+json"
 _COMMENT = 64  # characters of a value of LO
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What became of one instance; ``status`` is 0 or a failure reason of PS3.18, UIDs may be empty."""
+def check_title(pacs: DicomProcess, title: str) -> None:
+    """Before a body is read: whether anybody takes what comes under ``title`` (empty: the receiver's own).
 
-    sop_class: str
-    sop_instance: str
-    status: int
-    comment: str
-
-
-def called_title(pacs: DicomProcess, title: str) -> str:
-    """The AE title that ``title`` stands for; empty is the receiver's own.
-
-    Raises ``request.no_pipeline`` where nobody would take what comes, ``request.not_found`` for a title
-    without an entry.
+    Raises ``request.no_pipeline`` where nobody would, ``request.not_found`` for a title without an entry.
     """
     why = pacs.why_not()
     if why:
         raise PipelineError("request.no_pipeline", why)
     config, error = pacs.config()
-    if error is not None:  # the dicom process decides, by the last file that was right
-        return title or config.receiver.title
-    title = title or config.receiver.title
-    if config.entry(title) is None:
+    # While dicom.json is wrong, the dicom process decides, by the last one that was right.
+    if title and error is None and config.entry(title) is None:
         raise PipelineError("request.not_found", f"dicom.json has no entry {title!r}")
-    return title
 
 
 async def store(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ...core.errors import PipelineError
+from ...core.pacs.stored import Stored
 from ..context import context_of
 from ..gate.principal import OPERATOR, Principal, needs
 from ..models import PROBLEMS
@@ -63,8 +64,8 @@ async def _store(request: Request, principal: Principal, title: str, study: str)
     try:
         _check_accept(request)
         events = instances(request.headers.get("content-type", ""), chunks(request))
-        called = stow.called_title(dicom_process_of(context), title)
-        stored = await _given(request, principal.name, events, called, study)
+        stow.check_title(dicom_process_of(context), title)
+        stored = await _given(request, principal.name, events, title, study)
     except Interrupted as error:
         return interrupted(str(error))
     except PipelineError as error:
@@ -77,8 +78,8 @@ async def _store(request: Request, principal: Principal, title: str, study: str)
 
 
 async def _given(
-    request: Request, owner: str, events: AsyncIterator[Event], called: str, study: str
-) -> list[stow.Stored]:
+    request: Request, owner: str, events: AsyncIterator[Event], title: str, study: str
+) -> list[Stored]:
     """The body's instances in the hands of the dicom process; nothing stays here, whatever happens."""
     context = context_of(request)
     uploads: Uploads = context.shared["uploads"]
@@ -94,7 +95,7 @@ async def _given(
             raise PipelineError("request.invalid", "the request holds no instance", status=400)
         files = [one.file for one in incoming.files]
         address = request.client.host if request.client else ""
-        return await stow.store(dicom_process_of(context), files, called, study, owner, address)
+        return await stow.store(dicom_process_of(context), files, title, study, owner, address)
 
 
 def _check_accept(request: Request) -> None:

@@ -19,7 +19,7 @@ from ...core.errors import PipelineError
 from ...core.hints import PAGE, error_at
 from ...core.model_records import read_records
 from ...intake.received.client_input import clean_name, last_part
-from ..ask import ask, is_running
+from ..ask import ask, check_running
 from ..context import WebContext, context_of
 from ..gate import audit_trail
 from ..gate.principal import ADMIN, Principal, needs
@@ -175,8 +175,7 @@ async def model_answer(request: Request, number: int, principal: Principal = Dep
         raise PipelineError("request.not_found", f"there is no request {number} about a model", status=404)
     answer = context.store.requests.answer_of(number)
     if answer is None:
-        if not is_running(context):
-            raise PipelineError("request.no_pipeline", "the pipeline is not running")
+        check_running(context)
         return {"done": False}
     error = cast("dict[str, str] | None", answer.get("error"))
     return {"done": True, "error": error_at(PAGE, error)}
@@ -192,6 +191,5 @@ async def remove_model(request: Request, name: str, principal: Principal = Depen
 
 
 def _asked(context: WebContext, command: AddModel | CheckModel, principal: Principal) -> int:
-    if not is_running(context):
-        raise PipelineError("request.no_pipeline", "the pipeline is not running")
+    check_running(context)
     return context.store.requests.ask(command, principal.name)

@@ -75,6 +75,14 @@ def test_a_title_of_its_own_has_its_own_entry(running: Receiving, tmp_path: Path
         stowed(running, path.read_bytes(), called="NOBODY")
 
 
+def test_an_empty_title_is_the_receivers_own(running: Receiving, tmp_path: Path) -> None:
+    (path, *_) = write_series(tmp_path / "s")
+    stowed(running, path.read_bytes(), called="")
+    running.intents()
+    (row,) = running.pacs.received.list()
+    assert row.called == "AUTOSEG"
+
+
 def test_what_is_not_taken_says_why_and_leaves_nothing(running: Receiving, tmp_path: Path) -> None:
     paths = write_series(tmp_path / "s", slices=4)
     found = stowed(

@@ -32,8 +32,8 @@ def sequence(answer: dict[str, object], tag: str) -> list[str]:
 @pytest.mark.parametrize(
     "path, called, study",
     [
-        ("/dicom-web/studies", "AUTOSEG", ""),
-        ("/dicom-web/studies/1.2.840", "AUTOSEG", "1.2.840"),
+        ("/dicom-web/studies", "", ""),
+        ("/dicom-web/studies/1.2.840", "", "1.2.840"),
         ("/dicom-web/THIN/studies", "THIN", ""),
         ("/dicom-web/THIN/studies/1.2.840", "THIN", "1.2.840"),
     ],
@@ -108,6 +108,21 @@ def test_a_title_that_nobody_has_is_not_found(site: Site) -> None:
     with Notes(site.home):
         answer = site.ask("POST", "/dicom-web/NOBODY/studies", related(ONE), Content_Type=RELATED)
     assert answer.status == 404
+
+
+@pytest.mark.parametrize("path, called", [("/dicom-web/studies", ""), ("/dicom-web/OLD/studies", "OLD")])
+def test_while_dicom_json_is_wrong_the_dicom_process_decides_about_titles(
+    site: Site, path: str, called: str
+) -> None:
+    file = site.home.root / "dicom.json"
+    before = file.read_text()
+    file.write_text("{")
+    try:
+        with Notes(site.home) as notes:
+            assert site.ask("POST", path, related(ONE), Content_Type=RELATED).status == 200
+    finally:
+        file.write_text(before)
+    assert notes.given[0]["called"] == called
 
 
 def test_without_a_dicom_process_nothing_is_taken(site: Site) -> None:

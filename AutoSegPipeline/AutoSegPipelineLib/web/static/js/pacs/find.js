@@ -5,7 +5,7 @@ import { many } from "../words.js";
 
 const FIELDS = ["patient", "name", "accession", "study", "description"];
 
-export function day(date) {
+function day(date) {
   return date.length === 8 ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : date;
 }
 
