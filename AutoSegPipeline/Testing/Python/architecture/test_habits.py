@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import support.skeleton as support
 from AutoSegPipelineLib import __version__
+from support.programs import package
 
 DECISIONS = support.ROOT / "docs" / "decisions"
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
-yaml = pytest.importorskip("yaml", reason="PyYAML has no wheels for this Python")
+yaml = package("yaml", before=(3, 15))
 
 
 def document(path: str) -> dict:

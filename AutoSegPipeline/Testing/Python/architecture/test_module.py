@@ -12,6 +12,7 @@ from pathlib import Path
 import AutoSegPipelineLib
 import pytest
 import support.skeleton as support
+from support.programs import package
 
 
 class Parent:
@@ -106,7 +107,7 @@ def test_the_logic_tells_the_librarys_version(module: types.ModuleType) -> None:
 def test_the_panel_opens_without_a_main_window_and_makes_no_folder(
     module: types.ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
+    package("PySide6.QtWidgets", "OpenGL's libraries, libEGL")
     from AutoSegPipelineLib.slicer_app import shared_session
     from AutoSegPipelineLib.slicer_app.session import Session
     from support.panel import Host

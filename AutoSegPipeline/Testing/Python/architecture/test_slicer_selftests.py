@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import support.skeleton as support
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="a script for Linux")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="slicer_selftests.sh is a script of bash")
 PASSED = "Ran 5 tests in 1.0s\n\nOK\n"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.fuzz import judge
+from support.programs import missing
 
 CASE = "case"
 PYDICOM = [
@@ -80,7 +81,7 @@ def data_files(wheel: str, below: str) -> list[tuple[str, Path]]:
     """(name below the folder, path) of every data file of an installed wheel."""
     found = importlib.util.find_spec(wheel)
     if found is None or found.origin is None:
-        pytest.skip(f"{wheel} is not installed")
+        missing(f"{wheel} is not installed")
     root = Path(found.origin).parent / below
     paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
     kept = [path for path in paths if path.suffix not in {".py", ".pyc"} and not path.name.startswith(".")]

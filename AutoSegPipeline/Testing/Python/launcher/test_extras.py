@@ -158,7 +158,7 @@ def test_packages_of_the_program_are_not_replaced(checkout: Path, without: Path)
     assert answer.returncode == 1 and versions(without) == {"tiny": "1.0"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are of POSIX")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo terminals of POSIX")
 def test_on_a_terminal_it_asks_for_the_build_and_once_more(checkout: Path, without: Path) -> None:
     answers = {"Choice": "3", "Requirement": "torch==2.0", "Go on": "n"}
     text, code = on_terminal(checkout, without, ["install", "totalsegmentator"], answers)
@@ -166,7 +166,7 @@ def test_on_a_terminal_it_asks_for_the_build_and_once_more(checkout: Path, witho
     assert "torch" not in versions(without)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pseudo terminals are of POSIX")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo terminals of POSIX")
 def test_serve_with_the_engine_offers_it_and_no_is_an_answer(checkout: Path, without: Path) -> None:
     text, code = on_terminal(checkout, without, ["serve", "-e", "totalsegmentator"], {"Install it now": "n"})
     assert code == 7 and "not installed" in text and "torch" not in versions(without)

@@ -107,7 +107,7 @@ def test_everything_runs_side_by_side_and_a_choice_one_after_the_other(
     assert checks.pytest_arguments(arguments, cores) == expected
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of POSIX")
 def test_a_signal_reaches_the_program_itself(checkout: Path, tmp_path: Path) -> None:
     program = checkout / "AutoSegPipeline" / "AutoSegPipelineLib" / "headless" / "__main__.py"
     try:

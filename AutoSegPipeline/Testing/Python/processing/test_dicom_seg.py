@@ -13,8 +13,9 @@ from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.dicom_seg import KIDNEY, LEFT, code, dicom_seg, segment, sequence
 from support.processing import DIRECTIONS, grid, rotation
+from support.programs import package
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 
 RIGHT_HANDED = [name for name, axes in DIRECTIONS.items() if np.linalg.det(axes) > 0]
 ON = grid((11, 9, 12), DIRECTIONS["oblique"], (1.5, 2.0, 2.5))

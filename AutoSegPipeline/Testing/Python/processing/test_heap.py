@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.programs import missing
 from support.worker_process import LIBRARY
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ def printed_by(program: str) -> str:
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60
     )
     if done.stderr.strip() == "cannot":
-        pytest.skip("this C library cannot keep what is freed, or cannot say how much that is")
+        missing("this C library cannot keep what is freed, or cannot say how much that is")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

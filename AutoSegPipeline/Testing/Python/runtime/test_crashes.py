@@ -20,7 +20,7 @@ from support import FOLDER
 from support.pipeline import hashes, write_scan
 
 DRIVER = FOLDER / "crash_driver.py"
-posix = pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no kill -9")
 
 
 def start(root: Path, count: int, *kill: object, **env: str) -> subprocess.Popen:

@@ -56,7 +56,7 @@ def test_the_exit_code_and_the_last_words_are_kept() -> None:
     assert len(reader.tail) == 40
 
 
-@pytest.mark.skipif(os.name == "nt", reason="looks into the process table of POSIX")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process table of POSIX")
 def test_stopping_ends_the_launcher_and_what_it_launched_at_once() -> None:
     process = started("import time; print('up', flush=True); time.sleep(600)")
     known: list[int] = []

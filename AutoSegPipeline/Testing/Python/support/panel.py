@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 from AutoSegPipelineLib.slicer_app.panel import ui
@@ -16,6 +15,8 @@ from AutoSegPipelineLib.slicer_app.panel.panel import Panel
 from AutoSegPipelineLib.slicer_app.session import Session
 
 from support.qt import run_until
+
+from .programs import package
 
 
 class Host:
@@ -172,7 +173,7 @@ class Place:
 
 def places(tmp_path: Path) -> Iterator[Place]:
     """For a fixture; skips where this machine cannot load widgets."""
-    pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
+    package("PySide6.QtWidgets", "OpenGL's libraries, libEGL")
     made = Place(tmp_path)
     yield made
     made.close()

@@ -163,7 +163,7 @@ def test_it_ends_when_the_pipeline_dies(tmp_path: Path) -> None:
         assert not listening(page.port)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of a console are POSIX's here")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has console events instead of signals")
 def test_ctrl_c_does_not_end_it(tmp_path: Path) -> None:
     with Served(tmp_path) as page:
         assert page.process is not None

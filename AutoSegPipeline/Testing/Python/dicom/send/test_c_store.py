@@ -159,7 +159,7 @@ def test_the_own_certificate_of_a_peer_is_enough_whoever_signed_it(tmp_path: Pat
     assert len(got) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process by a signal")
 def test_a_peer_that_stops_reading_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needed("storescp")
     monkeypatch.setattr(c_store, "STORE_SECONDS", 2.0)

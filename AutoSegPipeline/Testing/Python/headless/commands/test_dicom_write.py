@@ -14,8 +14,9 @@ from AutoSegPipelineLib.processing.phantom.write_dicom import write_dicom_series
 from AutoSegPipelineLib.processing.phantom.write_files import write_nifti
 from AutoSegPipelineLib.runtime.api import AutoSeg
 from support.headless import autoseg
+from support.programs import package
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 QUICK = {"settle_seconds": 0.1, "rescan_seconds": 0.3, "disk_min_free_mb": 10}
 
 

@@ -12,6 +12,7 @@ from AutoSegPipelineLib.intake.examine import examine_one
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from support.intake import codes, field, field_slices, look, only_case, save, worst_error
+from support.programs import package
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 TURN = math.radians(20)
@@ -117,7 +118,7 @@ def test_uneven_slices_are_brought_to_the_finest_step(tmp_path):
 
 @pytest.mark.parametrize("syntax", ["JPEG2000Lossless", "JPEGLSLossless", "JPEGLossless", "RLELossless"])
 def test_compressed_slices_give_the_same_voxels(syntax, converter, tmp_path):
-    gdcm = pytest.importorskip("gdcm", reason="python-gdcm makes the compressed files")
+    gdcm = package("gdcm", before=(3, 15))
     wanted = {
         "JPEG2000Lossless": gdcm.TransferSyntax.JPEG2000Lossless,
         "JPEGLSLossless": gdcm.TransferSyntax.JPEGLSLossless,

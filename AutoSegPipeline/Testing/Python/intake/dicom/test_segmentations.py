@@ -12,8 +12,9 @@ import pytest
 from support.dicom_seg import dicom_seg, segment
 from support.intake import codes, field_slices, look, only_case
 from support.processing import grid
+from support.programs import package
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 
 ON = grid((12, 10, 8), spacing=(2.0, 2.0, 3.0))
 AXIAL = (1, 0, 0, 0, 1, 0)

@@ -15,9 +15,9 @@ from AutoSegPipelineLib.processing.surfaces import make_surfaces
 from AutoSegPipelineLib.processing.writers.stl import write_stl_zip
 from support import dicom_objects as made
 from support.dicom_objects import Result, errors_of, result_of
-from support.programs import program
+from support.programs import package, program
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 
 
 @pytest.fixture(scope="module")

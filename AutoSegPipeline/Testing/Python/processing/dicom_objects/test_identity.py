@@ -22,8 +22,9 @@ from AutoSegPipelineLib.processing.dicom_objects.source import Source
 from support import dicom_objects as made
 from support.dicom_objects import result_of
 from support.headless import clean_environment
+from support.programs import package
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 KINDS = ("seg", "report")
 
 

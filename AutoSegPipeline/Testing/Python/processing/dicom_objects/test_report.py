@@ -11,9 +11,9 @@ import pydicom
 import pytest
 from support import dicom_objects as made
 from support.dicom_objects import Result, errors_of, only, result_of
-from support.programs import program
+from support.programs import package, program
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from support.dicom_objects import Result, errors_of, only, points_of, result_of,
 from support.enhanced import ENHANCED, enhanced_file, frame
 from support.intake import field_slices
 from support.processing import rotation
-from support.programs import program
+from support.programs import package, program
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 
 BINARY, LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 TURNED = rotation(25, 0) @ rotation(-40, 2)
@@ -167,7 +167,7 @@ def test_export_reads_the_voxels_that_the_result_has(name, how, results) -> None
 
 
 def test_jpeg_ls_holds_the_same_pixels(results) -> None:
-    pytest.importorskip("jpeg_ls", reason="no pyjpegls here")
+    package("jpeg_ls", before=(3, 14))
     result = results("axial")
     plain = only(result.build("seg", encoding="labelmap", compression=""), "seg")
     packed = only(result.build("seg", encoding="labelmap", compression="jpegls"), "seg")

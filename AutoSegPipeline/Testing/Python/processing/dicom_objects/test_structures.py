@@ -14,9 +14,9 @@ from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support import dicom_objects as made
 from support.dicom_objects import Result, errors_of, result_of
-from support.programs import program
+from support.programs import package, program
 
-pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+package("highdicom")
 RIB, UPPER = Code("SCT", "113197003", "Rib"), Code("SCT", "261183002", "Upper")
 REGION = Code("SCT", "51185008", "Thorax")
 

@@ -18,6 +18,7 @@ from support.dicom_seg import dicom_seg, segment
 from support.intake import field_slices
 from support.pipeline import Bench, leftovers, write_scan
 from support.processing import grid
+from support.programs import package
 
 COUNT = 300
 
@@ -195,7 +196,7 @@ def test_dividing_again_after_any_of_its_steps_gives_the_same(tmp_path: Path, mo
 
 
 def test_a_ct_and_its_dicom_segmentation_become_a_scan_and_an_export(tmp_path: Path) -> None:
-    pytest.importorskip("highdicom", reason="no highdicom here; the tests of the base environment run these")
+    package("highdicom")
     mask = np.zeros((8, 10, 12), np.uint8)
     mask[2:6, 3:7, 2:9] = 1
     with Bench(tmp_path) as bench:

@@ -19,6 +19,7 @@ from AutoSegPipelineLib.slicer_app.remote.session import RemoteSession
 from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support.headless import Running
 from support.panel import Host, text
+from support.programs import package
 from support.qt import run_until
 
 SETTINGS = ("--engine", "tissue", "--settle-seconds", "0.2", "--formats", "seg")
@@ -97,7 +98,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def client(machine: Machine, tmp_path: Path) -> Iterator[Client]:
-    pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
+    package("PySide6.QtWidgets", "OpenGL's libraries, libEGL")
     made = Client(tmp_path / "client", Server("workstation", machine.url, machine.token).checked())
     yield made
     made.close()
@@ -171,7 +172,7 @@ def test_a_server_that_goes_away_is_said_and_comes_back(machine: Machine, client
 
 @pytest.mark.parametrize("which", ["", "viewer"])
 def test_a_token_that_does_not_suffice_is_said(machine: Machine, tmp_path: Path, which: str) -> None:
-    pytest.importorskip("PySide6.QtWidgets", reason="OpenGL's libraries (libEGL) are not installed")
+    package("PySide6.QtWidgets", "OpenGL's libraries, libEGL")
     token = machine.viewer if which else "wrong"
     client = Client(tmp_path / "other", Server("workstation", machine.url, token))
     try:

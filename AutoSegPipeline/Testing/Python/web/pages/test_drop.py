@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 
-import pytest
 from AutoSegPipelineLib.core.input_names import SCAN_ENDINGS
 from support import MODULE
+from support.programs import program
 
-NODE = shutil.which("node")
 DROP = MODULE / "AutoSegPipelineLib" / "web" / "static" / "js" / "uploads" / "drop.js"
 SCRIPT = """
 import { readFileSync } from "node:fs";
@@ -20,12 +18,9 @@ const things = withData(process.argv.slice(2).map((name) => ({ name })));
 console.log(JSON.stringify(things.map((one) => [one.label, one.folder, one.files.map((each) => each.path)])));
 """
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="Node.js runs the page's code here; it is not installed")
-
 
 def uploads(*names: str) -> list[list[object]]:
-    assert NODE is not None
-    command = [NODE, "--input-type=module", "-e", SCRIPT, str(DROP), *names]
+    command = [program("node"), "--input-type=module", "-e", SCRIPT, str(DROP), *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     found: list[list[object]] = json.loads(done.stdout)

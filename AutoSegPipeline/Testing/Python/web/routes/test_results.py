@@ -164,7 +164,7 @@ def test_an_archive_of_large_files_is_sent_with_flat_memory(page: Served) -> Non
     assert most - before < 24 << 20
 
 
-@pytest.mark.skipif(not hasattr(psutil.Process(), "io_counters"), reason="counts what a process has read")
+@pytest.mark.skipif(not hasattr(psutil.Process(), "io_counters"), reason="this system counts no reads")
 def test_a_download_that_nobody_reads_any_more_ends(page: Served) -> None:
     case = page.add_job(states.DONE, {".gltf": b"x"})
     os.truncate(page.home.results / f"{case.name}.gltf", 1 << 30)

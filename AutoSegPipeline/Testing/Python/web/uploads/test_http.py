@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shutil
 import socket
 import subprocess
 import urllib.parse
@@ -19,9 +18,8 @@ from support.engines import BOTH, tell
 from support.headless import write_scan as phantom
 from support.intake import field_slices
 from support.pipeline import write_scan
+from support.programs import program
 from support.uploads import Site, form, ids
-
-CURL = shutil.which("curl")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +48,9 @@ def is_clean(site: Site) -> bool:
 # --- the original's clients ---------------------------------------------------------------------
 
 
-@pytest.mark.skipif(CURL is None, reason="curl is not on this machine")
 def test_curl_uploads_several_files_under_any_field_name(site: Site, scan: Path) -> None:
     other = write_scan(scan.parent / "übung 2.nii", seed=2)
-    command = [str(CURL), "-sS", "--noproxy", "*", "-F", f"file=@{scan}", "-F", f"whatever=@{other}"]
+    command = [program("curl"), "-sS", "--noproxy", "*", "-F", f"file=@{scan}", "-F", f"whatever=@{other}"]
     done = subprocess.run(
         [*command, f"{site.url}/upload"], capture_output=True, text=True, timeout=60, check=True
     )
@@ -322,10 +319,9 @@ def test_the_same_scan_with_equal_options_is_answered_from_the_cache_as_a_linked
         site.stop()
 
 
-@pytest.mark.skipif(CURL is None, reason="curl is not on this machine")
 def test_curl_is_told_that_its_file_is_too_large_and_not_just_cut_off(site: Site, tmp_path: Path) -> None:
     (tmp_path / "big.nii").write_bytes(b"x" * (6 << 20))
     for more in (["-T", str(tmp_path / "big.nii")], ["-H", "Expect:", "-T", str(tmp_path / "big.nii")]):
-        command = [str(CURL), "-sS", "--noproxy", "*", *more, f"{site.url}/api/v1/uploads/big.nii"]
+        command = [program("curl"), "-sS", "--noproxy", "*", *more, f"{site.url}/api/v1/uploads/big.nii"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert json.loads(done.stdout)["code"] == "request.too_large", done.stderr

@@ -94,7 +94,7 @@ def test_an_absent_file_is_no_mistake(tmp_path: Path):
     assert (found.engines, found.errors) == ([], {})
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has owners and modes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners and modes of POSIX")
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_group_may_write_only_if_it_is_the_users_own(programs, what, monkeypatch):
     import grp
@@ -111,14 +111,14 @@ def test_a_group_may_write_only_if_it_is_the_users_own(programs, what, monkeypat
         assert may or f"written by the group {os.getegid()}" in found.errors[""].message
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has named pipes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
 def test_a_pipe_in_place_of_the_file_is_refused_at_once(tmp_path: Path):
     os.mkfifo(tmp_path / "engines.json", 0o600)
     error = read_declared(tmp_path / "engines.json").errors[""]
     assert "is no file of declarations" in error.message
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has owners and modes")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners and modes of POSIX")
 def test_only_the_administrators_file_counts(programs, monkeypatch):
     programs.declare("good")
     os.chmod(programs.file, 0o666)

@@ -21,7 +21,7 @@ from support.processing import case_message
 from support.program import DAEMON
 from support.worker_process import Worker
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and process tables")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals of POSIX")
 
 
 class Listening(SilentReport):

@@ -18,7 +18,7 @@ from AutoSegPipelineLib.processing.engines.nnunet.record import ModelClass
 from AutoSegPipelineLib.processing.engines.nnunet.request import Run
 from support.model_record import record
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX has owners and modes")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners and modes of POSIX")
 
 
 def changed(place: Path, stage: dict[str, object]) -> None:

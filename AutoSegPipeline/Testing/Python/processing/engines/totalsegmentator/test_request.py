@@ -276,7 +276,7 @@ def test_codes_come_from_the_table_or_are_our_own():
     assert pulp.code.scheme == "99AUTOSEG" and len(pulp.code.value) <= 16 and pulp.group == "teeth"
 
 
-@pytest.mark.skipif("totalsegmentator" in sys.modules, reason="the package is here")
+@pytest.mark.skipif("totalsegmentator" in sys.modules, reason="TotalSegmentator was imported before")
 def test_without_the_package_the_engine_is_known_but_not_available(monkeypatch):
     from AutoSegPipelineLib.processing.engines.totalsegmentator import engine as module
 
