@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -132,20 +131,15 @@ def _import_one(found: WeightsFile, target: Path, staging: Path, say: Say, repla
     return Imported(found.name, "replaced" if was_there else "imported", size)
 
 
-def _need(bytes_: int, place: Path) -> None:
-    free = shutil.disk_usage(place).free
-    if bytes_ > free:
-        text = f"the weights take {bytes_ / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {place}"
-        raise PipelineError("environment.disk_full", text)
-
-
 def _copy(found: WeightsFile, fresh: Path) -> int:
+    from ..processing.engines.networks.model_files import check_room
+
     assert found.folder is not None
     files = [path for path in sorted(found.folder.rglob("*")) if not path.is_dir() or is_link(path)]
     for path in files:
         if is_link(path):
             raise PipelineError("weights.invalid", f"{path} is a link; copy the file itself")
-    _need(sum(path.stat().st_size for path in files), fresh)
+    check_room(sum(path.stat().st_size for path in files), fresh)
     size = 0
     for path in files:
         place = fresh / path.relative_to(found.folder)
@@ -158,10 +152,12 @@ def _copy(found: WeightsFile, fresh: Path) -> int:
 
 
 def _unpack(found: WeightsFile, fresh: Path) -> int:
+    from ..processing.engines.networks.model_files import check_room
+
     assert found.archive is not None
     with zipfile.ZipFile(found.archive) as archive:
         members = [info for info in archive.infolist() if info.filename.startswith(found.prefix)]
-        _need(sum(info.file_size for info in members), fresh)
+        check_room(sum(info.file_size for info in members), fresh)
         size = 0
         for info in members:
             place = _place(info, found, fresh)
@@ -178,17 +174,11 @@ def _unpack(found: WeightsFile, fresh: Path) -> int:
 
 def _place(info: zipfile.ZipInfo, found: WeightsFile, fresh: Path) -> Path | None:
     """Where a member goes, None for a folder; raises for a name that could lead elsewhere."""
-    inner = info.filename[len(found.prefix) :]
-    if not inner or info.is_dir():
+    from ..processing.engines.networks.model_files import safe_name
+
+    if info.filename == found.prefix or info.is_dir():
         return None
-    parts = inner.split("/")
-    # A backslash or colon is a part of Windows' paths; `..`, an empty part and `.` lead elsewhere.
-    bad = any(part in ("", ".", "..") or "\\" in part or ":" in part or "\0" in part for part in parts)
-    if bad or stat.S_ISLNK(info.external_attr >> 16):
-        raise PipelineError("weights.invalid", f"{found.archive}: the member {info.filename!r} is not safe")
-    if info.flag_bits & 0x1:
-        raise PipelineError("weights.invalid", f"{found.archive} has a password")
-    return fresh.joinpath(*parts)
+    return fresh.joinpath(*safe_name(info, str(found.archive), "weights.invalid", found.prefix).split("/"))
 
 
 def check_model(folder: Path) -> None:

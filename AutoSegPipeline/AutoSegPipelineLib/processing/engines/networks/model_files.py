@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
-import shutil
 import stat
 import zipfile
 import zlib
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ....core.errors import PipelineError
-from ....core.files import disk_error, fsync_file, is_link
+from ....core.files import disk_error, free_bytes, fsync_file, is_link
 
 _CHUNK = 1 << 20
 _MOST_FILES = 200_000
@@ -147,9 +146,12 @@ class ZipFiles:
         return PipelineError("model.invalid", f"{self.title} cannot be read: {error}")
 
 
-def safe_name(info: zipfile.ZipInfo, archive: str, code: str = "model.invalid") -> str:
-    """The member's path with ``/``; raises ``code`` for one that could lead elsewhere, and for a password."""
-    parts = info.filename.rstrip("/").split("/")
+def safe_name(info: zipfile.ZipInfo, archive: str, code: str = "model.invalid", below: str = "") -> str:
+    """The member's path after ``below``, with ``/``.
+
+    Raises ``code`` for one that could lead elsewhere, and for a password.
+    """
+    parts = info.filename[len(below) :].rstrip("/").split("/")
     # A backslash or colon is a part of Windows' paths; `..`, an empty part and `.` lead elsewhere.
     bad = any(part in ("", ".", "..") or "\\" in part or ":" in part or "\0" in part for part in parts)
     if bad or stat.S_ISLNK(info.external_attr >> 16):
@@ -161,7 +163,7 @@ def safe_name(info: zipfile.ZipInfo, archive: str, code: str = "model.invalid") 
 
 def check_room(size: int, place: Path) -> None:
     """Raise ``environment.disk_full`` where ``size`` bytes do not fit on the disk of ``place``."""
-    free = shutil.disk_usage(place).free
+    free = free_bytes(place)
     if size > free:
         text = f"the weights take {size / 1e9:.1f} GB, {free / 1e9:.1f} GB are free at {place}"
         raise PipelineError("environment.disk_full", text)
