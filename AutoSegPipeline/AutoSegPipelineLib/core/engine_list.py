@@ -7,10 +7,10 @@ and two engines. What follows an engine's first colon is a task as the option ``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Sequence
 
 from .engines import ELSEWHERE
-from .errors import PipelineError
+from .errors import PipelineError, Refused
 
 AUTO = "auto"
 
@@ -52,8 +52,15 @@ def wanted_engines(text: object) -> list[WantedEngine]:
     return [WantedEngine(name, ",".join(own)) for name, own in tasks.items()]
 
 
-def _invalid(what: str) -> PipelineError:
-    return PipelineError("options.invalid", f"engine: {what}", "engine: ENGINE[:TASK], several with commas")
+def check_each_once(names: Sequence[str]) -> None:
+    """Raise ``options.invalid`` where ``auto`` became an engine that the list names besides."""
+    for name in names:
+        if names.count(name) > 1:
+            raise _invalid(f"auto is {name} here, which is named besides")
+
+
+def _invalid(what: str) -> Refused:
+    return Refused("options.invalid", f"engine: {what}", "engine: ENGINE[:TASK], several with commas")
 
 
 def host_engine(options: Mapping[str, object]) -> str:

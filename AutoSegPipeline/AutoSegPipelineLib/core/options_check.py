@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, Iterable, Sequence
 
 from .described_engines import Plain, candidates, groups_or_all, meant, names_of, no_structure, shares
-from .engine_list import WantedEngine, wanted_engines
-from .errors import PipelineError, Refused
+from .engine_list import check_each_once, wanted_engines
+from .errors import Refused
 from .specs import QUALITIES, did_you_mean
 
 # What a person may mend while the pipeline runs: an old description proves nothing.
@@ -25,7 +25,7 @@ def check(described: Plain, options: Plain, modality: str = "") -> None:
     ``.task_unknown``, ``.structure_unknown``, ``.quality_unknown``, ``.wrong_modality``,
     ``.licence_needed``.
     """
-    wanted = _wanted(options)
+    wanted = wanted_engines(options.get("engine"))
     if len(wanted) == 1:
         _check_any(described, wanted[0].options(options), modality)
         return
@@ -36,10 +36,7 @@ def check(described: Plain, options: Plain, modality: str = "") -> None:
         if not found:
             return
         parts.append((found[0], own))
-    names = [str(engine["name"]) for engine, _ in parts]
-    for name in names:
-        if names.count(name) > 1:
-            raise Refused("options.invalid", f"engine: auto is {name} here, which is named besides")
+    check_each_once([str(engine["name"]) for engine, _ in parts])
     for (engine, own), share in zip(parts, shares(parts, modality)):
         if share is not None:
             _check_any({"engines": [engine]}, {**own, "structures": share}, modality)
@@ -56,13 +53,6 @@ def _check_any(described: Plain, options: Plain, modality: str) -> None:
             errors.append(error)
     if errors:
         raise next((error for error in errors if "did you mean" in error.message), errors[0])
-
-
-def _wanted(options: Plain) -> list[WantedEngine]:
-    try:
-        return wanted_engines(options.get("engine"))
-    except PipelineError as error:
-        raise Refused(error.code, error.message, error.hint) from None
 
 
 def _check_engine(engine: Plain, options: Plain, modality: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Mapping
 
 from ..core.described_engines import shares
-from ..core.engine_list import join, wanted_engines
+from ..core.engine_list import check_each_once, join, wanted_engines
 from ..core.errors import Cancelled, EngineFailed, PipelineError
 from ..core.progress import Report
 from ..core.resolved import resolved
@@ -59,10 +59,7 @@ def plan_runs(options: Mapping[str, object], modality: str, label: str) -> list[
         EngineRun(choose(one.name, modality, label), one.options(options))
         for one in wanted_engines(options.get("engine"))
     ]
-    names = [run.engine.name for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            raise PipelineError("options.invalid", f"engine: auto is {name} here, which is named besides")
+    check_each_once([run.engine.name for run in runs])
     if len(runs) == 1:
         return runs
     described = [(describe(run.engine, weights=False), run.options) for run in runs]
