@@ -34,7 +34,7 @@ def resolve(declared: Declaration, wanted: str) -> str:
 def words(declared: Declaration, device: str) -> tuple[str, ...]:
     """What ``{device}`` becomes."""
     kind = device.partition(":")[0]
-    if kind not in declared.device and not declared.device:
+    if not declared.device:
         return _USUAL[kind]
     return tuple(declared.device.get(kind, declared.device.get("auto", ())))
 

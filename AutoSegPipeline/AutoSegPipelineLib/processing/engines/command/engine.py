@@ -25,8 +25,8 @@ from .declaration import Declaration
 from .declared_file import declared_file, read_declared
 from .output import classes_of, only_wanted, place_of, read_output
 from .placeholders import fill
-from .program import find_program, version_of
-from .run import Order, new_run, run_program
+from .program import find_program, new_run, version_of
+from .run import Order, run_program
 
 _WRITERS: dict[str, Callable[[Volume, Path], object]] = {
     ".nrrd": write_nrrd, ".mha": write_metaimage, ".nii": write_nifti, ".gz": write_nifti,
@@ -178,10 +178,9 @@ class CommandEngine:
         scan = folder / declared.input
         scan.parent.mkdir(parents=True, exist_ok=True)
         _write(volume, scan)
-        output = folder / _fixed(place_of(declared))
-        (output if _fixed(place_of(declared)) != place_of(declared) else output.parent).mkdir(
-            parents=True, exist_ok=True
-        )
+        place = place_of(declared)
+        output = folder / _fixed(place)
+        (output.parent if _fixed(place) == place else output).mkdir(parents=True, exist_ok=True)
         run = new_run()
         values: dict[str, tuple[str, ...]] = {
             "input": (str(scan),), "input_folder": (str(scan.parent),), "output": (str(output),),

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import IO, Mapping, Sequence
 
 from ....core.errors import EngineFailed
 from ....core.process_tree import make_tree
@@ -80,6 +80,20 @@ def new_run() -> str:
     return f"autoseg-{secrets.token_hex(8)}"
 
 
+def run_beside(
+    declared: Declaration, command: Sequence[str], seconds: float, folder: Path, output: int | IO[bytes]
+) -> int:
+    """The exit code of a short command that is no case's run; nothing that it started is left afterwards.
+
+    ``output`` gets what it writes. Raises ``OSError`` and ``subprocess.TimeoutExpired``.
+    """
+    mark = new_run()
+    return run_child(
+        list(command), seconds, make_tree(f"{MARK}={mark}"), cwd=str(folder),
+        env=environment_of(declared, folder, {MARK: mark}), stdout=output, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
 def version_of(declared: Declaration) -> str:
     """What the program says of its version, empty where nobody declared how to ask.
 
@@ -103,13 +117,8 @@ def _said(declared: Declaration, command: Sequence[str], folder: Path) -> str:
     how = " ".join(declared.version)
     # Into a file: a process that it leaves behind may hold a pipe open for ever.
     with tempfile.TemporaryFile() as output:
-        mark = new_run()
         try:
-            code = run_child(
-                list(command), _VERSION_SECONDS, make_tree(f"{MARK}={mark}"), cwd=str(folder),
-                env=environment_of(declared, folder, {MARK: mark}),
-                stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            code = run_beside(declared, command, _VERSION_SECONDS, folder, output)
         except OSError as error:
             raise EngineFailed("engine.not_available", f"{how}: {error.strerror or error}") from error
         except subprocess.TimeoutExpired:

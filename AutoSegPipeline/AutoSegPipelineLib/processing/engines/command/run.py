@@ -14,10 +14,10 @@ from ....core.errors import EngineFailed, PipelineError
 from ....core.files import free_bytes
 from ....core.process_tree import ProcessTree, make_tree
 from ....core.progress import Report
-from ...child_processes import end_child, forget_tree, remember_tree, run_child, start_child
+from ...child_processes import end_child, forget_tree, remember_tree, start_child
 from .declaration import Declaration
 from .messages import MOST_BYTES, Messages
-from .program import MARK, environment_of, new_run
+from .program import MARK, environment_of, run_beside
 
 _LOOK_SECONDS = 0.2
 _SPACE_SECONDS = 3.0  # between two looks at how much it has written
@@ -144,13 +144,9 @@ class _Run:
 
     def _stop(self) -> None:
         """The declared way to end what is not in the tree, such as a container."""
-        folder, mark = self._order.folder, new_run()
+        order = self._order
         try:
-            code = run_child(
-                list(self._order.stop), _STOP_SECONDS, make_tree(f"{MARK}={mark}"), cwd=str(folder),
-                env=environment_of(self._declared, folder, {MARK: mark}),
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+            code = run_beside(self._declared, order.stop, _STOP_SECONDS, order.folder, subprocess.DEVNULL)
         except (OSError, subprocess.TimeoutExpired) as error:
             self._log(f"the command to stop {self._name} did not work: {error}")
             return
