@@ -93,7 +93,7 @@ def flatten(segmentation: Segmentation) -> Flat:
     segments = segmentation.segments
     order = sorted(range(len(segments)), key=lambda n: (segments[n].priority, n))
     values = label_values(segments)
-    rank_type = _smallest(len(segments))
+    rank_type = smallest_type(len(segments))
     ranked = [
         _translate(layer, _lookup(segmentation, number, order, rank_type))
         for number, layer in enumerate(segmentation.layers)
@@ -103,12 +103,13 @@ def flatten(segmentation: Segmentation) -> Flat:
         np.maximum(top, rank, out=top)
     names = [segments[n].name for n in order]
     overlaps = _overlaps(ranked, names)
-    table = np.zeros(len(order) + 1, dtype=_smallest(max(values.values(), default=0)))
+    table = np.zeros(len(order) + 1, dtype=smallest_type(max(values.values(), default=0)))
     table[1:] = [values[name] for name in names]
     return Flat(_translate(top, table), values, overlaps)
 
 
-def _smallest(highest: int) -> np.dtype:
+def smallest_type(highest: float) -> np.dtype:
+    """The smallest unsigned type that holds the labels up to ``highest``."""
     return np.dtype(np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32)
 
 

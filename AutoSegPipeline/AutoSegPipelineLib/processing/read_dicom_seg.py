@@ -15,6 +15,7 @@ from ..formats.dicom_seg.grid import FramePlace
 from ..formats.dicom_seg.header import FRACTIONAL, LABEL_MAP, THRESHOLD, SegHeader, SegmentItem, read_header
 from .anatomy import guess_group, likely_colour, readable_title
 from .known_structures import structure_called
+from .layers import smallest_type
 from .read_seg_nrrd import MAX_LABEL, unique_name
 
 # Labels that programs hand out by themselves; the coded type says more.
@@ -64,13 +65,8 @@ def _values(header: SegHeader) -> dict[int, int]:
     return {number: number or max(numbers) + 1 for number in numbers}
 
 
-def _type_for(values: dict[int, int]) -> type[np.unsignedinteger]:
-    highest = max(values.values())
-    return np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
-
-
 def _label_map(header: SegHeader, reader: FrameReader, values: dict[int, int]) -> np.ndarray:
-    dtype = _type_for(values)
+    dtype = smallest_type(max(values.values()))
     layer = np.zeros(header.grid.array_shape, dtype)
     table = np.zeros(max(values) + 1, dtype)
     for number, value in values.items():
@@ -90,7 +86,7 @@ def _layers(
     header: SegHeader, reader: FrameReader, values: dict[int, int]
 ) -> tuple[list[np.ndarray], dict[int, int]]:
     """As few layers as hold every segment without two in one voxel, and the layer of each segment."""
-    dtype = _type_for(values)
+    dtype = smallest_type(max(values.values()))
     of_segment: dict[int, list[int]] = {}
     for frame, number in enumerate(header.numbers):
         of_segment.setdefault(number, []).append(frame)

@@ -13,6 +13,7 @@ from ..core.mask_plan import MaskPlan
 from ..core.segmentation import Affine, Grid, Segment, Segmentation
 from ..formats.label_rows import Entry
 from .foreign_names import segment_of
+from .layers import smallest_type
 from .same_grid import placement
 from .volume import read_volume
 
@@ -27,7 +28,7 @@ def read_masks(path: Path, affine: Affine | None = None) -> Segmentation:
     Raises :class:`PipelineError`: ``input.*``, ``export.empty``.
     """
     plan = MaskPlan.read(path)
-    dtype = np.uint8 if len(plan.masks) < 1 << 8 else np.uint16
+    dtype = smallest_type(len(plan.masks))
     grid: Grid | None = None
     layers: list[np.ndarray] = []
     segments: list[Segment] = []

@@ -18,6 +18,7 @@ from ..formats.header import Header
 from ..formats.volume_file import NRRD, VolumeFile, format_of, read_volume_file
 from ..formats.voxels import read_voxels
 from .anatomy import distinct_colour, guess_group
+from .layers import smallest_type
 from .seg_nrrd_fields import FACTS, TAG
 from .terminology import parse_entry
 
@@ -92,8 +93,7 @@ def _layers(volume: VolumeFile) -> list[np.ndarray]:
             "input.corrupt",
             f"{volume.name} holds values from {lowest} to {highest}, which are no labels",
         )
-    dtype = np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
-    return [np.ascontiguousarray(layer, dtype=dtype) for layer in array]
+    return [np.ascontiguousarray(layer, dtype=smallest_type(highest)) for layer in array]
 
 
 def _segments(volume: VolumeFile, layers: int) -> tuple[Segment, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from ..formats.label_rows import Entry
 from ..formats.label_tables import read_table
 from ..formats.nifti_labels import read_label_table
 from .foreign_names import segment_of
+from .layers import smallest_type
 from .read_dicom_seg import is_dicom, read_dicom_seg
 from .read_masks import read_masks
 from .read_seg_nrrd import MAX_LABEL, is_seg_nrrd, read_seg_nrrd, unique_name
@@ -92,14 +92,14 @@ def _as_labels(volume: Volume, name: str) -> tuple[np.ndarray, list[int]]:
         raise PipelineError("export.empty", f"{name} holds no label but 0")
     if highest > MAX_LABEL:
         return _counted(array)
-    return np.ascontiguousarray(array, dtype=_smallest(int(highest))), []
+    return np.ascontiguousarray(array, dtype=smallest_type(int(highest))), []
 
 
 def _counted(array: np.ndarray) -> tuple[np.ndarray, list[int]]:
     """The voxels with the labels counted from 1 in their order, and the labels; slice by slice."""
     found = np.unique(np.concatenate([np.unique(voxels) for voxels in array]))
     values = found[found != 0]
-    counted = np.empty(array.shape, dtype=_smallest(len(values)))
+    counted = np.empty(array.shape, dtype=smallest_type(len(values)))
     for voxels, row in zip(array, counted):
         row[...] = np.where(voxels == 0, 0, np.searchsorted(values, voxels) + 1)
     return counted, [int(value) for value in values]
@@ -123,10 +123,6 @@ def _renumbering(values: list[int], name: str) -> dict[str, str]:
         "in their order"
     )
     return {"code": "export.labels_renumbered", "message": message}
-
-
-def _smallest(highest: int) -> type[np.unsignedinteger[Any]]:
-    return np.uint8 if highest < 1 << 8 else np.uint16 if highest < 1 << 16 else np.uint32
 
 
 def _entries(

@@ -9,7 +9,7 @@ import numpy as np
 from ....core.segmentation import Segment
 from ....formats.label_rows import Entry
 from ...foreign_names import segment_of
-from ...layers import values_in
+from ...layers import smallest_type, values_in
 from .record import ModelClass
 from .request import Run
 
@@ -27,7 +27,7 @@ def layers_of(
     """
     there = values_in(labels)
     has_regions = any(one.labels != (one.value,) for one in run.model.classes)
-    layers = [] if has_regions else [_smallest(labels)]
+    layers = [] if has_regions else [_small(labels)]
     segments, absent = [], []
     for number, one in enumerate(run.model.classes):
         if run.structures and one.name not in run.structures:
@@ -38,7 +38,9 @@ def layers_of(
             continue
         taken.add(segment.name)
         if has_regions:
-            layers.append(np.where(np.isin(labels, one.labels), one.value, 0).astype(_type(one.value)))
+            layers.append(
+                np.where(np.isin(labels, one.labels), one.value, 0).astype(smallest_type(one.value))
+            )
         layer = first + len(layers) - 1
         # Of regions the order decides; plain labels never meet in one layer.
         segments.append(replace(segment, layer=layer, priority=_PRIORITY + (number if has_regions else 0)))
@@ -54,9 +56,5 @@ def _segment(one: ModelClass, taken: set[str], number: int) -> Segment:
     return segment_of(Entry(one.value, one.name, one.colour, codes=one.codes), taken, number)
 
 
-def _smallest(labels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(labels, dtype=_type(int(labels.max(initial=0))))
-
-
-def _type(value: int) -> type:
-    return np.uint8 if value <= 255 else np.uint16
+def _small(labels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(labels, dtype=smallest_type(int(labels.max(initial=0))))
