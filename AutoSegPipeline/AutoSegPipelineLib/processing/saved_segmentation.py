@@ -12,6 +12,7 @@ from ..core.files import replace_file
 from ..core.progress import Report
 from ..core.segmentation import Grid, Segmentation
 from .case import Case
+from .engines.base import structures_absent
 from .source_segmentation import SourceSegmentation
 from .stopwatch import Stopwatch
 from .writers.seg_nrrd import write_seg_nrrd
@@ -101,9 +102,8 @@ def _wanted(segmentation: Segmentation, names: list[str]) -> Segmentation:
         raise PipelineError("export.empty", f"not found in this scan: {', '.join(names)}")
     answer = Segmentation(segmentation.grid, segmentation.layers, kept, segmentation.warnings)
     known = any("not found in this scan" in warning["message"].lower() for warning in answer.warnings)
-    if lacking and not known:
-        message = f"Not found in this scan: {', '.join(lacking)}."
-        answer.warnings.append({"code": "engine.structures_absent", "message": message})
+    if not known:
+        answer.warnings += structures_absent(lacking)
     return answer
 
 

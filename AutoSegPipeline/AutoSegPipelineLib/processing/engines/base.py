@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Callable, Protocol
+from typing import Callable, Protocol, Sequence
 
 from ... import __version__
 from ...core.progress import Report
@@ -116,6 +116,14 @@ def describe(engine: Engine, weights: bool = True) -> dict[str, object]:
         ],
         **(facts() if check.ok and facts is not None else {}),
     }
+
+
+def structures_absent(titles: Sequence[str]) -> list[dict[str, str]]:
+    """The warning about structures that were asked for and not found; none where nothing is absent."""
+    if not titles:
+        return []
+    message = f"Not found in this scan: {', '.join(titles)}."
+    return [{"code": "engine.structures_absent", "message": message}]
 
 
 def modalities(engine: Engine) -> set[str]:

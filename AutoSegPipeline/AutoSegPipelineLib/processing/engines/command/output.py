@@ -16,6 +16,7 @@ from ....formats.label_rows import Entry, Rows
 from ....formats.label_tables import read_table
 from ...read_segmentation import read_segmentation
 from ...same_grid import put_onto
+from ..base import structures_absent
 from .declaration import DICOM_SEG, MASKS, SEG_NRRD, WRITES, Declaration
 
 _CROPPED = (SEG_NRRD, DICOM_SEG)  # formats that may leave out what is empty
@@ -131,11 +132,7 @@ def only_wanted(declared: Declaration, segmentation: Segmentation, wanted: list[
             raise EngineFailed("engine.structure_unknown", text)
     kept = tuple(segment for segment in segmentation.segments if segment.name in names)
     absent = [word for word, name in zip(wanted, names) if name not in there]
-    warnings = list(segmentation.warnings)
-    if absent:
-        message = f"Not found in this scan: {', '.join(absent)}."
-        warnings.append({"code": "engine.structures_absent", "message": message})
-    return replace(segmentation, segments=kept, warnings=warnings)
+    return replace(segmentation, segments=kept, warnings=[*segmentation.warnings, *structures_absent(absent)])
 
 
 def _shape(grid: Grid) -> str:

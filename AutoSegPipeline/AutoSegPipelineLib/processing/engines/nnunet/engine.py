@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from typing import Sequence
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from ....core.segmentation import Segment, Segmentation
 from ....core.structure_names import machine_name
 from ...stage_progress import Portion
 from ...volume import Volume
-from ..base import Check, Task
+from ..base import Check, Task, structures_absent
 from ..networks import devices
 from ..networks.progress import Course
 from . import store
@@ -102,7 +101,7 @@ class NnUnetEngine:
             more, found, absent = layers_of(run, labels, len(layers), {one.name for one in segments})
             layers += more
             segments += found
-            warnings += _absent(absent)
+            warnings += structures_absent([title.lower() for title in absent])
         report.progress(1.0, f"found {len(segments)} structures")
         if not layers:  # regions of which none was found
             layers = [np.zeros(volume.grid.array_shape, np.uint8)]
@@ -127,13 +126,6 @@ def _trusted(run: Run) -> dict[str, str]:
     who = f" by {run.model.added_by}" if run.model.added_by else ""
     message = f"The model {run.model.name} was added{who} as trusted: its checkpoints may run a program."
     return {"code": "engine.model_trusted", "message": message}
-
-
-def _absent(titles: Sequence[str]) -> list[dict[str, str]]:
-    if not titles:
-        return []
-    message = f"Not found in this scan: {', '.join(title.lower() for title in titles)}."
-    return [{"code": "engine.structures_absent", "message": message}]
 
 
 def _package_version() -> str:

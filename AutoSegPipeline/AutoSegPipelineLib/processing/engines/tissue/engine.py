@@ -16,7 +16,7 @@ from ....core.progress import Report
 from ....core.segmentation import Segment, Segmentation
 from ....core.specs import did_you_mean
 from ...volume import Volume
-from ..base import Check, Task
+from ..base import Check, Task, structures_absent
 from ..structures import STRUCTURES, structure_segment
 from .body import find_body
 from .frame import Frame, make_frame
@@ -113,9 +113,7 @@ def _assemble(
             segments.append(structure_segment(name, len(layers), value))
         layers.append(tissue if len(inside) == len(LAYER) else keep[tissue])
     missing = [name for name in CLASSES if name in wanted and not found[name]]
-    if missing:
-        titles = ", ".join(STRUCTURES[name].title.lower() for name in missing)
-        warnings.append({"code": "engine.structures_absent", "message": f"Not found in this scan: {titles}."})
+    warnings += structures_absent([STRUCTURES[name].title.lower() for name in missing])
     if shapes.muscle is None and {"muscle", "soft_tissue"} & set(wanted):
         warnings.append(
             {

@@ -12,7 +12,7 @@ from ....core.segmentation import Segment, Segmentation
 from ...layers import values_in
 from ...stage_progress import Portion
 from ...volume import Volume
-from ..base import Check, Task
+from ..base import Check, Task, structures_absent
 from ..networks import devices
 from ..networks.progress import Course
 from . import weights
@@ -225,10 +225,7 @@ def _segments(
             continue
         unique = name if name not in taken else f"{run.task.name}_{name}"
         found.append(segment_of(name, layer, value, 30 + layer, unique))
-    if not absent or not run.structures:
-        return found, []
-    titles = ", ".join(title_of(name).lower() for name in absent)
-    return found, [{"code": "engine.structures_absent", "message": f"Not found in this scan: {titles}."}]
+    return found, structures_absent([title_of(name).lower() for name in absent if run.structures])
 
 
 __all__ = ["PipelineError", "TotalSegmentatorEngine", "title_of_task"]
