@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
-FILE = "model.json"
+RECORD = "model.json"
 Record = Dict[str, object]
 
 
@@ -19,15 +19,20 @@ def read_records(place: Path) -> Tuple[List[Record], List[str]]:
     except OSError:
         return found, broken
     for folder in folders:
-        path = folder / FILE
-        if not path.is_file():
+        if not (folder / RECORD).is_file():
             continue
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            record = None
-        if isinstance(record, dict) and record.get("name") == folder.name:
+        record = read_record(folder)
+        if record is not None and record.get("name") == folder.name:
             found.append(record)
         else:
             broken.append(folder.name)
     return found, broken
+
+
+def read_record(folder: Path) -> Optional[Record]:
+    """The record of the model in ``folder``; None where it cannot be read."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None

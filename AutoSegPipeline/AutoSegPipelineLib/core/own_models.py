@@ -8,7 +8,6 @@ scans of their own. Reads ``model.json`` files; nothing else of a model.
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
 import re
 import unicodedata
@@ -19,8 +18,8 @@ from typing import Mapping, Optional, Tuple
 from .engine_list import wanted_engines
 from .engines import OWN_MODELS
 from .errors import PipelineError
+from .model_records import RECORD, Record, read_record
 
-RECORD = "model.json"
 MOST = 16  # channels; beyond that it is a numbered list
 _CHANNEL = re.compile(r"(?P<stem>.*[^_/\\])_(?P<number>\d{4})(?P<ending>(\.[A-Za-z]{2,5}){1,2})\Z")
 
@@ -86,16 +85,15 @@ def _all(models: Path) -> list[str]:
 def _channels(models: Path, name: str) -> ModelChannels:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         return ModelChannels()
-    try:
-        record = json.loads((models / name / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    record = read_record(models / name)
+    if record is None:
         return ModelChannels()
     names, patterns = (_texts(record, key) for key in ("channels", "patterns"))
     return ModelChannels(name, names, patterns if len(patterns) == len(names) else ())
 
 
-def _texts(record: object, key: str) -> tuple[str, ...]:
-    values = record.get(key) if isinstance(record, dict) else None
+def _texts(record: Record, key: str) -> tuple[str, ...]:
+    values = record.get(key)
     return tuple(str(one) for one in values) if isinstance(values, list) else ()
 
 

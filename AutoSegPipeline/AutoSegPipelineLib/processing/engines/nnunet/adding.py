@@ -16,12 +16,12 @@ from ....core.clock import rfc3339
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, remove_tree, retried, write_json
 from ....core.lock import hold
-from ....core.own_models import RECORD
+from ....core.model_records import RECORD
 from ....formats.label_rows import Entry
 from ....formats.label_tables import read_table
 from ..networks.model_files import ModelFiles, check_room, open_files
 from . import description as says
-from .loading import configuration_in, load
+from .loading import load
 from .postprocessing import postprocessing_file, read_rules
 from .record import Model, ModelClass, Rule, Stage, check_name, name_for
 from .store import OLD, STAGING, restore
@@ -142,16 +142,15 @@ def _checked(part: Path, stage: Stage, trained: Trained, trust: bool, say: Say) 
     """The stage with the configuration and trainer that its checkpoint states; its networks were built."""
     folder = part / stage.folder
     say(f"checking {stage.configuration or trained.title}, fold {', '.join(stage.folds)}")
-    configuration, trainer = configuration_in(folder, stage, trained.title, trust)
-    stage = replace(stage, configuration=configuration, trainer=stage.trainer or trainer)
+    loaded = load(folder, replace(stage, configuration=""), trained.title, trust)
+    configuration = loaded.configuration
     if configuration != trained.configuration and replace(trained, configuration=configuration).previous:
         raise PipelineError(
             "model.invalid",
             f"{trained.title}: its checkpoint is of a cascade ({configuration}), its folder's name is not",
             "Give the folder or zip as nnU-Net named it, with the network of the stage before.",
         )
-    load(folder, stage, trained.title, trust)
-    return stage
+    return replace(stage, configuration=configuration, trainer=loaded.trainer)
 
 
 def _needed(trained: Trained, wanted: Wanted) -> list[str]:

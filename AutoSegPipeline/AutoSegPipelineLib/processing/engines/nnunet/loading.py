@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Loaded:
-    """The network of one stage and the parameters of its folds, with nnU-Net's managers."""
+    """The network of one stage and the parameters of its folds, with nnU-Net's managers.
+
+    ``configuration`` is what the first checkpoint states.
+    """
 
     network: torch.nn.Module
     parameters: list[dict[str, torch.Tensor]]
     plans: PlansManager
     settings: ConfigurationManager
     dataset: dict[str, object]
+    configuration: str
     trainer: str
     mirroring: tuple[int, ...] | None
 
@@ -87,15 +91,9 @@ def load(folder: Path, stage: Stage, shown: str, trusted: bool) -> Loaded:
         raise PipelineError(
             "model.invalid", f"{shown}: its network cannot be built: {type(error).__name__}: {lines[0][:300]}"
         ) from error
-    return Loaded(network, parameters, manager, settings, dataset, trainer, first.mirroring)
-
-
-def configuration_in(folder: Path, stage: Stage, shown: str, trusted: bool) -> tuple[str, str]:
-    """The configuration and the trainer that the first checkpoint states."""
-    fold = stage.folds[0]
-    name = f"{shown}, fold_{fold}/{stage.checkpoint}"
-    found = read_checkpoint(folder / f"fold_{fold}" / stage.checkpoint, name, trusted)
-    return found.configuration, found.trainer
+    return Loaded(
+        network, parameters, manager, settings, dataset, first.configuration, trainer, first.mirroring
+    )
 
 
 def check_files(place: Path, model: Model, stages: Sequence[Stage]) -> None:

@@ -16,7 +16,7 @@ from ....core.engines import MODELS_DIR, models_folder
 from ....core.errors import PipelineError
 from ....core.files import disk_error, fsync_folder, is_link, remove_tree, retried
 from ....core.lock import hold
-from ....core.own_models import RECORD
+from ....core.model_records import RECORD
 from ....core.specs import did_you_mean
 from ..ownership import check_owner
 from .record import NAME, Model
