@@ -11,11 +11,9 @@ import os
 import platform
 import sys
 import tempfile
-import traceback
 
 from ....core.child_channel import ChildChannel
 from ....core.child_main import take_channel
-from ....core.errors import PipelineError
 from ....core.messages.child_messages import Done, Failed, Hello, Log
 from ....core.messages.intake_messages import RunTask
 from . import manage
@@ -24,15 +22,9 @@ from . import manage
 def _answer(channel: ChildChannel, command: RunTask) -> None:
     try:
         channel.send(Done(manage.answer({**command.args, "do": command.task})), tempfile.gettempdir())
-    except PipelineError as error:
-        channel.send(Failed(error.to_dict()))
-    except ImportError as error:
-        text = f"the workers' Python cannot load models: {error}"
-        channel.send(Failed(PipelineError("engine.not_available", text).to_dict()))
     except Exception as error:  # whatever the model did, the pipeline gets an answer
-        channel.send(Log(traceback.format_exc()[-8000:], "error"))
-        text = f"{type(error).__name__}: {error}"[:2000]
-        channel.send(Failed(PipelineError("model.invalid", text).to_dict()))
+        known = manage.coded(error, lambda text: channel.send(Log(text, "error")))
+        channel.send(Failed(known.to_dict()))
 
 
 def main() -> int:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from contextlib import redirect_stdout
 from dataclasses import fields
 from pathlib import Path
-from typing import Mapping
+from typing import Callable, Mapping
 
 from ....core.errors import PipelineError
 from ....core.specs import did_you_mean
@@ -76,27 +77,26 @@ def main(arguments: list[str]) -> int:
     if not isinstance(request, dict):
         sys.stderr.write("one argument, a JSON object, is needed\n")
         return 2
-    output = sys.stdout
-    sys.stdout = sys.stderr  # nnU-Net prints; the answer alone belongs on standard output
-    try:
-        found = _caught(request)
-    finally:
-        sys.stdout = output
-    return print_answer(lambda: found)
+    return print_answer(lambda: _quiet_answer(request))
 
 
-def _caught(request: Mapping[str, object]) -> Mapping[str, object]:
-    try:
-        return answer(request)
-    except PipelineError as error:
-        return {"error": error.to_dict()}
-    except ImportError as error:
-        text = f"this Python cannot load models: {error}"
-        return {"error": PipelineError("engine.not_available", text).to_dict()}
-    except Exception as error:  # whatever the model did, there is an answer
-        sys.stderr.write(traceback.format_exc()[-8000:])
-        text = f"{type(error).__name__}: {error}"[:2000]
-        return {"error": PipelineError("model.invalid", text).to_dict()}
+def _quiet_answer(request: Mapping[str, object]) -> dict[str, object]:
+    # nnU-Net prints; the answer alone belongs on standard output.
+    with redirect_stdout(sys.stderr):
+        try:
+            return answer(request)
+        except Exception as error:  # whatever the model did, there is an answer
+            raise coded(error, _say) from None
+
+
+def coded(error: Exception, log: Callable[[str], None]) -> PipelineError:
+    """``error``, which is being handled, for the answer; ``log`` gets the traceback of an unforeseen one."""
+    if isinstance(error, PipelineError):
+        return error
+    if isinstance(error, ImportError):
+        return PipelineError("engine.not_available", f"the workers' Python cannot load models: {error}")
+    log(traceback.format_exc()[-8000:])
+    return PipelineError("model.invalid", f"{type(error).__name__}: {error}"[:2000])
 
 
 if __name__ == "__main__":
