@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 from AutoSegPipelineLib.core import states
@@ -15,13 +17,20 @@ OWN = engine("own", task("teeth"), auto=False)
 OPTIONS: dict[str, object] = {"engine": "own:teeth"}
 
 
-def test_a_model_that_is_added_is_known_without_a_restart(tmp_path: Path) -> None:
-    home, models = tmp_path / "home", tmp_path / "models"
+@contextmanager
+def described_bench(home: Path, models: Path) -> Iterator[Bench]:
+    """A pipeline whose worker has said that it has no own models; they would be in ``models``."""
     models.mkdir()
     tell(home, {"engines": [TISSUE]})
     with Bench(home, watch=False, models_dir=str(models)) as bench:
+        bench.until(lambda: bench.pipeline.flow.options_gate.is_open)
+        yield bench
+
+
+def test_a_model_that_is_added_is_known_without_a_restart(tmp_path: Path) -> None:
+    home, models = tmp_path / "home", tmp_path / "models"
+    with described_bench(home, models) as bench:
         flow, catalogue = bench.pipeline.flow, bench.pipeline.flow.scheduler.catalogue
-        bench.until(lambda: flow.options_gate.is_open)
         with pytest.raises(PipelineError, match="no engine 'own'"):
             flow.options_gate.check(OPTIONS, "CT")
         tell(home, {"engines": [TISSUE, OWN]})
@@ -34,12 +43,9 @@ def test_a_model_that_is_added_is_known_without_a_restart(tmp_path: Path) -> Non
 
 
 def test_while_no_worker_can_be_asked_again_the_worker_has_the_word(tmp_path: Path) -> None:
-    home, models = tmp_path / "home", tmp_path / "models"
-    models.mkdir()
-    tell(home, {"engines": [TISSUE]})
-    with Bench(home, watch=False, models_dir=str(models)) as bench:
+    models = tmp_path / "models"
+    with described_bench(tmp_path / "home", models) as bench:
         flow, catalogue = bench.pipeline.flow, bench.pipeline.flow.scheduler.catalogue
-        bench.until(lambda: flow.options_gate.is_open)
         meta = bench.pipeline.store.meta
         with pytest.raises(PipelineError, match="no engine 'own'"):
             check_at_the_door(meta, OPTIONS)
