@@ -97,6 +97,10 @@ class Home:
         return self.state / "reserve"
 
     @property
+    def uploads(self) -> Path:
+        return self.state / "uploads"
+
+    @property
     def pacs_headers(self) -> Path:
         return self.state / "pacs-headers"
 

@@ -23,7 +23,6 @@ from .receiver import Receiver
 # Failure reasons of PS3.18, 10.5.3, that no C-STORE has.
 SYNTAX_NOT_SUPPORTED = 0xC122
 OTHER_STUDY = 0xA901
-UPLOADS = "uploads"  # below state/, where the web application keeps what is coming
 _BLOCK = 1 << 20
 _MOST_META = 1 << 16
 _SOP_CLASS, _SOP_INSTANCE, _SYNTAX = 0x02, 0x03, 0x10
@@ -40,7 +39,7 @@ def stow(context: Context, ask: Ask) -> dict[str, object]:
     called, study = str(ask.args["called"]) or config.receiver.title, str(ask.args.get("study") or "")
     if config.entry(called) is None:
         raise PipelineError("request.not_found", f"dicom.json has no entry {called!r}")
-    paths = _paths(context.home.state / UPLOADS, ask.args.get("files"))
+    paths = _paths(context.home.uploads, ask.args.get("files"))
     sender = Sender(ask.by or "STOW-RS", called, str(ask.args.get("address") or ""), account=ask.by)
     delivery = _Delivery(receiver, sender, study, receiver.new_number())
     try:

@@ -76,7 +76,7 @@ class UploadStore:
     """All uploads of one home. The web child is its only writer."""
 
     def __init__(self, home: Home, tally: Tally) -> None:
-        self.folder = home.state / "uploads"
+        self.folder = home.uploads
         self._uploads: dict[str, Upload] = {}
         self._batches: dict[tuple[str, str], Batch] = {}
         self._tally = tally
