@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.core.pacs.config import FILE, PacsConfig, parse_config, read_config
+from AutoSegPipelineLib.core.pacs.config import FILE, Entry, PacsConfig, parse_config, read_config
 
 FULL: dict[str, Any] = {
     "receiver": {"host": "0.0.0.0", "port": 104, "tls_cert": "a", "tls_key": "b", "tls_ca": "c"},
@@ -118,3 +118,9 @@ def test_rules_for_series_and_privacy_are_checked_with_the_file(values: object, 
         parse_config(values)
     assert says in caught.value.message
     assert "dicom.json" in caught.value.message
+
+
+def test_send_to_of_an_entry_wins_over_that_among_its_options() -> None:
+    options = {"quality": "fast", "send_to": ["old"]}
+    assert Entry("A", options).job_options == options
+    assert Entry("A", options, ["pacs"]).job_options == {"quality": "fast", "send_to": ["pacs"]}
