@@ -13,28 +13,16 @@ from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.core.store.database import Database
 from AutoSegPipelineLib.core.store.schema import MIGRATIONS
 from AutoSegPipelineLib.core.store.small_tables import Consumed, Kept
-
-
-class Held:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def now(self) -> float:
-        return self.time
+from support.held_clock import HeldClock
 
 
 @pytest.fixture
-def clock() -> Held:
-    return Held()
+def clock() -> HeldClock:
+    return HeldClock()
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Held) -> Store:
+def store(tmp_path: Path, clock: HeldClock) -> Store:
     made = Store(tmp_path / "store.sqlite", clock)
     yield made
     made.close()
@@ -91,21 +79,21 @@ def test_a_unique_beginning_of_an_id_is_enough_and_an_ambiguous_one_says_so(stor
     assert caught.value.code == "request.unknown_job"
 
 
-def test_priority_decides_and_waiting_lifts_so_that_nothing_starves(store: Store, clock: Held) -> None:
+def test_priority_decides_and_waiting_lifts_so_that_nothing_starves(store: Store, clock: HeldClock) -> None:
     low = add(store, states.INSPECTING, states.QUEUED, priority=0)
     high = add(store, states.INSPECTING, states.QUEUED, priority=100)
-    assert store.jobs.next_queued(clock.time).id == high.id
-    clock.time += 101 * 60
+    assert store.jobs.next_queued(clock.at).id == high.id
+    clock.at += 101 * 60
     later = add(store, states.INSPECTING, states.QUEUED, priority=100)
     store.jobs.enter(high, states.PREPARING)
-    assert store.jobs.next_queued(clock.time).id == low.id, "after 101 minutes 0 stands above a fresh 100"
+    assert store.jobs.next_queued(clock.at).id == low.id, "after 101 minutes 0 stands above a fresh 100"
     assert later.state == states.QUEUED
 
 
-def test_a_case_that_backs_off_is_not_offered_before_its_time(store: Store, clock: Held) -> None:
-    add(store, states.INSPECTING, states.QUEUED, not_before=clock.time + 5)
-    assert store.jobs.next_queued(clock.time) is None
-    assert store.jobs.next_queued(clock.time + 6) is not None
+def test_a_case_that_backs_off_is_not_offered_before_its_time(store: Store, clock: HeldClock) -> None:
+    add(store, states.INSPECTING, states.QUEUED, not_before=clock.at + 5)
+    assert store.jobs.next_queued(clock.at) is None
+    assert store.jobs.next_queued(clock.at + 6) is not None
 
 
 def test_stems_are_unique_without_regard_to_case_and_form_and_are_never_given_again(store: Store) -> None:

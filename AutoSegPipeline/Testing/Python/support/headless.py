@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, "-m", "AutoSegPipelineLib.headless"]
@@ -119,3 +119,14 @@ def write_scan(path: Path, spacing: float = 6.0) -> Path:
     shape = (round(366 / spacing), round(303 / spacing), round(180 / spacing))
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_nifti(torso(shape, (spacing,) * 3).volume, path)
+
+
+def until(what: Callable[[], Any], seconds: float = 150.0) -> Any:
+    """What ``what`` finds as soon as it finds something; it may call the command line."""
+    end = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < end, what
+        time.sleep(0.3)

@@ -27,6 +27,7 @@ from AutoSegPipelineLib.runtime.processes.child_command import (
     library_parent,
 )
 from AutoSegPipelineLib.runtime.processes.child_kinds import WEB
+from AutoSegPipelineLib.web.accounts.accounts import Accounts
 
 from support.pipeline import Bench, fake_spawns
 from support.qt import run_until
@@ -305,3 +306,12 @@ def served(root: Path, **settings: Any) -> Iterator[Served]:
     """For fixtures: ``yield from served(tmp_path)``."""
     with Served(root, **settings) as one:
         yield one
+
+
+def token_for(home: Path, name: str) -> str:
+    """The secret of a token of ``name``, a new account of the role operator."""
+    accounts = Accounts.of(Home.at(home))
+    accounts.users.add(name, "operator", "correct horse battery")
+    _, secret = accounts.tokens.create(name, "stow", "operator", 1)
+    accounts.close()
+    return secret

@@ -13,27 +13,18 @@ from AutoSegPipelineLib.core.pacs.config import parse_config
 from AutoSegPipelineLib.core.pacs.fetches import Order
 from AutoSegPipelineLib.core.pacs.query import FoundStudy, StudyQuery
 from AutoSegPipelineLib.core.pacs.store import PacsStore
+from support.held_clock import HeldClock
 
 TODAY = datetime.date(2026, 3, 2)
 
 
-class Clock:
-    at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock):
+def store(tmp_path: Path, clock: HeldClock):
     home = Home.at(tmp_path)
     home.create()
     found = PacsStore.of(home, clock)
@@ -128,7 +119,7 @@ def study(number: int, instances: int | None = 5) -> FoundStudy:
     return FoundStudy(f"1.{number}", instances=instances)
 
 
-def test_a_watch_takes_a_study_once_and_when_it_no_longer_grows(store: PacsStore, clock: Clock) -> None:
+def test_a_watch_takes_a_study_once_and_when_it_no_longer_grows(store: PacsStore, clock: HeldClock) -> None:
     def take(*studies: FoundStudy, most: int = 10) -> tuple[int, int]:
         return store.watched.take("w", "pacs", "", studies, most)
 
@@ -153,7 +144,7 @@ def test_a_watch_keeps_to_its_limit_and_goes_on(store: PacsStore) -> None:
     assert taken == [(0, 5), (2, 3), (2, 1), (1, 0), (0, 0)]
 
 
-def test_answers_that_nobody_fetched_go(store: PacsStore, clock: Clock) -> None:
+def test_answers_that_nobody_fetched_go(store: PacsStore, clock: HeldClock) -> None:
     first = store.asks.ask("find", {}, "anna")
     store.asks.answer(first, {"ok": True, "studies": ["Roe"]})
     left = store.asks.ask("find", {}, "anna")  # and one that nobody answered
@@ -167,7 +158,7 @@ def test_answers_that_nobody_fetched_go(store: PacsStore, clock: Clock) -> None:
     assert store.asks.answer_of(second) is None  # read once, then gone
 
 
-def test_a_watch_takes_a_study_again_whose_fetch_failed(store: PacsStore, clock: Clock) -> None:
+def test_a_watch_takes_a_study_again_whose_fetch_failed(store: PacsStore, clock: HeldClock) -> None:
     def round_of() -> int:
         return store.watched.take("w", "pacs", "", [study(1)], 5)[0]
 
@@ -183,7 +174,7 @@ def test_a_watch_takes_a_study_again_whose_fetch_failed(store: PacsStore, clock:
     assert round_of() == 0
 
 
-def test_a_watch_leaves_what_was_fetched_or_cancelled(store: PacsStore, clock: Clock) -> None:
+def test_a_watch_leaves_what_was_fetched_or_cancelled(store: PacsStore, clock: HeldClock) -> None:
     for number, state in enumerate((fetches.DONE, fetches.CANCELLED)):
         for _ in range(2):
             store.watched.take("w", "pacs", "", [study(number)], 5)

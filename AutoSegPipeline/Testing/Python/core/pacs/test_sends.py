@@ -9,22 +9,13 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.sends import FAILED, SENDING, SENT, WAITING, SentObject
 from AutoSegPipelineLib.core.pacs.store import PacsStore
+from support.held_clock import HeldClock
 
 AWAY = PipelineError("pacs.peer_away", "pacs did not answer")
 REFUSED = PipelineError("pacs.not_taken", "pacs did not take the seg")
 OBJECT = SentObject(
     "seg", "seg-1.dcm", "1.2.840.10008.5.1.4.1.1.66.4", "2.25.1", "2.25.2", "1.2.840.10008.1.2.1"
 )
-
-
-class HeldClock:
-    at = 1_000_000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
 
 
 @pytest.fixture

@@ -8,18 +8,7 @@ from AutoSegPipelineLib.core.pacs.series_facts import SeriesFacts
 from AutoSegPipelineLib.core.pacs.series_rules import Verdict
 from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.core.pacs.verdicts import KEEP_DAYS
-
-
-class Wall:
-    """A clock that is set by hand."""
-
-    at = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
+from support.held_clock import HeldClock
 
 
 def verdict(number: int, code: str = "no_rule", study: str = "1.2") -> Verdict:
@@ -28,7 +17,7 @@ def verdict(number: int, code: str = "no_rule", study: str = "1.2") -> Verdict:
 
 
 def test_the_verdicts_of_a_study_come_back_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    clock = Wall()
+    clock = HeldClock(1000.0)
     store = PacsStore(tmp_path / "dicom.sqlite", clock)
     given = [verdict(10), verdict(9, "taken"), verdict(11, "not_best")]
     store.verdicts.note("THIN", [*given, verdict(1, study="1.3")])
@@ -42,7 +31,7 @@ def test_the_verdicts_of_a_study_come_back_in_the_order_of_their_numbers(tmp_pat
 
 
 def test_a_later_decision_replaces_the_earlier_and_old_ones_are_forgotten(tmp_path: Path) -> None:
-    clock = Wall()
+    clock = HeldClock(1000.0)
     store = PacsStore(tmp_path / "dicom.sqlite", clock)
     store.verdicts.note("THIN", [verdict(1), verdict(2)])
     clock.at += KEEP_DAYS * 86400

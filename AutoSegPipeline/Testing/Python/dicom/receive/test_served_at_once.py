@@ -16,10 +16,10 @@ from typing import Any, Callable
 import pydicom
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
-from AutoSegPipelineLib.web.accounts.accounts import Accounts
-from support.headless import SERVE, Running, autoseg
+from support.headless import SERVE, Running, autoseg, until
 from support.orthanc import Orthanc, free_port, needed, orthanc
 from support.receiving import associate, dcmsend
+from support.web import token_for
 
 OPTIONS = {"quality": "fastest", "formats": "seg,statistics"}
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber")
@@ -35,26 +35,8 @@ def write_study(folder: Path, number: int) -> list[Path]:
     )  # fmt: skip
 
 
-def token_for(home: Path, name: str) -> str:
-    accounts = Accounts.of(Home.at(home))
-    accounts.users.add(name, "operator", "correct horse battery")
-    _, secret = accounts.tokens.create(name, "stow", "operator", 1)
-    accounts.close()
-    return secret
-
-
 def said(home: Path, *command: str) -> Any:
     return json.loads(autoseg(*command, "--json", "--home", home).stdout)
-
-
-def until(what: Callable[[], Any], seconds: float = 150.0) -> Any:
-    end = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found:
-            return found
-        assert time.monotonic() < end, what
-        time.sleep(0.3)
 
 
 def receiver_pid(home: Path) -> int:

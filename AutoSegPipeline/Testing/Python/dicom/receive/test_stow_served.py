@@ -14,11 +14,10 @@ from typing import Any
 import pydicom
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
-from AutoSegPipelineLib.web.accounts.accounts import Accounts
 from support.headless import SERVE, Running, autoseg
 from support.identity import WHO, leaks
 from support.orthanc import Orthanc, free_port, needed, orthanc
-from support.web import request
+from support.web import request, token_for
 
 RULES = [{"name": "thin", "when": {"thickness": {"at_most": 8}}, "best": 1}]
 
@@ -35,14 +34,6 @@ def write_study(folder: Path, patient: str) -> list[Path]:
             SeriesDescription=f"THX Mustermann {thickness}", **who,
         )
     ]  # fmt: skip
-
-
-def token_for(home: Path, name: str) -> str:
-    accounts = Accounts.of(Home.at(home))
-    accounts.users.add(name, "operator", "correct horse battery")
-    _, secret = accounts.tokens.create(name, "stow", "operator", 1)
-    accounts.close()
-    return secret
 
 
 def until_jobs(home: Path, count: int) -> list[dict[str, Any]]:

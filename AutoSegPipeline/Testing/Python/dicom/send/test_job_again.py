@@ -40,13 +40,6 @@ def store(context: Context) -> Iterator[Store]:
     with_jobs.close()
 
 
-@pytest.fixture
-def pacs(context: Context) -> Iterator[PacsStore]:
-    found = context.pacs_store()
-    yield found
-    found.close()
-
-
 def sent_and_again(store: Store, pacs: PacsStore) -> tuple[Job, Send]:
     """A job whose results somebody asked for by hand, and which is then processed again."""
     job = Job()

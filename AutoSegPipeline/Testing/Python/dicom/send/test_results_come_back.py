@@ -14,7 +14,7 @@ from AutoSegPipelineLib.core.pacs.config import FILE
 from AutoSegPipelineLib.processing.phantom.build import torso
 from AutoSegPipelineLib.processing.phantom.write_dicom import write_dicom_series
 from support.dicom_peers import storage
-from support.headless import Running, autoseg
+from support.headless import Running, autoseg, until
 from support.orthanc import Orthanc, free_port, orthanc
 
 PATIENT = {
@@ -24,16 +24,6 @@ SERVE = (
     "--dicom", "--no-web", "--engine", "tissue", "--formats", "gltf,seg,statistics",
     "--settle-seconds", "0.3", "--rescan-seconds", "0.5", "--send-to",
 )  # fmt: skip
-
-
-def until(what: Callable[[], Any], seconds: float = 90.0) -> Any:
-    end = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found:
-            return found
-        assert time.monotonic() < end, what
-        time.sleep(0.3)
 
 
 def sends(home: Path) -> list[dict[str, Any]]:

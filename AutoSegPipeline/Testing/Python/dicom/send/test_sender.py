@@ -37,13 +37,6 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 
 @pytest.fixture
-def pacs(context: Context) -> Iterator[PacsStore]:
-    store = context.pacs_store()
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def run(context: Context) -> Iterator[Run]:
     started: list[Sender] = []
 

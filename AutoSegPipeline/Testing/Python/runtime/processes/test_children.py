@@ -16,6 +16,7 @@ from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment
 from AutoSegPipelineLib.runtime.processes.hang_watch import HungWatch
 from AutoSegPipelineLib.runtime.processes.stderr_lines import MAX_LINE, StderrLines
+from support.held_clock import HeldClock
 from support.pipeline import FAKE_WORKER
 from support.qt import run_for, run_until
 
@@ -226,17 +227,6 @@ def test_an_event_handler_that_raises_does_not_lose_the_next_message(start, capl
     assert "ZeroDivisionError" in caplog.text
 
 
-class HeldClock:
-    def __init__(self):
-        self.time = 1000.0
-
-    def monotonic(self):
-        return self.time
-
-    def now(self):
-        return self.time
-
-
 def watch_of(limit):
     told, clock = [], HeldClock()
     watch = HungWatch(limit, told.append, clock)
@@ -247,13 +237,13 @@ def watch_of(limit):
 def test_silence_is_told_once_and_one_look_after_the_limit():
     watch, told, clock = watch_of(20.0)
     for _ in range(4):
-        clock.time += 5
+        clock.at += 5
         watch.look()
     assert told == []  # the limit has passed, the pipe may hold an answer
-    clock.time += 5
+    clock.at += 5
     watch.look()
     assert told == [25.0]
-    clock.time += 5
+    clock.at += 5
     watch.look()
     assert len(told) == 1
     watch.end()
@@ -261,11 +251,11 @@ def test_silence_is_told_once_and_one_look_after_the_limit():
 
 def test_a_machine_that_slept_is_not_hung():
     watch, told, clock = watch_of(20.0)
-    clock.time += 5
+    clock.at += 5
     watch.look()
-    clock.time += 8 * 3600
+    clock.at += 8 * 3600
     watch.look()
-    clock.time += 5
+    clock.at += 5
     watch.look()
     assert told == []
     watch.end()

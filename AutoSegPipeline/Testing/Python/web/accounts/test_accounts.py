@@ -17,30 +17,18 @@ from AutoSegPipelineLib.web.accounts import audit, backoff, passwords
 from AutoSegPipelineLib.web.accounts.accounts import FILE, Accounts, accounts_exist
 from AutoSegPipelineLib.web.accounts.sessions import _MOST
 from support.headless import clean_environment
+from support.held_clock import HeldClock
 
 PASSWORD = "four horses in rain"
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.at = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
+@pytest.fixture
+def clock() -> HeldClock:
+    return HeldClock(1_800_000_000.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def book(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
+def book(tmp_path: Path, clock: HeldClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Accounts]:
     quick = {**passwords.PARAMETERS, "time_cost": 1, "memory_cost": 64, "parallelism": 1}
     monkeypatch.setattr(passwords, "PARAMETERS", quick)
     accounts = Accounts(tmp_path / FILE, clock)
@@ -131,7 +119,7 @@ def test_few_passwords_are_hashed_at_a_time_and_too_many_are_sent_away() -> None
 
 
 def test_a_login_ends_after_its_hours_and_after_a_sixth_of_them_without_a_request(
-    book: Accounts, clock: Clock
+    book: Accounts, clock: HeldClock
 ) -> None:
     secret = book.sessions.begin("anna", "10.0.0.1", 12)
     for _ in range(11):
@@ -144,7 +132,7 @@ def test_a_login_ends_after_its_hours_and_after_a_sixth_of_them_without_a_reques
     assert book.sessions.find(idle, 12) is None
 
 
-def test_an_account_has_a_bounded_number_of_logins(book: Accounts, clock: Clock) -> None:
+def test_an_account_has_a_bounded_number_of_logins(book: Accounts, clock: HeldClock) -> None:
     secrets = []
     for _ in range(_MOST + 5):
         clock.at += 1
@@ -184,7 +172,7 @@ def waits(book: Accounts, name: str, address: str) -> int:
     return 0
 
 
-def test_the_wait_doubles_and_a_success_forgets_it(book: Accounts, clock: Clock) -> None:
+def test_the_wait_doubles_and_a_success_forgets_it(book: Accounts, clock: HeldClock) -> None:
     assert [waits(book, "anna", "10.0.0.1") for _ in range(5)] == [0] * 5
     longest = 0
     for expected in (1, 2, 4, 8, 16, 32):
@@ -196,7 +184,7 @@ def test_the_wait_doubles_and_a_success_forgets_it(book: Accounts, clock: Clock)
     assert waits(book, "anna", "10.0.0.1") == 0
 
 
-def test_a_stranger_cannot_lock_somebody_out_for_long(book: Accounts, clock: Clock) -> None:
+def test_a_stranger_cannot_lock_somebody_out_for_long(book: Accounts, clock: HeldClock) -> None:
     for number in range(200):
         waits(book, "anna", f"10.0.{number}.1")
     assert waits(book, "anna", "10.9.9.9") <= backoff._RULES["account"].longest == 60
@@ -240,7 +228,7 @@ def test_failures_are_kept_without_the_names_and_bounded(
 
 
 def test_the_audit_log_is_cut_at_its_old_end(
-    book: Accounts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    book: Accounts, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "_MOST", 20)
     monkeypatch.setattr(audit, "_TRIM_EVERY", 10)
@@ -254,7 +242,7 @@ def test_the_audit_log_is_cut_at_its_old_end(
     assert {line.who for line in book.audit.list(limit=1000)} == {"later"}
 
 
-def test_parts_of_one_download_are_one_line(book: Accounts, clock: Clock) -> None:
+def test_parts_of_one_download_are_one_line(book: Accounts, clock: HeldClock) -> None:
     for _ in range(5):
         book.audit.note("result.file", "anna", job="j", detail="a.gltf", once=True)
     clock.at += 61
