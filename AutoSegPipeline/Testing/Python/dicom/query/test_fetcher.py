@@ -223,13 +223,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        "series fetched", "received files durable", "handover planned", "received file moved",
-        "input handed over", "fetched cases adopted", "fetch done",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("point", [*crash_points.FETCHING, *crash_points.HANDOVER])
 def test_killed_anywhere_it_becomes_one_input(
     bench: Bench, shared_archive: Archive, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

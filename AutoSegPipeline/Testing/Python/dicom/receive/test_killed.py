@@ -16,13 +16,9 @@ from support import receive_driver
 from support.receiving import Receiving, associate, dcmsend, write_series
 
 STEPS = [
-    ("instance noted", 1),
+    *((step, 1) for step in (*crash_points.RECEIVING, *crash_points.HANDOVER)),
     ("instance noted", 3),
-    ("series closed", 1),
-    *((step, 1) for step in crash_points.HANDOVER),
     ("received file moved", 3),
-    ("series asked for", 1),
-    ("series finished", 1),
 ]
 
 
