@@ -31,7 +31,6 @@ ENDINGS = (
 )  # fmt: skip
 # Headers whose data may lie in a second file beside them.
 DETACHED_HEADERS = (".nhdr", ".mhd", ".hdr", ".hdr.gz")
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}\Z")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class TotalSegmentatorEngine:
         network = 0.0
         for number, run in enumerate(request.runs):
             portion = Portion(report, number / len(request.runs), (number + 1) / len(request.runs))
-            course = Course(portion, _costs(known, run, volume), run.task.name)
+            course = Course(portion, _costs(run, volume), run.task.name)
             try:
                 labels, warnings = _run(known, run, volume, options, course, device)
             except PipelineError as error:
@@ -199,7 +199,7 @@ def _refuse_without_weights(known: Catalogue, runs: list[Run], allowed: bool) ->
             raise weights.complain(known, missing, run.task.name)
 
 
-def _costs(known: Catalogue, run: Run, volume: Volume) -> list[float]:
+def _costs(run: Run, volume: Volume) -> list[float]:
     """How much each prediction of the run takes, compared with one another: voxels at its resolution."""
     size = float(np.prod(volume.array.shape)) * volume.grid.voxel_ml * 1000.0
     main = run.task.modes[run.quality]
