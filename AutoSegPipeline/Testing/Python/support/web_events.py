@@ -14,7 +14,7 @@ class Listener:
     """An event stream, read by a thread."""
 
     def __init__(self, port: int, path: str = "/api/v1/events", **headers: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
         about = {"Accept": "text/event-stream", **{k.replace("_", "-"): v for k, v in headers.items()}}
         self._connection.request("GET", path, None, about)
         self._sock = self._connection.sock
@@ -46,7 +46,7 @@ class Listener:
         """The events of one kind so far."""
         return [one for one in list(self.events) if one.get("event") == kind]
 
-    def until(self, predicate: Callable[[], object], seconds: float = 10.0) -> None:
+    def until(self, predicate: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait for it."""
         end = time.monotonic() + seconds
         while not predicate():
