@@ -174,6 +174,9 @@ CODES: dict[str, str] = {
     "environment.network_state": "Put the state on a local disk with --state DIR.",
     "environment.locked": "Stop the other pipeline first, or use another --home.",
     "environment.nested_folders": "Choose folders that are not inside one another.",
+    "environment.bundle_damaged": (
+        "Check the shared folder and its disk; a pipeline bundles the case again by itself."
+    ),
     "environment.gpu_gone": (
         "Repair the GPU or its driver; the pipeline looks for it and resumes by itself. `autoseg resume` "
         "continues without it: device=auto then computes on the CPU."

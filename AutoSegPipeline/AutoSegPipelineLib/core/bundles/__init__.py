@@ -1,0 +1,1 @@
+"""Bundles: cases in a folder on a share, for workers on other machines."""
