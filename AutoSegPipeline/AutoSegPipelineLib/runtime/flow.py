@@ -23,6 +23,7 @@ from .inbox.watched_inbox import WatchedInbox
 from .job_logs import JobLogs
 from .loop import Loop
 from .own_models import OwnModels
+from .pacs_alarms import PacsAlarms
 from .processes.child import Spawns
 from .processes.child_kinds import INTAKE, MODELS, WORKER
 from .processes.intake_client import IntakeClient
@@ -58,6 +59,7 @@ class Flow:
         self.checkpoint = Checkpoint(context.home.store, self.examiner)
         self.logs = JobLogs(context)
         place = str(context.settings[MODELS_DIR.name])
+        self.pacs_alarms = PacsAlarms(context)
         self.own_models = OwnModels(context.home, place, spawns.get(MODELS), self.logs)
         # From the queue to the results.
         self.publisher = Publisher(context)
@@ -154,6 +156,7 @@ class Flow:
     def close(self) -> None:
         """After the last child."""
         self._unsubscribe()
+        self.pacs_alarms.close()
         self.logs.close()
 
     # --- slices of the loop -------------------------------------------------------------------
@@ -170,6 +173,7 @@ class Flow:
         self.inbox_intents.again()
         self.inspection.pump()
         self.own_models.look()
+        self.pacs_alarms.look()
         self.checkpoint.look()
         self.disposal.sync()
         if before is not None and self.conditions.paused is None:

@@ -1,64 +1,46 @@
-"""Tells another server when a job is done, failed or refused: ids only, signed, until it was heard.
+"""Reports to another server when a job is done, failed or refused: ids only.
 
-Every delivery is a POST of JSON with these headers; the receiver computes the HMAC again
-over ``TIMESTAMP.BODY`` and refuses what is old:
-
-    AutoSeg-Delivery: the same for every try of one event
-    AutoSeg-Timestamp: seconds since 1970
-    AutoSeg-Signature: v1=HEX of HMAC-SHA256(secret, timestamp + "." + body)
+What follows the PACS is :mod:`.pacs.send_webhook`; how both are sent, :mod:`.webhook_delivery`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
-import hashlib
-import hmac
-import json
 import logging
 from pathlib import Path
-from typing import AsyncIterator, Callable, Optional
+from typing import AsyncIterator, Callable, Coroutine, Optional
 
 from ..core import states
 from ..core.files import read_json, write_json
 from ..core.job import Job
 from . import events
 from .context import WebContext
-from .webhook_post import Post, Target, target_of
+from .pacs.send_webhook import SendWebhook
+from .webhook_delivery import Deliverer, number_of
+from .webhook_post import Target, target_of
 
 log = logging.getLogger(__name__)
 
 TOLD = (states.DONE, states.FAILED, states.REFUSED)
 FILE = "webhook.json"
-_FIRST_WAIT = 1.0
-_LONGEST_WAIT = 300.0
-_GIVE_UP_SECONDS = 24 * 3600.0
 _REMEMBERED = 1000
 
 
 def delivery_of(job: Job) -> str:
-    """The id of one event: a job that is retried ends again."""
-    return hashlib.sha256(f"{job.id} {job.state} {job.times.get(job.state)}".encode()).hexdigest()[:32]
+    """The number of one event: a job that is retried ends again."""
+    return number_of(job.id, job.state, job.times.get(job.state))
 
 
-def body_of(job: Job, delivery: str) -> bytes:
+def about(job: Job) -> dict[str, object]:
     """What is reported. No names: they may be patients'."""
-    about = {
+    return {
         "event": f"job.{job.state}",
         "job": job.id,
         "state": job.state,
         "at": job.times.get(job.state),
         "revision": job.revision,
-        "delivery": delivery,
     }
-    return json.dumps(about, separators=(",", ":")).encode("ascii")
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of ``AutoSeg-Signature``."""
-    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return f"v1={digest}"
 
 
 class Cursor:
@@ -91,12 +73,10 @@ class Cursor:
 class Webhook:
     """Follows the changes and delivers one event after the other."""
 
-    def __init__(self, context: WebContext, target: Target, cursor: Cursor) -> None:
+    def __init__(self, context: WebContext, deliverer: Deliverer, cursor: Cursor) -> None:
         self._context = context
-        self._target = target
+        self._deliverer = deliverer
         self._cursor = cursor
-        self._threads = concurrent.futures.ThreadPoolExecutor(1, "webhook")
-        self._post: Optional[Post] = None
 
     async def run(self) -> None:
         """For ever."""
@@ -106,59 +86,15 @@ class Webhook:
             for change in found:
                 job = change.job
                 if job is not None and job.state in TOLD and not self._cursor.knows(delivery_of(job)):
-                    await self._deliver(job)
+                    await self._deliverer.deliver(about(job), delivery_of(job))
                     self._cursor.delivered(delivery_of(job), change.revision)
             if found and self._cursor.revision < found[-1].revision:
                 self._cursor.passed(found[-1].revision, durable=False)
             if not more:
                 await hub.wait(60)
 
-    async def _deliver(self, job: Job) -> None:
-        """Until it was heard, or the receiver says that it never will be, or a day has passed."""
-        delivery, wait = delivery_of(job), _FIRST_WAIT
-        body = body_of(job, delivery)
-        give_up = self._context.clock.monotonic() + _GIVE_UP_SECONDS
-        while True:
-            status, trouble = await self._try(delivery, body)
-            if status is not None and 200 <= status < 300:
-                return
-            what = trouble or f"status {status}"
-            if status is not None and 300 <= status < 500 and status not in (408, 425, 429):
-                log.error("the webhook refuses %s (%s); it is not told again", job.id, what)
-                return
-            if self._context.clock.monotonic() > give_up:
-                log.error("the webhook did not hear of %s for a day (%s); given up", job.id, what)
-                return
-            log.warning("the webhook did not hear of %s (%s); again in %.0f s", job.id, what, wait)
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
 
-    async def _try(self, delivery: str, body: bytes) -> tuple[Optional[int], str]:
-        timestamp = str(int(self._context.clock.now()))
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": f"AutoSegPipeline/{self._context.config.version}",
-            "AutoSeg-Delivery": delivery,
-            "AutoSeg-Timestamp": timestamp,
-            "AutoSeg-Signature": signature(self._context.config.webhook_secret, timestamp, body),
-        }
-        post = self._post = Post(self._target, headers, body)
-        loop = asyncio.get_running_loop()
-        # A receiver that answers a byte a minute is cut off, whatever the socket's own timeout.
-        alarm = loop.call_later(post.SECONDS, post.cut)
-        try:
-            return await loop.run_in_executor(self._threads, post.send)
-        finally:
-            alarm.cancel()
-
-    def close(self) -> None:
-        """Cut what is under way and let the thread end."""
-        if self._post is not None:
-            self._post.cut()
-        self._threads.shutdown(wait=True)
-
-
-def _make(context: WebContext, complain: Callable[..., object] = log.error) -> Optional[Webhook]:
+def _target(context: WebContext, complain: Callable[..., object] = log.error) -> Optional[Target]:
     config = context.config
     if not config.webhook_url:
         return None
@@ -169,29 +105,36 @@ def _make(context: WebContext, complain: Callable[..., object] = log.error) -> O
     if not config.webhook_secret:
         complain("webhook_url needs webhook_secret, with which to sign; nobody is reported")
         return None
-    cursor = Cursor(context.home.state / FILE, context.store.revision())
-    cursor.passed(cursor.revision)
-    return Webhook(context, target, cursor)
+    return target
 
 
 @contextlib.asynccontextmanager
 async def lifespan(context: WebContext) -> AsyncIterator[None]:
-    """The webhook of one application, where the settings name one."""
-    hook = _make(context)
-    if hook is None:
+    """The webhooks of one application, where the settings name an address."""
+    target = _target(context)
+    if target is None:
         yield
         return
-    task = asyncio.ensure_future(hook.run())
-    task.add_done_callback(_ended)
+    cursor = Cursor(context.home.state / FILE, context.store.revision())
+    cursor.passed(cursor.revision)
+    # Each has a thread of its own: one that is not heard of holds up only its kind.
+    deliverers = [Deliverer(context, target), Deliverer(context, target)]
+    runs: list[Coroutine[object, object, None]] = [
+        Webhook(context, deliverers[0], cursor).run(), SendWebhook(context, deliverers[1]).run()
+    ]  # fmt: skip
+    tasks = [asyncio.ensure_future(run) for run in runs]
+    for task in tasks:
+        task.add_done_callback(_ended)
     try:
         yield
     finally:
-        task.cancel()
-        hook.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        for deliverer in deliverers:
+            deliverer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _ended(task: asyncio.Future[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
-        log.error("the webhook has ended", exc_info=task.exception())
+        log.error("a webhook has ended", exc_info=task.exception())

@@ -59,4 +59,10 @@ MIGRATIONS: tuple[str, ...] = (
         found INTEGER NOT NULL, waiting INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE alarms (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, code TEXT NOT NULL, job TEXT NOT NULL,
+        peer TEXT NOT NULL, message TEXT NOT NULL
+    );
+    """,
 )

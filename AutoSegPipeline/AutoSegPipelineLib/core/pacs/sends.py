@@ -10,6 +10,7 @@ from typing import List, Mapping, Sequence
 from ..clock import Clock
 from ..errors import PipelineError
 from ..store.database import Database
+from .alarms import Alarms
 from .sent_uids import SentUids
 
 WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
@@ -66,10 +67,11 @@ class Send:
 class Sends:
     """The table ``sends``, a row for each job and peer. The dicom child is its only writer."""
 
-    def __init__(self, database: Database, clock: Clock, sent_uids: SentUids) -> None:
+    def __init__(self, database: Database, clock: Clock, sent_uids: SentUids, alarms: Alarms) -> None:
         self._database = database
         self._clock = clock
         self._uids = sent_uids
+        self._alarms = alarms
 
     # --- rows begin -------------------------------------------------------------------
 
@@ -167,16 +169,23 @@ class Sends:
         """Look at it again after ``seconds``; nothing went wrong."""
         self._set(number, state=WAITING, not_before=self._clock.now() + seconds)
 
-    def fail(self, send: Send, error: PipelineError) -> None:
-        """It is tried no more until somebody asks."""
+    def fail(self, send: Send, error: PipelineError) -> bool:
+        """It is tried no more until somebody asks: an alarm. False: there is a newer result, which is."""
         with self._database.transaction():
-            self._end(send, FAILED, json.dumps(error.to_dict()))
+            ended = self._end(send, FAILED, json.dumps(error.to_dict()))
+            if ended:
+                text = f"the results of {send.job} were not sent to {send.peer}: {error.message}"
+                self._alarms.add(error.code, send.job, send.peer, text)
+        return ended
 
-    def _end(self, send: Send, state: str, error: str | None) -> None:
-        """The end of a try; a job that became done again meanwhile waits for the next one."""
+    def _end(self, send: Send, state: str, error: str | None) -> bool:
+        """The end of a try; a job that became done again meanwhile waits for the next one (False)."""
         found = self.get(send.id)
-        if found is not None:
-            self._set(send.id, state=state if found.done == send.done else WAITING, error=error)
+        if found is None:
+            return False
+        same = found.done == send.done
+        self._set(send.id, state=state if same else WAITING, error=error)
+        return same
 
     def forget(self, job: str) -> List[int]:
         """Remove what a purged job leaves; the numbers of its sends. That its UIDs are ours stays known."""

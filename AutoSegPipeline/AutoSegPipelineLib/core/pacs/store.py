@@ -11,6 +11,7 @@ from typing import Mapping
 from ..clock import Clock, SystemClock
 from ..home import Home
 from ..store.database import Database
+from .alarms import Alarms
 from .asks import Asks
 from .fetches import Fetches
 from .peer_states import PeerStates
@@ -40,7 +41,8 @@ class PacsStore:
         self.received = Received(self._database)
         self.verdicts = Verdicts(self._database, clock)
         self.sent_uids = SentUids(self._database, clock)
-        self.sends = Sends(self._database, clock, self.sent_uids)
+        self.alarms = Alarms(self._database, clock)
+        self.sends = Sends(self._database, clock, self.sent_uids, self.alarms)
         self.fetches = Fetches(self._database, clock)
         self.watched = Watched(self._database, clock, self.fetches)
 

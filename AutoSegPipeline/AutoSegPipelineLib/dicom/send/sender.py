@@ -164,6 +164,6 @@ class Sender:
             self._fail(pacs, send, error)
 
     def _fail(self, pacs: PacsStore, send: Send, error: PipelineError) -> None:
+        # The row raises an alarm, which the pipeline logs and shows and the web reports.
         pacs.sends.fail(send, error)
         remove_tree(folder_of(self._context.home, send.id))
-        log.error("ALARM: the results of %s were not sent to %s: %s", send.job, send.peer, error.message)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ...core import engines
+from ...core.events import AlarmRaised
 from ...core.messages.child_messages import Done, Failed, Message
 from ...core.resolved import gpus
 from ..context import Context
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 META = "describe"
 PATIENCE_SECONDS = 120.0  # afterwards nobody waits for an answer any more
 OLD_SECONDS = 30.0
+# A worker that ends while it describes itself is replaced and asked again after a wait that doubles.
+FIRST_WAIT, LONGEST_WAIT = 2.0, 600.0
+ALARM_AFTER = 3
 
 
 class EngineCatalogue:
@@ -34,6 +38,8 @@ class EngineCatalogue:
         self.answered_at = -1.0  # by the monotonic clock
         self._given_up = False
         self._seen = self._look()  # of what the answer depends on, when it was asked for
+        self._losses = 0  # workers in a row that ended over the question
+        self._ask_from = float("-inf")
         self.stale = False
 
     @property
@@ -64,6 +70,11 @@ class EngineCatalogue:
         """Whether the answer is of this moment."""
         return self.known is not None and not self.stale and self._age(self.answered_at) < OLD_SECONDS
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether the last worker that was asked ended over it, not long enough ago to ask another."""
+        return self._context.clock.monotonic() < self._ask_from
+
     def _age(self, since: float) -> float:
         return self._context.clock.monotonic() - since
 
@@ -73,19 +84,34 @@ class EngineCatalogue:
 
     def look(self) -> None:
         """Every two seconds: whether a model was added or removed since a worker was asked."""
-        if not self.stale and self.known is not None and self._look() != self._seen:
-            self.stale = True
-            self._context.store.meta.set(META, {**self.known, "stale": True})
+        if self.stale and not self._losses:
+            return
+        if self._look() != self._seen:
+            self._losses, self._ask_from = 0, float("-inf")  # what ended the workers may be gone
+            if self.known is not None and not self.stale:
+                self.stale = True
+                self._context.store.meta.set(META, {**self.known, "stale": True})
 
     def asked(self) -> None:
         """A worker was asked."""
         self._seen, self.stale = self._look(), False
         self._asked_at = self._context.clock.monotonic()
 
-    def lost(self) -> None:
-        """The worker that was asked has ended without a word."""
+    def lost(self, how: str) -> None:
+        """The worker that was asked has ended without a word; another is asked later, ever more rarely."""
         self._asked_at, self._given_up = None, True
-        self._seen = []  # what it would have said is still to be asked
+        self.stale = True  # what it would have said is still to be asked
+        self._losses += 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self._losses - 1, 20))
+        self._ask_from = self._context.clock.monotonic() + wait
+        log.error("a worker ended while it described its engines (%s); asked again in %g s", how, wait)
+        if self._losses == ALARM_AFTER:
+            text = (
+                f"{ALARM_AFTER} workers in a row ended while they described their engines ({how}); a package "
+                f"or a model may be broken. What is known of engines and models is old; a worker is asked again "
+                f"after {wait:g} s, then ever more rarely, and at once when models change"
+            )
+            self._context.bus.publish(AlarmRaised("engine.not_described", text))
 
     def take(self, message: Message) -> None:
         """The answer, or that there is none."""
@@ -94,6 +120,7 @@ class EngineCatalogue:
             self.known = {**(message.result or {}), "pipeline": os.getpid()}
             self.had_gpus = max(self.had_gpus, gpus(self.known))
             self.answered_at = self._context.clock.monotonic()
+            self._losses = 0
             if self.known != self._context.store.meta.get(META):
                 self._context.store.meta.set(META, self.known)
         elif isinstance(message, Failed):

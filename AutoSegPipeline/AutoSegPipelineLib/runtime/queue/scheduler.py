@@ -96,10 +96,12 @@ class Scheduler:
 
     def describe_again(self) -> None:
         """Ask a worker that rests, when the last answer is old: somebody may have mended something."""
-        if self.catalogue.stale and not (self.worker_slots or self._stopped):
+        if self._stopped or self.catalogue.must_wait:
+            return
+        if self.catalogue.stale and not self.worker_slots:
             self._free_slot()
         resting = [slot for slot in self.worker_slots if slot.job is None and not slot.leaving]
-        if resting and not (self._stopped or self.catalogue.pending or self.catalogue.fresh):
+        if resting and not (self.catalogue.pending or self.catalogue.fresh):
             self._ask(resting[0])
 
     def _ask(self, slot: WorkerSlot) -> None:
@@ -256,8 +258,8 @@ class Scheduler:
         if slot in self.worker_slots:
             self.worker_slots.remove(slot)
         job, slot.job = slot.job, None
-        if slot.describing:
-            self.catalogue.lost()
+        if slot.describing and not (slot.leaving or self._stopped):
+            self.catalogue.lost(end.how)
         if job is None or self._stopped:
             return
         if job.cancel:

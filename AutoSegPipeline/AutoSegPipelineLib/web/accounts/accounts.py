@@ -14,6 +14,7 @@ from ...core.store.database import Database
 from .audit import KEEP_DAYS, Audit
 from .backoff import BackOff
 from .links import Links
+from .refused_callers import RefusedCallers
 from .schema import MIGRATIONS
 from .sessions import Sessions
 from .tokens import Tokens
@@ -23,7 +24,7 @@ FILE = "accounts.sqlite"
 
 
 class Accounts:
-    """``users``, ``sessions``, ``tokens``, ``links``, ``backoff`` and ``audit``.
+    """``users``, ``sessions``, ``tokens``, ``links``, ``backoff``, ``audit``, ``refused_callers``.
 
     One connection, used from one thread. Only hashing a password takes longer than a moment;
     the web runs that part elsewhere (:mod:`..gate.password_login`).
@@ -39,6 +40,7 @@ class Accounts:
         self.links = Links(self._database, clock)
         self.backoff = BackOff(self._database, clock)
         self.audit = Audit(self._database, clock, audit_days)
+        self.refused_callers = RefusedCallers(self._database, clock, self.audit)
 
     @classmethod
     def of(cls, home: Home, clock: Clock | None = None, audit_days: float = KEEP_DAYS) -> Accounts:

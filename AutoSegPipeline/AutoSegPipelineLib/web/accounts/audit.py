@@ -18,7 +18,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the log. ``via`` says how ``who`` was known: open, session, token, share, command."""
+    """One line of the log. ``via``: how ``who`` was known (open, session, token, share, command, dicom)."""
 
     id: int
     at: float

@@ -35,4 +35,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX audit_by_job ON audit (job) WHERE job != '';
     CREATE INDEX audit_by_who ON audit (who);
     """,
+    """
+    CREATE TABLE refused_callers (
+        key TEXT PRIMARY KEY, first REAL NOT NULL, count INTEGER NOT NULL, at REAL NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )

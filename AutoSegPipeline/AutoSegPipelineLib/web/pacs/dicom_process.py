@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from typing import AsyncIterator
 
 from ...core.errors import PipelineError
 from ...core.pacs import store as pacs_store
@@ -85,13 +83,3 @@ def dicom_process_of(context: WebContext) -> DicomProcess:
     """The one of an application."""
     found: DicomProcess = context.shared[KEY]
     return found
-
-
-@contextlib.asynccontextmanager
-async def lifespan(context: WebContext) -> AsyncIterator[None]:
-    """It lives as long as the application, at ``context.shared["pacs"]``."""
-    found = context.shared[KEY] = DicomProcess(context)
-    try:
-        yield
-    finally:
-        found.close()

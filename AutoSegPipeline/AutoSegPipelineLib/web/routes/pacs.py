@@ -17,7 +17,7 @@ from ..gate.principal import OPERATOR, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..gate.visible_peers import DOOR, VisiblePeers
 from ..models import PROBLEMS
-from ..pacs import dicom_process
+from ..pacs import lifespan as pacs_lifespan
 from ..pacs.dicom_process import DicomProcess, dicom_process_of
 from ..pacs.models import (
     EchoDocument,
@@ -32,7 +32,7 @@ from ..pacs.models import (
 from ..pacs.overview import overview
 
 router = APIRouter(prefix="/api/v1/pacs", tags=["pacs"], responses=PROBLEMS)
-lifespan = dicom_process.lifespan
+lifespan = pacs_lifespan.lifespan
 SEARCH_SECONDS = 75.0  # longer than a peer may be silent
 ANSWER_SECONDS = 15.0
 

@@ -33,7 +33,8 @@ usedN        says that it used task ``deep:fast`` on the GPU
 silent       never says hello
 ===========  ====================================================================
 
-What it says of its engines comes from the JSON file named by ``FAKE_DESCRIBE``, where there is one.
+What it says of its engines comes from the JSON file named by ``FAKE_DESCRIBE``, where there is one;
+``{"dies": true}`` lets it die over the question.
 
 Each case is noted as a line ``job attempt stem pid`` in the file named by ``FAKE_WORKER_LOG``.
 """
@@ -223,7 +224,10 @@ def main():
     for envelope in channel.commands():
         try:
             if isinstance(envelope.message, Describe):
-                channel.send(Done(description()), tempfile.gettempdir())
+                told = description()
+                if told.get("dies"):
+                    os._exit(9)
+                channel.send(Done(told), tempfile.gettempdir())
             elif isinstance(envelope.message, RunCase):
                 case = Case(channel, envelope, arguments.do)
                 note(envelope, case.stem)

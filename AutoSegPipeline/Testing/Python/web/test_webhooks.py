@@ -14,7 +14,9 @@ from typing import Any, Callable, Iterator
 import psutil
 import pytest
 from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.web import webhooks
+from AutoSegPipelineLib.web.pacs import send_webhook
 from AutoSegPipelineLib.web.webhook_post import Post, Target, target_of
 from support.web import Served
 
@@ -238,3 +240,28 @@ def test_one_that_is_cut_before_it_begins_sends_nothing(receiver: Receiver) -> N
     post.cut()
     assert post.send() == (None, "ended")
     assert receiver.heard == []
+
+
+def test_results_that_were_not_sent_are_reported_once_over_a_restart(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    page = hooked(tmp_path, receiver)
+    pacs = PacsStore.of(page.home)
+    pacs.alarms.add("pacs.gave_up", "before", "pacs", "of before the first start")
+    with page:
+        receiver.until(lambda: (page.home.state / send_webhook.FILE).exists(), 60)
+        receiver.answers = [503]
+        pacs.alarms.add("pacs.gave_up", "j1", "pacs", "the results of j1 were not sent: it said Miller")
+        receiver.until(lambda: receiver.told(), 60)
+        page.stop()
+        pacs.alarms.add("pacs.patient_mismatch", "j2", "pacs", "no")
+        page.start()
+        receiver.until(lambda: len(receiver.told()) == 2, 60)
+    pacs.close()
+    first, second = receiver.told()
+    assert {**first, "at": "", "delivery": ""} == {
+        "event": "send.failed", "job": "j1", "peer": "pacs", "code": "pacs.gave_up", "at": "", "delivery": "",
+    }  # fmt: skip
+    assert (second["job"], second["code"]) == ("j2", "pacs.patient_mismatch")
+    assert first["delivery"] != second["delivery"] and receiver.heard[0]["status"] == 503
+    assert not any(b"Miller" in one["body"] for one in receiver.heard)

@@ -125,7 +125,7 @@ def test_one_slow_peer_and_one_refused_send_hold_up_nothing(
 
 @pytest.mark.parametrize("code", ["pacs.patient_mismatch", "pacs.no_source_headers", "dicom.identity_left"])
 def test_what_would_never_be_right_stops_at_once_with_an_alarm(
-    context: Context, pacs: PacsStore, run: Run, code: str, caplog: pytest.LogCaptureFixture
+    context: Context, pacs: PacsStore, run: Run, code: str
 ) -> None:
     tried: list[str] = []
 
@@ -139,11 +139,13 @@ def test_what_would_never_be_right_stops_at_once_with_an_alarm(
     until(lambda: state_of(pacs, number) == FAILED)
     time.sleep(0.3)
     assert tried == ["j1"] and not folder_of(context.home, number).exists()
-    assert any(one.levelname == "ERROR" and "ALARM" in one.message for one in caplog.records)
+    (alarm,) = pacs.alarms.since(0)
+    assert (alarm.code, alarm.job, alarm.peer) == (code, "j1", "pacs")
+    assert alarm.message == "the results of j1 were not sent to pacs: no"
 
 
 def test_it_is_given_up_after_the_time_of_the_peer_and_sent_on_request(
-    context: Context, pacs: PacsStore, run: Run, caplog: pytest.LogCaptureFixture
+    context: Context, pacs: PacsStore, run: Run
 ) -> None:
     peer = {"title": "A", "host": "127.0.0.1", "give_up_hours": 0.0001}
     (context.home.root / FILE).write_text(json.dumps({"peers": {"pacs": peer}}))
@@ -159,7 +161,8 @@ def test_it_is_given_up_after_the_time_of_the_peer_and_sent_on_request(
     found = pacs.sends.get(numbers[2])
     assert found is not None and found.error is not None
     assert found.error["code"] == "pacs.gave_up" and "pacs did not answer" in found.error["message"]
-    assert sum("ALARM" in one.message for one in caplog.records) == 3
+    assert [one.code for one in pacs.alarms.since(0)] == ["pacs.gave_up"] * 3
+    assert len(pacs.alarms.since(1)) == 2
     right.set()
     pacs.sends.want_again("j1", "pacs", "monday")
     until(lambda: state_of(pacs, numbers[1]) == SENT)
