@@ -21,6 +21,7 @@ from .errors import PipelineError
 from .model_records import RECORD, Record, read_record
 
 MOST = 16  # channels; beyond that it is a numbered list
+LACKING = "a model"  # what the engine of own models lacks before the first one is added
 _CHANNEL = re.compile(r"(?P<stem>.*[^_/\\])_(?P<number>\d{4})(?P<ending>(\.[A-Za-z]{2,5}){1,2})\Z")
 
 ChannelName = Tuple[str, int, str]

@@ -17,12 +17,13 @@ from ..core.errors import PipelineError
 from ..core.messages.child_messages import Describe, Done, Failed, Quit
 from ..core.messages.reader import read
 from ..core.messages.worker_messages import Described, EngineRow
+from ..core.own_models import LACKING
 from ..core.protocol import Envelope
 from ..core.settings import Settings
 from ..runtime.processes.child_command import child_environment as foreign_environment
 from ..runtime.processes.child_command import module_arguments
 from ..runtime.processes.child_kinds import WORKER
-from .extras import hint_for
+from .extras import hint_for, worker_packages
 from .findings import FAIL, OK, WARN, Finding
 
 LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
@@ -94,9 +95,10 @@ def engines(python: str | None, settings: Settings) -> Iterator[Finding]:
     try:
         found = describe(python, settings)
     except PipelineError as error:
-        yield Finding(
-            "engines", FAIL, error.message, "Run `python3 autoseg.py` again to mend the installation."
-        )
+        fix = "Run `python3 autoseg.py` again to mend the installation."
+        if python is not None:
+            fix = f"Give that Python what a worker needs: {worker_packages(python)}"
+        yield Finding("engines", FAIL, error.message, fix)
         return
     for engine in found:
         tasks = ", ".join(task["name"] for task in engine["tasks"][:6]) + (
@@ -112,7 +114,10 @@ def engines(python: str | None, settings: Settings) -> Iterator[Finding]:
             yield Finding("engine", WARN, f"{text}; {engine['note']}", "`autoseg engines check` says more.")
             continue
         hint = hint_for(row, python) if row.package else ""
-        if row.package and not tasks:
+        if engine["missing"] == [LACKING]:
+            hint = "`autoseg models add` adds one that you trained."
+            yield Finding("engine", WARN, f"{text}; {engine['note']}", hint)
+        elif row.package and not tasks:
             yield Finding("engine", WARN, f"{row.name}: not installed", hint)
         else:
             lacks = f"lacks {', '.join(engine['missing'])}" if engine["missing"] else engine["note"]

@@ -60,6 +60,11 @@ def _check_engine(engine: str, settings: Settings) -> None:
         raise PipelineError("worker.not_started", text, hint_for(row, python))
 
 
+def worker_packages(python: str) -> str:
+    """The command that gives another Python what a worker needs whatever the engine."""
+    return f"{python} -m pip install {' '.join(WORKER_NEEDS)}"
+
+
 def hint_for(row: EngineRow, python: str | None) -> str:
     """How the package of an engine comes into the workers' Python."""
     install = f"python3 autoseg.py install {row.install}"

@@ -10,6 +10,7 @@ import click
 
 from ..core import specs
 from ..core.errors import PipelineError
+from .program import VARIABLE
 from .session import Session
 
 Decorated = Callable[..., object]
@@ -167,4 +168,9 @@ def unknown_environment() -> list[str]:
     return [f"{name} is read by nothing{specs.did_you_mean(name, known)}" for name in sorted(strange)]
 
 
-OTHER_ENVIRONMENT = ("AUTOSEG_DEBUG", "AUTOSEG_VENV", *(f"AUTOSEG_{name.upper()}" for name in PLACES))
+OTHER_ENVIRONMENT = (
+    "AUTOSEG_DEBUG",
+    "AUTOSEG_VENV",
+    VARIABLE,
+    *(f"AUTOSEG_{name.upper()}" for name in PLACES),
+)

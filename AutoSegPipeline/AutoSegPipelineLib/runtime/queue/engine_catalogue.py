@@ -108,8 +108,8 @@ class EngineCatalogue:
         if self._losses == ALARM_AFTER:
             text = (
                 f"{ALARM_AFTER} workers in a row ended while they described their engines ({how}); a package "
-                f"or a model may be broken. What is known of engines and models is old; a worker is asked again "
-                f"after {wait:g} s, then ever more rarely, and at once when models change"
+                f"or a model may be broken. What is known of engines and models is old; a worker is asked "
+                f"again after {wait:g} s, then ever more rarely, and at once when models change"
             )
             self._context.bus.publish(AlarmRaised("engine.not_described", text))
 

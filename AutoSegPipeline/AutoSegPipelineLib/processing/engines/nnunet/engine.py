@@ -8,6 +8,7 @@ import re
 import numpy as np
 
 from ....core.errors import EngineFailed, PipelineError
+from ....core.own_models import LACKING
 from ....core.progress import Report
 from ....core.segmentation import Segment, Segmentation
 from ....core.structure_names import machine_name
@@ -71,7 +72,7 @@ class NnUnetEngine:
             _checked[:] = [_examine()]
         place = store.folder()
         if _checked[0].ok and not store.models(place):
-            return Check(False, ("a model",), f"no model was added to {place}")
+            return Check(False, (LACKING,), f"no model was added to {place}")
         return _checked[0]
 
     def segment(self, volume: Volume, options: dict[str, object], report: Report) -> Segmentation:

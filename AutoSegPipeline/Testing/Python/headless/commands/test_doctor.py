@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 import support.skeleton as support
+from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.messages.worker_messages import EngineRow
+from AutoSegPipelineLib.core.own_models import LACKING
 from AutoSegPipelineLib.core.settings import Settings
-from AutoSegPipelineLib.headless import doctor, doctor_cases, doctor_engines
+from AutoSegPipelineLib.headless import doctor, doctor_cases, doctor_engines, flags
+from AutoSegPipelineLib.headless.program import VARIABLE
 from AutoSegPipelineLib.headless.session import Session
 from AutoSegPipelineLib.runtime.logs import LIBRARY, NAME, log_to, stop_logging
+from support.engines import TISSUE, engine
 from support.headless import autoseg
 from support.model_record import record
 
@@ -163,3 +168,37 @@ def test_a_model_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (finding,) = doctor_engines.broken_models(settings)
     assert finding.status == "warn" and str(tmp_path / "jaw") in finding.text
     assert "models remove" in finding.fix
+
+
+def test_what_the_launcher_sets_is_no_unknown_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "python3 autoseg.py")
+    monkeypatch.setenv("AUTOSEG_PROGRAMM", "a slip")
+    found = [one.split()[0] for one in flags.unknown_environment()]
+    assert "AUTOSEG_PROGRAMM" in found and VARIABLE not in found
+
+
+def test_nnunet_without_a_model_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(missing: list[str], note: str) -> EngineRow:
+        return {**engine("nnunet", ok=False, missing=missing, note=note, title="nnU-Net", version="2.8")}
+
+    def finding(missing: list[str], note: str) -> tuple[str, str]:
+        monkeypatch.setattr(doctor_cases, "describe", lambda *_: [row(missing, note), TISSUE])
+        found = next(iter(doctor_cases.engines(None, Settings.defaults(engines_file=""))))
+        return found.text, found.fix
+
+    text, fix = finding([LACKING], "no model was added to /models")
+    assert text.startswith("nnunet 2.8: nnU-Net") and text.endswith("no model was added to /models")
+    assert "models add" in fix and "install" not in fix
+    text, fix = finding(["the Python package nnunetv2"], "not installed")
+    assert text == "nnunet: not installed" and "install nnunet" in fix
+
+
+def test_another_python_that_lacks_what_a_worker_needs_is_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def describe(*_: object) -> list[EngineRow]:
+        raise PipelineError("worker.not_started", "ModuleNotFoundError: No module named 'scipy'")
+
+    monkeypatch.setattr(doctor_cases, "describe", describe)
+    (own,) = doctor_cases.engines(None, Settings.defaults())
+    (other,) = doctor_cases.engines("/opt/python", Settings.defaults())
+    assert "autoseg.py" in own.fix
+    assert "/opt/python -m pip install numpy scipy" in other.fix
