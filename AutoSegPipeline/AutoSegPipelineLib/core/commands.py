@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Mapping, Optional, Union, get_args, get_type_hints
 
+from . import review
 from .errors import PipelineError
 from .specs import BY_NAME
 
@@ -123,6 +124,27 @@ class Purge(_JobCommand):
 
 
 @dataclass(frozen=True)
+class Review(_JobCommand):
+    """``mark`` is good, bad or empty, ``by`` who says so. Without mark and remark the review is taken back.
+
+    Kept when the job is run again; outdated if that gives another segmentation.
+    """
+
+    mark: str
+    remark: str
+    by: str
+
+    name = "review"
+    help = "Say of an ended job whether its result is good or bad, with a remark; exported in the table."
+    http = Route("PUT", "/{job_id}/review", OPERATOR)
+    command_line = panel = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        review.check(self.mark, self.remark)
+
+
+@dataclass(frozen=True)
 class Adopt(_Command):
     """Asked by ``autoseg submit`` and by uploads; ``id`` is also that of the job."""
 
@@ -227,6 +249,7 @@ JobCommand = Union[
     Priority,
     Place,
     Purge,
+    Review,
 ]
 Command = Union[JobCommand, Adopt, Pause, Resume, Watch, AddModel, CheckModel, RemoveModel, Stop]
 TABLE: tuple[type[Command], ...] = get_args(Command)

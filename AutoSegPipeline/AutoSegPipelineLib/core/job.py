@@ -72,6 +72,12 @@ class Job:
     visible_to: list[str] = _field(
         "accounts that see it besides those that see everything", factory=list, since=1
     )
+    review: dict[str, Any] = _field(
+        "what a person thinks of the result: `mark` (`good`, `bad` or empty), `remark`, `by`, `at`, `of` "
+        "(hash of the segmentation that was looked at), `outdated` (a retry gave another one)",
+        factory=dict,
+        since=2,
+    )
     staged: dict[str, Any] = _private("what intake said about the input", factory=dict)
     out: str = _private("results folder of this job; empty means the home's", "")
     attempt: int = _private("which attempt this is: what an earlier one writes is ignored", 0)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 RESEARCH = "For research, not a medical device."
 SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
-    "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "purge"),
+    "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "review", "purge"),
     "Pipeline": ("status", "pause", "resume", "stop"),
     "PACS": ("dicom",),
     "Web page": ("users", "tokens", "links", "audit"),
@@ -94,7 +94,7 @@ def _add_commands() -> None:
     for command in (
         serve.serve, run.run, run.export, demo.demo,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
-        jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
+        jobs.review, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,
         rules.rules, weights.weights, models.models, dicom.dicom, completion.completion,
     ):  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..core.job import Job
 from ..core.lock import HomeLock
 from ..core.settings import Settings, settings_of
 from ..core.store import Store
+from ..core.user import user_name as user_name
 from .output import Output
 
 
@@ -72,14 +72,6 @@ def job_document(job: Job, results: Path) -> dict[str, object]:
     folder = Path(job.out) if job.out else results
     document["outputs"] = [{**found, "path": str(folder / found["name"])} for found in job.outputs]
     return document
-
-
-def user_name() -> str:
-    """Who asks, for the books; empty where the system has no name for this user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return ""
 
 
 def check_name(path: Path) -> None:

@@ -110,12 +110,23 @@ def job_facts(job: Job, document: dict[str, Any], log: str) -> list[tuple[str, o
         ("error", error.get("message", "")), ("", error.get("hint", "")), ("code", error.get("code", "")),
         ("input", job.input), ("door", job.door), ("by", job.submitted_by), ("engine", job.engine),
         ("modality", job.modality), ("voxels", shape), ("spacing", spacing), ("version", _version(job)),
-        ("from cache of", job.cached_from), ("priority", job.priority), ("options", options), ("log", log),
+        ("from cache of", job.cached_from), ("review", _review(job)), ("priority", job.priority),
+        ("options", options), ("log", log),
     ]  # fmt: skip
     facts += [("warning", f"{found.get('message', '')} ({found.get('code', '')})") for found in job.warnings]
     facts += [("result", found["path"]) for found in document["outputs"]]
     facts += [(state, stamp) for state, stamp in sorted(job.times.items(), key=lambda pair: pair[1])]
     return facts
+
+
+def _review(job: Job) -> str:
+    """``good by ada: liver complete``; empty without a review."""
+    found = job.review
+    if not found:
+        return ""
+    words = f"{found['mark'] or 'remark'} by {found['by'] or 'somebody'}"
+    outdated = " (of an earlier result)" if found["outdated"] else ""
+    return words + (f": {found['remark']}" if found["remark"] else "") + outdated
 
 
 def _version(job: Job) -> str:

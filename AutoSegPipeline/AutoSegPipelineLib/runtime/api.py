@@ -205,6 +205,10 @@ class AutoSeg:
             raise heard[0]
         return self.job(found.id)
 
+    def review(self, job: Job | str, mark: str = "", remark: str = "", by: str = "") -> Job:
+        """Keep what ``by`` thinks of an ended job: ``mark`` is ``good``, ``bad`` or empty."""
+        return self.pipeline.commands.review(self.job(job).id, mark, remark, by)
+
     def purge(self, job: Job | str) -> None:
         """Remove every trace of one ended case."""
         self.pipeline.commands.purge(self.job(job).id)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Protocol, Union
 
-from ..core import incoming, specs, states
+from ..core import incoming, review, specs, states
 from ..core.commands import (
     AddModel,
     Adopt,
@@ -24,6 +24,7 @@ from ..core.commands import (
     RemoveModel,
     Resume,
     Retry,
+    Review,
     Stop,
     Watch,
 )
@@ -73,6 +74,8 @@ class Commands:
         elif isinstance(command, Purge):
             self.purge(command.job)
             answer(None)
+        elif isinstance(command, Review):
+            answer(self.review(command.job, command.mark, command.remark, command.by))
         elif isinstance(command, Adopt):
             answer(self.adopt(command.id))
         elif isinstance(command, Pause):
@@ -205,6 +208,17 @@ class Commands:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; cancel it first")
         self._flow.retention.purge(job)
         self._store.scrub()
+
+    def review(self, job_id: str, mark: str, remark: str = "", by: str = "") -> Job:
+        """Keep what ``by`` thinks of an ended job; see :class:`~..core.commands.Review`."""
+        review.check(mark, remark)
+        job = self._store.jobs.get(job_id)
+        if not job.ended:
+            raise PipelineError("request.wrong_state", f"job {job.id} is {job.state}; it has not ended")
+        job.review = review.review_of(mark, remark, by, self._context.clock.now(), job.outputs)
+        self._store.jobs.save(job)
+        self._context.bus.publish(JobChanged(job.id, job.state, job.progress, job.message))
+        return job
 
     # --- the queue ----------------------------------------------------------------------------
 

@@ -83,6 +83,9 @@ class Host(Protocol):
     def confirm(self, text: str) -> bool:
         """Ask before something that cannot be taken back."""
 
+    def ask_text(self, title: str, text: str) -> str | None:
+        """A line that the user writes, ``text`` at first; None where he changes his mind."""
+
     def show_error(self, text: str) -> None:
         """A fault that the user must see at once; rare."""
 

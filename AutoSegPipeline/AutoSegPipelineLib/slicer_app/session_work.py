@@ -155,6 +155,10 @@ class SessionWork:
         """Run an ended job again; returns at once, what it meets stands in ``fault``."""
         self.ask(Retry(self.autoseg.job(job).id))
 
+    def review(self, job: Job | str, mark: str = "", remark: str = "", by: str = "") -> Job:
+        """Keep what ``by`` thinks of an ended job: ``mark`` is ``good``, ``bad`` or empty."""
+        return self.autoseg.review(job, mark, remark, by)
+
     def purge(self, job: Job | str) -> None:
         """Remove every trace of one ended case."""
         self.autoseg.purge(job)

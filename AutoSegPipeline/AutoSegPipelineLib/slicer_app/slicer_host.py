@@ -115,6 +115,13 @@ class SlicerHost:
     def confirm(self, text: str) -> bool:
         return bool(slicer.util.confirmYesNoDisplay(text))
 
+    def ask_text(self, title: str, text: str) -> str | None:
+        dialog = qt.QInputDialog(slicer.util.mainWindow())
+        dialog.setWindowTitle(title)
+        dialog.setLabelText(title)
+        dialog.setTextValue(text)
+        return str(dialog.textValue()) if dialog.exec_() else None
+
     def show_error(self, text: str) -> None:
         slicer.util.errorDisplay(text)
 

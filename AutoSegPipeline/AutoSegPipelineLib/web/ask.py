@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Sequence
 
 from ..core.commands import Command
 from ..core.errors import PipelineError
@@ -30,6 +31,39 @@ async def ask(
         if answer is not None:
             return answer
         await asyncio.sleep(requests.LOOK_SECONDS)
+
+
+async def ask_each(
+    context: WebContext, commands: Sequence[Command], by: str, seconds: float = requests.ANSWER_SECONDS
+) -> list[requests.Answer | PipelineError]:
+    """The pipeline's answers to ``commands``, all written at once; an error stands in its place.
+
+    Raises ``request.no_pipeline`` where none runs.
+    """
+    check_running(context)
+    questions = [requests.Question(context.store, context.home, one, by, seconds) for one in commands]
+    answers: dict[int, requests.Answer | PipelineError] = {}
+    while True:
+        # The pipeline answers in this order, so that the first open one is the one to look at.
+        for number in range(len(answers), len(questions)):
+            answer = _look(questions[number])
+            if answer is None:
+                break
+            answers[number] = answer
+        if len(answers) == len(questions):
+            return [answers[number] for number in range(len(questions))]
+        await asyncio.sleep(requests.LOOK_SECONDS)
+
+
+def _look(question: requests.Question) -> requests.Answer | PipelineError | None:
+    try:
+        return question.look()
+    except PipelineError as error:
+        return error
+    except requests.Waiting:
+        if question.withdraw():
+            return PipelineError("web.unavailable", "the pipeline does not answer")
+        return _look(question)  # answered meanwhile
 
 
 def check_running(context: WebContext) -> None:

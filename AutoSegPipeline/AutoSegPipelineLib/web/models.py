@@ -100,6 +100,33 @@ class Done(BaseModel):
     state: Optional[State] = None
 
 
+class ReviewBody(BaseModel):
+    """What somebody thinks of a result; neither mark nor remark takes an earlier review back."""
+
+    model_config = ConfigDict(extra="forbid")
+    mark: str = Field("", pattern="^(good|bad|)$", description="`good`, `bad` or empty")
+    remark: str = Field("", max_length=2000)
+
+
+class ReviewsBody(ReviewBody):
+    """The same of many jobs at once."""
+
+    jobs: list[str] = Field(min_length=1, max_length=500, description="ids")
+
+
+class Reviewed(BaseModel):
+    """What became of the review of one job: ``error`` is null where it is kept."""
+
+    job: str
+    error: Optional[CodedError] = None
+
+
+class ReviewedJobs(BaseModel):
+    """One entry for each job that was named, in their order."""
+
+    jobs: list[Reviewed]
+
+
 class Change(BaseModel):
     """What may be changed of a waiting or running job."""
 

@@ -17,6 +17,7 @@ from ...core.commands import (
     Priority,
     Purge,
     Retry,
+    Review,
 )
 from ...core.errors import PipelineError
 from ...core.job import Job
@@ -192,6 +193,18 @@ def retry(session: Session, job_ids: tuple[str, ...]) -> int:
 @click.pass_obj
 def priority(session: Session, job_id: str, number: int) -> int:
     return _each(session, (job_id,), lambda job: Priority(job, number), f"priority {number}")
+
+
+@click.command(Review.name, help=help_of(Review, "3f0c good", '3f0c 81ab bad --remark "liver cut off"'))
+@job_ids
+@click.argument("mark", type=click.Choice(("good", "bad", "none")))
+@click.option("--remark", default="", metavar="TEXT", help="Why; shown and exported beside the mark.")
+@common()
+@click.pass_obj
+def review(session: Session, job_ids: tuple[str, ...], mark: str, remark: str) -> int:
+    said = "" if mark == "none" else mark
+    done = f"marked {mark}" if said or remark else "review taken back"
+    return _each(session, job_ids, lambda job: Review(job, said, remark, user_name()), done)
 
 
 @click.command(Purge.name, help=help_of(Purge, "3f0c", "3f0c 81ab --yes"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core import states
+from ...core import review, states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
 from ...core.files import remove_tree
@@ -100,6 +100,7 @@ class Finisher:
         self._result_cache.keep(job)
         job.staged.pop("earlier", None)
         job.error = None
+        job.review = review.after_retry(job.review, job.outputs)
         self._conditions.durably(lambda: self._context.enter(job, states.DONE))
         reached("row done")
         self._ends.add(job)

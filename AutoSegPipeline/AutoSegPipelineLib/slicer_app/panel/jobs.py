@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Callable
 
-from ...core import states
-from ...core.commands import Cancel, Command, Place, Purge, Retry
+from ...core import review, states
+from ...core.commands import Cancel, Command, Place, Purge, Retry, Review
 from ...core.errors import PipelineError
 from ...core.hints import PANEL, hint_at
 from ...core.store.jobs import Brief
+from ...core.user import user_name
 from ..session import Session
 from . import ui
 from .dropped import accept_drops
@@ -18,7 +19,7 @@ from .feed import Feed
 from .log_window import LogWindow
 from .part import Part
 from .table import JobsTable
-from .texts import _
+from .texts import _, review_text
 
 _MOST_AT_ONCE = 20  # jobs that a click changes before the loop gets its turn again
 
@@ -39,6 +40,9 @@ class JobsPart(Part):
         self.on_click(widgets.cancelButton, lambda: self._each(Cancel, self._unended))
         self.on_click(widgets.retryButton, lambda: self._each(Retry, self._ended))
         self.on_click(widgets.removeButton, self._remove)
+        self.on_click(widgets.goodButton, lambda: self._review(review.GOOD))
+        self.on_click(widgets.badButton, lambda: self._review(review.BAD))
+        self.on_click(widgets.remarkButton, self._remark)
         self.on_click(widgets.upButton, lambda: self._move(-1))
         self.on_click(widgets.downButton, lambda: self._move(1))
         self.on_click(widgets.firstButton, self._first)
@@ -67,7 +71,10 @@ class JobsPart(Part):
         for button in (widgets.addFilesButton, widgets.addFolderButton, widgets.sendVolumeButton):
             ui.set_enabled(button, may)
         ui.set_enabled(widgets.cancelButton, may and any(map(self._unended, chosen)))
-        for button in (widgets.retryButton, widgets.removeButton):
+        for button in (
+            widgets.retryButton, widgets.removeButton, widgets.goodButton, widgets.badButton,
+            widgets.remarkButton,
+        ):  # fmt: skip
             ui.set_enabled(button, may and any(map(self._ended, chosen)))
         for button in (widgets.upButton, widgets.downButton, widgets.firstButton):
             ui.set_enabled(button, may and any(map(self._queued, chosen)))
@@ -84,6 +91,8 @@ class JobsPart(Part):
             error = getattr(self._feed.find(chosen[0].id), "error", None) or {}
             hint = hint_at(PANEL, str(error.get("code", "")), str(error.get("hint", "")))
             text = f"{text} {hint}".strip()
+        if len(chosen) == 1 and chosen[0].state in states.ENDS:
+            text = f"{text} {review_text(self._review_of(chosen[0]))}".strip()
         ui.set_text(self.ui.jobMessageLabel, text)
         self.ui.jobMessageLabel.setVisible(bool(text))
 
@@ -136,6 +145,30 @@ class JobsPart(Part):
         now, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         for command in now:
             self.doing(partial(self.session.ask, command))()
+
+    def _review_of(self, job: Brief) -> dict[str, object]:
+        return getattr(self._feed.find(job.id), "review", None) or {}
+
+    def _review(self, mark: str) -> None:
+        """Mark what is selected; a job that has the mark loses it. Remarks stay."""
+        chosen = [job for job in self.table.selected if self._ended(job)]
+        found = {job.id: self._review_of(job) for job in chosen}
+        if all(one.get("mark") == mark for one in found.values()):
+            mark = review.NONE
+        self._waiting += [
+            Review(job_id, mark, str(one.get("remark", "")), user_name()) for job_id, one in found.items()
+        ]
+        self.work()
+
+    def _remark(self) -> None:
+        """Ask for one remark for all that is selected; marks stay."""
+        chosen = [job for job in self.table.selected if self._ended(job)]
+        first = str(self._review_of(chosen[0]).get("remark", "")) if chosen else ""
+        remark = self.session.host.ask_text(_("Remark on the selected results"), first) if chosen else None
+        if remark is not None:
+            marks = {job.id: str(self._review_of(job).get("mark", "")) for job in chosen}
+            self._waiting += [Review(job_id, mark, remark, user_name()) for job_id, mark in marks.items()]
+            self.work()
 
     def _remove(self) -> None:
         gone = [job for job in self.table.selected if self._ended(job)]

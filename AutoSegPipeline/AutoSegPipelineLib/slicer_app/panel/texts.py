@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Mapping
 
 try:
     from slicer.i18n import tr
@@ -10,6 +10,19 @@ except ImportError:
     tr = str
 
 _: Callable[[str], str] = tr
+
+
+def review_text(review: Mapping[str, object]) -> str:
+    """``Marked good by ada: liver complete``; empty without a review."""
+    if not review:
+        return ""
+    marks = {"good": _("Marked good"), "bad": _("Marked bad"), "": _("Remark")}
+    text = marks[str(review["mark"])]
+    if review["by"]:
+        text += " " + _("by {name}").format(name=review["by"])
+    if review["remark"]:
+        text += f": {review['remark']}"
+    return text + (" " + _("(of an earlier result)") if review["outdated"] else "")
 
 
 def duration(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import json
 import os
 import ssl
@@ -19,6 +20,7 @@ from ...core.errors import CODES, PipelineError
 from .servers import Server
 
 SECONDS = 30.0
+JSON = "application/json"
 Query = Mapping[str, object]
 Document = Dict[str, Any]  # JSON that the server sent
 _PIECE = 1 << 20
@@ -33,10 +35,17 @@ class Api:
         self._parts = urlsplit(server.url)
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, object] | None = None, wait: float = 0.0
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        wait: float = 0.0,
+        body: Document | None = None,
     ) -> Document:
-        """The JSON answer to a request without a body, below ``/api/v1``."""
-        with self._answer(method, path, query, None, 0, SECONDS + wait) as answer:
+        """The JSON answer to a request below ``/api/v1``; ``body`` is sent as JSON."""
+        sent = b"" if body is None else json.dumps(body).encode("ascii")
+        stream = None if body is None else io.BytesIO(sent)
+        with self._answer(method, path, query, stream, len(sent), SECONDS + wait, JSON) as answer:
             return json.loads(answer.read(_MOST_JSON) or b"null")
 
     def upload(self, file: Path, name: str, options: Mapping[str, object]) -> list[Document]:
@@ -74,14 +83,15 @@ class Api:
         body: IO[bytes] | None,
         size: int,
         seconds: float,
+        kind: str = "application/octet-stream",
     ) -> Iterator[http.client.HTTPResponse]:
         connection = self._connection(seconds)
         where = f"{self._parts.path}/api/v1/{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": JSON}
         if self._server.token:
             headers["Authorization"] = f"Bearer {self._server.token}"
         if body is not None:
-            headers.update({"Content-Length": str(size), "Content-Type": "application/octet-stream"})
+            headers.update({"Content-Length": str(size), "Content-Type": kind})
         try:
             connection.request(method, where, body, headers)
             answer = connection.getresponse()

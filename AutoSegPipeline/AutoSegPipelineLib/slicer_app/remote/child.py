@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from ...core.child_channel import ChildChannel
 from ...core.child_main import heartbeats, take_channel
-from ...core.commands import Cancel, Purge, Retry
+from ...core.commands import Cancel, Purge, Retry, Review
 from ...core.errors import PipelineError
 from ...core.files import read_json
 from ...core.home import Home
@@ -114,6 +114,7 @@ class Requests:
         self._actions: dict[str, Callable[[Store, Request], dict[str, object]]] = {
             Cancel.name: lambda store, asked: self._command("POST", asked, "/cancel"),
             Retry.name: lambda store, asked: self._command("POST", asked, "/retry"),
+            Review.name: self._review,
             Purge.name: lambda store, asked: self._command("DELETE", asked, ""),
             SUBMIT: self._submit,
             FETCH: self._fetch,
@@ -144,6 +145,11 @@ class Requests:
             return {
                 "error": PipelineError("remote.unreachable", f"{type(error).__name__}: {error}").to_dict()
             }
+
+    def _review(self, store: Store, asked: Request) -> dict[str, object]:
+        body = {"mark": asked.args.get("mark", ""), "remark": asked.args.get("remark", "")}
+        self._mirror.keep(store, self._api.ask("PUT", f"jobs/{quote(str(asked.job))}/review", body=body))
+        return {"job": asked.job}
 
     def _command(self, method: str, asked: Request, ending: str) -> dict[str, object]:
         self._api.ask(method, f"jobs/{quote(str(asked.job))}{ending}")

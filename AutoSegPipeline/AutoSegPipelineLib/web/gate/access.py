@@ -67,6 +67,8 @@ TABLE: dict[str, Access] = {
     "POST /api/v1/jobs/{job_id}/retry": Access(OPERATOR, audit="job.retry"),
     "PATCH /api/v1/jobs/{job_id}": Access(OPERATOR, audit="job.priority"),
     "DELETE /api/v1/jobs/{job_id}": Access(OPERATOR, audit="job.delete"),
+    "PUT /api/v1/jobs/{job_id}/review": Access(OPERATOR, audit="job.review"),
+    "POST /api/v1/jobs/review": Access(OPERATOR),  # a line for each job, which the route writes
     "GET /api/v1/results": _SEE,
     "GET /api/v1/results/{case}": _RESULT,
     "GET /api/v1/results/{case}.zip": Access(VIEWER, share=True, audit="result.zip", policy="file"),

@@ -17,12 +17,14 @@ from ...core.commands import (
     Priority,
     Purge,
     Retry,
+    Review,
 )
 from ...core.errors import PipelineError
 from ...core.specs import did_you_mean
-from ..ask import ask
+from ..ask import ask, ask_each
 from ..context import context_of
 from ..documents import job_document
+from ..gate import audit_trail
 from ..gate.principal import VIEWER, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import send
@@ -32,6 +34,9 @@ from ..models import (
     Done,
     JobDocument,
     JobPage,
+    ReviewBody,
+    ReviewedJobs,
+    ReviewsBody,
 )
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -145,6 +150,50 @@ async def change_job(
     await _asked(request, principal, Priority(job_id, change.priority))
     context = context_of(request)
     return job_document(context, VisibleJobs(context, principal).get(job_id))
+
+
+@_command(Review, JobDocument)
+async def review_job(
+    request: Request, job_id: str, body: ReviewBody, principal: Principal = _may(Review)
+) -> object:
+    context = context_of(request)
+    job = VisibleJobs(context, principal).get(job_id)
+    await ask(context, Review(job.id, body.mark, body.remark, principal.name), principal.name)
+    return job_document(context, VisibleJobs(context, principal).get(job.id))
+
+
+@router.post("/review", response_model=ReviewedJobs)
+async def review_jobs(request: Request, body: ReviewsBody, principal: Principal = _may(Review)) -> object:
+    """The same review for many jobs; each answers for itself, so that one that is gone stops no other."""
+    context = context_of(request)
+    visible = VisibleJobs(context, principal)
+    found: dict[str, int | PipelineError] = {}  # the place of its command, or why there is none
+    commands: list[Command] = []
+    for wanted in dict.fromkeys(body.jobs):
+        try:
+            job = visible.get(wanted)
+            commands.append(Review(job.id, body.mark, body.remark, principal.name))
+            found[wanted] = len(commands) - 1
+        except PipelineError as error:
+            found[wanted] = error
+    answers = await ask_each(context, commands, principal.name)
+    for command, answer in zip(commands, answers):
+        ok = not isinstance(answer, PipelineError)
+        context.accounts.audit.note(
+            "job.review",
+            principal.name,
+            via=principal.via,
+            address=audit_trail.address_of(request.scope),
+            job=str(command.about),
+            ok=ok,
+        )
+    ends = {wanted: answers[one] if isinstance(one, int) else one for wanted, one in found.items()}
+    return {
+        "jobs": [
+            {"job": wanted, "error": end.to_dict() if isinstance(end, PipelineError) else None}
+            for wanted, end in ends.items()
+        ]
+    }
 
 
 @_command(Purge, Done)

@@ -19,6 +19,7 @@ from AutoSegPipelineLib.core.commands import (
     RemoveModel,
     Resume,
     Retry,
+    Review,
     Stop,
     Watch,
 )
@@ -68,6 +69,9 @@ def test_a_request_row_of_every_command_does_what_the_table_says(tmp_path: Path)
         ask(Resume())
         assert bench.pipeline.flow.conditions.paused is None
         until_state(second, states.DONE)
+        ask(Review(second, "good", "  liver\n complete ", "ada"))
+        review = bench.job(second).review
+        assert (review["mark"], review["remark"], review["by"]) == ("good", "liver complete", "ada")
         ask(Purge(second))
         assert bench.pipeline.store.jobs.find(second) is None
         ask(Watch(True))

@@ -32,6 +32,7 @@ class Host:
         self.files: list[str] = []
         self.chosen = ""
         self.yes = True
+        self.written: str | None = None
         self.extensions: set[str] = set()
         self.volume: Path | None = None
         self.ticked: tuple[str, ...] = ()
@@ -89,6 +90,10 @@ class Host:
     def confirm(self, text: str) -> bool:
         self.asked.append(("confirm", text))
         return self.yes
+
+    def ask_text(self, title: str, text: str) -> str | None:
+        self.asked.append(("text", text))
+        return self.written
 
     def show_error(self, text: str) -> None:
         raise AssertionError(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.errors import PipelineError
 from support.pipeline import Bench, Later, leftovers, write_scan
 
 
@@ -188,3 +189,30 @@ def test_a_priority_that_a_person_set_holds_for_the_retry(tmp_path: Path) -> Non
         bench.pipeline.commands.retry(job.id)
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)
         assert bench.job(job.id).priority == 90
+
+
+def test_a_review_stays_over_a_retry_and_is_outdated_by_another_segmentation(
+    tmp_path: Path,
+) -> None:
+    with Bench(tmp_path / "home") as bench:
+        bench.drop("scan.nii")
+        (job,) = bench.until_ended(1)
+        bench.until(lambda: not leftovers(bench))
+        commands = bench.pipeline.commands
+        with pytest.raises(PipelineError, match="a mark is"):
+            commands.review(job.id, "fine")
+        commands.review(job.id, "good", "complete", "ada")
+        commands.retry(job.id)
+        bench.until(lambda: bench.job(job.id).attempt == 2 and bench.job(job.id).ended)
+        assert bench.job(job.id).review["outdated"] is False, "the same bytes came out again"
+        saved = bench.job(job.id)
+        saved.review["of"] = "another"
+        bench.pipeline.store.jobs.save(saved)
+        bench.until(lambda: not leftovers(bench))
+        commands.retry(job.id)
+        with pytest.raises(PipelineError, match="has not ended"):
+            commands.review(job.id, "bad")
+        bench.until(lambda: bench.job(job.id).attempt == 3 and bench.job(job.id).ended)
+        review = bench.job(job.id).review
+        assert (review["mark"], review["remark"], review["by"]) == ("good", "complete", "ada")
+        assert review["outdated"] is True

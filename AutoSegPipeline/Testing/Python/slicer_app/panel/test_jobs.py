@@ -63,6 +63,16 @@ def test_a_dropped_scan_is_told_processed_and_can_be_opened_loaded_repeated_and_
     place.until(lambda: place.session.autoseg.job(job.id).ended)
     assert [one.id for one in place.panel.jobs.table.selected] == [job.id], "the selection follows the job"
 
+    ui.goodButton.click()
+    place.until(lambda: place.session.autoseg.job(job.id).review.get("mark") == "good")
+    place.host.written = "liver complete"
+    ui.remarkButton.click()
+    place.until(lambda: "liver complete" in text(ui.jobMessageLabel))
+    assert "Marked good" in text(ui.jobMessageLabel)
+    ui.goodButton.click()
+    place.until(lambda: place.session.autoseg.job(job.id).review["mark"] == "")
+    assert place.session.autoseg.job(job.id).review["remark"] == "liver complete", "remarks stay"
+
     place.host.yes = False
     ui.removeButton.click()
     run_for(0.3)
@@ -144,6 +154,7 @@ def test_the_buttons_ask_for_every_command_that_the_table_gives_to_the_panel(
         place.until_state(second, state)
     place.until(lambda: not place.session.autoseg.pipeline.flow.intake.load)
     place.select(second)
+    ui.goodButton.click()
     ui.removeButton.click()
     ui.watchButton.click()
     place.until(lambda: len(place.rows()) == 1 and place.session.watching)

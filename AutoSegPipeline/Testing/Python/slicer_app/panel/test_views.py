@@ -35,7 +35,7 @@ def test_a_second_program_on_the_home_says_so_and_only_looks(place: Place) -> No
         place.until(lambda: view.feed.jobs.counts["done"] == 1)
         view.jobs.table.select([view.feed.jobs.at(0).id])
         buttons = ("watchButton", "addFilesButton", "addFolderButton", "cancelButton", "retryButton")
-        buttons += ("removeButton", "upButton", "installButton", "serverButton", "stopButton")
+        buttons += ("removeButton", "goodButton", "upButton", "installButton", "serverButton", "stopButton")
         assert [name for name in buttons if getattr(view.ui, name).isEnabled()] == []
         assert not view.ui.engineCombo.isEnabled() and not view.ui.stlCheck.isEnabled()
         for name in ("openResultsButton", "logButton"):

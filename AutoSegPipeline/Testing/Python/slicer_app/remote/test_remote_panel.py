@@ -132,6 +132,8 @@ def test_a_volume_is_sent_followed_loaded_repeated_and_removed(machine: Machine,
     client.until(lambda: client.panel.jobs._log.text is not None)
     assert "segmenting" in client.panel.jobs._log.text.toPlainText()
 
+    ui.badButton.click()
+    client.until(lambda: client.session.autoseg.job(job).review.get("mark") == "bad")
     ui.retryButton.click()
     client.until(lambda: client.rows() != [(label, "done")])
     client.until(lambda: client.rows() == [(label, "done")], 90)

@@ -16,9 +16,9 @@ from AutoSegPipelineLib.web.gate import access
 from AutoSegPipelineLib.web.gate.identify import csrf_of
 from support.security import Answer, Served, routes
 
-# Who may: everybody | this role | who sees the job | who may change it | olga alone
+# Who may: everybody | this role | who sees the job | who may change it | olga alone | operators who see it
 PUBLIC, VIEWER, OPERATOR, ADMIN = "public", "viewer", "operator", "admin"
-SEES, CHANGES, OWN = "sees", "changes", "own"
+SEES, CHANGES, OWN, REVIEWS = "sees", "changes", "own", "reviews"
 EVERYONE = ("nobody", "link", "vera", "olga", "otto", "ada")
 RANK = {"viewer": 1, "operator": 2, "admin": 3}
 ROLE = {"vera": "viewer", "olga": "operator", "otto": "operator", "ada": "admin"}
@@ -68,6 +68,8 @@ TABLE: dict[str, Row] = {
     "POST /api/v1/jobs/{job_id}/cancel": Row(CHANGES),
     "POST /api/v1/jobs/{job_id}/retry": Row(CHANGES),
     "PATCH /api/v1/jobs/{job_id}": Row(CHANGES, body={"priority": 60}),
+    "PUT /api/v1/jobs/{job_id}/review": Row(REVIEWS, body={"mark": "good", "remark": "complete"}),
+    "POST /api/v1/jobs/review": Row(OPERATOR, body={"jobs": ["JOB"], "mark": "bad"}),
     "DELETE /api/v1/jobs/{job_id}": Row(CHANGES),
     "GET /api/v1/results": Row(VIEWER, lists=True),
     "GET /api/v1/results/{case}": Row(SEES, link=True),
@@ -141,7 +143,7 @@ def test_every_route_has_its_rule_in_the_table_of_the_program() -> None:
 
 
 def test_both_tables_ask_for_the_same_role() -> None:
-    least = {SEES: VIEWER, OWN: OPERATOR, PUBLIC: access.PUBLIC}
+    least = {SEES: VIEWER, OWN: OPERATOR, REVIEWS: OPERATOR, PUBLIC: access.PUBLIC}
     for key, row in TABLE.items():
         rule = access.access_of(*key.split(" ", 1))
         assert rule is not None and rule.share == row.link, key
@@ -222,6 +224,8 @@ class Scene:
             return person == "link" or RANK[ROLE[person]] >= RANK[row.who]
         if row.who == SEES:
             return self.sees(person)
+        if row.who == REVIEWS:
+            return self.sees(person) and RANK.get(ROLE.get(person, ""), 0) >= RANK[OPERATOR]
         return person == "olga" or (row.who == CHANGES and person == "ada")
 
 
@@ -239,7 +243,7 @@ def wrong(scene: Scene, key: str, row: Row, person: str) -> str:
     if answer.status >= 500 and answer.code not in ("web.unavailable", "request.no_pipeline"):
         return f"a fault: {said}"
     refused = answer.code.startswith(("account.needed", "account.forbidden", "account.csrf")) or (
-        answer.status in (401, 403) or (row.who in (SEES, CHANGES, OWN) and answer.status == 404)
+        answer.status in (401, 403) or (row.who in (SEES, CHANGES, OWN, REVIEWS) and answer.status == 404)
     )
     if key in ("POST /login", "POST /api/v1/session") or key == "GET /share/{secret}":
         refused = answer.code == "account.forbidden"

@@ -223,3 +223,20 @@ def test_a_real_pipeline_does_what_it_is_asked_over_http(tmp_path: Path) -> None
         bench.until_ended(2)
         assert bench.request("DELETE", f"/api/v1/jobs/{waiting}").status == 200
         assert [job.id for job in bench.jobs()] == [running]
+
+
+def test_many_jobs_are_reviewed_at_once_and_one_that_is_gone_stops_no_other(tmp_path: Path) -> None:
+    with WebBench(tmp_path) as bench:
+        for seed, name in enumerate("ab"):
+            bench.drop(f"{name}.nii", seed)
+        first, second = (job.id for job in bench.until_ended(2))
+        body = {"jobs": [first, "0123456789ab", second[:8], first], "mark": "bad", "remark": "motion"}
+        answer = bench.request("POST", "/api/v1/jobs/review", body).json()["jobs"]
+        assert [one["job"] for one in answer] == [first, "0123456789ab", second[:8]]
+        codes = [one["error"] and one["error"]["code"] for one in answer]
+        assert codes == [None, "request.unknown_job", None]
+        assert [bench.job(one).review["remark"] for one in (first, second)] == ["motion", "motion"]
+        one = bench.request("PUT", f"/api/v1/jobs/{first}/review", {"mark": "good"}).json()
+        assert (one["review"]["mark"], one["review"]["remark"], one["review"]["by"]) == ("good", "", "local")
+        assert bench.request("PUT", f"/api/v1/jobs/{first}/review", {"mark": "fine"}).status == 422
+        assert bench.request("PUT", f"/api/v1/jobs/{first}/review", {}).json()["review"] == {}
