@@ -232,6 +232,8 @@ CODES: dict[str, str] = {
     "account.exists": "Choose another name; names are never reused.",
     "account.invalid": "Correct the value named in the message.",
     "account.hashing_missing": "Install argon2-cffi into the Python that runs this.",
+    "table.unreadable": "Run the case again, or move its files away.",
+    "table.no_parquet": "Install pyarrow into this Python, or take the CSV.",
     "store.newer": "Update AutoSegPipeline to at least the version named.",
     "store.damaged": "Restore a copy from state/backups, or move state/ aside.",
 }

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 RESEARCH = "For research, not a medical device."
 SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
+    "Cohorts": ("table",),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "review", "purge"),
     "Pipeline": ("status", "pause", "resume", "stop"),
     "PACS": ("dicom",),
@@ -86,13 +87,14 @@ def _add_commands() -> None:
         run,
         serve,
         submit,
+        table,
         tokens,
         users,
         weights,
     )
 
     for command in (
-        serve.serve, run.run, run.export, demo.demo,
+        serve.serve, run.run, run.export, demo.demo, table.table,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.review, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,

@@ -23,6 +23,7 @@ FULL: dict[str, list[str]] = {
     "web": [],
     "uploads": [],
     "dicom_receive": [],
+    "cohort_table": [],
 }
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
@@ -32,6 +33,7 @@ QUICK: dict[str, list[str]] = {
     "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],
     "uploads": ["--mb", "200", "--rounds", "1"],
     "dicom_receive": ["--instances", "400", "--rounds", "1"],
+    "cohort_table": ["--cases", "1000"],
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from ...core.progress import Report
 from ...core.segmentation import Grid
+from ...core.spreadsheet import defused
 from ..measure import Measured
 from .unsound import unsound
 
@@ -96,8 +97,3 @@ def _row(one: Measured, unit: str) -> list[Any]:
         "yes" if one.touches_border else "no",
     ]  # fmt: skip
     return [_rounded(cell) for cell in cells]
-
-
-def defused(text: str) -> str:
-    """A text cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

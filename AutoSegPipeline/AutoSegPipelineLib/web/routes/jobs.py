@@ -79,7 +79,7 @@ async def list_jobs(
     order: str = Query("newest", pattern="^(newest|oldest)$"),
     limit: int = Query(100, ge=1, le=MOST),
     cursor: Optional[str] = Query(None, max_length=20),
-) -> Any:
+) -> object:
     """Jobs by arrival, or with `since` by change, some at a time."""
     context = context_of(request)
     revision = context.store.revision()
@@ -99,7 +99,7 @@ async def list_jobs(
 @router.get("/{job_id}", response_model=JobDocument)
 async def show_job(
     request: Request, job_id: str, principal: Principal = Depends(needs(VIEWER, share=True))
-) -> Any:
+) -> object:
     """One job; the first letters of its id suffice."""
     context = context_of(request)
     return job_document(context, VisibleJobs(context, principal).get(job_id))
@@ -134,19 +134,19 @@ def _may(row: type[Command]) -> Any:
 
 
 @_command(Cancel, Done)
-async def cancel_job(request: Request, job_id: str, principal: Principal = _may(Cancel)) -> Any:
+async def cancel_job(request: Request, job_id: str, principal: Principal = _may(Cancel)) -> object:
     return await _asked(request, principal, Cancel(job_id))
 
 
 @_command(Retry, Done)
-async def retry_job(request: Request, job_id: str, principal: Principal = _may(Retry)) -> Any:
+async def retry_job(request: Request, job_id: str, principal: Principal = _may(Retry)) -> object:
     return await _asked(request, principal, Retry(job_id))
 
 
 @_command(Priority, JobDocument)
 async def change_job(
     request: Request, job_id: str, change: Change, principal: Principal = _may(Priority)
-) -> Any:
+) -> object:
     await _asked(request, principal, Priority(job_id, change.priority))
     context = context_of(request)
     return job_document(context, VisibleJobs(context, principal).get(job_id))
@@ -197,11 +197,11 @@ async def review_jobs(request: Request, body: ReviewsBody, principal: Principal 
 
 
 @_command(Purge, Done)
-async def delete_job(request: Request, job_id: str, principal: Principal = _may(Purge)) -> Any:
+async def delete_job(request: Request, job_id: str, principal: Principal = _may(Purge)) -> object:
     return await _asked(request, principal, Purge(job_id))
 
 
-async def _asked(request: Request, principal: Principal, command: JobCommand) -> dict[str, Any]:
+async def _asked(request: Request, principal: Principal, command: JobCommand) -> dict[str, object]:
     """Have the pipeline do it to a job that ``principal`` may see and change."""
     context = context_of(request)
     job = VisibleJobs(context, principal).get(command.job)

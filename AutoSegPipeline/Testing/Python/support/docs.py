@@ -22,6 +22,7 @@ elif str(LIBRARY_PARENT) not in sys.path:
     sys.path.insert(0, str(LIBRARY_PARENT))
 
 from AutoSegPipelineLib.core import result_formats, specs, states  # noqa: E402
+from AutoSegPipelineLib.core.cohort.columns import COLUMNS  # noqa: E402
 from AutoSegPipelineLib.core.errors import CODES  # noqa: E402
 from AutoSegPipelineLib.core.job import FIELDS  # noqa: E402
 
@@ -112,6 +113,11 @@ def job_table() -> str:
         [f"`{one.name}`", f"{one.help}{', or None' if one.optional else ''}"] for one in FIELDS if one.public
     ]
     return table(["field", "what it is"], rows)
+
+
+def columns_table() -> str:
+    """Every column of the table over all cases."""
+    return table(["column", "what it is"], [[f"`{one.name}`", one.help] for one in COLUMNS])
 
 
 # --- states -------------------------------------------------------------------------------
@@ -253,6 +259,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "formats": formats_table,
     "job": job_table,
     "states": states_table,
+    "table columns": columns_table,
     "routes": routes_table,
     **{f"autoseg {n}": lambda n=n, c=c, x=x: command_part(n, c, x) for n, c, x in commands()},
 }

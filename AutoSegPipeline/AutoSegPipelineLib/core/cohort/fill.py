@@ -1,0 +1,117 @@
+"""Bring the table up to date with a folder of results or with a home; only what changed is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Collection
+
+from .. import states
+from ..errors import PipelineError
+from ..home import Home
+from ..job import Job
+from ..result_formats import MANIFEST
+from ..store import Store
+from .read_case import manifests, read_case
+from .table import About, Cohort
+
+_MANY = 500
+_REVISION, _STORE = "revision", "store"
+
+
+@dataclass
+class Filled:
+    """``read`` cases were new or changed; ``unreadable`` says of each that was left out why."""
+
+    read: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def fill_from_folder(
+    cohort: Cohort,
+    folder: Path,
+    leave_out: Collection[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Filled:
+    """Every manifest in ``folder`` but those of the cases called ``leave_out``.
+
+    ``progress`` is given how many cases are read and how many there are. Raises OSError.
+    """
+    found, known, filled = manifests(folder), cohort.stamps(), Filled()
+    for name in leave_out:
+        found.pop(name + MANIFEST, None)
+    cohort.begin()
+    for key in known.keys() - found.keys():
+        cohort.remove(key)
+    for number, (key, stamp) in enumerate(sorted(found.items())):
+        if known.get(key) != stamp:
+            _read(cohort, filled, folder / key, key, stamp, About())
+        if progress is not None:
+            progress(number + 1, len(found))
+    cohort.commit()
+    return filled
+
+
+def fill_from_home(cohort: Cohort, home: Home, store: Store) -> Filled:
+    """Every finished case of the pipeline, with its review and who may see it."""
+    filled, now = Filled(), store.revision()
+    same = cohort.meta(_STORE) == str(home.store)
+    since = int(cohort.meta(_REVISION) or 0) if same else 0
+    if since > now:
+        since = 0  # another store lies in its place
+    cohort.begin()
+    known = cohort.stamps()
+    if since == 0:
+        for key in known:
+            cohort.remove(key)
+        known = {}
+    for key in store.jobs.deleted(since) if since else ():
+        cohort.remove(key)
+    while True:
+        jobs = store.jobs.list(since=since, limit=_MANY)
+        for job in jobs:
+            _take(cohort, filled, home, job, known.get(job.id, ""))
+        if not jobs:
+            break
+        since = jobs[-1].revision
+    cohort.note(_REVISION, str(max(since, now)))
+    cohort.note(_STORE, str(home.store))
+    cohort.commit()
+    return filled
+
+
+def _take(cohort: Cohort, filled: Filled, home: Home, job: Job, known: str) -> None:
+    named = [one for one in job.outputs if str(one["name"]).endswith(MANIFEST)]
+    if job.state != states.DONE or not named:
+        cohort.remove(job.id)
+        return
+    stamp, about = str(named[0]["sha256"]), about_job(job)
+    if known == stamp:
+        cohort.describe(job.id, about)
+        return
+    folder = Path(job.out) if job.out else home.results
+    _read(cohort, filled, folder / str(named[0]["name"]), job.id, stamp, about)
+
+
+def about_job(job: Job) -> About:
+    """What the row of ``job`` says beside its files."""
+    review = job.review
+    return About(
+        door=job.door,
+        submitted_by=job.submitted_by,
+        visible_to=json.dumps(job.visible_to),
+        mark=str(review.get("mark", "")),
+        remark=str(review.get("remark", "")),
+        reviewed_by=str(review.get("by", "")),
+        outdated=bool(review["outdated"]) if review else None,
+    )
+
+
+def _read(cohort: Cohort, filled: Filled, path: Path, key: str, stamp: str, about: About) -> None:
+    try:
+        cohort.put(key, stamp, read_case(path), about)
+        filled.read += 1
+    except PipelineError as error:
+        cohort.remove(key)
+        filled.unreadable.append(error.message)

@@ -1,0 +1,1 @@
+"""The table over all cases, as the page serves it."""
