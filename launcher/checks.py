@@ -16,6 +16,7 @@ from pathlib import Path
 from . import extras
 from .environment import (
     BASE,
+    CLUSTER,
     SLICER_58,
     SLICER_CORE,
     SLICER_PACKAGES_39,
@@ -63,7 +64,7 @@ def run_all(environment: Environment, folder: Path, arguments: list[str]) -> int
     them the environments that only they need.
     """
     fast = FAST in arguments
-    environment.ensure(TEST)
+    environment.ensure(TEST, CLUSTER)
     held = environment.hold()
     variables = environment_for(environment)
     if not fast:
@@ -204,7 +205,7 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
         return {}
     environment = Environment(folder, BASE, say, python.path, python.tag, name=what)
     try:
-        environment.ensure(TEST)
+        environment.ensure(TEST, CLUSTER)
         if not extras.is_whole(environment, TOTALSEGMENTATOR):
             extras.install(environment, parse_torch(usual()), TOTALSEGMENTATOR)
     except Trouble as error:

@@ -51,6 +51,7 @@ class Part:
 BASE = Part("base")
 TEST = Part("test")
 NODE = Part("node")
+CLUSTER = Part("cluster")
 SLICER_CORE = Part("slicer-core", complete=False)
 SLICER_58 = Part("slicer-5.8", complete=False)
 SLICER_PACKAGES_39 = Part("slicer-packages-py39")

@@ -1,7 +1,7 @@
 """``install totalsegmentator`` or ``nnunet``: an engine into the program's own environment, after asking
 which torch.
 
-``install viewer`` is in :mod:`.viewer`.
+``install viewer`` is in :mod:`.viewer`, ``install cluster`` in :mod:`.cluster`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 import time
 from typing import Iterable, Mapping
 
-from . import viewer
-from .environment import BASE, Environment
+from . import cluster, viewer
+from .environment import BASE, CLUSTER, Environment
 from .extra_table import EXTRAS, TOTALSEGMENTATOR, Extra
 from .installer import WHEELS_ONLY, PipProgress, clean_environment, pip_command, run, say
 from .torch_build import CPU_GB, CUDA_GB, Declined, Torch, has_gpu, parse_torch, usual
@@ -34,12 +34,14 @@ def main(environment: Environment, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="autoseg.py install", description="Add what is not there from the start."
     )
-    parser.add_argument("what", choices=[*EXTRAS, viewer.VIEWER])
+    parser.add_argument("what", choices=[*EXTRAS, viewer.VIEWER, CLUSTER.name])
     parser.add_argument("--torch", metavar="BUILD", help="cpu, cuda, or a requirement, with options of pip")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse_args(arguments)
     if given.what == viewer.VIEWER:
         return viewer.main(environment)
+    if given.what == CLUSTER.name:
+        return cluster.main(environment)
     try:
         return _install(environment, EXTRAS[given.what], given.torch, given.yes)
     except Declined as error:
@@ -71,7 +73,12 @@ def _install(environment: Environment, extra: Extra, build: str | None, yes: boo
 
 def torch_here(environment: Environment) -> str:
     """The build of torch that is installed with some extra, in the words of ``--torch``; else empty."""
-    return next((about["torch"] for about in environment.extras().values()), "")
+    return next((about["torch"] for about in with_torch(environment).values()), "")
+
+
+def with_torch(environment: Environment) -> dict[str, dict[str, str]]:
+    """The extras that compute with torch, as :meth:`~.environment.Environment.set_extra` took them."""
+    return {name: about for name, about in environment.extras().items() if "torch" in about}
 
 
 def ask_torch(extra: Extra) -> str:
@@ -117,7 +124,7 @@ def install(environment: Environment, torch: Torch, extra: Extra) -> None:
     """
     began = time.monotonic()
     with environment.locked() as lock:
-        before = environment.extras()
+        before = with_torch(environment)
         check_space(environment.path, (torch.gigabytes + 1) * 10**9)  # pip unpacks beside
         pip = pip_command(environment.python)
         asked = [*WHEELS_ONLY, "--prefer-binary", "--no-binary", ",".join(_SOURCE)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import checks, extras, viewer
+from . import checks, cluster, extras, viewer
 from .environment import BASE, Environment
 from .handover import become
 from .installer import say
@@ -87,6 +87,7 @@ def _start(environment: Environment, rest: list[str]) -> int:
         environment.ensure()
         extras.bring_along(environment)
         viewer.bring_along(environment)
+        cluster.bring_along(environment)
         held = environment.hold()
         # Between the two lines above another checkout of the pins may have removed it.
         if environment.is_ready():

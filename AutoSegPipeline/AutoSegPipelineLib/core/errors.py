@@ -167,6 +167,11 @@ CODES: dict[str, str] = {
     "pipeline.died": "The pipeline itself ended too often during this case; it will not be tried again.",
     "pipeline.internal": "An error in this program; the log contains the traceback.",
     "job.cancelled": "It was cancelled on request; `autoseg retry` runs it again.",
+    "cluster.packages_missing": (
+        "Install the cluster's packages into the Python that runs the pipeline, and start it again."
+    ),
+    "cluster.configuration": "Correct the setting that the message names.",
+    "cluster.rejected": "The scheduler did not take the job: correct the cluster settings.",
     # The environment is the cause (-> the pipeline pauses, the case waits).
     "environment.disk_full": "Free space on the disk; the pipeline resumes by itself.",
     "environment.results_unreachable": "Make the results folder reachable and writable again.",
@@ -176,6 +181,10 @@ CODES: dict[str, str] = {
     "environment.nested_folders": "Choose folders that are not inside one another.",
     "environment.bundle_damaged": (
         "Check the shared folder and its disk; a pipeline bundles the case again by itself."
+    ),
+    "environment.share_unreachable": "Make the folder of cluster_share reachable and writable again.",
+    "environment.scheduler_unreachable": (
+        "See whether squeue answers on this machine; bundles go on when it does."
     ),
     "environment.gpu_gone": (
         "Repair the GPU or its driver; the pipeline looks for it and resumes by itself. `autoseg resume` "

@@ -78,6 +78,9 @@ class Job:
         factory=dict,
         since=2,
     )
+    where: str = _field(
+        "the machine and the scheduler's job that compute or computed it; empty is this machine", "", since=3
+    )
     staged: dict[str, Any] = _private("what intake said about the input", factory=dict)
     out: str = _private("results folder of this job; empty means the home's", "")
     attempt: int = _private("which attempt this is: what an earlier one writes is ignored", 0)

@@ -7,7 +7,8 @@ the standard output that it had at start:
 
 =========  =====================================================================
 to child   ``case`` (worker), ``task`` (intake child: ``{"task": NAME, "args": {}}``),
-           ``serve`` (one that is kept running), ``describe``, ``cancel``, ``quit``
+           ``serve`` (one that is kept running), ``describe``, ``cancel``, ``quit``;
+           those of :mod:`.messages.cluster_messages` (cluster child)
 to parent  ``hello`` (pid, python, what), ``stage``, ``progress``, ``log``,
            ``done`` (``result``), ``failed`` (``error``: code, message, hint), ``heartbeat``
 =========  =====================================================================
@@ -35,6 +36,18 @@ from .messages.child_messages import (
     Stage,
     Unknown,
 )  # fmt: skip
+from .messages.cluster_messages import (
+    AllSent,
+    CaseAt,
+    CaseBack,
+    CaseDone,
+    CaseFailed,
+    CaseSettled,
+    ClusterState,
+    GiveUpCase,
+    PackCase,
+    SendBundle,
+)
 from .messages.intake_messages import RunTask
 from .messages.reader import ProtocolError, as_object, plain, read
 from .messages.web_messages import Serving
@@ -47,8 +60,9 @@ Key = Tuple[str, int]  # job and attempt of a command
 MESSAGES: dict[str, type[Message]] = {
     kind.TYPE: kind
     for kind in (
-        Cancel, Describe, Done, Failed, Guard, Heartbeat, Hello, Log, Progress, Quit, RunCase, RunTask,
-        Serve, Serving, Stage,
+        AllSent, Cancel, CaseAt, CaseBack, CaseDone, CaseFailed, CaseSettled, ClusterState, Describe, Done,
+        Failed, GiveUpCase, Guard, Heartbeat, Hello, Log, PackCase, Progress, Quit, RunCase, RunTask,
+        SendBundle, Serve, Serving, Stage,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 # ruff: noqa: E501 - a table is read by its columns
 from typing import Any
 
-from . import engines, result_formats
+from . import cluster_settings, engines, result_formats
 from .errors import PipelineError
 from .spec import Spec, did_you_mean
 
@@ -101,6 +101,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("upload_expire_hours", "float", 24.0, "An upload that rested unfinished for this long is removed.", minimum=0.01, maximum=8760, unit="h"),
     Spec("session_hours", "float", 12.0, "How long a login holds.", minimum=0.05, maximum=8760, unit="h"),
     Spec("dicom", "bool", False, "Exchange DICOM with a PACS, as dicom.json in the home says."),
+    *cluster_settings.SETTINGS,
     Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),
     Spec("webhook_secret", "text", "", "Secret with which what the webhook hears is signed."),
 )  # fmt: skip

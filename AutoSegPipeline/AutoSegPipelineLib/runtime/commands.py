@@ -151,7 +151,7 @@ class Commands:
         job = self._store.jobs.get(job_id)
         if job.ended or job.state == states.PUBLISHING:
             raise PipelineError("request.wrong_state", f"job {job.id} is {job.state} already")
-        if self._flow.scheduler.cancel(job):
+        if self._flow.scheduler.cancel(job) or self._flow.cluster.cancel(job):
             return self._store.jobs.get(job.id)
         if job.state == states.RECEIVING or self._flow.multi_case.has(job.id):
             job.cancel = 1  # its bytes are on the way; it ends, with its parts, when they are here
@@ -189,7 +189,8 @@ class Commands:
         job = self._store.jobs.get(job_id)
         if job.ended:
             raise PipelineError("request.wrong_state", f"job {job.id} has ended")
-        if not self._flow.scheduler.reprioritise(job.id, priority):
+        holders = (self._flow.scheduler, self._flow.cluster)
+        if not any(one.reprioritise(job.id, priority) for one in holders):
             job.priority = priority
             job.options["priority"] = priority
             job.staged["priority"] = priority  # also for a retry, which resolves the options again

@@ -10,6 +10,9 @@ from ..core.engines import MODELS_DIR
 from ..core.errors import PipelineError
 from ..intake.received.handover import Handover
 from .checkpoint import Checkpoint
+from .cluster.choice import Choice
+from .cluster.cluster import Cluster
+from .cluster.cluster_forecast import ClusterForecast
 from .conditions import Conditions
 from .context import Context
 from .ending.end_queue import EndQueue
@@ -25,9 +28,12 @@ from .loop import Loop
 from .own_models import OwnModels
 from .pacs_alarms import PacsAlarms
 from .processes.child import Spawns
-from .processes.child_kinds import INTAKE, MODELS, WORKER
+from .processes.child_kinds import CLUSTER, INTAKE, MODELS, WORKER
 from .processes.intake_client import IntakeClient
+from .queue.case_ends import CaseEnds
 from .queue.case_message import CaseMessages
+from .queue.engine_catalogue import EngineCatalogue
+from .queue.forecast import Forecast
 from .queue.result_cache import ResultCache
 from .queue.scheduler import Scheduler
 from .recovery import Recovery
@@ -67,9 +73,18 @@ class Flow:
         self.result_cache = ResultCache(context)
         self.case_messages = CaseMessages(context, self.result_cache)
         self.ends = EndQueue(loop)
+        self.catalogue = EngineCatalogue(context)
+        self.forecast = Forecast(context, self.catalogue)
+        self.case_ends = CaseEnds(context, self.conditions, self.result_cache, self.catalogue, self.ends)
         self.scheduler = Scheduler(
             context, self.conditions, self.publisher, self.case_messages, self.result_cache,
-            spawns[WORKER], self.logs, self.ends,
+            spawns[WORKER], self.logs, self.catalogue, self.forecast, self.case_ends,
+        )  # fmt: skip
+        on_cluster = ClusterForecast(context, self.forecast)
+        self.cluster = Cluster(
+            context, self.conditions, self.publisher, self.case_messages,
+            Choice(context, self.result_cache, on_cluster), on_cluster, self.case_ends, self.logs,
+            spawns.get(CLUSTER), loop,
         )  # fmt: skip
         self.finisher = Finisher(
             context, self.conditions, self.publisher, self.result_cache, self.disposal,
@@ -104,7 +119,9 @@ class Flow:
 
     def recovery(self, counted: bool) -> Iterator[None]:
         """Bring everything on the disk to a known place, in small steps; then watch and work."""
-        recovery = Recovery(self.context, self.stager, self.inspection, self.disposal, self.finisher)
+        recovery = Recovery(
+            self.context, self.stager, self.inspection, self.disposal, self.finisher, self.cluster
+        )
         yield from recovery.steps(counted)
         self.watch(self.context.settings["watch"])
         self.scheduler.gpu_watch.give_up()  # of an earlier start; this one looks for itself
@@ -123,6 +140,7 @@ class Flow:
         self.finisher.all_steps()
         self.watched_inbox.stop()
         self.scheduler.stop()
+        self.cluster.stop()
         self.intake.stop()
         self.examiner.stop()
         self.own_models.stop()
@@ -133,6 +151,7 @@ class Flow:
         self._unsubscribe()
         self.watched_inbox.stop()
         self.scheduler.abandon()
+        self.cluster.abandon()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self.own_models.stop(at_once=True)
@@ -143,6 +162,7 @@ class Flow:
     def kill(self) -> None:
         """End the children at once."""
         self.scheduler.kill()
+        self.cluster.kill()
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self.own_models.stop(at_once=True)
@@ -150,7 +170,7 @@ class Flow:
     @property
     def ended(self) -> bool:
         """Whether no child is left."""
-        parts = (self.scheduler, self.intake, self.examiner, self.own_models)
+        parts = (self.scheduler, self.cluster, self.intake, self.examiner, self.own_models)
         return all(part.ended for part in parts)
 
     def close(self) -> None:
@@ -174,6 +194,7 @@ class Flow:
         self.inspection.pump()
         self.own_models.look()
         self.pacs_alarms.look()
+        self.cluster.look()
         self.checkpoint.look()
         self.disposal.sync()
         if before is not None and self.conditions.paused is None:
@@ -182,7 +203,7 @@ class Flow:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`work` would do something. On a full disk nothing is taken."""
-        return self.finisher.has_work or self._may_write_cases or self._may_take
+        return self.finisher.has_work or self.cluster.has_work or self._may_write_cases or self._may_take
 
     @property
     def _may_write_cases(self) -> bool:
@@ -196,6 +217,8 @@ class Flow:
         """A slice of what comes in great numbers, until the monotonic time ``until``."""
         if self.finisher.has_work:
             self.finisher.step()
+        elif self.cluster.has_work:
+            self.cluster.step()
         elif self._may_write_cases and self.case_rows.has_work:
             self.case_rows.settle_some(until)
         elif self._may_write_cases:

@@ -13,6 +13,7 @@ from ..core.files import fsync_folder, remove_tree
 from ..core.home import Home
 from ..core.incoming import Intent, folder_of, input_of
 from ..core.job import Job
+from .cluster.cluster import Cluster
 from .context import Context
 from .ending.finisher import Finisher
 from .ending.input_disposal import InputDisposal
@@ -34,12 +35,14 @@ class Recovery:
         inspection: Inspection,
         disposal: InputDisposal,
         finisher: Finisher,
+        cluster: Cluster,
     ) -> None:
         self._context = context
         self._stager = stager
         self._inspection = inspection
         self._disposal = disposal
         self._finisher = finisher
+        self._cluster = cluster
 
     def steps(self, counted: bool = True) -> Iterator[None]:
         """Each step leaves everything consistent. ``counted``: running cases saw the pipeline die."""
@@ -69,7 +72,7 @@ class Recovery:
         for job in self._context.store.jobs.list(states.RUNNING):
             if job.state == states.PUBLISHING:
                 self._finisher.finish(job)
-            else:
+            elif not self._cluster.takes_up(job):
                 self._died(job, counted)
             yield
 

@@ -230,12 +230,16 @@ class Jobs:
 
     def next_queued(self, now: float) -> Job | None:
         """The queued job whose turn it is: highest priority, lifted by the time it waited."""
+        return next(iter(self.next_few_queued(now, 1)), None)
+
+    def next_few_queued(self, now: float, most: int) -> List[Job]:
+        """The same and those behind it, at most ``most``."""
         sql = (
             "SELECT * FROM jobs WHERE state = ? AND not_before <= ? "
-            "ORDER BY priority + MAX(0, ? - queued_at) / ? DESC, rowid LIMIT 1"
+            "ORDER BY priority + MAX(0, ? - queued_at) / ? DESC, rowid LIMIT ?"
         )
-        row = self._database.row(sql, (states.QUEUED, now, now, _AGING_SECONDS))
-        return None if row is None else Job.from_row(row)
+        rows = self._database.rows(sql, (states.QUEUED, now, now, _AGING_SECONDS, most))
+        return [Job.from_row(row) for row in rows]
 
 
 def _part(text: str) -> str:

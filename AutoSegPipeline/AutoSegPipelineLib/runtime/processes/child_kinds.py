@@ -72,7 +72,16 @@ DICOM = ChildKind(
     setting="dicom",
 )
 
+# A share that hangs is no hang of the child; what it said meanwhile is said again after a new start.
+CLUSTER = ChildKind(
+    "cluster",
+    "cluster.child",
+    Restart(first_wait=1.0, longest_wait=60.0, well_seconds=60.0),
+    hangs=False,
+    packages=True,
+)
+
 # Reads a checkpoint that somebody brings, then ends; a large one takes its time.
 MODELS = ChildKind("models", f"processing.engines.{OWN_MODELS}.child", Restart(), hangs=False, engines=True)
 
-KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, MODELS, DICOM)
+KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, MODELS, DICOM, CLUSTER)

@@ -18,10 +18,13 @@ class CaseMessages:
         self._context = context
         self._cache = cache
 
-    def order(self, job: Job, out: Path, had_gpus: int) -> CaseOrder:
-        """What the worker needs; ``job.cached_from`` is set where a kept label map serves."""
+    def order(self, job: Job, out: Path, had_gpus: int, cached: bool = True) -> CaseOrder:
+        """What the worker needs; ``job.cached_from`` is set where a kept label map serves.
+
+        Not ``cached``: it is computed in any case.
+        """
         folder, staged = folder_of(self._context.home, job.id), job.staged
-        kept = self._cache.find(job)
+        kept = self._cache.find(job) if cached else None
         job.cached_from = kept.job if kept else None
         work = self._cache.work(job)
         return CaseOrder(

@@ -7,43 +7,39 @@ attempt says is ignored.
 from __future__ import annotations
 
 import logging
-from typing import Mapping
 
 from ...core import eta, states
 from ...core.errors import PipelineError, from_dict
 from ...core.job import Job
-from ...core.ladder import next_rung
 from ...core.messages.child_messages import Describe, Done, Failed, Heartbeat, Log, Progress, Stage
-from ...core.messages.reader import ProtocolError, plain, read
-from ...core.messages.worker_messages import CaseResult, RunCase
+from ...core.messages.reader import ProtocolError, plain
+from ...core.messages.worker_messages import RunCase
 from ...core.protocol import Envelope
-from ...core.resolved import qualities
 from ..conditions import GPU_GONE, Conditions
 from ..context import Context, disk_is_full
-from ..ending.end_queue import EndQueue
 from ..ending.publisher import Publisher
 from ..job_logs import JobLogs
 from ..processes.child import Exit, Spawn
+from .case_ends import CaseEnds
 from .case_message import CaseMessages
 from .engine_catalogue import EngineCatalogue
 from .forecast import Forecast
 from .gpu_watch import GpuWatch
-from .limits import VANISHED_LIMIT
 from .result_cache import ResultCache
 from .worker_slot import WorkerSlot
 
 log = logging.getLogger(__name__)
 
-_STAGES = (states.PREPARING, states.SEGMENTING, states.EXPORTING)
 _SAVE_EVERY = 1.0  # seconds between two writes of the progress: enough for whoever reads the store
 
 
 class Scheduler:
-    """Owns the workers. What they are done with goes into the queue ``ends``."""
+    """Owns the workers. What they are done with goes to ``case_ends``."""
 
     def __init__(
         self, context: Context, conditions: Conditions, publisher: Publisher, case_messages: CaseMessages,
-        result_cache: ResultCache, spawn: Spawn, logs: JobLogs, ends: EndQueue,
+        result_cache: ResultCache, spawn: Spawn, logs: JobLogs, catalogue: EngineCatalogue,
+        forecast: Forecast, case_ends: CaseEnds,
     ) -> None:  # fmt: skip
         self._context = context
         self._conditions = conditions
@@ -52,11 +48,11 @@ class Scheduler:
         self._result_cache = result_cache
         self._spawn = spawn
         self._logs = logs
-        self._ends = ends
+        self._case_ends = case_ends
         self.worker_slots: list[WorkerSlot] = []
-        self.catalogue = EngineCatalogue(context)
-        self.gpu_watch = GpuWatch(context, conditions, self.catalogue, self._ask_fresh)
-        self._forecast = Forecast(context, self.catalogue)
+        self.catalogue = catalogue
+        self.gpu_watch = GpuWatch(context, conditions, catalogue, self._ask_fresh)
+        self._forecast = forecast
         self._stopped = False
 
     # --- giving ---------------------------------------------------------------------------
@@ -71,7 +67,7 @@ class Scheduler:
             if job is None:
                 return
             if job.cancel:
-                self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+                self._case_ends.cancelled(job)
                 continue
             try:
                 self._begin(job, self._free_slot())
@@ -139,7 +135,7 @@ class Scheduler:
 
     def _begin(self, job: Job, slot: WorkerSlot) -> None:
         job.attempt += 1
-        job.progress, job.eta_s, job.message = 0.0, None, ""
+        job.progress, job.eta_s, job.message, job.where = 0.0, None, "", ""
         self._result_cache.work(job).mkdir(mode=0o700, parents=True, exist_ok=True)
         out = self._publisher.prepare(job)
         order = self._case_messages.order(job, out, self.catalogue.had_gpus)
@@ -167,7 +163,7 @@ class Scheduler:
             if isinstance(message, Log):
                 self._on_log(slot, message.text)
         elif isinstance(message, Stage):
-            self._on_stage(job, message)
+            self._case_ends.stage(job, message.state, message.message)
         elif isinstance(message, Progress):
             self._on_progress(slot, job, message)
         elif isinstance(message, Log):
@@ -176,13 +172,6 @@ class Scheduler:
             self._on_done(slot, job, message)
         elif isinstance(message, Failed):
             self._on_failed(slot, job, message)
-
-    def _on_stage(self, job: Job, stage: Stage) -> None:
-        job.message = stage.message
-        if stage.state in _STAGES and stage.state != job.state:
-            self._conditions.durably(lambda: self._context.enter(job, stage.state, job.message))
-        else:
-            self._context.publish_change(job)
 
     def _on_progress(self, slot: WorkerSlot, job: Job, message: Progress) -> None:
         job.progress = min(max(message.fraction, job.progress), 1.0)
@@ -196,56 +185,30 @@ class Scheduler:
 
     def _on_done(self, slot: WorkerSlot, job: Job, message: Done) -> None:
         try:
-            result = read(CaseResult, message.result, "result")
+            seconds = self._context.clock.monotonic() - slot.started
+            self._case_ends.done(job, message.result, seconds, self._forecast)
         except ProtocolError as error:
             return self._on_failed(slot, job, Failed(error.to_dict()))
-        job.staged["earlier"] = job.outputs or job.staged.get("earlier", [])
-        job.outputs = [plain(output) for output in result.outputs]
-        job.warnings = _merged(job.warnings, result.warnings)
-        job.engine = result.engine or job.engine
-        job.modality = result.modality or job.modality
-        job.progress, job.eta_s = 1.0, None
-        if not job.cached_from and job.staged["kind"] == "scan":
-            seconds = self._context.clock.monotonic() - slot.started
-            self._forecast.learn(job, result.used, seconds)
-        self._conditions.durably(lambda: self._context.enter(job, states.PUBLISHING))
         self._free(slot)
-        self._ends.add(job)
 
     def _on_failed(self, slot: WorkerSlot, job: Job, message: Failed) -> None:
         error = from_dict(message.error)
         self._logs.write(job.id, "error", str(error))
         self._free(slot)
         if job.cancel or error.code == "job.cancelled":
-            self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
+            self._case_ends.cancelled(job)
         elif error.code == GPU_GONE:
             self._replace(slot)
             end = self.gpu_watch.lost(job, error)
             if end is not None:
-                self._end(job, states.FAILED, end)
+                self._case_ends.end(job, states.FAILED, end)
             else:
-                self._back(job, f"Waits: {error.message}")
+                self._case_ends.back(job, f"Waits: {error.message}")
         elif error.is_environment:
             self._conditions.pause(error.code, error.message)
-            self._back(job, f"Waits: {error.message}")
-        elif error.code == "engine.no_memory" and self._step_down(job, message.used or {}):
-            self._back(job, "Tried again with less memory.")
-        elif job.cached_from:
-            self._result_cache.discard(job)
-            job.cached_from = None
-            self._back(job, "The kept label map did not serve; computed again.")
+            self._case_ends.back(job, f"Waits: {error.message}")
         else:
-            self._end(job, states.FAILED, error)
-
-    def _step_down(self, job: Job, used: Mapping[str, str]) -> bool:
-        have = qualities(self.catalogue.for_now, job.options, job.modality)
-        rung = next_rung(job.options, have, used.get("device", ""))
-        if rung is None:
-            return False
-        job.options, sentence = rung
-        job.staged["ladder"] = [*job.staged.get("ladder", []), sentence]
-        job.warnings = _merged(job.warnings, [{"code": "engine.stepped_down", "message": sentence}])
-        return True
+            self._case_ends.failed(job, error, message.used or {})
 
     def _on_hung(self, slot: WorkerSlot) -> None:
         if slot.job is None:
@@ -263,18 +226,14 @@ class Scheduler:
         if job is None or self._stopped:
             return
         if job.cancel:
-            return self._end(job, states.CANCELLED, PipelineError("job.cancelled", "It was cancelled."))
-        job.vanished += 1
+            return self._case_ends.cancelled(job)
         code = "worker.hung" if slot.hung else "worker.vanished"
-        said = f"the worker ended {job.vanished} times over this case ({end.how})"
+        said = f"the worker ended {job.vanished + 1} times over this case ({end.how})"
         if end.failed_to_start or not end.began:
             code, said = "worker.not_started", f"the worker cannot start ({end.how})"
         error = PipelineError(code, said, log_tail=end.stderr_tail)
         self._logs.write(job.id, "error", f"{error}\n{end.stderr_tail}".rstrip())
-        if job.vanished >= VANISHED_LIMIT:
-            self._end(job, states.FAILED, error)
-        else:
-            self._back(job, "The worker ended; tried again.", wait=float(2 ** (job.vanished - 1)))
+        self._case_ends.vanished(job, error, "The worker ended; tried again.")
 
     # --- ends -----------------------------------------------------------------------------
 
@@ -287,16 +246,6 @@ class Scheduler:
     def _replace(self, slot: WorkerSlot) -> None:
         slot.leaving = True
         slot.child.quit()
-
-    def _back(self, job: Job, message: str, wait: float = 0.0) -> None:
-        job.not_before = self._context.clock.now() + wait if wait else 0.0
-        job.progress, job.eta_s = 0.0, None
-        self._conditions.durably(lambda: self._context.enter(job, states.QUEUED, message))
-
-    def _end(self, job: Job, state: str, error: PipelineError) -> None:
-        job.error, job.eta_s = error.to_dict(), None
-        self._conditions.durably(lambda: self._context.enter(job, state, error.message))
-        self._ends.add(job)
 
     def cancel(self, job: Job) -> bool:
         """Ask the worker that has ``job`` to stop; False where none has it."""
@@ -323,7 +272,7 @@ class Scheduler:
         for slot in self.worker_slots:
             job, slot.job = slot.job, None
             if job is not None:
-                self._back(job, "The pipeline was stopped; it goes on at the next start.")
+                self._case_ends.back(job, "The pipeline was stopped; it goes on at the next start.")
             slot.child.quit()
 
     def abandon(self) -> None:
@@ -342,7 +291,3 @@ class Scheduler:
     def ended(self) -> bool:
         """Whether no worker is left."""
         return not self.worker_slots
-
-
-def _merged(old: list[dict[str, str]], new: list[dict[str, str]]) -> list[dict[str, str]]:
-    return old + [warning for warning in new if warning not in old]

@@ -17,6 +17,7 @@ ROOMS = {
     "runtime": {"core", "intake"},
     "web": {"core", "intake"},
     "dicom": {"core", "formats", "intake"},
+    "cluster": {"core"},
     "slicer_app": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
     "headless": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
 }

@@ -80,10 +80,10 @@ def test_a_new_store_has_the_columns_of_an_old_one_that_was_brought_along(tmp_pa
 
 
 def test_every_migration_is_there_though_only_a_field_names_it() -> None:
-    further = migrations((*FIELDS, *late(3)), ("CREATE TABLE a (x);", "CREATE TABLE b (x);"))
+    further = migrations((*FIELDS, *late(len(MIGRATIONS))), ("CREATE TABLE a (x);", "CREATE TABLE b (x);"))
     assert [sql.split(" (")[0].strip() for sql in further[1:]] == [
         "CREATE TABLE b",
-        """ALTER TABLE jobs ADD COLUMN "review" TEXT NOT NULL DEFAULT '{}';""",
+        *[sql.strip() for sql in MIGRATIONS[2:]],
         'ALTER TABLE jobs ADD COLUMN "parent" TEXT;',
     ]
 

@@ -114,7 +114,10 @@ def test_the_lines_are_what_they_always_were() -> None:
         "v": 1, "type": "done", "job": "describe", "attempt": 0, "result": {"a": 1}, "rss_mb": 10.5,
         "models": 2,
     }  # fmt: skip
-    commands, answers = "case cancel describe guard quit serve task", "hello stage progress log serving"
+    commands, answers = (
+        "case cancel describe guard quit serve task pack send_bundle all_sent give_up settled",
+        "hello stage progress log serving case_at case_done case_failed case_back cluster_state",
+    )
     assert set(MESSAGES) == {*commands.split(), *answers.split(), "done", "failed", "heartbeat"}
 
 

@@ -17,7 +17,7 @@ def test_a_vanished_worker_sends_the_case_back_and_the_fifth_time_fails_it(tmp_p
         assert bench.job(job.id).state == states.DONE and bench.job(job.id).attempt == 2
         bad = bench.pipeline.commands.submit(write_scan(tmp_path / "vanish.nii"))
         # The back-off doubles; its waits are not what is tested here.
-        bench.pipeline.flow.scheduler._back = without_wait(bench.pipeline.flow.scheduler._back)
+        bench.pipeline.flow.case_ends.back = without_wait(bench.pipeline.flow.case_ends.back)
         bench.until(lambda: bench.job(bad.id).ended, 30)
         assert bench.job(bad.id).state == states.FAILED
         assert bench.job(bad.id).error["code"] == "worker.vanished"
@@ -43,7 +43,7 @@ def test_what_an_earlier_attempt_says_is_ignored(tmp_path: Path) -> None:
 
 def test_an_output_that_was_never_written_is_not_published(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
-        bench.pipeline.flow.scheduler._back = without_wait(bench.pipeline.flow.scheduler._back)
+        bench.pipeline.flow.case_ends.back = without_wait(bench.pipeline.flow.case_ends.back)
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "lie.nii"))
         bench.until(lambda: bench.job(job.id).ended, 30)
         assert bench.job(job.id).state == states.FAILED

@@ -39,8 +39,8 @@ def main() -> int:
     )
     # A killed worker is an everyday thing here: the back-off must not fill the test's time.
     bench.start()
-    back = bench.pipeline.flow.scheduler._back
-    bench.pipeline.flow.scheduler._back = lambda job, message, wait=0.0: back(job, message)
+    back = bench.pipeline.flow.case_ends.back
+    bench.pipeline.flow.case_ends.back = lambda job, message, wait=0.0: back(job, message)
     (home / "driver.pid").write_text(str(os.getpid()))
     end = time.monotonic() + 60
     run_until(lambda: idle(bench, count) or time.monotonic() > end, 70)

@@ -148,7 +148,7 @@ def leftovers(bench: Bench) -> list[str]:
 
 
 def without_wait(back: Callable[..., None]) -> Callable[..., None]:
-    """``Scheduler._back`` whose back-off does not fill a test's time."""
+    """``CaseEnds.back`` whose back-off does not fill a test's time."""
     return lambda job, message, wait=0.0: back(job, message)
 
 

@@ -200,8 +200,8 @@ def test_a_loop_that_ends_because_slicer_quits_cancels_nothing(tmp_path, phantom
     host = FakeHost(made.truth, fault=Cancelled())
     monkeypatch.setattr(host_steps_child, "_QUIT_MS", 50)
     with House(tmp_path, host) as house:
-        back = house.pipeline.flow.scheduler._back
-        monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
+        back = house.pipeline.flow.case_ends.back
+        monkeypatch.setattr(house.pipeline.flow.case_ends, "back", without_wait(back))
         job = house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"})
         run_until(lambda: house.job(job).vanished == 1, 30)
         host.fault = None
@@ -221,8 +221,8 @@ def test_silence_of_the_host_counts_as_hung(tmp_path, phantom, monkeypatch) -> N
     made, path = phantom
     host = FakeHost(made.truth, hold=True)
     with House(tmp_path, host, hung_minutes=0.05) as house:
-        back = house.pipeline.flow.scheduler._back
-        monkeypatch.setattr(house.pipeline.flow.scheduler, "_back", without_wait(back))
+        back = house.pipeline.flow.case_ends.back
+        monkeypatch.setattr(house.pipeline.flow.case_ends, "back", without_wait(back))
         job = house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"})
         run_until(lambda: house.job(job).vanished == 1, 40)
         host.hold = False

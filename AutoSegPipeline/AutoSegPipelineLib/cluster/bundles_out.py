@@ -1,0 +1,332 @@
+"""All bundles that are out: submits them, watches them, brings results back, gives back what was not done.
+
+Everything here runs on one thread. What cannot be done now, because the share or the scheduler does not
+answer, is tried again at the next look. Times of other machines are never read: a worker is alive while
+the counts that it writes change, by the monotonic clock of this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable
+
+from ..core import states
+from ..core.bundles.layout import KEPT, CaseFolder, Outcome
+from ..core.bundles.packing import fetch_result
+from ..core.cluster_settings import JobSize
+from ..core.errors import PipelineError
+from ..core.files import is_disk_full, remove_tree
+from ..core.messages.child_messages import Log, Message
+from ..core.messages.cluster_messages import CaseAt, CaseBack, CaseDone, CaseFailed, ClusterState, PackCase
+from ..core.messages.reader import read
+from ..core.messages.worker_messages import CaseOrder
+from ..core.protocol import Key
+from .executor import ENDED, RUNNING, WAITING, Executor, JobState
+from .out_bundle import OutBundle, OutCase, note_submitted, pack, where
+from .share import Share
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[Message, Key], None]
+NOBODY: Key = ("", 0)
+_SURE_LOOKS = 2  # an ended job's last files may show up late on a share
+_IDLE_LOOKS = 3  # a worker that is done ends by itself within these
+_REJECTED_SECONDS = 60.0
+_LOG_BLOCK = 16 << 10
+
+
+class BundlesOut:
+    """``say`` tells the pipeline a message about a case."""
+
+    def __init__(self, share: Share, executor: Executor, say: Say, hung_seconds: float) -> None:
+        self._share = share
+        self._executor = executor
+        self._say = say
+        self._hung_seconds = hung_seconds
+        self._bundles: dict[str, OutBundle] = {}
+        self._state: ClusterState | None = None
+        self._rejected: tuple[float, str] | None = None
+        self._sweep_due = False
+
+    # --- what the pipeline says ---------------------------------------------------------------
+
+    def pack(self, key: Key, message: PackCase) -> None:
+        """Another case of a bundle; known ones stay as they are."""
+        bundle = self._bundles.setdefault(message.bundle, OutBundle(message.bundle))
+        if key not in bundle.cases:
+            bundle.cases[key] = OutCase(*key, read(CaseOrder, message.order, "order"))
+
+    def send(self, name: str, size: JobSize) -> None:
+        """All cases of ``name`` are known; the next look does the rest."""
+        bundle = self._bundles.setdefault(name, OutBundle(name))
+        if bundle.size is None:
+            bundle.size, bundle.changed_at = size, time.monotonic()
+
+    def settle(self, key: Key) -> None:
+        """The pipeline knows what became of this attempt."""
+        case = self._find(key)[1]
+        if case is not None:
+            case.over = case.settled = True
+
+    def give_up(self, key: Key) -> None:
+        """Nobody wants this attempt; its worker stops when it sees the marker."""
+        bundle, case = self._find(key)
+        if bundle is not None and case is not None:
+            case.over = case.settled = True
+            self._mark_cancelled(bundle, case)
+
+    def sweep(self) -> None:
+        """What else lies on the share in our name is ended and removed, at the next look."""
+        self._sweep_due = True
+
+    def _find(self, key: Key) -> tuple[OutBundle | None, OutCase | None]:
+        for bundle in self._bundles.values():
+            if key in bundle.cases:
+                return bundle, bundle.cases[key]
+        return None, None
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Do what can be done now, and say how the cluster is."""
+        try:
+            self._share.check()
+            if self._sweep_due:
+                self._sweep_due = False
+                for name in self._share.ours():
+                    self._take_over(name)
+            trouble = self._submit_all()
+            self._watch_all()
+        except PipelineError as error:
+            trouble = error
+            self._excuse()
+        except OSError as error:
+            trouble = _trouble(error)
+            self._excuse()
+        if trouble is None and self._rejected is not None:
+            if time.monotonic() < self._rejected[0]:
+                trouble = PipelineError("cluster.rejected", self._rejected[1])
+            else:
+                self._rejected = None
+        state = ClusterState(trouble.code, trouble.message) if trouble else ClusterState()
+        if state != self._state:
+            self._state = state
+            self._say(state, NOBODY)
+
+    def _excuse(self) -> None:
+        """Nobody can be heard now, so nobody is silent."""
+        for bundle in self._bundles.values():
+            bundle.changed_at = time.monotonic()
+
+    def _take_over(self, name: str) -> None:
+        if name not in self._bundles:
+            log.info("%s belongs to nobody any more", name)
+            bundle = self._bundles[name] = OutBundle(name, size=JobSize())
+            pack(bundle, self._share.path / name, self._share.pipeline)  # only reads, for it is complete
+            self._share.bundle(name).stop()
+
+    # --- submitting ---------------------------------------------------------------------------
+
+    def _submit_all(self) -> PipelineError | None:
+        """Pack and submit what is due; what keeps it back now, if anything does. Raises OSError."""
+        new = [one for one in self._bundles.values() if one.size is not None and not one.packed]
+        for bundle in new:
+            try:
+                if not self._share.bundle(bundle.name).is_complete:
+                    self._share.check(room=True)
+                gone = pack(bundle, self._share.path / bundle.name, self._share.pipeline)
+            except PipelineError as error:
+                return error
+            for case in gone:
+                self._end(case, CaseBack("its staged input is gone", counted=True))
+        due = [one for one in self._bundles.values() if one.packed and not one.job and one.open_cases]
+        while due:
+            alike = [one for one in due if one.size == due[0].size]
+            due = [one for one in due if one.size != due[0].size]
+            self._submit(alike)
+        return None
+
+    def _submit(self, bundles: list[OutBundle]) -> None:
+        paths = [self._share.path / bundle.name for bundle in bundles]
+        size = bundles[0].size or JobSize()
+        try:
+            jobs = self._executor.submit(paths, size)
+        except PipelineError as error:
+            if error.code != "cluster.rejected":
+                raise
+            log.error("%s", error.message)
+            self._rejected = (time.monotonic() + _REJECTED_SECONDS, error.message)
+            for bundle in bundles:
+                bundle.state = JobState(ENDED, "the scheduler did not take the job")
+                self._give_back(bundle, counted=False)
+            return
+        for bundle, job in zip(bundles, jobs):
+            bundle.job, bundle.changed_at = job, time.monotonic()
+            log.info("%s is out as %s %s", bundle.name, self._executor.name, job)
+        for bundle, path in zip(bundles, paths):
+            note_submitted(path, bundle.job)
+
+    # --- watching -----------------------------------------------------------------------------
+
+    def _watch_all(self) -> None:
+        """Each bundle, also after one that cannot be read now; raises OSError then."""
+        out = [one for one in self._bundles.values() if one.packed]
+        jobs = [one.job for one in out if one.job]
+        # Asked before files are read: what an ended job has written is there by then.
+        found = self._executor.states(jobs) if jobs else {}
+        failed: OSError | None = None
+        for bundle in out:
+            bundle.state = found.get(bundle.job, bundle.state)
+            try:
+                self._watch(bundle)
+                if bundle.is_settled:
+                    self._clean(bundle)
+            except OSError as error:
+                failed, bundle.changed_at = error, time.monotonic()
+        if failed is not None:
+            raise failed
+
+    def _watch(self, out: OutBundle) -> None:
+        if not out.open_cases:
+            return
+        bundle = self._share.bundle(out.name)
+        counts: list[object] = [(one.host, one.pid, one.count) for one in bundle.workers()]
+        for case in out.open_cases:
+            folder = out.folder(bundle, case)
+            if folder is None or not folder.path.is_dir():
+                self._end(case, CaseBack(f"it is missing in {out.name}"))
+                continue
+            os.listdir(folder.path)  # makes a network file system look again
+            self._send_log(case, folder)
+            outcome = folder.outcome()
+            if outcome is not None:
+                self._take(out, case, folder, outcome)
+            else:
+                counts.append(self._report(out, case, folder))
+        if counts != out.counts or out.state.state != RUNNING:
+            out.counts, out.changed_at = counts, time.monotonic()
+        elif time.monotonic() - out.changed_at > self._hung_seconds:
+            log.error("%s made no progress for too long; its job is ended", out.name)
+            self._executor.cancel([out.job])
+            out.state = JobState(ENDED, "its worker made no progress for too long")
+            out.ended_looks = _SURE_LOOKS
+        if out.state.state == ENDED:
+            out.ended_looks += 1
+            if out.ended_looks > _SURE_LOOKS:
+                self._give_back(out, out.state.counted)
+
+    def _report(self, out: OutBundle, case: OutCase, folder: CaseFolder) -> object:
+        """Tell where the case is; its count, which a living worker raises."""
+        progress = folder.progress()
+        name = self._executor.name
+        if progress is None:
+            waits = out.state.state == WAITING
+            reason = f" ({out.state.reason})" if waits and out.state.reason not in ("", "None") else ""
+            text = f"In the queue of {name}{reason}" if waits else "In a bundle that is worked on"
+            message = CaseAt(states.PREPARING, 0.0, text, where(name, out.job, machine=out.state.machine))
+        else:
+            place = where(name, progress.scheduler_job or out.job, progress, out.state.machine)
+            message = CaseAt(progress.stage, progress.progress, progress.message, place, progress.eta_s)
+        if message != case.said:
+            case.said = message
+            self._say(message, case.key)
+        return progress.count if progress else None
+
+    def _send_log(self, case: OutCase, folder: CaseFolder) -> None:
+        try:
+            with open(folder.log, "rb") as stream:
+                stream.seek(case.logged)
+                data = stream.read(_LOG_BLOCK)
+        except OSError:
+            return
+        if b"\n" in data:  # a line that is being written waits
+            data = data[: data.rindex(b"\n") + 1]
+        elif len(data) < _LOG_BLOCK:
+            return
+        case.logged += len(data)
+        self._say(Log(data.decode("utf-8", "replace").rstrip()), case.key)
+
+    # --- ends ---------------------------------------------------------------------------------
+
+    def _take(self, out: OutBundle, case: OutCase, folder: CaseFolder, outcome: Outcome) -> None:
+        """The case has ended by itself: bring its results to where the order wants them. Raises OSError."""
+        host = outcome.host or out.state.machine
+        job = outcome.scheduler_job or out.job
+        place = f"{host} ({self._executor.name} {job})" if host else where(self._executor.name, job)
+        if not outcome.ok:
+            error = outcome.error or {}
+            self._end(case, CaseFailed(error, place, outcome.memory, outcome.used))
+            return
+        try:
+            _bring(case.order, folder, outcome)
+        except PipelineError as error:
+            log.error("%s: %s", out.name, error.message)
+            self._end(case, CaseBack(error.message, counted=True))
+            return
+        self._end(case, CaseDone(outcome.result or {}, outcome.seconds, place))
+
+    def _end(self, case: OutCase, message: Message) -> None:
+        case.over = True
+        self._say(message, case.key)
+
+    def _give_back(self, out: OutBundle, counted: bool) -> None:
+        """The job has ended: what has no result goes back into the pipeline's queue. Raises OSError."""
+        said = self._executor.log(out.job) if out.job and counted else ""
+        bundle = self._share.bundle(out.name)
+        try:
+            bundle.stop()
+        except OSError as error:  # a full share; nobody is left to see it anyway
+            log.warning("%s cannot be marked: %s", out.name, error)
+        for case in out.open_cases:
+            folder = out.folder(bundle, case)
+            begun = folder is not None and folder.claim_number() > 0
+            self._mark_cancelled(out, case)
+            if begun and said:
+                self._say(Log(said, "error"), case.key)
+            memory = out.state.memory and begun
+            self._end(case, CaseBack(out.state.reason, counted and begun, memory))
+
+    def _mark_cancelled(self, out: OutBundle, case: OutCase) -> None:
+        try:
+            folder = out.folder(self._share.bundle(out.name), case) if out.packed else None
+            if folder is not None:
+                folder.cancel()
+        except (OSError, PipelineError) as error:
+            log.warning("%s cannot be reached to cancel a case: %s", out.name, error)
+
+    def _clean(self, out: OutBundle) -> None:
+        """Nobody waits for it: its job ends, then its folder goes. Raises OSError."""
+        if out.job and out.state.state != ENDED:
+            out.idle_looks += 1
+            if out.idle_looks >= _IDLE_LOOKS or out.state.state == WAITING:
+                self._executor.cancel([out.job])
+            return
+        remove_tree(self._share.path / out.name)
+        if out.job:
+            self._executor.forget(out.job)
+        del self._bundles[out.name]
+
+
+def _bring(order: CaseOrder, folder: CaseFolder, outcome: Outcome) -> None:
+    """Copy the files of a good outcome, each checked by its hash; what an earlier call left goes first."""
+    target = Path(order.out)
+    remove_tree(target)
+    target.mkdir(mode=0o700)
+    kept = {name: facts for name, facts in outcome.files.items() if name == KEPT}
+    others = {name: facts for name, facts in outcome.files.items() if name != KEPT}
+    fetch_result(folder, replace(outcome, files=others), target)
+    if kept and order.keep:
+        place = Path(order.keep)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fetch_result(folder, replace(outcome, files=kept), place.parent)
+        if place.name != KEPT:
+            os.replace(place.parent / KEPT, place)
+
+
+def _trouble(error: OSError) -> PipelineError:
+    code = "environment.disk_full" if is_disk_full(error) else "environment.share_unreachable"
+    return PipelineError(code, f"{error.filename or 'the share'}: {error.strerror or error}")

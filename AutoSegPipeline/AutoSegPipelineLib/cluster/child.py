@@ -1,0 +1,127 @@
+"""The cluster child: ``python -m AutoSegPipelineLib.cluster.child``.
+
+It gets its settings in one ``serve`` message, says ``hello`` when its scheduler can be used, or ``failed``
+over what a person has to mend. Then it takes the pipeline's messages as they come and looks at the share
+and the scheduler every ``cluster_look_seconds``. It ends on ``quit`` and when its standard input closes;
+what is out stays out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Iterator
+
+from ..core.child_channel import ChildChannel
+from ..core.child_main import LogToPipeline, heartbeats, take_channel
+from ..core.cluster_settings import SLURM
+from ..core.errors import PipelineError
+from ..core.messages.child_messages import Failed, Hello, Message, Serve
+from ..core.messages.cluster_messages import AllSent, CaseSettled, GiveUpCase, PackCase, SendBundle
+from ..core.protocol import Envelope, Key
+from ..core.settings import Settings
+from .bundles_out import BundlesOut
+from .executor import Executor
+from .share import Share
+from .slurm import Slurm
+
+EXECUTORS = {SLURM: Slurm}
+
+
+def open_share(message: Serve) -> Share:
+    """The share of the settings; raises ``cluster.configuration`` where none is named."""
+    settings = message.settings
+    folder = str(settings["cluster_share"])
+    if not folder or not Path(folder).is_absolute():
+        raise PipelineError("cluster.configuration", f"cluster_share {folder!r} is no absolute path")
+    least = int(str(settings["disk_min_free_mb"])) << 20
+    note = message.home.home.state / "cluster-share.json"
+    return Share(Path(folder), str(settings["cluster_id"]), note, least)
+
+
+def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) -> None:
+    settings = Settings(message.settings, {})
+    share = open_share(message)
+    executor: Executor = EXECUTORS[settings["cluster"]](share.path, settings)
+    work = str(message.home.home.work / "cluster")
+
+    def say(about: Message, key: Key) -> None:
+        channel.post(Envelope(about, key[0], key[1], work))
+
+    bundles = BundlesOut(share, executor, say, settings["hung_minutes"] * 60)
+    channel.send(Hello(os.getpid(), "cluster", platform.python_version()))
+    received: queue.Queue[Envelope | None] = queue.Queue()
+    threading.Thread(target=_forward, args=(commands, received), name="received", daemon=True).start()
+    try:
+        _loop(bundles, received, settings["cluster_look_seconds"])
+    finally:
+        executor.stop()
+
+
+def _forward(commands: Iterator[Envelope], received: queue.Queue[Envelope | None]) -> None:
+    for envelope in commands:
+        received.put(envelope)
+    received.put(None)
+
+
+def _loop(bundles: BundlesOut, received: queue.Queue[Envelope | None], seconds: float) -> None:
+    due = time.monotonic()
+    while True:
+        wait = due - time.monotonic()
+        try:
+            envelope = received.get(timeout=wait) if wait > 0 else received.get_nowait()
+        except queue.Empty:
+            bundles.look()
+            due = time.monotonic() + seconds
+            continue
+        if envelope is None:
+            return
+        if _take(bundles, envelope):
+            due = min(due, time.monotonic() + 0.2)  # what is new need not wait for the next look
+
+
+def _take(bundles: BundlesOut, envelope: Envelope) -> bool:
+    """Do what the pipeline says; whether the next look has something new to do."""
+    message = envelope.message
+    if isinstance(message, PackCase):
+        bundles.pack(envelope.key, message)
+    elif isinstance(message, SendBundle):
+        bundles.send(message.bundle, message.size)
+        return True
+    elif isinstance(message, AllSent):
+        bundles.sweep()
+        return True
+    elif isinstance(message, CaseSettled):
+        bundles.settle(envelope.key)
+    elif isinstance(message, GiveUpCase):
+        bundles.give_up(envelope.key)
+    return False
+
+
+def main() -> int:
+    """Serve; 0 after ``quit``, 1 when it could not begin."""
+    channel = take_channel()
+    logging.basicConfig(level=logging.INFO, handlers=[LogToPipeline(channel)])
+    logging.getLogger("submitit").setLevel(logging.ERROR)
+    channel.start()
+    commands = channel.commands()
+    with heartbeats(channel):
+        try:
+            for envelope in commands:
+                if isinstance(envelope.message, Serve):
+                    _serve(channel, commands, envelope.message)
+                    break
+        except PipelineError as error:
+            channel.send(Failed(error.to_dict()))
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

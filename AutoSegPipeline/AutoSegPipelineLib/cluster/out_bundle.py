@@ -1,0 +1,112 @@
+"""A bundle that is out and its cases, as the cluster child knows them; how it is packed and submitted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.bundles.layout import Bundle, CaseFolder, CaseProgress
+from ..core.bundles.packing import Packing
+from ..core.cluster_settings import JobSize
+from ..core.files import read_json, remove_tree, write_json
+from ..core.messages.worker_messages import CaseOrder
+from ..core.protocol import Key
+from .executor import WAITING, JobState
+
+SUBMITTED = "submitted.json"  # ours, beside the list: the job of the scheduler
+
+
+@dataclass
+class OutCase:
+    """One attempt at a case. ``order`` says where its results go; ``over``: the pipeline was told its end."""
+
+    job: str
+    attempt: int
+    order: CaseOrder
+    over: bool = False
+    settled: bool = False
+    logged: int = 0  # bytes of its log that were sent
+    said: object = None  # the last message about it
+
+    @property
+    def key(self) -> Key:
+        """Job and attempt."""
+        return (self.job, self.attempt)
+
+
+@dataclass
+class OutBundle:
+    """``size`` is None until all cases are known; ``job`` is empty until it was submitted."""
+
+    name: str
+    cases: dict[Key, OutCase] = field(default_factory=dict)
+    size: JobSize | None = None
+    packed: bool = False
+    job: str = ""
+    state: JobState = field(default_factory=lambda: JobState(WAITING))
+    ended_looks: int = 0
+    idle_looks: int = 0
+    counts: object = None  # of heartbeats, at the last change
+    changed_at: float = 0.0
+
+    @property
+    def open_cases(self) -> list[OutCase]:
+        """Those whose end the pipeline does not know yet."""
+        return [case for case in self.cases.values() if not case.over]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody waits for anything in it."""
+        return self.size is not None and all(case.settled for case in self.cases.values())
+
+    def folder(self, bundle: Bundle, case: OutCase) -> CaseFolder | None:
+        """The folder of ``case``, None where the bundle has none for it; raises ``environment.*``."""
+        for entry in bundle.read().cases:
+            if (entry.job, entry.attempt) == case.key:
+                return bundle.folder(entry)
+        return None
+
+
+def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
+    """Make the bundle unless it is complete already; cases whose input is not there, which it leaves out.
+
+    Raises OSError, and then nothing of it is left.
+    """
+    bundle = Bundle(path)
+    if bundle.is_complete:
+        out.job = _submitted(path)
+        out.packed = True
+        return []
+    remove_tree(path)  # begun by a process that died
+    gone = [case for case in out.open_cases if not os.path.exists(case.order.path)]
+    try:
+        packing = Packing(path, pipeline)
+        for case in out.open_cases:
+            if case not in gone:
+                packing.add(case.job, case.attempt, case.order)
+        packing.publish()
+    except OSError:
+        remove_tree(path)
+        raise
+    out.packed = True
+    return gone
+
+
+def note_submitted(path: Path, job: str) -> None:
+    """Write down, durably, that ``job`` of the scheduler works on the bundle ``path``; raises OSError."""
+    write_json(path / SUBMITTED, {"job": job})
+
+
+def _submitted(path: Path) -> str:
+    try:
+        return str(read_json(path / SUBMITTED)["job"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def where(kind: str, job: str, progress: CaseProgress | None = None, machine: str = "") -> str:
+    """Machine and job, as people read it."""
+    host = (progress.host if progress else "") or machine
+    named = f"{kind} {job}" if job else kind
+    return f"{host} ({named})" if host else named

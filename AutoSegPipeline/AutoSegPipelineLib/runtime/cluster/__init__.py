@@ -1,0 +1,1 @@
+"""The pipeline's side of work on other machines."""

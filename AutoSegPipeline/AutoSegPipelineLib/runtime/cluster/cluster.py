@@ -1,0 +1,314 @@
+"""Cases on other machines: sends bundles and takes what becomes of each case.
+
+The store alone says which attempt of a case is out, and in which bundle; the cluster child is told again
+after each of its starts and of ours. A message about any other attempt is ignored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Iterator
+
+from ...core import states
+from ...core.cluster_settings import NONE, JobSize, memory_steps
+from ...core.errors import PipelineError, from_dict
+from ...core.job import Job
+from ...core.messages.child_messages import Log
+from ...core.messages.cluster_messages import (
+    AllSent,
+    CaseAt,
+    CaseBack,
+    CaseDone,
+    CaseFailed,
+    CaseSettled,
+    GiveUpCase,
+    PackCase,
+    SendBundle,
+)
+from ...core.messages.reader import ProtocolError, plain, read
+from ...core.protocol import Envelope
+from ..conditions import Conditions
+from ..context import Context
+from ..ending.publisher import Publisher
+from ..job_logs import JobLogs
+from ..loop import Loop
+from ..processes.child import Spawn
+from ..queue.case_ends import CaseEnds
+from ..queue.case_message import CaseMessages
+from .choice import MEMORY_STEP, Choice, Chosen
+from .cluster_forecast import ClusterForecast
+from .cluster_host import ClusterHost
+
+log = logging.getLogger(__name__)
+
+_BUNDLE = "bundle"  # in a job's staged facts while it is out: the bundle's name and size
+_SAVE_EVERY = 1.0
+_BACK_WAIT = 2.0  # seconds before a case that came back may leave again
+
+
+class Cluster:
+    """Owns the jobs that are out. ``has_work`` and ``step`` are its slices of the loop."""
+
+    def __init__(
+        self, context: Context, conditions: Conditions, publisher: Publisher, case_messages: CaseMessages,
+        choice: Choice, forecast: ClusterForecast, case_ends: CaseEnds, logs: JobLogs, spawn: Spawn | None,
+        loop: Loop,
+    ) -> None:  # fmt: skip
+        self._context = context
+        self._conditions = conditions
+        self._publisher = publisher
+        self._case_messages = case_messages
+        self._choice = choice
+        self._forecast = forecast
+        self._case_ends = case_ends
+        self._logs = logs
+        self._loop = loop
+        self._host = ClusterHost(context, spawn, self._on_hello, self._on_message)
+        self._out: dict[str, Job] = {}
+        self._saved: dict[str, float] = {}
+        self._steps: deque[Iterator[None]] = deque()
+        self._ready = False
+        self._stopped = False
+
+    # --- begin and end ------------------------------------------------------------------------
+
+    @property
+    def _wanted(self) -> bool:
+        return bool(self._context.settings["cluster"] != NONE)
+
+    def takes_up(self, job: Job) -> bool:
+        """At the start: whether ``job`` is out, so that its attempt goes on."""
+        if not self._wanted or _BUNDLE not in job.staged:
+            return False
+        self._out[job.id] = job
+        return True
+
+    def look(self) -> None:
+        """Every two seconds: does the child run as the settings say, can a bundle leave?"""
+        if self._stopped:
+            return
+        if self._wanted:
+            self._host.start(self._context.settings)
+            self._choose()
+        elif self._host.wanted:
+            for job in list(self._out.values()):
+                self._host.send(GiveUpCase(), job.id, job.attempt)
+                self._back(job, "The cluster was switched off.")
+            self._host.stop()
+            self._ready = False
+
+    def stop(self) -> None:
+        """The child ends; what is out stays out, until the next start takes it up."""
+        self._stopped = True
+        self._steps.clear()
+        self._host.stop()
+
+    def abandon(self) -> None:
+        """End the child and write nothing, as if this process had died."""
+        self._stopped = True
+        self._steps.clear()
+        self._out.clear()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._host.kill()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no child."""
+        return self._host.ended
+
+    # --- sending ------------------------------------------------------------------------------
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`step` would do something."""
+        return bool(self._steps)
+
+    def step(self) -> None:
+        """One slice: one case of a bundle."""
+        try:
+            next(self._steps[0])
+        except StopIteration:
+            self._steps.popleft()
+
+    def _on_hello(self) -> None:
+        """A new child: it hears of everything that is out, also in the middle of a bundle being sent."""
+        self._ready = False
+        self._steps.append(self._send_again())
+        self._loop.wake()
+
+    def _send_again(self) -> Iterator[None]:
+        bundles: dict[str, JobSize] = {}
+        for job in list(self._out.values()):
+            if self._out.get(job.id) is job:
+                note = job.staged[_BUNDLE]
+                bundles[note["name"]] = read(JobSize, note["size"])
+                self._pack(job)
+                yield
+        for name, size in bundles.items():
+            self._host.send(SendBundle(name, size))
+        self._host.send(AllSent())
+        self._ready = True
+
+    def _choose(self) -> None:
+        out = {job.staged[_BUNDLE]["name"] for job in self._out.values()}
+        free = self._context.settings["cluster_bundles"] - len(out)
+        held = self._conditions.paused is not None or self._host.state.code
+        if free <= 0 or held or self._steps or not self._ready:
+            return
+        try:
+            chosen = self._choice.next(free)
+        except PipelineError as error:
+            log.error("%s", error)
+            return
+        if chosen is not None:
+            self._steps.append(self._send(chosen))
+            self._loop.wake()
+
+    def _send(self, chosen: Chosen) -> Iterator[None]:
+        begun = 0
+        for job_id, expected in chosen.jobs:
+            job = self._context.store.jobs.find(job_id)
+            if job is not None and job.state == states.QUEUED and not job.cancel:
+                self._begin(job, chosen, expected)
+                begun += 1
+            yield
+        if begun:
+            self._host.send(SendBundle(chosen.bundle, chosen.size))
+            self._choose_more()
+
+    def _choose_more(self) -> None:
+        """The next bundle at once, so that those of one size leave as one array."""
+        self._steps.popleft()
+        self._steps.appendleft(iter(()))
+        self._choose()
+
+    def _begin(self, job: Job, chosen: Chosen, expected: float | None) -> None:
+        job.attempt += 1
+        job.progress, job.eta_s, job.where, job.cached_from = 0.0, expected, "", None
+        job.staged[_BUNDLE] = {"name": chosen.bundle, "size": plain(chosen.size)}
+        self._conditions.durably(lambda: self._context.enter(job, states.PREPARING, "Leaves for the cluster"))
+        self._out[job.id] = job
+        self._pack(job)
+
+    def _pack(self, job: Job) -> None:
+        order = self._case_messages.order(job, self._publisher.staging(job), 0, cached=False)
+        self._host.send(PackCase(job.staged[_BUNDLE]["name"], plain(order)), job.id, job.attempt)
+
+    # --- hearing ------------------------------------------------------------------------------
+
+    def _on_message(self, envelope: Envelope) -> None:
+        message, job = envelope.message, self._out.get(envelope.job)
+        if job is None or job.attempt != envelope.attempt or self._stopped:
+            return
+        if isinstance(message, Log):
+            self._logs.write(job.id, message.level, message.text)
+        elif isinstance(message, CaseAt):
+            self._on_at(job, message)
+        elif isinstance(message, CaseDone):
+            self._on_done(job, message)
+        elif isinstance(message, CaseFailed):
+            self._on_failed(job, message)
+        elif isinstance(message, CaseBack):
+            self._on_back(job, message)
+
+    def _on_at(self, job: Job, message: CaseAt) -> None:
+        now = self._context.clock.monotonic()
+        moved = message.where != job.where or now - self._saved.get(job.id, -_SAVE_EVERY) >= _SAVE_EVERY
+        job.where, job.eta_s = message.where, message.eta_s if message.eta_s is not None else job.eta_s
+        job.progress = min(max(message.fraction, 0.0), 1.0)
+        job.message = message.message or job.message
+        if moved:
+            self._saved[job.id] = now
+            self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
+        self._case_ends.stage(job, message.stage, job.message)
+
+    def _on_done(self, job: Job, message: CaseDone) -> None:
+        job.where = message.where
+        self._leave(job)
+        try:
+            self._case_ends.done(job, message.result, message.seconds, self._forecast)
+        except ProtocolError as error:
+            self._case_ends.vanished(job, error, "Its result could not be read; tried again.")
+        self._settled(job)
+
+    def _on_failed(self, job: Job, message: CaseFailed) -> None:
+        error = from_dict(message.error)
+        job.where = message.where
+        self._logs.write(job.id, "error", f"{message.where}: {error}")
+        self._leave(job)
+        if job.cancel or error.code == "job.cancelled":
+            self._case_ends.cancelled(job)
+        elif (message.memory or error.code == "engine.no_memory") and self._more_memory(job):
+            self._back(job, "Tried again with more memory.")
+        elif error.is_environment:
+            self._case_ends.vanished(job, error, f"{message.where}: {error.message}")
+        else:
+            self._case_ends.failed(job, error, message.used)
+        self._settled(job)
+
+    def _on_back(self, job: Job, message: CaseBack) -> None:
+        self._logs.write(job.id, "warning", f"back from the cluster: {message.reason}")
+        self._leave(job)
+        if job.cancel:
+            self._case_ends.cancelled(job)
+        elif message.memory and self._more_memory(job):
+            self._back(job, "Tried again with more memory.")
+        elif message.memory:
+            error = PipelineError("engine.no_memory", message.reason)
+            self._case_ends.failed(job, error, {})
+        elif message.counted:
+            job.where = ""
+            error = PipelineError(
+                "worker.vanished", f"{message.reason}, {job.vanished + 1} times over this case"
+            )
+            self._case_ends.vanished(job, error, f"Tried again: {message.reason}.")
+        else:
+            self._back(job, f"Back in the queue: {message.reason}.")
+        self._settled(job)
+
+    def _more_memory(self, job: Job) -> bool:
+        """Whether the next size of a job has more memory; the case gets it."""
+        step = int(job.staged.get(MEMORY_STEP, 0)) + 1
+        if step >= memory_steps(self._context.settings.values, job.options):
+            return False
+        job.staged[MEMORY_STEP] = step
+        return True
+
+    def _leave(self, job: Job) -> None:
+        """It is no longer out; the caller writes the row."""
+        self._out.pop(job.id, None)
+        self._saved.pop(job.id, None)
+        job.staged.pop(_BUNDLE, None)
+
+    def _back(self, job: Job, message: str) -> None:
+        self._leave(job)
+        job.where = ""
+        self._case_ends.back(job, message, wait=_BACK_WAIT)
+
+    def _settled(self, job: Job) -> None:
+        self._host.send(CaseSettled(), job.id, job.attempt)
+
+    # --- commands -----------------------------------------------------------------------------
+
+    def cancel(self, job: Job) -> bool:
+        """End ``job`` where it is out, whether or not the cluster can be reached; False where it is not."""
+        out = self._out.get(job.id)
+        if out is None:
+            return False
+        self._host.send(GiveUpCase(), out.id, out.attempt)
+        self._leave(out)
+        self._case_ends.cancelled(out)
+        return True
+
+    def reprioritise(self, job_id: str, priority: int) -> bool:
+        """Note a new priority of a case that is out, whose row is ours; False where it is not."""
+        job = self._out.get(job_id)
+        if job is None:
+            return False
+        job.priority = priority
+        self._context.store.jobs.save(job)
+        return True

@@ -1,0 +1,66 @@
+"""Keeps the cluster child running and passes what it says about cases on."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Callable
+
+from ...core.messages.child_messages import Hello, Message
+from ...core.messages.cluster_messages import ClusterState
+from ...core.protocol import Envelope
+from ...core.settings import Settings
+from ..context import Context
+from ..processes.child import Spawn
+from ..processes.child_host import ChildHost
+from ..processes.child_kinds import CLUSTER
+
+_ID = "cluster_id"
+
+
+class ClusterHost(ChildHost):
+    """``on_hello`` is called when a child can take bundles, ``on_message`` with what it says later.
+
+    ``state`` is what the child last said of the share and the scheduler.
+    """
+
+    def __init__(
+        self, context: Context, spawn: Spawn | None, on_hello: Callable[[], None],
+        on_message: Callable[[Envelope], None],
+    ) -> None:  # fmt: skip
+        def note(value: dict[str, object] | None) -> None:
+            context.store.meta.set(CLUSTER.name, value)
+
+        super().__init__(CLUSTER, context.home, spawn, context.clock, note)
+        self._context = context
+        self._on_hello = on_hello
+        self._on_said = on_message
+        self._folder = str(context.home.work / CLUSTER.name)
+        self.state = ClusterState("environment.scheduler_unreachable", "it was not asked yet")
+
+    def send(self, message: Message, job: str = "", attempt: int = 0) -> None:
+        """Tell the child, where there is one; a new one hears everything again."""
+        if self._child is not None:
+            self._child.send(Envelope(message, job, attempt, self._folder))
+
+    def _on_begin(self, settings: Settings) -> dict[str, object]:
+        """Bundles carry the id of this home, which is made once."""
+        meta = self._context.store.meta
+        if not meta.get(_ID):
+            meta.set(_ID, {"id": uuid.uuid4().hex})
+        return {**settings.values, _ID: (meta.get(_ID) or {})["id"]}
+
+    def _heard(self, envelope: Envelope) -> None:
+        message = envelope.message
+        if envelope.job and not isinstance(message, Hello):
+            self._on_said(envelope)
+        else:
+            super()._heard(envelope)
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._works({"pid": self.pid, "error": None})
+            self._on_hello()
+        elif isinstance(message, ClusterState):
+            self.state = message
+            trouble = {"code": message.code, "message": message.reason}
+            self._works({"pid": self.pid, "error": trouble if message.code else None})

@@ -1,0 +1,178 @@
+"""Bundles through a real Slurm: Debian's daemons on this machine, submitit, and a worker that pretends."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from AutoSegPipelineLib.core import states
+from support.cluster import ClusterBench
+from support.pipeline import leftovers
+from support.programs import package
+from support.slurm import Slurm, slurm
+
+package("submitit", "requirements/cluster.txt")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Slurm]:
+    with slurm(nodes=2) as one:
+        yield one
+
+
+def done(bench: ClusterBench) -> int:
+    """How many cases are done."""
+    return bench.pipeline.store.jobs.counts()[states.DONE]
+
+
+@contextlib.contextmanager
+def small_share(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of a few megabytes; skip where none may be mounted."""
+    share = folder / "small"
+    share.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(share)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield share
+    finally:
+        subprocess.run(["umount", "-l", str(share)], check=True)
+
+
+def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home") as bench:
+        ids = bench.submit(tmp_path / "scans", "one", "two", "slow600-three")
+        bench.until(lambda: bench.job(ids[2]).state == states.SEGMENTING)
+        seen = bench.job(ids[2])
+        bench.until_ended(3)
+        jobs = bench.jobs()
+        assert [job.state for job in jobs] == [states.DONE] * 3
+        assert "node-7 (slurm " in seen.where and seen.message == "pretending" and seen.eta_s is not None
+        assert all(job.where.startswith("node-7 (slurm ") and job.attempt == 1 for job in jobs)
+        assert {f"{job.name}.gltf" for job in jobs} <= set(bench.results())
+        assert "the case one is worked on" in bench.home.job_log(ids[0]).read_text()
+        assert sorted(bench.ran()) == sorted((one, 1) for one in ids)
+        bench.until(lambda: not bench.bundles())
+        bench.until(lambda: not leftovers(bench))
+        assert cluster.jobs("RUNNING", "PENDING") == []
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Slurm]:
+    """One whose daemons a test may kill."""
+    with slurm(nodes=2) as one:
+        yield one
+
+
+def test_forty_cases_through_every_trouble_end_once_each(own_cluster: Slurm, tmp_path: Path) -> None:
+    """``scancel``, a killed node and a killed pipeline in the middle of forty cases."""
+    cluster = own_cluster
+    stems = [f"case{number}-slow200" for number in range(40)]
+    with ClusterBench(tmp_path / "home", cluster_bundle_cases=5) as bench:
+        ids = bench.submit(tmp_path / "scans", *stems)
+        bench.until(lambda: done(bench) >= 3)
+        running = cluster.jobs("RUNNING")
+        cluster.ask("scancel", running[0])
+        bench.until(lambda: done(bench) >= 8)
+        bench.kill_and_start()
+        bench.until(lambda: done(bench) >= 14)
+        cluster.kill_node("n1")
+        bench.until(lambda: done(bench) >= 18)
+        cluster.start_node("n1")
+        jobs = bench.until_ended(40, 120)
+        assert [job.state for job in jobs] == [states.DONE] * 40
+        assert len({job.name for job in jobs}) == 40
+        results = bench.results()
+        assert all(f"{job.name}.manifest.json" in results for job in jobs)
+        ran = bench.ran()
+        assert len(set(ran)) == len(ran), "an attempt ran twice"
+        assert {one for one, _ in ran} == set(ids)
+        # Finished cases were kept: only what was at work or waited in a lost bundle began again.
+        assert 40 <= len(ran) <= 46
+        bench.until(lambda: not bench.bundles())
+        bench.until(lambda: not leftovers(bench))
+
+
+def test_the_wall_time_ends_a_job_and_what_was_done_stays(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home") as bench:
+        bench.submit(tmp_path / "scans", "quick", "slow100000-until1")
+        bench.until(lambda: done(bench) == 1 and cluster.jobs("RUNNING"))
+        # One minute is the least; an administrator may say when a job must end, looked at every 30 s.
+        for job in cluster.jobs("RUNNING"):
+            cluster.ask("scontrol", "update", f"JobId={job}", "EndTime=now+1seconds")
+        quick, slow = bench.until_ended(2)
+        assert (quick.state, quick.attempt) == (states.DONE, 1)
+        assert (slow.state, slow.attempt, slow.vanished) == (states.DONE, 2, 1)
+        assert "wall time" in bench.home.job_log(slow.id).read_text()
+
+
+def test_a_full_share_keeps_bundles_back_until_there_is_room(
+    cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_share(tmp_path, megabytes=12) as share:
+        filler = share / "filler"
+        with ClusterBench(tmp_path / "home", share=share) as bench:
+            filler.write_bytes(bytes(4 << 20))  # below disk_min_free_mb
+            bench.submit(tmp_path / "scans", "one", "two")
+            bench.until(lambda: (bench.pipeline.store.meta.get("cluster") or {}).get("error"))
+            note = bench.pipeline.store.meta.get("cluster")
+            assert note["error"]["code"] == "environment.disk_full"
+            bench.until(lambda: all(job.state in (states.QUEUED, states.PREPARING) for job in bench.jobs()))
+            filler.unlink()
+            assert {job.state for job in bench.until_ended(2)} == {states.DONE}
+
+
+def test_a_share_that_is_away_holds_the_cluster_and_comes_back(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home") as bench:
+        bench.submit(tmp_path / "scans", "slow1500-first")
+        bench.until(lambda: bench.jobs()[0].state == states.SEGMENTING)
+        away = bench.share.with_name("away")
+        bench.share.rename(away)
+        bench.share.mkdir()  # what a mount point looks like
+        bench.until(lambda: (bench.pipeline.store.meta.get("cluster") or {}).get("error"))
+        assert bench.pipeline.store.meta.get("cluster")["error"]["code"] == "environment.share_unreachable"
+        bench.submit(tmp_path / "scans", "second")
+        bench.until(lambda: bench.jobs()[1].state == states.QUEUED)
+        bench.share.rmdir()
+        away.rename(bench.share)
+        jobs = bench.until_ended(2)
+        assert [(job.state, job.attempt) for job in jobs if "first" in job.label] == [(states.DONE, 1)]
+        assert {job.state for job in jobs} == {states.DONE}
+
+
+def test_memory_that_does_not_suffice_gets_the_next_size_of_job(cluster: Slurm, tmp_path: Path) -> None:
+    memory = ["0.1", "0.2"]
+    with ClusterBench(tmp_path / "home", cluster_memory_gb=memory) as bench:
+        bench.submit(tmp_path / "scans", "memory-until1")
+        bench.until(lambda: bench.jobs()[0].attempt == 2)
+        found = bench.until_ended(1)[0]
+        assert (found.state, found.vanished) == (states.DONE, 0)
+        assert {"205M", "102M"} <= set(cluster.ask("squeue", "-h", "--states=all", "-o", "%m").split())
+
+
+def test_cancel_and_pause_reach_the_cluster(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home") as bench:
+        (slow,) = bench.submit(tmp_path / "scans", "slow60000")
+        bench.until(lambda: bench.job(slow).state == states.SEGMENTING)
+        bench.pipeline.commands.pause()
+        (waits,) = bench.submit(tmp_path / "scans", "waits")
+        bench.until(lambda: bench.job(waits).state == states.QUEUED)
+        bench.pipeline.commands.cancel(slow)
+        bench.until(lambda: bench.job(slow).state == states.CANCELLED)
+        bench.until(lambda: not cluster.jobs("RUNNING", "PENDING"))
+        assert bench.job(waits).state == states.QUEUED and len(bench.ran()) == 1
+        bench.pipeline.commands.resume()
+        bench.until(lambda: bench.job(waits).state == states.DONE)
+
+
+def test_a_job_that_slurm_does_not_take_comes_back(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home", cluster_partition=["nowhere"]) as bench:
+        (one,) = bench.submit(tmp_path / "scans", "one")
+        bench.until(lambda: (bench.pipeline.store.meta.get("cluster") or {}).get("error"))
+        error = bench.pipeline.store.meta.get("cluster")["error"]
+        assert error["code"] == "cluster.rejected" and "sbatch" in error["message"]
+        bench.until(lambda: bench.job(one).state == states.QUEUED)
+        assert bench.job(one).vanished == 0
