@@ -19,7 +19,9 @@ class EngineRow:
     ``takes`` are the modalities of its scans. ``package`` is the module that the
     workers' Python must have for it, ``pip`` what brings that module, ``install`` the word after
     ``python3 autoseg.py install`` where the launcher does, and ``extension`` the extension of 3D Slicer
-    that brings it, with ``brings`` besides. ``weights`` is a module of ``processing/engines/`` that prints
+    that brings it, with ``brings`` besides; ``slicer_module`` is that extension's module where it has
+    another name, and ``slicer_pip`` what pip adds to Slicer's Python after the extension's own part.
+    ``weights`` is a module of ``processing/engines/`` that prints
     which trained models are there; :func:`..headless.extras.read_weights` runs it. ``weights_folder`` is a
     function there that says where downloaded ones lie. ``settings`` belong to
     this engine alone; each worker finds them in its environment under their own names.
@@ -33,6 +35,8 @@ class EngineRow:
     pip: tuple[str, ...] = ()
     install: str = ""
     extension: str = ""
+    slicer_module: str = ""
+    slicer_pip: tuple[str, ...] = ()
     brings: str = ""
     weights: str = ""
     weights_folder: str = ""
@@ -42,6 +46,16 @@ class EngineRow:
     def shown(self) -> str:
         """What people call it."""
         return self.title or self.name
+
+    @property
+    def module(self) -> str:
+        """The module by which Slicer shows that the extension is there; empty where none is needed."""
+        return self.slicer_module or self.extension
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """What pip adds to Slicer's Python; nothing where the extension installs everything."""
+        return self.slicer_pip or (() if self.extension else self.pip or (self.package,))
 
     @property
     def trained(self) -> bool:
@@ -87,6 +101,9 @@ ENGINES: tuple[EngineRow, ...] = (
         package="nnunetv2",
         pip=("nnunetv2", "torch", "torchvision"),
         install="nnunet",
+        extension="PyTorch",
+        slicer_module="PyTorchUtils",
+        slicer_pip=("nnunetv2>=2.3.1",),
         settings=(MODELS_DIR,),
     ),
     EngineRow("tissue", "tissue.TissueEngine", takes=("CT",)),

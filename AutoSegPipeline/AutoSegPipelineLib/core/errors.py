@@ -80,6 +80,7 @@ CODES: dict[str, str] = {
     "dicom.no_anonymizer": "Install dicom-anonymizer into this Python.",
     "dicom.unknown_pseudonym": "Use the home that de-identified it; only its table leads back.",
     "dicom.compressed": "The transfer syntax cannot be decoded here; send it uncompressed.",
+    "install.failed": "See what pip printed in Slicer's Python console; Slicer's own packages are as before.",
     "install.not_removed": "Run slicer.util.pip_uninstall with their names in the Python console of Slicer.",
     "remote.unreachable": "Check its address and whether it runs; the panel tries again by itself.",
     "remote.refused": "Ask the administrator of that machine for a token with the role operator.",

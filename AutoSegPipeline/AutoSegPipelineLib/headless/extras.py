@@ -72,6 +72,12 @@ def hint_for(row: EngineRow, python: str | None) -> str:
         install = f"python -m pip install {' '.join(row.pip or (row.package,))}"
     if python is None:
         return f"Install it with: {install}"
+    if row.slicer_pip and "PythonSlicer" in Path(python).name:
+        return (
+            f"Install the {row.extension} extension in that Slicer, then press Install... under Installed "
+            "and downloaded in its module AutoSeg Pipeline; or leave --slicer out and install it here with: "
+            f"{install}"
+        )
     if row.extension and "PythonSlicer" in Path(python).name:
         return (
             f"Install the {row.extension} extension in that Slicer and run it once, so that it fetches its "

@@ -28,7 +28,8 @@ class Case:
     ``segmented`` is a ``.seg.nrrd`` that another step wrote of this very scan, with
     ``segmented_facts`` where the file itself has none; with ``only`` = ``segmentation``
     it is what this step is to write, and all. ``given`` are result files, by
-    kind, that another program has written. ``labels`` is the table of names that
+    kind, that another program has written, and ``left_out`` the structures that it
+    found no surface of, by its names. ``labels`` is the table of names that
     the caller gave, ``table`` the one that lay beside the label map. ``channels`` are further images of
     the same scan.
     """
@@ -49,6 +50,7 @@ class Case:
     segmented: Path | None = None
     segmented_facts: dict[str, object] = field(default_factory=dict)
     given: dict[str, Path] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     only: str = ""
     source: CaseSource = field(default_factory=CaseSource)
     had_gpus: int = 0
@@ -90,6 +92,7 @@ class Case:
             segmented=_path(order.segmented),
             segmented_facts=order.segmented_facts,
             given={kind: Path(path) for kind, path in order.given.items()},
+            left_out=tuple(order.left_out),
             only=order.only,
             source=order.source or CaseSource(),
             had_gpus=order.had_gpus,

@@ -186,3 +186,10 @@ def run_loop(loop: Any) -> int:
     """Run an event loop or the application until it quits; its exit code."""
     run = getattr(loop, "exec", None) or loop.exec_
     return int(run() or 0)
+
+
+def quitting() -> bool:
+    """Whether the application was asked to quit while something serves its events: no loop runs then."""
+    loop = QEventLoop()
+    single_shot(0, lambda: loop.exit(1))
+    return run_loop(loop) != 1

@@ -11,6 +11,8 @@ from ..core.errors import EngineFailed, PipelineError
 from ..core.specs import did_you_mean
 
 _WORDS = {"normal": "normal", "fast": "fast", "fastest": "faster"}  # ours -> the extension's
+_MODEL = re.compile(r"Model \d+/\d+: (.*)")
+_NO_SURFACE = "empty model"
 _BAR = re.compile(r"(\d{1,3})%\|")
 _MEMORY = ("out of memory", "memoryerror", "cannot allocate memory", "not enough memory")
 _LICENCE = ("license", "licence")
@@ -145,6 +147,28 @@ class Course:
         self._last = percent
         done = min(self._done, self._networks - 1)
         return 0.98 * (done + percent / 100.0) / self._networks
+
+
+class Models:
+    """How far OpenAnatomy Export is, from what it logs of ``expected`` models, and which it left out."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = max(expected, 1)
+        self._names: list[str] = []
+        self.left_out: list[str] = []
+
+    @property
+    def fraction(self) -> float:
+        """0..1"""
+        return min(len(self._names) / self._expected, 1.0)
+
+    def hear(self, line: str) -> None:
+        """Take in one line."""
+        found = _MODEL.match(line)
+        if found is not None:
+            self._names.append(found.group(1))
+        elif self._names and _NO_SURFACE in line.casefold():
+            self.left_out.append(self._names[-1])
 
 
 def networks_of(task: str, quality: str) -> int:

@@ -109,5 +109,8 @@ class Host(Protocol):
     def set_up_extension(self, module: str) -> None:
         """Have an extension install its own Python packages; it may ask and take long."""
 
+    def install(self, packages: list[str]) -> None:
+        """Add Python packages to the application; holds its loop. Raises :class:`PipelineError`."""
+
     def uninstall(self, packages: list[str]) -> None:
         """Take Python packages out of the application; holds its loop. Raises :class:`PipelineError`."""

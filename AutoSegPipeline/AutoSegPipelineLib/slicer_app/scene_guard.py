@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator, TypedDict
 
 import slicer
 import vtk
+
+from .temporary_files import TemporaryFiles
 
 if TYPE_CHECKING:
     import qt
@@ -33,9 +36,13 @@ class _Look(TypedDict, total=False):
 
 
 class SceneGuard:
-    """``with SceneGuard(on_close) as guard:``; ``with guard.away():`` around every nested event loop."""
+    """``with SceneGuard(...) as guard:``; ``with guard.away():`` around every nested event loop.
 
-    def __init__(self, on_close: Callable[[], None], why: str) -> None:
+    ``folder`` takes the temporary files of what works in the scene; the caller removes it.
+    """
+
+    def __init__(self, on_close: Callable[[], None], why: str, folder: Path) -> None:
+        self._files = TemporaryFiles(folder)
         self._on_close = on_close
         self._why = why
         self._scene = slicer.mrmlScene
@@ -102,10 +109,12 @@ class SceneGuard:
         self._before = _look()
         self._undo = self._scene.GetUndoFlag()
         self._scene.SetUndoOff()
+        self._files.begin()
         self._watching = True
 
     def _end(self) -> None:
         self._watching = False
+        self._files.end()
         self._items |= _items(_hierarchy()) - self._before["items"]
         if self._undo:
             self._scene.SetUndoOn()

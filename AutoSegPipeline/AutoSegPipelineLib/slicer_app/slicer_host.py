@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -13,7 +12,7 @@ import vtk
 from ..core.errors import PipelineError
 from ..runtime.processes.child_command import interpreter
 from ..runtime.qt import enumerator
-from . import extensions
+from . import extensions, slicer_pip
 from .scene import Source
 
 if TYPE_CHECKING:
@@ -157,12 +156,17 @@ class SlicerHost:
         return hasattr(slicer.modules, module.lower())
 
     def set_up_extension(self, module: str) -> None:
-        slicer.util.getModuleLogic(module).setupPythonRequirements()
+        try:
+            logic = slicer.util.getModuleLogic(module)
+            if not hasattr(logic, "installTorch"):
+                logic.setupPythonRequirements()
+            elif not logic.torchInstalled() and logic.installTorch() is None:
+                raise RuntimeError("nothing was installed")
+        except Exception as error:  # they have errors of their own, a user's refusal among them
+            raise PipelineError("install.failed", f"the module {module} of Slicer: {error}") from error
+
+    def install(self, packages: list[str]) -> None:
+        slicer_pip.install(packages)
 
     def uninstall(self, packages: list[str]) -> None:
-        try:
-            with slicer.util.WaitCursor():
-                slicer.util.pip_uninstall(packages)
-        except (OSError, subprocess.CalledProcessError) as error:
-            text = f"pip could not remove {', '.join(packages)}: {error}"
-            raise PipelineError("install.not_removed", text) from error
+        slicer_pip.uninstall(packages)

@@ -10,7 +10,7 @@ import logging
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Mapping
 
 import slicer
 
@@ -18,8 +18,11 @@ from ..core.engine_list import host_engine
 from ..core.errors import Cancelled, EngineFailed, PipelineError
 from ..core.messages.worker_messages import CaseOrder, EngineRow, TaskRow
 from ..core.progress import Report
+from ..runtime import qt
+from ..runtime.processes.host_steps import Exported
 from . import extension_calls as calls
 from . import extensions
+from .case_nodes import name_apart, read_scan, read_segmentation, write_segmentation
 from .console_process import Reader
 from .scene_guard import SceneGuard
 
@@ -110,28 +113,27 @@ class SlicerSteps:
             "task": task,
             "subset": calls.subset_of(task, options),
         }
-        folders: set[Path] = set()
+        temporary = _temporary_folder(case)
         report.stage("preparing", "Slicer reads the scan")
         self._begin(f"TotalSegmentator's extension segments {case.label}")
         try:
-            with SceneGuard(self._close, "the TotalSegmentator extension works in it") as guard:
-                volume = _read_scan(guard, case)
+            with SceneGuard(self._close, "the TotalSegmentator extension works in it", temporary) as guard:
+                volume = read_scan(guard, case)
                 segmentation = guard.add("vtkMRMLSegmentationNode", "AutoSeg Pipeline segmentation")
                 guard.item_of(volume)
                 guard.item_of(segmentation)
                 report.stage("segmenting", "TotalSegmentator extension in Slicer")
                 course = calls.Course(calls.networks_of(task, request["quality"]))
                 logic.logCallback = lambda text: report.log(str(text))
-                logic.logProcessOutput = self._follow(guard, report, course, started, folders)
+                logic.logProcessOutput = self._follow(guard, report, course, started)
                 used = calls.used_of(logic.process, request)
                 sentences = calls.call_process(logic.process, volume, segmentation, request)
                 report.progress(0.98, "Slicer writes the segmentation")
                 self._check()
-                _write_segmentation(segmentation, target)
+                write_segmentation(segmentation, target)
         finally:
             self._end()
-            for folder in folders:
-                shutil.rmtree(folder, ignore_errors=True)  # the extension's own, left by a failure
+            shutil.rmtree(temporary, ignore_errors=True)  # a failed extension does not tidy up
         warnings = [{"code": "engine.task_switched", "message": switched}] if switched else []
         warnings += [{"code": "engine.extension_limits", "message": sentence} for sentence in sentences]
         return {
@@ -148,7 +150,6 @@ class SlicerSteps:
         report: Report,
         course: calls.Course,
         started: Callable[[int], None],
-        folders: set[Path],
     ) -> Callable[..., str | None]:
         """What replaces the logic's own reading, which would freeze Slicer between two lines."""
 
@@ -159,9 +160,6 @@ class SlicerSteps:
                 report.progress(fraction, "TotalSegmentator extension in Slicer")
 
         def log_process_output(process: subprocess.Popen[str], returnOutput: bool = False) -> str | None:
-            folder = _folder_of(process.args)
-            if folder is not None:
-                folders.add(folder)
             started(process.pid)
             lines: list[str] = []
 
@@ -191,48 +189,51 @@ class SlicerSteps:
 
     # --- the exporter --------------------------------------------------------------------------
 
-    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Path:
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Exported:
         """See :class:`~..runtime.processes.host_steps.HostSteps`."""
         logic = self._make_exporter()
         detail = case.options.get("detail")
         share = detail if isinstance(detail, (int, float)) and detail else 0.1
         reduction = min(max(1.0 - share, 0.0), 0.99)
         report.stage("exporting", "OpenAnatomy Export in Slicer")
+        temporary = _temporary_folder(case)
         self._begin(f"OpenAnatomy Export writes {case.label}")
         try:
-            with SceneGuard(self._close, "OpenAnatomy Export works in it") as guard:
+            with SceneGuard(self._close, "OpenAnatomy Export works in it", temporary) as guard:
                 slicer.app.pauseRender()
                 try:
                     node = guard.add("vtkMRMLSegmentationNode", case.stem)
                     item = guard.item_of(node)
-                    _read_segmentation(node, segmented)
-                    count = _name_apart(node)
-                    logic.logCallback = self._narrator(guard, report, count)
+                    read_segmentation(node, segmented)
+                    models = calls.Models(name_apart(node))
+                    logic.logCallback = self._narrator(guard, report, models)
                     calls.call_export(logic.exportModel, item, str(folder), reduction)
                     self._check()
                 finally:
                     slicer.app.resumeRender()
         finally:
             self._end()
+            shutil.rmtree(temporary, ignore_errors=True)  # the decimation leaves a file of each structure
         written = sorted(folder.glob("*.gltf"))
         if len(written) != 1:
             raise EngineFailed(
                 "engine.failed", f"OpenAnatomy Export wrote {len(written)} .gltf files, not one"
             )
-        return written[0]
+        return Exported(written[0], tuple(models.left_out))
 
-    def _narrator(self, guard: SceneGuard, report: Report, count: int) -> Callable[[str], None]:
+    def _narrator(self, guard: SceneGuard, report: Report, models: calls.Models) -> Callable[[str], None]:
         """Called between two structures: the moment for everybody else, and to be stopped."""
-        seen = 0
 
         def heard(text: str) -> None:
-            nonlocal seen
-            seen += str(text).startswith("Model ")
+            models.hear(str(text))
             report.log(str(text))
             with guard.away():
-                report.progress(seen / max(count, 1), f"OpenAnatomy Export: {text}"[:200])
+                report.progress(models.fraction, f"OpenAnatomy Export: {text}"[:200])
                 slicer.app.processEvents()
+                quits = qt.quitting()
             self._check()
+            if quits:
+                raise Cancelled()  # else Slicer would stay until the last structure
 
         return heard
 
@@ -277,12 +278,8 @@ def _hangs_after_saving() -> bool:
     return sys.platform == "darwin"
 
 
-def _folder_of(arguments: object) -> Path | None:
-    """The temporary folder that the extension made for its process: it holds what is after ``-i``."""
-    words: Iterable[object] = arguments if isinstance(arguments, (list, tuple)) else ()
-    listed = [str(word) for word in words]
-    place = listed.index("-i") + 1 if "-i" in listed else len(listed)
-    return Path(listed[place]).parent if place < len(listed) else None
+def _temporary_folder(case: CaseOrder) -> Path:
+    return Path(case.work) / "slicer"
 
 
 def _task(name: str, task: dict[str, object], classes: list[str], default: bool) -> TaskRow:
@@ -295,56 +292,3 @@ def _task(name: str, task: dict[str, object], classes: list[str], default: bool)
         "licence": _LICENCE if task.get("requiresLicense") else "",
         "default": default,
     }
-
-
-def _read_scan(guard: SceneGuard, case: CaseOrder) -> object:
-    """The case's scan as a hidden node, where the case says that it lies (its affine is LPS)."""
-    import vtk
-
-    node = guard.add("vtkMRMLScalarVolumeNode", "AutoSeg Pipeline scan")
-    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
-    storage.UnRegister(None)
-    storage.SetFileName(case.path)
-    storage.SetSingleFile(1)
-    if not storage.ReadData(node) or node.GetImageData() is None:
-        raise EngineFailed("engine.failed", f"Slicer could not read {case.label}")
-    if case.affine:
-        matrix = vtk.vtkMatrix4x4()
-        for row in range(4):
-            for column in range(4):
-                value = float(case.affine[row][column])
-                matrix.SetElement(row, column, -value if row < 2 else value)  # LPS to Slicer's RAS
-        node.SetIJKToRASMatrix(matrix)
-    return node
-
-
-def _write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
-    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
-    storage.UnRegister(None)
-    storage.SetFileName(str(path))
-    if node.GetSegmentation().GetNumberOfSegments() == 0:
-        raise EngineFailed("export.empty", "the TotalSegmentator extension found no structure")
-    if not storage.WriteData(node):
-        raise EngineFailed("engine.failed", "Slicer could not write the segmentation")
-
-
-def _read_segmentation(node: object, path: Path) -> None:
-    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
-    storage.UnRegister(None)
-    storage.SetFileName(str(path))
-    if not storage.ReadData(node):
-        raise EngineFailed("engine.failed", f"Slicer could not read {path.name}")
-
-
-def _name_apart(node: slicer.vtkMRMLSegmentationNode) -> int:
-    """How many segments there are; OpenAnatomy takes two of one name for the same model."""
-    segmentation = node.GetSegmentation()
-    taken: set[str] = set()
-    for number in range(segmentation.GetNumberOfSegments()):
-        segment = segmentation.GetNthSegment(number)
-        name, count = segment.GetName(), 1
-        while segment.GetName() in taken:
-            count += 1
-            segment.SetName(f"{name} ({count})")
-        taken.add(segment.GetName())
-    return len(taken)

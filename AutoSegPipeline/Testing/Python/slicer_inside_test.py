@@ -104,8 +104,13 @@ class InsideSlicerTest(unittest.TestCase):
                 for name in ("FileCloseSceneAction", "FileLoadSceneAction")
                 if slicer.util.mainWindow() is not None
             ],
-            "temporary": {p.name for p in Path(slicer.app.temporaryPath).glob("__SlicerTemp__*")},
+            "temporary": self.temporary(),
         }
+
+    def temporary(self) -> set[str]:
+        """What lies in Slicer's own temporary folder, but for its logs and this test's folder."""
+        place = Path(slicer.app.temporaryPath)
+        return {p.name for p in place.iterdir() if p.suffix != ".log" and p != self.folder}
 
     def meanwhile(self, action: Any, when: Any = lambda: True) -> Any:
         from AutoSegPipelineLib.runtime import qt
@@ -186,6 +191,7 @@ class InsideSlicerTest(unittest.TestCase):
         closing: list[bool] = []
         faults: list[BaseException] = []
         pids: list[int] = []
+        inputs: list[Path] = []
 
         def act() -> None:
             from AutoSegPipelineLib.core.errors import PipelineError
@@ -197,6 +203,12 @@ class InsideSlicerTest(unittest.TestCase):
             self.assertIn("segments Small torso", self.inside.busy())
             pids.extend(self.program())
             self.assertGreaterEqual(len(pids), 2)  # a launcher and the real one behind it
+            # Were Slicer killed now, the next start would remove the copy of the scan.
+            self.assertEqual(self.temporary(), before["temporary"])
+            inputs.extend((self.folder / "home" / "state" / "work").rglob("total-segmentator-input.nii"))
+            mine = Path(slicer.util.tempDirectory())  # the user's other modules get theirs as ever
+            self.assertEqual(mine.parent, Path(slicer.app.temporaryPath))
+            mine.rmdir()
             try:
                 self.autoseg.wait(job)
             except PipelineError as error:
@@ -218,6 +230,7 @@ class InsideSlicerTest(unittest.TestCase):
         timer.stop()
         print(f"cancelled after {took:.2f} s")
         self.assertEqual(ended.state, "cancelled")
+        self.assertEqual([path.exists() for path in inputs], [False])
         self.assertLess(took, 3.0)
         self.assertEqual(refused, ["request.wrong_state"])
         self.assertNotIn(True, closing)

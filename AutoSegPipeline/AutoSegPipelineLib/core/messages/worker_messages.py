@@ -54,7 +54,8 @@ class CaseOrder:
     ``labels`` is the table of names that the caller gave, ``table`` the one that lay beside the file.
     ``segmented`` is a ``.seg.nrrd`` that another step wrote of this very scan, with ``segmented_facts`` where
     the file itself has none; with ``only`` = ``segmentation`` it is what this step is to write, and
-    nothing else. ``given`` are result files, by kind, that another program has written. ``channels``
+    nothing else. ``given`` are result files, by kind, that another program has written, and ``left_out`` the
+    structures that it found no surface of, by its names. ``channels``
     are further images of the same scan, in their order, for models that take several.
     """
 
@@ -74,6 +75,7 @@ class CaseOrder:
     segmented: Optional[str] = None
     segmented_facts: Dict[str, object] = field(default_factory=dict)
     given: Dict[str, str] = field(default_factory=dict)
+    left_out: List[str] = field(default_factory=list)
     only: str = ""
     source: Optional[CaseSource] = None
     had_gpus: int = 0

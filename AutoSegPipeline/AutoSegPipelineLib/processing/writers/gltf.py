@@ -33,8 +33,11 @@ def verify(path: Path, data: ExportData) -> None:
     if "gltf" not in data.case.given:
         verify_gltf(path, [surface.segment.name for surface in data.surfaces])
         return
-    for hint in verify_foreign(path, data.surfaces):
+    for hint in verify_foreign(path, data.surfaces, data.case.left_out):
         data.warn("export.hint", f"{path.name}: {hint}")
+    if data.case.left_out:
+        names = ", ".join(data.case.left_out)
+        data.warn("export.left_out", f"{path.name}: OpenAnatomy Export found no surface of {names}")
 
 
 def write_gltf(

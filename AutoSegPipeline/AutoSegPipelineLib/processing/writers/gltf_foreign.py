@@ -21,11 +21,12 @@ _UNIT = 5e-4  # how far a normal's length may be from 1
 _NEAR_MM = 10.0  # a decimated surface may be this far from where ours ends
 
 
-def verify_foreign(path: Path, surfaces: Sequence[Surface]) -> list[str]:
+def verify_foreign(path: Path, surfaces: Sequence[Surface], left_out: Sequence[str] = ()) -> list[str]:
     """What is not as it should be but harms nobody; raises ``export.verification`` for what does.
 
     ``surfaces`` are ours of the same segmentation: each must be there by its title,
-    with a sound mesh, and all together must lie where ours lie (LPS mm).
+    with a sound mesh, and all together must lie where ours lie (LPS mm). Those that the
+    other program said to have left out need not be there, unless nothing else is.
     """
     try:
         document, buffers = open_document(path)
@@ -35,10 +36,11 @@ def verify_foreign(path: Path, surfaces: Sequence[Surface]) -> list[str]:
         raise PipelineError("export.verification", f"{path.name}: not a sound glTF file: {error}") from error
     except OSError as error:
         raise PipelineError("export.verification", f"{path.name}: cannot be read back: {error}") from error
-    missing = [name for name in names_apart(surfaces) if name not in names]
+    wanted = {name: one for name, one in zip(names_apart(surfaces), surfaces) if name not in left_out}
+    missing = [name for name in wanted or names_apart(surfaces) if name not in names]
     if missing:
         raise PipelineError("export.verification", f"{path.name}: structures missing: {', '.join(missing)}")
-    _same_place(path, surfaces, corners)
+    _same_place(path, list(wanted.values()), corners)
     return hints
 
 

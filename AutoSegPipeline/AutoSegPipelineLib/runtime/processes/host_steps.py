@@ -6,6 +6,7 @@ outside Slicer there is none, and an option that asks for one is refused before 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Mapping, Protocol
 
@@ -17,6 +18,14 @@ from ...core.progress import Report
 EXPORTERS = ("openanatomy",)
 
 Started = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A ``.gltf``, and the structures that its program found no surface of, by its names."""
+
+    path: Path
+    left_out: tuple[str, ...] = ()
 
 
 class HostSteps(Protocol):
@@ -43,8 +52,8 @@ class HostSteps(Protocol):
         ``started(pid)`` is called for a process that must not outlive this one.
         """
 
-    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Path:
-        """Write the segmentation ``segmented`` as one ``.gltf`` somewhere below ``folder``; its path."""
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Report) -> Exported:
+        """Write the segmentation ``segmented`` as one ``.gltf`` somewhere below ``folder``."""
 
     def stop(self) -> None:
         """End what runs at once; its call raises ``Cancelled`` when the loop comes back to it."""

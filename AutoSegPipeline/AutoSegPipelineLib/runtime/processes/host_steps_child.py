@@ -234,8 +234,9 @@ class HostStepsChild:
         else:
             folder = work / "exported"
             folder.mkdir(mode=0o700, exist_ok=True)
-            written, kind = self._host.export(course.case, course.segmentation, folder, report), "glTF"
-            course.case = replace(course.case, given={"gltf": str(written)})
+            exported = self._host.export(course.case, course.segmentation, folder, report)
+            written, kind = exported.path, "glTF"
+            course.case = replace(course.case, given={"gltf": str(written)}, left_out=list(exported.left_out))
         report.check()
         # Exit first, output second: a host that is content without a file has not done its part.
         if not written.is_file() or written.stat().st_size == 0:

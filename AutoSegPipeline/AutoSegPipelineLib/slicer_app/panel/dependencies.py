@@ -21,7 +21,7 @@ _MANAGER = "View > Extension Manager"
 
 @dataclass(frozen=True)
 class Dependency:
-    """One row: ``install`` says what the button does about it: :data:`OWN`, an extension's name, nothing."""
+    """One row: ``install`` says what the button does about it: :data:`OWN`, an engine's name, nothing."""
 
     name: str
     state: str
@@ -41,9 +41,9 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
     for row in ENGINES:
         if row.package:
             described = next((one for one in engines if one.get("name") == row.name), None)
-            rows.append(_engine(row, described, bool(row.extension) and host.extension(row.extension)))
-    for name in dict.fromkeys(row.extension for row in ENGINES if row.extension):
-        rows.append(_extension(name, host.extension(name), _users(name)))
+            rows.append(_engine(row, described, not row.module or host.extension(row.module)))
+    for name, module in {row.extension: row.module for row in ENGINES if row.extension}.items():
+        rows.append(_extension(name, host.extension(module), _users(name)))
     there = host.extension("OpenAnatomyExport")
     rows.append(_extension("OpenAnatomy Export", there, _('the exporter "openanatomy"')))
     if there and not host.extension("Decimation"):
@@ -53,23 +53,28 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
     return rows
 
 
-def _engine(row: EngineRow, described: dict[str, object] | None, extension: bool) -> Dependency:
-    """An engine that needs a package; ``described`` is what a worker said of it."""
+def _engine(row: EngineRow, described: dict[str, object] | None, ready: bool) -> Dependency:
+    """An engine that needs a package; ``described`` is what a worker said of it.
+
+    ``ready``: the extension that it needs is there.
+    """
     name = _("{engine} for the worker").format(engine=row.shown)
     if described is not None and described.get("ok"):
         return Dependency(name, _("installed"), str(described.get("note") or ""))
     state = _("not known yet") if described is None else _("not installed")
-    if not row.extension:
-        packages = " ".join(row.pip or (row.package,))
-        advice = _('In the Python console: slicer.util.pip_install("{packages}")').format(packages=packages)
-    elif not extension:
+    if not ready:
         advice = _("Install the extension {name} first ({where}).").format(name=row.extension, where=_MANAGER)
+    elif row.added and row.extension:
+        text = _("Install... adds {packages}, after the extension {name} has installed its part.")
+        advice = text.format(packages=", ".join(row.added), name=row.extension)
+    elif row.added:
+        advice = _("Install... adds {packages}.").format(packages=", ".join(row.added))
     elif row.brings:
         text = _("The extension {name} installs it, with {what}.")
         advice = text.format(name=row.extension, what=row.brings)
     else:
         advice = _("The extension {name} installs it.").format(name=row.extension)
-    return Dependency(name, state, advice, row.extension if extension and described is not None else "")
+    return Dependency(name, state, advice, row.name if ready and described is not None else "")
 
 
 def _users(extension: str) -> str:
@@ -148,7 +153,7 @@ class DependenciesPart(Part):
         text = _("Install these from the internet?\n\n{names}\n\nSlicer's own packages are not changed.")
         text = text.format(names=names)
         if any(row.install not in ("", OWN) for row in missing):
-            text += "\n\n" + _("The extension installs its own part; Slicer does not respond meanwhile.")
+            text += "\n\n" + _("Extensions install their own part; Slicer does not respond meanwhile.")
         if not missing or not self.session.host.confirm(text):
             return
         self.ui.installLog.clear()
@@ -156,7 +161,7 @@ class DependenciesPart(Part):
         if any(row.install == OWN for row in missing):
             self._begin([])
         else:
-            self._extensions()
+            self._install_engines()
 
     def _remove(self) -> None:
         """Have the user choose among what was downloaded, and remove that."""
@@ -202,7 +207,7 @@ class DependenciesPart(Part):
     def _installed(self, worked: bool) -> None:
         self._removed(worked)
         if worked and any(row.install not in ("", OWN) for row in self._rows):
-            self._extensions()
+            self.doing(self._install_engines)()
 
     def _removed(self, worked: bool) -> None:
         self._installation = None
@@ -211,13 +216,18 @@ class DependenciesPart(Part):
             self.say(_("That did not work; see the log under Installed and downloaded."))
         self.refresh()
 
-    def _extensions(self) -> None:
-        """Have each extension that is there install its own part."""
-        for name in dict.fromkeys(row.install for row in self._rows if row.install not in ("", OWN)):
-            text = _("The extension {name} installs what it needs.").format(name=name)
-            self.ui.installLog.appendPlainText(text)
-            self.session.host.set_up_extension(name)
-        self.ui.installLog.appendPlainText(_("Restart the pipeline to use it."))
+    def _install_engines(self) -> None:
+        """Have each extension install its own part, and pip what an engine needs besides."""
+        host, say = self.session.host, self.ui.installLog.appendPlainText
+        wanted = [row for row in ENGINES if row.name in [one.install for one in self._rows]]
+        for name, module in {row.extension: row.module for row in wanted if row.module}.items():
+            say(_("The extension {name} installs what it needs.").format(name=name))
+            host.set_up_extension(module)
+        packages = list(dict.fromkeys(package for row in wanted for package in row.added))
+        if packages:
+            say(_("Installing {packages} ...").format(packages=", ".join(packages)))
+            host.install(packages)
+        say(_("Restart the pipeline to use it."))
         self.refresh()
 
     def _cancel(self) -> None:

@@ -262,6 +262,17 @@ def test_a_device_that_the_extension_cannot_be_told_is_an_error() -> None:
         calls.wants_cpu({"device": "gpu:1"})
 
 
+def test_what_openanatomy_leaves_out_is_heard() -> None:
+    models = calls.Models(3)
+    assert models.fraction == 0.0
+    models.hear("  Warning: empty model, not exported.")
+    for line in ("Writing x_Models...", "Model 1/3: left kidney", "Model 2/3: cyst"):
+        models.hear(line)
+    models.hear("  Warning: empty model, not exported.")
+    models.hear("Model 3/3: T11 vertebra")
+    assert (models.fraction, models.left_out) == (1.0, ["cyst"])
+
+
 def test_foreign_gltf_that_lies_elsewhere_or_lacks_a_structure_is_no_result(tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -279,6 +290,11 @@ def test_foreign_gltf_that_lies_elsewhere_or_lacks_a_structure_is_no_result(tmp_
     write_gltf(path, titled[1:], "x")
     with pytest.raises(PipelineError, match="structures missing"):
         verify_foreign(path, surfaces)
+    assert verify_foreign(path, surfaces, [titled[0].segment.name]) == []
+    with pytest.raises(PipelineError, match="structures missing"):
+        verify_foreign(path, surfaces, [titled[1].segment.name])
+    with pytest.raises(PipelineError, match="structures missing"):
+        verify_foreign(path, surfaces, [one.segment.name for one in titled])
     write_gltf(path, [replace(s, points=s.points + 50.0) for s in titled], "x")
     with pytest.raises(PipelineError, match="away from the scan"):
         verify_foreign(path, surfaces)

@@ -18,6 +18,7 @@ from AutoSegPipelineLib.processing.surfaces import make_surfaces
 from AutoSegPipelineLib.processing.writers.gltf import write_gltf
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from AutoSegPipelineLib.runtime import qt
+from AutoSegPipelineLib.runtime.processes.host_steps import Exported
 from AutoSegPipelineLib.runtime.wiring import make_pipeline
 
 from support.pipeline import QUICK
@@ -37,6 +38,7 @@ class FakeHost:
         self._loop: Any = None
         self._stopped = False
         self.pid = 0
+        self.left_out: list[str] = []  # titles of the first structures, which the exporter leaves out
 
     @property
     def running(self) -> bool:
@@ -59,18 +61,18 @@ class FakeHost:
         write_seg_nrrd(target, self.truth)
         return {"engine": "slicer", "engine_version": "7", "modality": "CT", "used": USED}
 
-    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Any) -> Path:
+    def export(self, case: CaseOrder, segmented: Path, folder: Path, report: Any) -> Exported:
         self.calls.append("export")
         report.stage("exporting", "OpenAnatomy")
         self._wait(report, None)
-        surfaces = make_surfaces(read_seg_nrrd(segmented), 0.3, True)
+        surfaces = make_surfaces(read_seg_nrrd(segmented), 0.3, True)[len(self.left_out) :]
         titled = [replace(s, segment=replace(s.segment, name=s.segment.title)) for s in surfaces]
         path = folder / "any.gltf"
         write_gltf(path, titled, "scan")
         document = json.loads(path.read_text(encoding="utf-8"))
         del document["bufferViews"][0]["target"]
         path.write_text(json.dumps(document), encoding="utf-8")
-        return path
+        return Exported(path, tuple(self.left_out))
 
     def _wait(self, report: Any, started: Any) -> None:
         self._now += 1

@@ -79,6 +79,9 @@ class Host:
     def uninstall(self, packages: list[str]) -> None:
         self.asked.append(("uninstall", *packages))
 
+    def install(self, packages: list[str]) -> None:
+        self.asked.append(("install", *packages))
+
     def export_volume(self, node: Path, folder: Path) -> Path:
         path = folder / "Volume.nii.gz"
         path.write_bytes(node.read_bytes())

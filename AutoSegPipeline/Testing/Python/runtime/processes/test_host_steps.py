@@ -75,6 +75,18 @@ def test_another_programs_gltf_stands_under_our_name_with_hints_as_warnings(tmp_
         assert {"glb", "seg"} < {output["kind"] for output in job.outputs}
 
 
+def test_structures_that_the_other_program_left_out_are_a_warning(tmp_path, phantom) -> None:
+    _made, path = phantom
+    options = {"engine": "tissue", "exporter": "openanatomy", "formats": "gltf,glb"}
+    host = FakeHost()
+    host.left_out = ["Body"]
+    with House(tmp_path, host) as house:
+        job = house.ended(house.pipeline.commands.submit(path, options))
+        assert (job.state, job.error) == ("done", None)
+        said = [warning["message"] for warning in job.warnings if warning["code"] == "export.left_out"]
+        assert said == [f"{job.name}.gltf: OpenAnatomy Export found no surface of Body"]
+
+
 def test_a_segmentation_that_is_only_exported_goes_through_the_other_exporter_too(tmp_path, phantom) -> None:
     made, _path = phantom
     labels = tmp_path / "mine.seg.nrrd"

@@ -12,6 +12,7 @@ from typing import Iterator
 import pytest
 import support.skeleton as support
 from AutoSegPipelineLib.core.engines import EngineRow
+from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.slicer_app import downloads, install_packages, package_install
 from AutoSegPipelineLib.slicer_app.panel import dependencies
@@ -172,6 +173,37 @@ def test_the_texts_about_the_engine_with_an_extension(place: Place) -> None:
     )
 
 
+def test_nnunet_is_added_by_pip_after_the_extension_pytorch(place: Place) -> None:
+    make_wheels(place.folder / "wheels")
+    name = "nnU-Net (own models) for the worker"
+    assert shown(place)[name][1] == "Install the extension PyTorch first (View > Extension Manager)."
+    assert shown(place)["Extension PyTorch"][0] == "not installed"
+    place.host.extensions = {"PyTorchUtils"}
+    place.panel.dependencies.describe([{"name": "nnunet", "ok": False}])
+    assert shown(place)["Extension PyTorch"][0] == "installed"
+    assert shown(place)[name] == (
+        "not installed",
+        "Install... adds nnunetv2>=2.3.1, after the extension PyTorch has installed its part.",
+    )
+    place.ui.installButton.click()
+    place.until(lambda: finished(place))
+    assert place.host.asked[1:] == [("set up", "PyTorchUtils"), ("install", "nnunetv2>=2.3.1")]
+
+
+def test_what_pip_could_not_install_is_said_also_after_the_homes_own_packages(place: Place) -> None:
+    make_wheels(place.folder / "wheels")
+    place.host.extensions = {"PyTorchUtils"}
+    place.panel.dependencies.describe([{"name": "nnunet", "ok": False}])
+
+    def fails(packages: list[str]) -> None:
+        raise PipelineError("install.failed", "pip could not install nnunetv2")
+
+    place.host.install = fails  # type: ignore[method-assign]
+    place.ui.installButton.click()
+    place.until(lambda: finished(place))
+    assert "pip could not install nnunetv2" in text(place.ui.noticeLabel)
+
+
 def test_an_engine_more_is_shown_by_its_row(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (
         EngineRow("bone", "bone.Bone", title="Bone Finder", package="bone", pip=("bone-finder", "torch")),
@@ -183,13 +215,13 @@ def test_an_engine_more_is_shown_by_its_row(place: Place, monkeypatch: pytest.Mo
     place.panel.dependencies.describe([{"name": "bone", "ok": False}, {"name": "heart", "ok": False}])
     assert shown(place)["Bone Finder for the worker"] == (
         "not installed",
-        'In the Python console: slicer.util.pip_install("bone-finder torch")',
+        "Install... adds bone-finder, torch.",
     )
     assert shown(place)["heart for the worker"] == ("not installed", "The extension Hearts installs it.")
     assert "Extension Hearts" in shown(place) and "Extension TotalSegmentator" not in shown(place)
     assert not any("plain" in name for name in shown(place)), "it needs nothing"
-    place.panel.dependencies._extensions()
-    assert ("set up", "Hearts") in place.host.asked
+    place.panel.dependencies._install_engines()
+    assert place.host.asked == [("set up", "Hearts"), ("install", "bone-finder", "torch")]
     place.panel.dependencies.describe([{"name": "bone", "ok": True, "note": "well"}])
     assert shown(place)["Bone Finder for the worker"] == ("installed", "well")
 
