@@ -93,6 +93,11 @@ class Job:
     parent: str | None = _private("the job whose archive or folder held this one")
 
     @property
+    def has_result(self) -> bool:
+        """Whether it has a published result, also while it runs again and where that did not succeed."""
+        return bool(self.outputs)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return self.state in states.ENDS

@@ -52,15 +52,14 @@ def read_segmentation(
         return read_masks(path, affine)
     if is_dicom(path):
         coded = read_dicom_seg(path, name)
-        return coded if labels is None else _renamed(coded, given_entries(labels), labels)
+        if labels is not None:
+            return _renamed(coded, given_entries(labels), labels)
+        return _with_note(coded, table, name)
     if is_seg_nrrd(path):
         segmentation = read_seg_nrrd(path, affine, name)
         if labels is not None:
             return _renamed(segmentation, given_entries(labels), labels)
-        if table is not None:
-            own = [Entry(segment.value, segment.name) for segment in segmentation.segments]
-            segmentation.warnings += _unused(own, table, name)
-        return segmentation
+        return _with_note(segmentation, table, name)
     volume = read_volume(path, affine, name=name)
     array, values = _as_labels(volume, name)
     warnings: list[dict[str, str]] = []
@@ -161,20 +160,35 @@ def _of_mask(array: np.ndarray, labels: Path, name: str) -> list[Entry]:
     return [Entry(present[0], stem)] if len(present) == 1 else []
 
 
+def _with_note(segmentation: Segmentation, table: Path | None, name: str) -> Segmentation:
+    """``segmentation``, which names its own labels, with a note of the table beside its file."""
+    if table is not None:
+        own = [Entry(segment.value, segment.name, segment.colour) for segment in segmentation.segments]
+        segmentation.warnings += _unused(own, table, name)
+    return segmentation
+
+
 def _unused(own: list[Entry], table: Path, name: str) -> list[dict[str, str]]:
-    """A note where a table beside a file says other names than the file itself, which wins."""
+    """A note where a table beside a file says anything else than the file itself, which wins."""
     names: dict[int, list[str]] = {}
+    colours: dict[int, object] = {}
     for entry in own:
         names.setdefault(entry.value, []).append(machine_name(entry.name))
+        colours[entry.value] = entry.colour
+    other = ""
     for entry in read_table(table):
         here, there = names.get(entry.value, []), machine_name(entry.name)
         if here and there not in here:
-            message = (
-                f"{name.rpartition('/')[2]} names its own labels, so {table.name} beside it was not used "
-                f"(label {entry.value}: {here[0]}, not {there})"
-            )
-            return [{"code": "export.table_not_used", "message": message}]
-    return []
+            other = f"label {entry.value}: {here[0]}, not {there}"
+            break
+        if here and entry.colour is not None and entry.colour != colours[entry.value]:
+            other = other or f"label {entry.value}: another colour of {there}"
+    if not other:
+        return []
+    message = (
+        f"{name.rpartition('/')[2]} names its own labels, so {table.name} beside it was not used ({other})"
+    )
+    return [{"code": "export.table_not_used", "message": message}]
 
 
 def _without_cycled_colours(entries: list[Entry]) -> list[Entry]:

@@ -180,7 +180,7 @@ class Commands:
         job.error, job.progress, job.eta_s, job.cancel = None, 0.0, None, 0
         job.vanished, job.deaths, job.not_before = 0, 0, 0.0
         kept = {"priority": job.staged["priority"]} if "priority" in job.staged else {}
-        job.staged = {"earlier": job.outputs, **kept}
+        job.staged = kept  # its old result stays until the new one replaces it
         self._context.enter(job, states.INSPECTING)
         self._flow.inspection.inspect(job)
 

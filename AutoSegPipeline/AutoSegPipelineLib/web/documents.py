@@ -15,12 +15,11 @@ def links(base: str, job: Job) -> dict[str, str | None]:
     """Addresses by job id, never by name alone."""
     here = f"{base}/api/v1/jobs/{job.id}"
     results = f"{base}/api/v1/results/{job.id}"
-    done = job.state == states.DONE
     return {
         "self": here,
         "log": f"{here}/log",
-        "files": results if done else None,
-        "zip": f"{results}.zip" if done else None,
+        "files": results if job.has_result else None,
+        "zip": f"{results}.zip" if job.has_result else None,
     }
 
 

@@ -70,6 +70,7 @@ class Hub:
         self._recent_since = self._revision = context.store.revision()
         self._glances: dict[object, bytes] = {}
         self.streams = 0
+        self.ends = context.accounts.ends()  # rises when a login, token or link has ended
         self.listeners: list[Callable[[Job], None]] = []  # hear of each job that has changed
 
     @property
@@ -86,9 +87,21 @@ class Hub:
                 while version != seen and self._look():
                     await asyncio.sleep(0)  # thousands at once must not hold up the requests
                 seen = version
+                self._look_for_ends()
             except (OSError, sqlite3.OperationalError) as error:
                 log.warning("the store cannot be read: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _look_for_ends(self) -> None:
+        """Wake the streams where somebody may listen no longer: each of them looks whether it is meant."""
+        ends = self._context.accounts.ends()
+        if ends != self.ends:
+            self.ends = ends
+            self._wake()
+
+    def _wake(self) -> None:
+        woken, self._changed = self._changed, asyncio.Event()
+        woken.set()
 
     def _look(self) -> bool:
         """Take in some changes and wake the streams; whether there are more."""
@@ -103,8 +116,7 @@ class Hub:
             self._recent_since = self._recent[-_RECENT - 1].revision
             del self._recent[:-_RECENT]
         self._glances.clear()
-        woken, self._changed = self._changed, asyncio.Event()
-        woken.set()
+        self._wake()
         for change in found:
             for listener in self.listeners if change.job is not None else ():
                 listener(change.job)  # type: ignore[arg-type]
@@ -157,11 +169,15 @@ async def stream(
         last = newest  # of another store: what the client knows is worth nothing
         yield _event("reset", last, {"revision": last})
     yield _event("hello", last, {"revision": last})
-    sent = b""
+    sent, ends = b"", hub.ends
     while True:
+        if ends != hub.ends:
+            ends = hub.ends
+            if not still():
+                return
         found, upto = hub.after(last)
         last = max(last, upto, *(one.revision for one in found[-1:]))
-        text = b"".join(one.text for one in found if seen(one, visible))
+        text = b"".join(_text(context, one, visible) for one in found if seen(one, visible))
         now = hub.glance(visible)
         if now != sent:
             sent, text = now, text + now
@@ -173,6 +189,12 @@ async def stream(
             if not still():
                 return
             yield b": still here\n\n"
+
+
+def _text(context: WebContext, change: Change, visible: VisibleJobs) -> bytes:
+    if change.job is None or not visible.hides_names(change.job):
+        return change.text
+    return _changed(context, visible.shown(change.job)).text
 
 
 def seen(change: Change, visible: VisibleJobs) -> bool:

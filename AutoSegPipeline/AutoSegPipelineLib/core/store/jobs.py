@@ -142,8 +142,11 @@ class Jobs:
         search: str = "",
         after: int | None = None,
         door: str | None = None,
+        published: bool | None = None,
     ) -> List[Job]:
         """Jobs by first arrival, or with ``since`` those changed after that revision.
+
+        ``published``: those with (True) or without (False) a result.
 
         ``search`` is a part of label or name; ``after`` is the :meth:`place` behind which to go on.
         """
@@ -159,6 +162,8 @@ class Jobs:
         if search:
             where.append(r"(label LIKE ? ESCAPE '\' OR name LIKE ? ESCAPE '\')")
             values += [_part(search)] * 2
+        if published is not None:
+            where.append(f"outputs {'!=' if published else '='} '[]'")
         if door is not None:
             where.append("door = ?")
             values.append(door)

@@ -12,6 +12,8 @@ from typing import Any, Callable
 from ..clock import Clock, rfc3339
 from .database import Database
 
+LONGEST_STEM = 80  # characters
+
 
 class Stems:
     """Names of results. A stem belongs to one job for ever, also after a purge."""
@@ -20,7 +22,11 @@ class Stems:
         self._database = database
 
     def reserve(
-        self, wanted: str, job_id: str, free: Callable[[str], bool] = lambda stem: True, limit: int = 80
+        self,
+        wanted: str,
+        job_id: str,
+        free: Callable[[str], bool] = lambda stem: True,
+        limit: int = LONGEST_STEM,
     ) -> str:
         """``wanted``, or ``wanted-2`` and so on where another job has it or ``free`` says no."""
         with self._database.transaction():

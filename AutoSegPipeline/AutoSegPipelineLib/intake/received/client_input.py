@@ -5,6 +5,7 @@ A name is shown and kept beside the results; no path on this machine is ever bui
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -24,6 +25,7 @@ MOST_CHARACTERS = 100  # of one part
 MOST_BYTES = 200
 NAMELESS = "upload"
 EXPECTED = ("scan", "segmentation")
+_NEARLY = 0.85  # of difflib: one letter of a short name, two of a long one
 _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')
 
 # --- what it is to become --------------------------------------------------------------------------
@@ -109,6 +111,11 @@ def _task(value: str, origin: str) -> str:
             status=422,
         )
     return task
+
+
+def is_mistyped(name: str) -> bool:
+    """Whether ``name`` is no option but nearly one: ``qualty``."""
+    return name not in OPTION_NAMES and bool(difflib.get_close_matches(name, OPTION_NAMES, 1, _NEARLY))
 
 
 # --- names of files --------------------------------------------------------------------------------

@@ -85,8 +85,11 @@ class Finisher:
     def finish(self, job: Job) -> None:
         """Publish; a folder that is away makes it wait, missing outputs make it run again."""
         reached("row publishing")
+        # Rows that an earlier version left in `publishing` hold the new outputs as theirs already.
+        coming = job.staged.get("coming", job.outputs)
+        earlier = job.outputs if "coming" in job.staged else job.staged.get("earlier", [])
         try:
-            self._publisher.publish(job, job.staged.get("earlier", []))
+            self._publisher.publish(job, coming, earlier)
         except WaitForResults as waits:
             job.message = f"Waits for the results folder: {waits.reason}"
             self._context.store.jobs.save(job)
@@ -98,6 +101,8 @@ class Finisher:
             self._publish_failed(job, error)
             return
         self._result_cache.keep(job)
+        job.outputs = coming
+        job.staged.pop("coming", None)
         job.staged.pop("earlier", None)
         job.error = None
         job.review = review.after_retry(job.review, job.outputs)
@@ -107,7 +112,10 @@ class Finisher:
 
     def _publish_failed(self, job: Job, error: PipelineError) -> None:
         job.vanished += 1
-        job.outputs = []
+        job.staged.pop("coming", None)
+        if not self._publisher.is_complete(job):
+            self._publisher.remove(job)  # half of it was replaced before
+            job.outputs = []
         if job.vanished >= VANISHED_LIMIT:
             job.error = error.to_dict()
             self._context.enter(job, states.FAILED, error.message)

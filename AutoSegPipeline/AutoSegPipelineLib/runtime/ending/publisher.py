@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
 from ...core.files import fsync_folder, is_sharing_violation, remove_tree
 from ...core.job import Job
 from ...core.result_formats import ENDINGS, MANIFEST
+from ...core.store.scope import WEB
+from ...core.store.small_tables import LONGEST_STEM
 from ..context import Context
 
 
@@ -48,7 +51,15 @@ class Publisher:
         return self.staging(job)
 
     def reserve(self, job: Job, wanted: str) -> str:
-        """A stem for ``job`` that no other job and no file in the results folder has."""
+        """A stem for ``job`` that no other job and no file in the results folder has.
+
+        Where accounts see only their own cases each gets an ending of its own: a ``-2`` would give
+        away that somebody else has a case of that name.
+        """
+        shown_to_some = bool(job.visible_to) or job.door == WEB
+        if shown_to_some and self._context.settings["visibility"] == "own":
+            ending = f"-{job.id[:6]}"
+            wanted = wanted[: LONGEST_STEM - len(ending)] + ending
         folder = self.folder(job)
 
         def free(stem: str) -> bool:
@@ -56,20 +67,20 @@ class Publisher:
 
         return self._context.store.stems.reserve(wanted, job.id, free)
 
-    def publish(self, job: Job, earlier: list[dict[str, object]]) -> None:
-        """Rename every output, manifest last; each call goes on where the last one stopped.
+    def publish(self, job: Job, coming: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> None:
+        """Rename every output in ``coming``, manifest last; each call goes on where the last one stopped.
 
-        ``earlier`` are the outputs of a previous attempt, removed where this one
+        ``earlier`` are the outputs that are published now, removed where ``coming``
         does not replace them. Raises :class:`WaitForResults`, or
         ``export.verification`` when an output is nowhere.
         """
         folder, staging = self.folder(job), self.staging(job)
-        names = [str(output["name"]) for output in job.outputs]
+        names = [str(output["name"]) for output in coming]
         manifest = [name for name in names if name.endswith(MANIFEST)]
         if len(manifest) != 1:
             raise PipelineError("export.verification", f"the outputs of {job.name} have no manifest")
         try:
-            self._check(job, folder, staging)
+            self._check(job, coming, folder, staging)
             if (staging / manifest[0]).exists():
                 for name in {str(output["name"]) for output in earlier} | set(manifest):
                     if name not in names or name == manifest[0]:
@@ -86,12 +97,17 @@ class Publisher:
             raise
         remove_tree(staging)
 
-    def _check(self, job: Job, folder: Path, staging: Path) -> None:
-        for output in job.outputs:
+    def _check(self, job: Job, coming: list[dict[str, Any]], folder: Path, staging: Path) -> None:
+        for output in coming:
             name, size = str(output["name"]), int(str(output["size"]))
             places = [place / name for place in (staging, folder) if (place / name).exists()]
             if not places or places[0].stat().st_size != size:
                 raise PipelineError("export.verification", f"the output {name} of {job.name} is missing")
+
+    def is_complete(self, job: Job) -> bool:
+        """Whether the published result still has its manifest, which replacing it removes first."""
+        manifests = (str(one["name"]) for one in job.outputs if str(one["name"]).endswith(MANIFEST))
+        return any((self.folder(job) / name).is_file() for name in manifests)
 
     def remove(self, job: Job) -> None:
         """Take all results of ``job`` away, the manifest first."""

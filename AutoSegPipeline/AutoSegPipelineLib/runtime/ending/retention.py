@@ -49,13 +49,10 @@ class Retention:
         grace = 0.0 if short else self._context.settings["grace_hours"] * 3600
         yield from self._spent(now - grace)
         yield from self._ledger()
-        for setting, ends in (
-            ("keep_results_days", (states.DONE,)),
-            ("keep_failed_days", (states.FAILED, states.REFUSED, states.CANCELLED)),
-        ):
+        for setting, published in (("keep_results_days", True), ("keep_failed_days", False)):
             days = self._context.settings[setting]
             if days > 0:
-                yield from self._old(ends, now - days * _DAY)
+                yield from self._old(published, now - days * _DAY)
 
     def _disk_is_short(self) -> bool:
         least: int = 2 * (self._context.settings["disk_min_free_mb"] << 20)
@@ -93,8 +90,9 @@ class Retention:
                 self._context.store.ledger.forget(consumed.path)
             yield
 
-    def _old(self, ends: tuple[str, ...], before: float) -> Iterator[None]:
-        for job in self._context.store.jobs.list(ends):
+    def _old(self, published: bool, before: float) -> Iterator[None]:
+        """Purge what has ended before; a result stays one where a later attempt failed."""
+        for job in self._context.store.jobs.list(states.ENDS, published=published):
             at = job.times.get(job.state)
             if at is not None and parse_rfc3339(at) <= before:
                 log.info("purged %s: its time was over", job.id)

@@ -51,8 +51,7 @@ class CaseEnds:
     def done(self, job: Job, answer: object, seconds: float, forecast: Learner) -> None:
         """Processed in ``seconds``, which ``forecast`` learns; raises ``worker.protocol`` for no result."""
         result = read(CaseResult, answer, "result")
-        job.staged["earlier"] = job.outputs or job.staged.get("earlier", [])
-        job.outputs = [plain(output) for output in result.outputs]
+        job.staged["coming"] = [plain(output) for output in result.outputs]
         job.warnings = _merged(job.warnings, result.warnings)
         job.engine = result.engine or job.engine
         job.modality = result.modality or job.modality

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from ...core import states
 from ...core.files import contained
 from ...core.store import Store
 from ...runtime import qt
@@ -22,7 +21,7 @@ class Results:
         self._folder = folder
 
     def find(self, name: str) -> tuple[Path, dict[str, object]] | None:
-        """(path, output with size and sha256) of the file ``name`` of a case that is done."""
+        """(path, output with size and sha256) of the file ``name`` of a published case."""
         if not name or "/" in name or "\\" in name or "\0" in name:
             return None
         store = self._open_store()
@@ -31,7 +30,7 @@ class Results:
         for cut in cuts:
             job_id = store.stems.taken(name[:cut])
             job = store.jobs.find(job_id) if job_id else None
-            if job is None or job.state != states.DONE:
+            if job is None or not job.has_result:
                 continue
             for output in job.outputs:
                 if output["name"] == name:
@@ -42,7 +41,7 @@ class Results:
 
     def all_names(self) -> list[str]:
         """Every file name at once, for a caller that cannot wait."""
-        jobs = self._open_store().jobs.list([states.DONE])
+        jobs = self._open_store().jobs.list(published=True)
         return [str(output["name"]) for job in jobs for output in job.outputs]
 
     def names(self, then: Callable[[list[str]], None]) -> None:
@@ -50,7 +49,7 @@ class Results:
         found: list[str] = []
 
         def read(offset: int) -> None:
-            jobs = self._open_store().jobs.list([states.DONE], limit=_ROWS, offset=offset)
+            jobs = self._open_store().jobs.list(published=True, limit=_ROWS, offset=offset)
             found.extend(str(output["name"]) for job in jobs for output in job.outputs)
             if len(jobs) < _ROWS:
                 then(found)

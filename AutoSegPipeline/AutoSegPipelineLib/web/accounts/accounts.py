@@ -47,6 +47,11 @@ class Accounts:
         """Those of a home; the file is made where it is missing."""
         return cls(home.state / FILE, clock, audit_days)
 
+    def ends(self) -> int:
+        """Rises whenever a login, token or link has ended or a role changed, in whatever process."""
+        row = self._database.row("SELECT value FROM meta WHERE key = 'ends'")
+        return 0 if row is None else int(row["value"])
+
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()

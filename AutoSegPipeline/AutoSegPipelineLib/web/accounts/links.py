@@ -27,10 +27,18 @@ class Link:
     expires: float
     used: float | None
     revoked: float | None
+    names: bool  # whether it shows the file's name and who uploaded it
 
     def to_dict(self) -> dict[str, Any]:
         """The form for lists."""
-        return {"id": self.id, "job": self.job, "user": self.user, "note": self.note, **times_of(self)}
+        return {
+            "id": self.id,
+            "job": self.job,
+            "user": self.user,
+            "note": self.note,
+            "names": self.names,
+            **times_of(self),
+        }
 
 
 class Links(Grants[Link]):
@@ -41,7 +49,9 @@ class Links(Grants[Link]):
     def _of_row(self, row: sqlite3.Row) -> Link:
         return _link(row)
 
-    def create(self, job: str, user: str, hours: float, note: str = "") -> tuple[Link, str]:
+    def create(
+        self, job: str, user: str, hours: float, note: str = "", names: bool = False
+    ) -> tuple[Link, str]:
         """A new link to ``job`` by ``user``, and its secret. Raises ``account.invalid``."""
         if not 0 < hours <= LONGEST_HOURS:
             raise PipelineError(
@@ -54,8 +64,8 @@ class Links(Grants[Link]):
         with self._database.transaction():
             self._check_room(user)
             self._database.execute(
-                "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-                (number, hash_of(secret), job, user, note, now, now + hours * 3600),
+                "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)",
+                (number, hash_of(secret), job, user, note, now, now + hours * 3600, int(names)),
             )
         return self.get(number), secret
 
@@ -66,13 +76,13 @@ class Links(Grants[Link]):
     def by_key(self, key: str) -> SessionOwner | None:
         """As :meth:`find`, by the hash."""
         row = self._database.row(
-            "SELECT l.id, l.user, l.job FROM links l JOIN users u ON u.name = l.user "
+            "SELECT l.id, l.user, l.job, l.names FROM links l JOIN users u ON u.name = l.user "
             "WHERE l.hash = ? AND u.disabled = 0 AND l.revoked IS NULL AND l.expires > ?",
             (key, self._clock.now()),
         )
         if row is None:
             return None
-        return SessionOwner(row["user"], VIEWER, key, job=row["job"], id=row["id"])
+        return SessionOwner(row["user"], VIEWER, key, job=row["job"], names=bool(row["names"]), id=row["id"])
 
     def noted_use(self, number: str) -> None:
         """Somebody opened it now."""
@@ -83,5 +93,5 @@ class Links(Grants[Link]):
 def _link(row: sqlite3.Row) -> Link:
     return Link(
         row["id"], row["job"], row["user"], row["note"], row["created"], row["expires"], row["used"],
-        row["revoked"],
+        row["revoked"], bool(row["names"]),
     )  # fmt: skip

@@ -40,4 +40,18 @@ MIGRATIONS: tuple[str, ...] = (
         key TEXT PRIMARY KEY, first REAL NOT NULL, count INTEGER NOT NULL, at REAL NOT NULL
     ) WITHOUT ROWID;
     """,
+    # Whoever waits for events hears at once that somebody's login, token or link has ended, whichever
+    # process ended it. Links made before showed names without having asked.
+    """
+    ALTER TABLE links ADD COLUMN names INTEGER NOT NULL DEFAULT 0;
+    INSERT INTO meta VALUES ('ends', '0');
+    CREATE TRIGGER session_ends AFTER DELETE ON sessions BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'ends'; END;
+    CREATE TRIGGER user_changes AFTER UPDATE OF role, disabled ON users BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'ends'; END;
+    CREATE TRIGGER token_ends AFTER UPDATE OF revoked ON tokens BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'ends'; END;
+    CREATE TRIGGER link_ends AFTER UPDATE OF revoked ON links BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'ends'; END;
+    """,
 )

@@ -21,6 +21,7 @@ class SessionOwner:
     role: str
     key: str
     job: str = ""  # of a link
+    names: bool = False  # of a link: whether it shows the file's name and who uploaded it
     id: str = ""  # of a token or link
 
 

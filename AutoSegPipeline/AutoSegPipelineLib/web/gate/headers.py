@@ -23,6 +23,7 @@ FILE = (
 )
 POLICIES = {"page": PAGE, "viewer": VIEWER, "file": FILE}
 
+_YEAR = 365 * 86400  # seconds in which browsers come by TLS alone (RFC 6797)
 _ALWAYS = {
     "x-content-type-options": "nosniff",
     # Not no-referrer: with it browsers send `Origin: null` with our own forms.
@@ -35,12 +36,12 @@ _ALWAYS = {
 
 
 def secured(
-    found: Iterable[tuple[bytes, bytes]], policy: str, close: bool, nonce: str
+    found: Iterable[tuple[bytes, bytes]], policy: str, close: bool, nonce: str, encrypted: bool
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer with those that every answer has.
 
     ``policy`` is one of :data:`POLICIES`, ``nonce`` what the viewer's map of modules carries.
-    Nothing is kept by caches unless the answer says how.
+    Nothing is kept by caches unless the answer says how. ``encrypted``: it goes out by TLS.
     """
     headers = list(found)
     have = {name.lower() for name, _ in headers}
@@ -49,6 +50,8 @@ def secured(
     wanted["x-frame-options"] = "SAMEORIGIN" if policy == "file" else "DENY"
     if b"cache-control" not in have:
         wanted["cache-control"] = "no-store"
+    if encrypted:
+        wanted["strict-transport-security"] = f"max-age={_YEAR}"
     if close:
         wanted["connection"] = "close"
     drop = {name.encode() for name in wanted} - {b"connection"}

@@ -76,7 +76,7 @@ def identify(context: WebContext, headers: Mapping[str, str], scheme: str) -> Pr
         return shared
     return Principal(
         found.user, found.role, "session", csrf=csrf_of(secret), key=found.key,
-        jobs=shared.jobs if shared else (),
+        jobs=shared.jobs if shared else (), named=shared.named if shared else (),
     )  # fmt: skip
 
 
@@ -113,6 +113,7 @@ def _of_links(context: WebContext, cookie: str) -> Principal | None:
         VIEWER,
         "share",
         jobs=tuple(dict.fromkeys(link.job for link in holding)),
+        named=tuple(dict.fromkeys(link.job for link in holding if link.names)),
         key=" ".join(link.key for link in holding),
     )
 

@@ -43,6 +43,7 @@ class Principal:
     via: str
     csrf: str = ""  # what unsafe requests of a session must bring
     jobs: tuple[str, ...] = ()  # that share links open; with ``via="share"`` there is nothing else
+    named: tuple[str, ...] = ()  # those of them whose link shows the file's name and who uploaded it
     key: str = ""  # hash under which the session or token is kept; of links, joined by a space
 
     def is_at_least(self, role: str) -> bool:

@@ -8,15 +8,17 @@ rebinding, forms and images that point to localhost).
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
-from typing import Optional
+from typing import Iterable, Optional
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...core.errors import PipelineError
@@ -72,10 +74,18 @@ class Guard:
         self.owner = owner
         self.context = context
         self.site = hosts.Site(context.config)
+        self._own_head: Optional[list[re.Pattern[str]]] = None
+
+    def answers_head(self, path: str) -> bool:
+        """Whether a route of ``path`` (without the base path) answers HEAD in a way of its own."""
+        if self._own_head is None:
+            routes = [route for route in self.owner.routes if isinstance(route, Route)]
+            self._own_head = [one.path_regex for one in routes if "HEAD" in (one.methods or ())]
+        return any(pattern.match(path) for pattern in self._own_head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _Visit(self, scope, receive, send).answer()
+            await _Visit(self, dict(scope), receive, send).answer()
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -93,6 +103,7 @@ class _Visit:
         self._status = 0
         self._looked = time.monotonic()
         self._path = ""  # without the base path
+        self._headless = False  # a HEAD that a route of GET answers
 
     async def answer(self) -> None:
         """Check, let the application answer, write down what it was."""
@@ -122,6 +133,8 @@ class _Visit:
         method = scope["method"]
         self._place()
         self._check_form()
+        if method == "HEAD" and not self._guard.answers_head(self._path):
+            self._headless, scope["method"] = True, "GET"  # the same answer, whose body stays here
         small = not access.is_upload(method, self._path)
         self._body = Body(self._receive, self._declared(), small)
         address = scope["client"][0] if scope.get("client") else ""
@@ -195,11 +208,18 @@ class _Visit:
             self._status = message["status"]
             # What was not read would be taken for the next request.
             unread = self._body is None or not self._body.complete
-            headers = secured(message.get("headers", ()), self._policy(), unread, self._scope[NONCE])
+            headers = self._secured(message.get("headers", ()), unread)
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and message.get("more_body"):
             self._look()
+        if self._headless and message["type"] == "http.response.body":
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise ClientDisconnect()  # a stream would go on for ever
         await self._send(message)
+
+    def _secured(self, found: Iterable[tuple[bytes, bytes]], unread: bool) -> list[tuple[bytes, bytes]]:
+        encrypted = self._scope["scheme"] == "https"
+        return secured(found, self._policy(), unread, self._scope[NONCE], encrypted)
 
     def _policy(self) -> str:
         row: Optional[Access] = self._scope.get(ACCESS)

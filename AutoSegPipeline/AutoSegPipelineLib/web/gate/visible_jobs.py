@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, List
 
-from ...core import states
 from ...core.errors import PipelineError
 from ...core.files import contained, is_link
 from ...core.job import Job
+from ...core.store.scope import Scope
 from .principal import Principal, scope_of
+from .shared_names import real_name, without_names
 
 if TYPE_CHECKING:
     from ..context import WebContext
@@ -30,7 +31,16 @@ class VisibleJobs:
     def __init__(self, context: WebContext, principal: Principal) -> None:
         self._home = context.home
         self._jobs = context.store.jobs
-        self.scope = scope_of(principal, context.config.visibility)
+        visibility = context.config.visibility
+        self.scope = scope_of(principal, visibility)
+        # What a link opens without its names: it is not searched by them, and not found by them.
+        self._nameless = frozenset(principal.jobs) - frozenset(principal.named)
+        self._own = Scope(jobs=())
+        if principal.via != "share":
+            self._own = scope_of(replace(principal, jobs=()), visibility)
+        self._by_name = self.scope
+        if self._nameless and self.scope.jobs is not None:
+            self._by_name = replace(self.scope, jobs=principal.named)
 
     def list(
         self,
@@ -41,19 +51,22 @@ class VisibleJobs:
         search: str = "",
         newest_first: bool = False,
         door: str | None = None,
+        published: bool | None = None,
     ) -> List[Job]:
         """As :meth:`~...core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
         after = None if cursor is None else _place(cursor)
-        return self._jobs.list(
+        found = self._jobs.list(
             states,
             since,
             limit,
             newest_first=newest_first,
-            scope=self.scope,
+            scope=self._by_name if search else self.scope,
             search=search,
             after=after,
             door=door,
+            published=published,
         )
+        return [self.shown(job) for job in found]
 
     def page(self, limit: int, cursor: str | None = None, **how: Any) -> Page:
         """At most ``limit`` jobs and the cursor behind them; ``how`` as in :meth:`list` without ``since``."""
@@ -71,20 +84,35 @@ class VisibleJobs:
         return Page(found, str(found[-1].revision) if more else None)
 
     def results(self, limit: int, cursor: str | None = None, search: str = "") -> Page:
-        """Finished cases, the newest first."""
-        return self.page(limit, cursor, states=(states.DONE,), search=search, newest_first=True)
+        """Cases with a result, the newest first."""
+        return self.page(limit, cursor, published=True, search=search, newest_first=True)
 
     def get(self, job_id: str) -> Job:
         """The job of this id (or its first letters). Raises ``request.unknown_job``."""
-        return self._jobs.get(job_id, self.scope)
+        return self.shown(self._jobs.get(job_id, self.scope))
 
     def find(self, job_id: str) -> Job | None:
         """The job of exactly this id, or None."""
-        return self._jobs.find(job_id, self.scope)
+        found = self._jobs.find(job_id, self.scope)
+        return None if found is None else self.shown(found)
 
     def counts(self) -> dict[str, int]:
         """How many are in each state."""
         return self._jobs.counts(self.scope)
+
+    def hides_names(self, job: Job) -> bool:
+        """Whether ``job`` is seen by nothing but a link that shows no names."""
+        if job.id not in self._nameless:
+            return False
+        return not self._own.holds(job.id, job.door, job.submitted_by, job.visible_to)
+
+    def shown(self, job: Job) -> Job:
+        """``job`` as it may be shown."""
+        return without_names(job) if self.hides_names(job) else job
+
+    def stored(self, job: Job) -> Job:
+        """The job as it is kept, of one that was shown."""
+        return self._jobs.get(job.id, self.scope)
 
     def sees(self, job: Job) -> bool:
         """Whether a job that is at hand is one of them."""
@@ -109,7 +137,10 @@ class VisibleJobs:
         Only names that stand in the job's own list of outputs lead anywhere, so that no name
         from outside is ever joined to a folder.
         """
-        if job.state == states.DONE and any(output["name"] == name for output in job.outputs):
+        if self._nameless:
+            job = self.stored(job)
+            name = real_name(job, name) if self.hides_names(job) else name
+        if any(output["name"] == name for output in job.outputs):
             folder = Path(job.out) if job.out else self._home.results
             path = folder / name
             if contained(folder, path) and not is_link(path) and path.is_file():
@@ -118,7 +149,7 @@ class VisibleJobs:
 
     def file_named(self, name: str) -> tuple[Job, Path]:
         """The result file called ``name`` and its job, for the original's ``/download/<filename>``."""
-        job = self._jobs.named(name, self.scope)
+        job = self._jobs.named(name, self._by_name)
         if job is None:
             raise PipelineError("request.not_found", "there is no result file of that name")
         return job, self.file(job, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import AsyncIterator, Iterator, Sequence
+from typing import AsyncIterator, Iterator, Sequence, Tuple, Union
 
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream
 
@@ -16,15 +16,18 @@ _PIECE = 1 << 20
 _COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb")
 
 
-def pieces(paths: Sequence[Path]) -> Iterator[bytes]:
-    """The archive of ``paths``, each under its bare name, in pieces of about a megabyte.
+Named = Tuple[str, Union[Path, bytes]]
+
+
+def pieces(files: Sequence[Named]) -> Iterator[bytes]:
+    """The archive of ``files``, each under the name given with it, in pieces of about a megabyte.
 
     Raises :class:`OSError` where a file is gone, or changes while it is read: the archive must not
     come to a good end then.
     """
     waiting: list[bytes] = []
     size = 0
-    for piece in _archive(paths):
+    for piece in _archive(files):
         waiting.append(piece)
         size += len(piece)
         if size >= _PIECE:
@@ -33,14 +36,18 @@ def pieces(paths: Sequence[Path]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def _archive(paths: Sequence[Path]) -> Iterator[bytes]:
+def _archive(files: Sequence[Named]) -> Iterator[bytes]:
     archive = ZipStream()
-    for path in paths:
+    for name, path in files:
+        if isinstance(path, bytes):
+            archive.add(path, name, compress_type=ZIP_DEFLATED, compress_level=1)
+            yield from archive.file()
+            continue
         before = os.stat(path)
-        if path.name.lower().endswith(_COMPRESSED):
-            archive.add_path(path, path.name, recurse=False, compress_type=ZIP_STORED)
+        if name.lower().endswith(_COMPRESSED):
+            archive.add_path(path, name, recurse=False, compress_type=ZIP_STORED)
         else:
-            archive.add_path(path, path.name, recurse=False, compress_type=ZIP_DEFLATED, compress_level=1)
+            archive.add_path(path, name, recurse=False, compress_type=ZIP_DEFLATED, compress_level=1)
         yield from archive.file()
         # The library takes what it reads, be it more or less than the file had at first.
         read = archive.info_list()[-1]["size"]
@@ -56,9 +63,9 @@ def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
 class ZipOfFiles(Streamed):
     """Sends :func:`pieces`, reading and packing in a thread; its length is not known before its end."""
 
-    def __init__(self, paths: Sequence[Path], headers: dict[str, str]) -> None:
+    def __init__(self, files: Sequence[Named], headers: dict[str, str]) -> None:
         super().__init__(200, headers, "application/zip")
-        self._source = pieces(paths)
+        self._source = pieces(files)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Bit by bit."""

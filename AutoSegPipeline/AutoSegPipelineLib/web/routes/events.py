@@ -40,7 +40,10 @@ async def follow(
     visible = VisibleJobs(context, principal)
     if _KIND in request.headers.get("accept", ""):
         return _stream(context, principal, visible, _last_seen(request, since))
-    return JSONResponse(await _news(context, visible, since or 0, wait))
+    news = await _news(context, visible, since or 0, wait)
+    if not still_holds(context, principal):
+        raise PipelineError("account.needed", "the login has ended")
+    return JSONResponse(news)
 
 
 def _last_seen(request: Request, since: Optional[int]) -> Optional[int]:
@@ -99,6 +102,6 @@ async def _news(context: WebContext, visible: VisibleJobs, since: int, wait: flo
         "revision": upto,
         "more": more,
         "reset": reset,
-        "jobs": [job_document(context, job) for job in jobs.values()],
+        "jobs": [job_document(context, visible.shown(job)) for job in jobs.values()],
         "deleted": [one.deleted for one in seen if one.job is None],
     }

@@ -42,6 +42,7 @@ from ..models import (
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
 MOST = 500
+LONGEST_SEARCH = 4096  # a label has a folder's path in front, up to 32 parts of 100 characters
 MOST_REVISION = 2**62
 _GROUPS = {
     "waiting": states.WAITING,
@@ -73,7 +74,7 @@ async def list_jobs(
     state: Optional[str] = Query(
         None, description="states, separated by commas; also waiting, running, ended"
     ),
-    search: str = Query("", max_length=200, description="part of the label or name"),
+    search: str = Query("", max_length=LONGEST_SEARCH, description="part of the label or name"),
     door: Optional[str] = Query(None, max_length=20, description="inbox, web, dicom, submit ..."),
     since: Optional[int] = Query(None, ge=0, le=MOST_REVISION, description="changed after this revision"),
     order: str = Query("newest", pattern="^(newest|oldest)$"),

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from ...core import states
 from ...core.errors import PipelineError
 from ..context import context_of
 from ..gate import audit_trail, identify
@@ -26,6 +25,7 @@ class NewLink(BaseModel):
     job: str = Field(min_length=4, max_length=32)
     hours: float = Field(168, gt=0, le=2160)
     note: str = Field("", max_length=200)
+    names: bool = Field(False, description="show the file's name and who uploaded it")
 
 
 class LinkDocument(BaseModel):
@@ -35,6 +35,7 @@ class LinkDocument(BaseModel):
     job: str
     user: str
     note: str
+    names: bool
     created: str
     expires: str
     used: Optional[str]
@@ -64,9 +65,9 @@ async def create_link(
     if principal.via == "open":
         raise PipelineError("request.conflict", "links need an account that answers for them")
     job = VisibleJobs(context, principal).get(given.job)
-    if job.state != states.DONE:
+    if not job.has_result:
         raise PipelineError("request.wrong_state", f"job {job.id[:8]} is {job.state}; it has no result")
-    link, secret = context.accounts.links.create(job.id, principal.name, given.hours, given.note)
+    link, secret = context.accounts.links.create(job.id, principal.name, given.hours, given.note, given.names)
     audit_trail.note(context, request.scope, "link.create", principal.name, job=job.id, detail=link.id)
     host = request.headers["host"]
     url = f"{request.scope['scheme']}://{host}{context.config.base_path}/share/{secret}"

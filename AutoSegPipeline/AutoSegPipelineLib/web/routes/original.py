@@ -10,6 +10,7 @@ import asyncio
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from ...core import states
 from ...core.job import Job
 from ..context import context_of
 from ..gate.principal import VIEWER, Principal, needs
@@ -47,5 +48,7 @@ async def download(
 
 def etag_of(job: Job, name: str) -> str:
     """The strong tag of a result file: what it says, and whose it is."""
+    if job.state == states.PUBLISHING:
+        return ""  # the new files come in one by one; what is there in this moment is not known
     found = next(str(output["sha256"]) for output in job.outputs if output["name"] == name)
     return f"{job.id[:12]}-{found}"

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from ...core import states
 from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
@@ -78,7 +77,7 @@ async def viewer_page(
             request, "There is no such result", "It was deleted, or the link is wrong.",
             "Finished cases are on the main page.", status=404,
         )  # fmt: skip
-    if job.state != states.DONE:
+    if not job.has_result:
         return message_page(
             request, "Not finished", f"{job.label or job.name} is {job.state}.",
             "The viewer opens when the case is done.", status=404,

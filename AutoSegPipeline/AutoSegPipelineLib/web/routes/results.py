@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Optional
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from ...core import states
 from ...core.errors import PipelineError
 from ...core.job import Job
+from ...core.result_formats import media_type
 from ..context import context_of
 from ..documents import result_document
 from ..gate.principal import VIEWER, Principal, needs
+from ..gate.shared_names import NAMED_SCENES, unnamed_scene
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import disposition, named_in, send
 from ..http.zip_stream import ZipOfFiles
 from ..models import PROBLEMS, ResultDocument, ResultPage
+from .jobs import LONGEST_SEARCH
 from .original import etag_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
@@ -31,7 +34,7 @@ _ZIP: dict[Any, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
 async def list_results(
     request: Request,
     principal: Principal = Depends(needs(VIEWER)),
-    search: str = Query("", max_length=200, description="part of the label or name"),
+    search: str = Query("", max_length=LONGEST_SEARCH, description="part of the label or name"),
     limit: int = Query(50, ge=1, le=500),
     cursor: Optional[str] = Query(None, max_length=20),
 ) -> Any:
@@ -60,8 +63,9 @@ async def result_zip(
     if named_in(request.headers.get("if-none-match", ""), tag[2:]):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = disposition(f"{job.name}.zip")
-    paths = [visible.file(job, str(output["name"])) for output in job.outputs]
-    return ZipOfFiles(paths, headers)
+    names = [str(output["name"]) for output in job.outputs]
+    files = [(name, _as_shown(visible, job, visible.file(job, name))) for name in names]
+    return ZipOfFiles(files, headers)
 
 
 @router.get("/{case}", response_model=ResultDocument)
@@ -86,11 +90,23 @@ async def result_file(
     visible = VisibleJobs(context_of(request), principal)
     job = case_of(visible, case)
     path = visible.file(job, name)
+    as_shown = _as_shown(visible, job, path)
+    if isinstance(as_shown, bytes):
+        headers = {"Content-Disposition": disposition(name), "Cache-Control": "private, no-cache"}
+        return Response(as_shown, headers=headers, media_type=media_type(name))
     return send(request, path, name, etag=etag_of(job, name), inline=inline)
 
 
+def _as_shown(visible: VisibleJobs, job: Job, path: Path) -> Path | bytes:
+    """The file itself, or the bytes of one whose text a link shows without names."""
+    stored = visible.stored(job)
+    if path.name.endswith(NAMED_SCENES) and visible.hides_names(stored):
+        return unnamed_scene(path.read_bytes(), stored)
+    return path
+
+
 def case_of(visible: VisibleJobs, case: str) -> Job:
-    """The finished case of this job id (or its first letters) or name.
+    """The case with a result of this job id (or its first letters) or name.
 
     A name is safe here: a stem is never given to another job.
     """
@@ -103,6 +119,6 @@ def case_of(visible: VisibleJobs, case: str) -> Job:
             job, _ = visible.file_named(f"{case}.gltf")
         except PipelineError:
             raise error from None
-    if job.state != states.DONE:
+    if not job.has_result:
         raise PipelineError("request.not_found", f"job {job.id[:8]} is {job.state}; it has no results")
     return job

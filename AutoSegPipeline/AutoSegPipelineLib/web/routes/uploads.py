@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ...core.errors import PipelineError
-from ...intake.received.client_input import CaseRequest
+from ...intake.received.client_input import CaseRequest, is_mistyped
 from ..context import WebContext, context_of
 from ..gate.principal import OPERATOR, Principal, needs
 from ..models import PROBLEMS, Uploaded
@@ -98,9 +98,10 @@ async def _form(request: Request, principal: Principal, status: int) -> Response
 
 
 async def _from_form(uploads: Uploads, request: Request, owner: str) -> Outcome:
-    """Every file of a form, whatever its field is called; other fields are options.
+    """Every file of a form, whatever its field is called; text under the name of an option is one.
 
-    Options in the query or in front of the files are checked before the bytes are taken.
+    Text of any other name is ignored, as programs send fields of their own along; only what is nearly
+    an option's name is refused, as a case would be computed otherwise than was meant. Options in the query or in front of the files are checked before the bytes are taken.
     """
     wanted, batch = _queried(uploads, request)
     length = length_of(request)
@@ -122,7 +123,7 @@ async def _from_form(uploads: Uploads, request: Request, owner: str) -> Outcome:
                 if begun:
                     await incoming.end()
             elif isinstance(event, Field):
-                own = wanted.add([(event.name, event.value)], "form", own=_OWN)
+                own = wanted.add([(event.name, event.value)], "form", is_mistyped(event.name), own=_OWN)
                 batch = batches.batch_id(own["batch"]) if "batch" in own else batch
                 uploads.admission.check_options(wanted)
         return await incoming.finish(wanted, batch)

@@ -176,12 +176,15 @@ class Reader:
         encoding = self.headers.get("content-transfer-encoding", "binary").strip().lower()
         if encoding not in ("binary", "8bit", "7bit"):
             raise _malformed("a part is encoded; send its bytes as they are")
-        if "filename" in about:
+        if about.get("filename"):
             self.events.append(FileBegins(about.get("name", ""), about["filename"]))
             return
-        self._fields += 1
+        self._fields += 1  # a file without a name is one too: an empty field of a browser's form
         if self._fields > MOST_FIELDS:
             raise PipelineError("request.too_large", f"more than {MOST_FIELDS} form fields", status=413)
+        if "filename" in about:
+            self.events.append(FileBegins(about.get("name", ""), ""))
+            return
         self._field = (about["name"], bytearray())
 
     def _data(self, data: bytes, start: int, end: int) -> None:

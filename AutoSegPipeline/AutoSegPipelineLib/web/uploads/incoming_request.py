@@ -16,6 +16,9 @@ from .digests import Wanted
 from .file_writer import Data, FileWriter
 from .service import Outcome, Uploads
 
+TINY = 352  # bytes, the header of a NIfTI file: a smaller file is no scan by itself
+MOST_TINY = 200  # of them in one request
+
 
 class IncomingRequest:
     """``async with`` it; ``files`` are those that are complete. ``size`` in bytes, None where unknown.
@@ -74,10 +77,19 @@ class IncomingRequest:
     async def begin(self, name: str, wanted: list[Wanted] | None = None) -> None:
         """The next file, which its sender calls ``name``; checksums in ``wanted`` are computed too."""
         self._uploads.limits.check_count(len(self.files) + 1)
+        self._check_tiny()
         self._name = clean_name(name)
         path = self.folder / self._file
         self._writer = FileWriter(self._uploads.disk.pool, path, self._uploads.limits)
         self._writer.also(one.algorithm for one in wanted or [])
+
+    def _check_tiny(self) -> None:
+        """Refuse a form of thousands of files that cannot be scans before each of them becomes a job."""
+        count = len(self.files)
+        if count == MOST_TINY and sum(one.size for one in self.files) < count * TINY:
+            raise PipelineError(
+                "request.too_large", f"more than {count} files of a few bytes each", status=413
+            )
 
     async def write(self, data: Data) -> None:
         """Some bytes of it. Raises ``request.too_large``, ``web.upload_quota``, ``environment.disk_full``."""

@@ -95,6 +95,11 @@ def test_a_table_beside_a_file_that_names_its_labels_is_not_used_and_that_is_sai
         (warning,) = read.warnings
         assert warning["code"] == "export.table_not_used" and "a.csv" in warning["message"]
         assert "label 1: body, not torso" in warning["message"]
+        coloured = table(tmp_path, "value,name,r,g,b\n1,Body,1,2,3\n", "c.csv")
+        assert (
+            "another colour of body"
+            in read_segmentation(tmp_path / name, table=coloured).warnings[0]["message"]
+        )
         same = table(tmp_path, "value,name\n1,Body\n9,Spleen\n", "b.csv")
         assert read_segmentation(tmp_path / name, table=same).warnings == []
     given = read_segmentation(tmp_path / "a.nii.gz", other)

@@ -47,6 +47,15 @@ def test_two_scans_of_one_name_get_two_stems(tmp_path: Path) -> None:
         assert "Scan-2.gltf" in bench.results()
 
 
+def test_with_own_visibility_no_stem_gives_away_that_somebody_else_has_that_name(tmp_path: Path) -> None:
+    with Bench(tmp_path / "home", watch=False, visibility="own") as bench:
+        for seed, name in enumerate(("anna", "otto")):
+            scan = write_scan(tmp_path / name / "Scan.nii", seed)
+            bench.pipeline.commands.submit(scan, door="web", by=name)
+        jobs = bench.until_ended(2)
+        assert {job.name for job in jobs} == {f"Scan-{job.id[:6]}" for job in jobs}, "the first one, too"
+
+
 def test_a_file_of_somebody_else_in_the_results_is_not_overwritten(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
         (bench.home.results / "scan.gltf").write_text("mine")

@@ -94,10 +94,11 @@ export function share(job) {
   const days = el("select", { id: "share-days" }, ...[[1, "1 day"], [7, "7 days"], [30, "30 days"]].map(([value, text]) =>
     el("option", { value, text, selected: value === 7 })));
   const told = el("div", { class: "stack", "aria-live": "polite" });
+  const names = el("input", { type: "checkbox", id: "share-names" });
   const make = button("Create the link", async () => {
     make.disabled = true;
     try {
-      const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: Number(days.value) * 24 })).json();
+      const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: Number(days.value) * 24, names: names.checked })).json();
       const field = el("input", { type: "text", readonly: true, id: "share-link", value: new URL(answer.url, location.href).href });
       const copy = button("Copy", async () => {
         field.select();
@@ -133,7 +134,8 @@ export function share(job) {
   };
   const dialog = open(`Share ${job.name}`, [
     el("p", { text: "Anyone with the link can see this one result, its files and the viewer, without an account, until it expires." }),
-    el("div", {}, el("label", { for: "share-days", text: "Works for" }), days), told, links,
+    el("div", {}, el("label", { for: "share-days", text: "Works for" }), days),
+    el("label", { class: "row" }, names, "Show the file's name and who uploaded it"), told, links,
   ], [button("Close", () => dialog.close()), make]);
   list();
 }

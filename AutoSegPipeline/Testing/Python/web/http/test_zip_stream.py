@@ -30,7 +30,7 @@ def test_names_times_and_bytes_come_back_and_nothing_is_logged(
         (tmp_path / name).write_bytes(data)
         os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
     target = tmp_path / "all.zip"
-    target.write_bytes(b"".join(pieces([tmp_path / name for name in files])))
+    target.write_bytes(b"".join(pieces([(name, tmp_path / name) for name in files])))
     with zipfile.ZipFile(target) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == files
         assert all(one.date_time[0] == 2023 for one in archive.infolist())
@@ -57,7 +57,7 @@ def test_a_file_that_changes_while_it_is_sent_breaks_the_archive_off(page: Serve
 def test_whatever_happens_to_a_file_the_archive_does_not_end_well(tmp_path: Path, change: str) -> None:
     path = tmp_path / "scan.glb"
     path.write_bytes(bytes(8 << 20))
-    stream = pieces([path])
+    stream = pieces([(path.name, path)])
     next(stream)
     if change == "gone" and os.name == "nt":
         pytest.skip("Windows keeps a file that is open")
@@ -92,7 +92,7 @@ def test_a_file_beyond_four_gigabytes_gets_a_zip64_entry(tmp_path: Path) -> None
     os.truncate(tmp_path / "big.glb", size)
     target = tmp_path / "all.zip"
     with open(target, "wb") as stream:
-        for piece in pieces([tmp_path / "big.glb", tmp_path / "small.glb"]):
+        for piece in pieces([(name, tmp_path / name) for name in ("big.glb", "small.glb")]):
             if piece.count(0) == len(piece):
                 stream.seek(len(piece), os.SEEK_CUR)  # a hole
             else:

@@ -110,6 +110,26 @@ def test_a_wrong_option_is_refused_and_nothing_of_it_stays(site: Site, scan: Pat
     assert len(site.jobs()) == before and is_clean(site)
 
 
+def test_text_of_any_other_name_in_a_form_is_ignored(site: Site, scan: Path) -> None:
+    fields = {"comment": "from the ward", "upload": "hello", "f1": "x", "submit": "Send"}
+    body, kind = form(("f", "a.nii.gz", scan.read_bytes()), **fields)
+    answer = site.ask("POST", "/upload", body, Content_Type=kind)
+    assert answer.status == 200, answer
+    assert len(answer.json["jobs"]) == 1
+
+
+@pytest.mark.parametrize("part", ['filename="a{n}.nii"\r\n\r\nabc', 'filename=""\r\n\r\n', "\r\n\r\nv"])
+def test_a_form_of_20000_parts_is_refused_before_each_becomes_a_job(site: Site, part: str) -> None:
+    before = len(site.jobs())
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="f{n}"; {part.format(n=n)}\r\n' for n in range(20_000)
+    )
+    body = "".join(parts).replace("; \r\n", "\r\n").encode() + b"--x--\r\n"
+    answer = site.ask("POST", "/upload", body, Content_Type="multipart/form-data; boundary=x")
+    assert (answer.status, answer.code) == (413, "request.too_large")
+    assert len(site.jobs()) == before and is_clean(site)
+
+
 @pytest.mark.parametrize(
     ("wrong", "code", "near"),
     [
