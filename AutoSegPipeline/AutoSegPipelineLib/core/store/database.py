@@ -60,11 +60,11 @@ class Database:
                 f"reads up to {len(migrations)}); it needs version {self._needs()} or later",
             )
         while self._user_version() < len(migrations):
-            self._migrate_one(migrations)
+            self._migrate_one(migrations, copy=version > 0)
 
-    def _migrate_one(self, migrations: Sequence[str]) -> None:
+    def _migrate_one(self, migrations: Sequence[str], copy: bool) -> None:
         number = self._user_version()
-        if number:
+        if copy:  # a file that was made a moment ago holds nothing
             self._copy(number)
         self._connection.execute("BEGIN IMMEDIATE")
         try:

@@ -101,7 +101,8 @@ async def _from_form(uploads: Uploads, request: Request, owner: str) -> Outcome:
     """Every file of a form, whatever its field is called; text under the name of an option is one.
 
     Text of any other name is ignored, as programs send fields of their own along; only what is nearly
-    an option's name is refused, as a case would be computed otherwise than was meant. Options in the query or in front of the files are checked before the bytes are taken.
+    an option's name is refused, as a case would be computed otherwise than was meant. Options in the
+    query or in front of the files are checked before the bytes are taken.
     """
     wanted, batch = _queried(uploads, request)
     length = length_of(request)

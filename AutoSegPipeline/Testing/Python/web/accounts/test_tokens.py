@@ -73,7 +73,7 @@ def opened(served: Served, url: str) -> tuple[int, dict[str, str]]:
 
 def test_a_link_opens_one_result_until_it_ends_and_never_a_change(served: Served, olga: Browser) -> None:
     mine, other = served.result("shared", "olga"), served.result("private", "olga")
-    made = olga.json("POST", "/api/v1/links", {"job": mine.id, "hours": 1}).json
+    made = olga.json("POST", "/api/v1/links", {"job": mine.id, "hours": 1, "names": True}).json
     status, cookie = opened(served, made["url"])
     assert status == 303
     assert (

@@ -165,7 +165,7 @@ class Scene:
                 secret = book.sessions.begin(name, "127.0.0.1", 12)
                 cookie = f"autoseg-session-{served.port}={secret}"
                 self.headers[name] = {"Cookie": cookie, "X-CSRF-Token": csrf_of(secret)}
-            _, secret = book.links.create(self.job.id, "olga", 1)
+            _, secret = book.links.create(self.job.id, "olga", 1, names=True)
             self.headers["link"] = {"Cookie": f"autoseg-share-{served.port}={secret}"}
         self.upload = self._upload()
 

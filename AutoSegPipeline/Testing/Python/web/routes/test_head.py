@@ -19,9 +19,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/upload", "/view/thorax", "/files", "/api/v1/jobs", "/api/v1/results", "/api/v1/status", "/healthz",
-        "/api/v1/results/thorax", "/static/js/api.js", "/api/v1/openapi.json", "/api/v1/engines", "/metrics",
-        "/nothing", "/api/v1/jobs/0000",
+        "/", "/upload", "/view/thorax", "/files", "/api/v1/jobs", "/api/v1/results", "/api/v1/status",
+        "/healthz", "/api/v1/results/thorax", "/static/js/api.js", "/api/v1/openapi.json", "/api/v1/engines",
+        "/metrics", "/nothing", "/api/v1/jobs/0000",
     ],
 )  # fmt: skip
 def test_head_is_get_without_its_body(page: Served, path: str) -> None:

@@ -126,7 +126,7 @@ def test_a_form_of_20000_parts_is_refused_before_each_becomes_a_job(site: Site, 
     )
     body = "".join(parts).replace("; \r\n", "\r\n").encode() + b"--x--\r\n"
     answer = site.ask("POST", "/upload", body, Content_Type="multipart/form-data; boundary=x")
-    assert (answer.status, answer.code) == (413, "request.too_large")
+    assert (answer.status, answer.json["code"]) == (413, "request.too_large")
     assert len(site.jobs()) == before and is_clean(site)
 
 
