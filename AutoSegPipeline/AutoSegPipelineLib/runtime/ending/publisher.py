@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
@@ -67,7 +66,7 @@ class Publisher:
 
         return self._context.store.stems.reserve(wanted, job.id, free)
 
-    def publish(self, job: Job, coming: list[dict[str, Any]], earlier: list[dict[str, Any]]) -> None:
+    def publish(self, job: Job, coming: list[dict[str, object]], earlier: list[dict[str, object]]) -> None:
         """Rename every output in ``coming``, manifest last; each call goes on where the last one stopped.
 
         ``earlier`` are the outputs that are published now, removed where ``coming``
@@ -97,7 +96,7 @@ class Publisher:
             raise
         remove_tree(staging)
 
-    def _check(self, job: Job, coming: list[dict[str, Any]], folder: Path, staging: Path) -> None:
+    def _check(self, job: Job, coming: list[dict[str, object]], folder: Path, staging: Path) -> None:
         for output in coming:
             name, size = str(output["name"]), int(str(output["size"]))
             places = [place / name for place in (staging, folder) if (place / name).exists()]
