@@ -31,7 +31,7 @@ def without_names(job: Job) -> Job:
         error=None,
         visible_to=[],
         series_key=None,
-        review=None,
+        review={},
         outputs=[{**one, "name": stem + str(one["name"])[len(job.name) :]} for one in shown],
         warnings=[{**one, "message": _plain(one["message"], job, stem)} for one in job.warnings],
     )
