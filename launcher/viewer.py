@@ -1,7 +1,7 @@
 """``install viewer``: three.js and NiiVue for the page's viewer, from npm, into the program's environment.
 
 Pinned by the lock file in ``AutoSegPipeline/Resources/Web``. The page serves them from there, and
-says what is missing where they are not.
+says what is missing where they are not. What is large is compressed once, here, by Node's own brotli.
 """
 
 from __future__ import annotations
@@ -21,6 +21,17 @@ from .trouble import Trouble, check_space
 VIEWER = "viewer"
 COMMAND = f"python3 autoseg.py install {VIEWER}"
 PACKAGES = LIBRARY_PARENT / "Resources" / "Web"
+# What a browser loads of them that is worth it; 5.3 MB become 1.0 MB.
+LARGE = ("three/build/three.module.js", "three/build/three.core.js", "@niivue/niivue/dist/index.js")
+_COMPRESS = """
+const { brotliCompressSync, constants } = require("zlib");
+const { readFileSync, writeFileSync } = require("fs");
+for (const name of process.argv.slice(1)) {
+  const text = readFileSync(name);
+  const params = { [constants.BROTLI_PARAM_SIZE_HINT]: text.length, [constants.BROTLI_PARAM_LGWIN]: 22 };
+  writeFileSync(name + ".br", brotliCompressSync(text, { params }));
+}
+"""
 _BYTES = 150 * 10**6  # of the packages and of npm's cache
 # At set-up nobody wants to wait for a network that is not there.
 _PATIENCE = ("--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
@@ -77,6 +88,7 @@ def install(environment: Environment) -> None:
             part,
             {"PATH": path},
         )
+        compress(node, part / "node_modules", environment.path, lock.fd)
         shutil.rmtree(target, ignore_errors=True)
         try:
             os.rename(part, target)
@@ -84,6 +96,14 @@ def install(environment: Environment) -> None:
             raise Trouble(f"{target} is in use ({error}). Stop the program, then: {COMMAND}") from error
         environment.set_extra(VIEWER, {"fingerprint": fingerprint()})
     say(f"Installed the viewer's libraries in {time.monotonic() - began:.0f} s.")
+
+
+def compress(node: str, modules: Path, directory: Path, keep_open: int) -> None:
+    """Write ``.br`` beside the large files. Raises :class:`~.trouble.Trouble`."""
+    there = [str(modules / name) for name in LARGE if (modules / name).is_file()]
+    if there:
+        command = [node, "-e", _COMPRESS, "--", *there]
+        run(command, lambda line: None, directory, (keep_open,))
 
 
 def bring_along(environment: Environment) -> None:

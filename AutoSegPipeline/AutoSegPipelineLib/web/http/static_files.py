@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from ...core.errors import PipelineError
+from .compressed import BROTLI, GZIP, accepted, gzipped, precompressed
 
 FOLDER = Path(__file__).resolve().parent.parent / "static"
 _TYPES = {
@@ -96,10 +97,21 @@ def _with_addresses(path: Path, depth: int, mtime_ns: int) -> bytes:
 
 
 def _send(request: Request, path: Path, tag: str, body: bytes | None = None) -> Response:
-    etag = f'"{tag}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    """The file, or ``body`` in its place, compressed where the browser takes it."""
+    kinds = accepted(request)
+    small = precompressed(path) if BROTLI in kinds and body is None else None
+    kind = BROTLI if small else GZIP if GZIP in kinds else ""
+    etag = f'"{tag}-{kind}"' if kind else f'"{tag}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if etag in [one.strip() for one in request.headers.get("if-none-match", "").split(",")]:
         return Response(status_code=304, headers=headers)
+    media_type = _TYPES[path.suffix]
+    if kind:
+        headers["Content-Encoding"] = kind
+    if small:
+        return FileResponse(small, headers=headers, media_type=media_type)
+    if kind:
+        return Response(gzipped(path, tag, body), headers=headers, media_type=media_type)
     if body is not None:
-        return Response(body, headers=headers, media_type=_TYPES[path.suffix])
-    return FileResponse(path, headers=headers, media_type=_TYPES.get(path.suffix, "application/octet-stream"))
+        return Response(body, headers=headers, media_type=media_type)
+    return FileResponse(path, headers=headers, media_type=media_type)

@@ -121,7 +121,7 @@ async def login_page(request: Request, next: str = "", failed: str = "") -> Resp
 
 
 @router.get("/static/{name:path}")
-async def static_file(request: Request, name: str) -> Response:
+def static_file(request: Request, name: str) -> Response:  # in a thread: it may compress
     """A file of the page; public, as the login needs it."""
     return send_static(request, name)
 
@@ -133,7 +133,7 @@ async def favicon(request: Request) -> Response:
 
 
 @router.get("/assets/{name:path}")
-async def asset(request: Request, name: str) -> Response:
+def asset(request: Request, name: str) -> Response:  # in a thread, too
     """A file of the viewer's libraries."""
     principal_of(request)
     return send_asset(request, assets_folder(context_of(request).config.assets), name)

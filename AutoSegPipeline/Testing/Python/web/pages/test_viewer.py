@@ -14,15 +14,11 @@ from support import MODULE
 from support.headless import write_scan
 from support.surfaces import node_modules
 from support.web_page import Browser, Site, viewer
+from support.web_viewer import crosshair, mark, pixels, png
 
 pytestmark = pytest.mark.slow
 
-# Places in RAS millimetres
-MARK = """(() => { const p = autosegViewer.scene.mark.position;
-return [-1000 * p.x, 1000 * p.z, 1000 * p.y]; })()"""
-CROSSHAIR = """(() => { const { nv } = autosegViewer.slices;
-return [...nv.frac2mm(nv.scene.crosshairPos)].slice(0, 3); })()"""
-EDGES = "autosegViewer.scene.edges"
+EDGES = "autosegViewer.scene.view.edges"
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +35,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def job_of(site: Site, name: str) -> str:
     return next(job["id"] for job in site.jobs().values() if job["name"].startswith(name))
-
-
-def pixels(page: Any, selector: str) -> np.ndarray:
-    """What is seen of an element, as RGB, shape (height, width, 3)."""
-    page.wait_for_timeout(300)
-    return png(page.locator(selector).screenshot())
-
-
-def png(data: bytes) -> np.ndarray:
-    from tempfile import TemporaryDirectory
-
-    import SimpleITK as sitk
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "p.png"
-        path.write_bytes(data)
-        return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(path))))[..., :3].astype(int)
 
 
 def box(page: Any) -> dict[str, float]:
@@ -127,7 +106,7 @@ def test_hiding_a_structure_takes_its_pixels_away(site: Site, browser: Browser) 
     assert page.evaluate(
         "autosegViewer.scene.structures.filter(one => one.visible).map(one => one.name)"
     ) == ["bones"]
-    page.get_by_role("button", name="Show all").first.click()
+    page.locator("#show-all").click()
     assert page.locator("#tree input:checked").count() >= 9
 
 
@@ -147,9 +126,7 @@ def test_a_click_on_a_structure_chooses_it_and_moves_the_slices_there(site: Site
     page.locator("#slices-said").filter(has_text="mm").wait_for()
     assert page.get_by_role("button", name="Left lung", exact=True).get_attribute("aria-pressed") == "true"
     said = page.locator("#slices-said").inner_text()
-    crosshair = page.evaluate(CROSSHAIR)
-    mark = page.evaluate(MARK)
-    assert np.allclose(crosshair, mark, atol=0.1), "RAS millimetres of both"
+    assert np.allclose(crosshair(page), mark(page), atol=0.1), "RAS millimetres of both"
     assert said.startswith("L "), "the left lung lies on the patient's left"
 
 
@@ -164,13 +141,12 @@ def test_a_click_in_the_slices_marks_the_place_in_3d_and_chooses_what_is_there(
     page.locator("#slices canvas").press("ArrowRight")
     page.locator("#slices-said").filter(has_text="Right lung").wait_for()
     assert page.get_by_role("button", name="Right lung", exact=True).get_attribute("aria-pressed") == "true"
-    mark = page.evaluate(MARK)
-    assert np.abs(np.subtract(mark, middle)).max() < 15
+    before = mark(page)
+    assert np.abs(np.subtract(before, middle)).max() < 15
     canvas = page.locator("#slices canvas").bounding_box()
     page.mouse.click(canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 6)
     page.wait_for_timeout(300)
-    moved = page.evaluate(MARK)
-    assert np.abs(np.subtract(moved, mark)).max() > 5
+    assert np.abs(np.subtract(mark(page), before)).max() > 5
 
 
 def test_scan_and_label_map_lie_on_one_another_also_after_dicom(site: Site, browser: Browser) -> None:
@@ -209,7 +185,7 @@ def test_a_cut_letters_and_scale_tell_the_truth(site: Site, browser: Browser) ->
     wide = page.evaluate(
         """() => { const { scene } = autosegViewer; return (scene.box.max.x - scene.box.min.x) * 1000; }"""
     )
-    pixel = page.evaluate("autosegViewer.scene.millimetresPerPixel")
+    pixel = page.evaluate("autosegViewer.scene.view.millimetresPerPixel")
     page.get_by_role("button", name="Show only Body").click()
     page.evaluate(
         "autosegViewer.scene.opacity(autosegViewer.scene.structures.find(one => one.name === 'body'), 1)"

@@ -58,15 +58,16 @@ async function openScene() {
     const found = event.detail;
     viewer.tree.choose(found?.structure ?? null, "scene");
     if (!found) return;
-    viewer.scene.markAt(found.ras);
-    viewer.slices?.go(found.ras);
-    announce(`${found.structure.title}, ${place(found.ras)}`);
+    goTo(viewer.slices?.readout.inward(found) ?? found.ras);
+    announce(where());
   });
   viewer.tree.addEventListener("chosen", (event) => {
     const { structure, from } = event.detail;
     if (!structure || from !== "tree") return;
+    goTo(viewer.scene.middle(structure));
     announce(`${structure.title}${structure.volume === null ? "" : `, ${millilitres(structure.volume)}`}`);
   });
+  viewer.overlay.addEventListener("where", () => announce(where()));
   viewer.tree.addEventListener("shown", () => viewer.slices?.paint());
 }
 
@@ -83,10 +84,25 @@ async function openSlices() {
   const labels = facts.files.labels ? { url: fileOf("labels"), name: "labels.nii.gz" } : null;
   await slices.load(scan, labels, facts.modality, viewer.scene?.structures ?? []);
   slices.addEventListener("place", (event) => {
+    viewer.ras = event.detail.ras;
     viewer.scene?.markAt(event.detail.ras);
     if (event.detail.structure) viewer.tree?.choose(event.detail.structure, "slices");
   });
+  slices.addEventListener("where", () => announce(where()));
   viewer.slices = slices;
+}
+
+/** A place (RAS mm) in the 3D view and in the slices. */
+function goTo(ras) {
+  viewer.ras = ras;
+  viewer.scene.markAt(ras);
+  viewer.slices?.go(ras);
+}
+
+/** The crosshair's place in words. */
+function where() {
+  if (byId("slices-said").textContent) return byId("slices-said").textContent;
+  return viewer.ras ? [place(viewer.ras), viewer.tree.chosen?.title].filter(Boolean).join(", ") : "No place was chosen yet.";
 }
 
 function failed(box, what, error) {

@@ -1,12 +1,16 @@
-// What lies over the 3D view: letters at its edges, the scale, the toolbar, the keys, the picture to save.
+// What lies over the 3D view: letters at its edges, the scale, the toolbar, the keys.
 import { announce, el, icon, setText } from "../dom.js";
 import { SIDES } from "./anatomy.js";
+import { picture } from "./picture.js";
 
 const STEP = Math.PI / 24;
 const LENGTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
-export class Overlay {
+/** Events: `where`: somebody asks for the mark's place. */
+export class Overlay extends EventTarget {
   constructor(scene, stage, tools, facts) {
+    super();
+    this.view = scene.view;
     this.scene = scene;
     this.facts = facts;
     this.letters = Object.fromEntries(["left", "right", "top", "bottom"].map((edge) => [edge, el("span", { class: `edge at-${edge}` })]));
@@ -17,7 +21,7 @@ export class Overlay {
     stage.tabIndex = 0;
     stage.setAttribute("role", "application");
     stage.setAttribute("aria-roledescription", "3D view");
-    stage.setAttribute("aria-label", "3D view. Arrow keys turn, plus and minus zoom, A P L R S I look from that side, 0 shows all.");
+    stage.setAttribute("aria-label", "3D view. Arrow keys turn, plus and minus zoom, A P L R S I look from that side, 0 shows all, W says where the mark is.");
     scene.addEventListener("drawn", () => this.update());
     this.makeTools(tools);
     this.keys(stage);
@@ -25,9 +29,9 @@ export class Overlay {
   }
 
   update() {
-    const edges = this.scene.edges;
+    const edges = this.view.edges;
     for (const [edge, element] of Object.entries(this.letters)) setText(element, edges[edge]);
-    const perPixel = this.scene.millimetresPerPixel;
+    const perPixel = this.view.millimetresPerPixel;
     const length = LENGTHS.filter((one) => one / perPixel <= 150).at(-1) ?? 1;
     this.scaleBar.style.width = `${length / perPixel}px`;
     setText(this.scaleText, length >= 10 ? `${length / 10} cm` : `${length} mm`);
@@ -37,7 +41,7 @@ export class Overlay {
   makeTools(tools) {
     const views = el("select", { id: "look-from", "aria-label": "Look from" }, el("option", { value: "", text: "Look from ..." }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `${name} (${letter})` })));
-    views.addEventListener("change", () => { if (views.value) this.scene.lookFrom(views.value); views.value = ""; });
+    views.addEventListener("change", () => { if (views.value) this.view.lookFrom(views.value); views.value = ""; });
     const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "Depth of the cut", hidden: true });
     const cut = el("select", { id: "cut", "aria-label": "Cut away" }, el("option", { value: "", text: "No cut" }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `Cut from ${name}` })));
@@ -55,11 +59,12 @@ export class Overlay {
 
   keys(stage) {
     const acts = {
-      ArrowLeft: () => this.scene.turn(STEP, 0), ArrowRight: () => this.scene.turn(-STEP, 0),
-      ArrowUp: () => this.scene.turn(0, STEP), ArrowDown: () => this.scene.turn(0, -STEP),
-      "+": () => this.scene.zoom(1.15), "=": () => this.scene.zoom(1.15), "-": () => this.scene.zoom(1 / 1.15), 0: () => this.scene.fit(),
+      ArrowLeft: () => this.view.turn(STEP, 0), ArrowRight: () => this.view.turn(-STEP, 0),
+      ArrowUp: () => this.view.turn(0, STEP), ArrowDown: () => this.view.turn(0, -STEP),
+      "+": () => this.view.zoom(1.15), "=": () => this.view.zoom(1.15), "-": () => this.view.zoom(1 / 1.15), 0: () => this.scene.fit(),
+      w: () => this.dispatchEvent(new Event("where")),
       ...Object.fromEntries(Object.keys(SIDES).map((letter) => [letter.toLowerCase(), () => {
-        this.scene.lookFrom(letter);
+        this.view.lookFrom(letter);
         announce(`From ${SIDES[letter][0]}`);
       }])),
     };
@@ -74,33 +79,10 @@ export class Overlay {
   }
 
   /** A PNG of what is seen, with letters, scale and what it is not. */
-  async picture() {
+  picture() {
     this.scene.drawNow();
-    const from = this.scene.canvas;
-    const canvas = el("canvas", { width: from.width, height: from.height });
-    const pen = canvas.getContext("2d");
-    pen.drawImage(from, 0, 0);
-    const unit = from.height / this.scene.size().height;
-    pen.fillStyle = "#fff";
-    pen.strokeStyle = "rgba(0,0,0,.8)";
-    pen.lineWidth = 3 * unit;
-    pen.textBaseline = "middle";
-    const write = (text, x, y, align, size) => {
-      pen.font = `600 ${size * unit}px system-ui, sans-serif`;
-      pen.textAlign = align;
-      pen.strokeText(text, x, y);
-      pen.fillText(text, x, y);
-    };
-    const { left, right, top, bottom } = this.scene.edges;
-    const edge = 16 * unit;
-    write(left, edge, canvas.height / 2, "center", 18);
-    write(right, canvas.width - edge, canvas.height / 2, "center", 18);
-    write(top, canvas.width / 2, edge, "center", 18);
-    write(bottom, canvas.width / 2, canvas.height - edge, "center", 18);
-    pen.fillRect(edge, canvas.height - 40 * unit, this.scaleLength * unit, 3 * unit);
-    write(this.scaleText.textContent, edge, canvas.height - 54 * unit, "left", 13);
-    write(`${this.facts.name} · for research, not a medical device`, edge, canvas.height - 16 * unit, "left", 12);
-    return new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
+    const scale = { pixels: this.scaleLength, text: this.scaleText.textContent };
+    return picture(this.scene.canvas, this.view.size().height, this.view.edges, scale, this.facts.name);
   }
 
   async save() {

@@ -1,14 +1,13 @@
-// The 3D view: camera, light, structures, picking, cutting. Drawn only when something changed.
+// The 3D view: light, structures, the mark, cutting. Drawn only when something changed.
 import * as THREE from "../../../assets/three/build/three.module.js";
-import { OrbitControls } from "../../../assets/three/examples/jsm/controls/OrbitControls.js";
-import { GLTFLoader } from "../../../assets/three/examples/jsm/loaders/GLTFLoader.js";
-import { SIDES, fromRas, letters, toRas } from "./anatomy.js";
+import { SIDES, fromRas } from "./anatomy.js";
+import { View } from "./camera.js";
 import { Cube } from "./cube.js";
+import { innerPoint } from "./inside.js";
+import { clicks, meets } from "./picking.js";
+import { readStructures, setOpacity } from "./structures.js";
 
-const CLICK_PIXELS = 5;
-const GLASS_BELOW = 0.7;
-const GLASS_PART = 0.22;
-
+/** Events: `picked` (what :func:`meets` found, or null), `drawn`. */
 export class Scene extends EventTarget {
   constructor(stage) {
     super();
@@ -20,20 +19,21 @@ export class Scene extends EventTarget {
     this.canvas.setAttribute("aria-hidden", "true");
     stage.prepend(this.canvas);
     this.scene = new THREE.Scene();
-    this.camera = new THREE.OrthographicCamera(-1, 1, 1, -1, 0, 10);
+    this.view = new View(stage, () => this.draw());
     this.light();
-    this.controls = new OrbitControls(this.camera, stage);
-    this.controls.enableDamping = false;
-    this.controls.addEventListener("change", () => this.draw());
     this.plane = new THREE.Plane(new THREE.Vector3(1, 0, 0), 0);
     this.cut = "";
     this.structures = [];
     this.cube = new Cube();
     this.mark = this.makeMark();
     this.scene.add(this.mark);
-    this.picking();
+    clicks(stage, this.canvas, (x, y, box) => this.pick(x, y, box));
     new ResizeObserver(() => this.resize()).observe(stage);
     document.documentElement.addEventListener("themechange", () => this.draw());
+  }
+
+  get camera() {
+    return this.view.camera;
   }
 
   light() {
@@ -57,36 +57,14 @@ export class Scene extends EventTarget {
     return group;
   }
 
-  /** Read a GLB; the structures in the file's order. */
+  /** Read a GLB. */
   async load(bytes) {
-    const gltf = await new GLTFLoader().parseAsync(bytes, "");
-    this.model = gltf.scene;
-    this.scene.add(this.model);
-    this.model.updateMatrixWorld(true);
-    this.model.traverse((node) => {
-      if (!node.isMesh) return;
-      const extras = node.userData ?? {};
-      const name = extras.name ?? node.name;
-      node.material = node.material.clone();
-      const colour = `#${node.material.color.getHexString()}`;
-      const group = node.parent?.userData?.title ?? node.parent?.name ?? "Other";
-      // What wraps the organs begins like glass, as in the result's picture.
-      const wraps = node.material.opacity < GLASS_BELOW || /^muscles/i.test(group);
-      const opacity = wraps ? node.material.opacity * GLASS_PART : node.material.opacity;
-      this.structures.push({
-        name, title: extras.title ?? name.replaceAll("_", " "), mesh: node, label: extras.label ?? null,
-        volume: extras.volume_ml ?? null, code: extras.code ?? null, colour, opacity,
-        first: { colour, opacity }, visible: !extras.hidden_at_first, hiddenAtFirst: Boolean(extras.hidden_at_first), group,
-        triangles: (node.geometry.index?.count ?? node.geometry.attributes.position.count) / 3,
-      });
-      node.visible = !extras.hidden_at_first;
-      this.opacity(this.structures.at(-1), opacity);
-    });
-    this.box = new THREE.Box3().setFromObject(this.model);
-    this.centre = this.box.getCenter(new THREE.Vector3());
-    this.radius = Math.max(0.001, this.box.getSize(new THREE.Vector3()).length() / 2);
+    const { model, structures } = await readStructures(bytes);
+    this.scene.add(model);
+    this.structures = structures;
+    this.box = new THREE.Box3().setFromObject(model);
+    this.view.frame(this.box);
     this.resize();
-    this.lookFrom("A");
   }
 
   /** What the graphics card has to draw: one call for each structure that is shown. */
@@ -111,17 +89,7 @@ export class Scene extends EventTarget {
   }
 
   opacity(one, value) {
-    one.opacity = value;
-    const material = one.mesh.material;
-    material.opacity = value;
-    material.transparent = value < 1;
-    material.depthWrite = value >= 1;
-    // Neighbours share their walls: what is solid wins there.
-    material.polygonOffset = value < 1;
-    material.polygonOffsetFactor = material.polygonOffsetUnits = 2;
-    material.side = value < 1 ? THREE.FrontSide : THREE.DoubleSide;
-    material.needsUpdate = true;
-    one.mesh.renderOrder = value < 1 ? 1 : 0;
+    setOpacity(one, value);
     this.draw();
   }
 
@@ -133,83 +101,19 @@ export class Scene extends EventTarget {
     this.draw();
   }
 
-  // --- camera ---------------------------------------------------------------------
-
-  lookFrom(side) {
-    const [, from, up] = SIDES[side];
-    this.camera.up.set(...up);
-    this.controls.target.copy(this.centre);
-    this.camera.position.copy(this.centre).addScaledVector(new THREE.Vector3(...from), this.radius * 3);
-    this.controls.update();
-    this.fit();
-  }
-
-  /** All that is shown into the window. */
   fit(one = null) {
-    const box = one ? new THREE.Box3().setFromObject(one.mesh) : this.box;
-    const centre = box.getCenter(new THREE.Vector3());
-    const back = this.camera.position.clone().sub(this.controls.target);
-    this.controls.target.copy(centre);
-    this.camera.position.copy(centre).add(back);
-    this.camera.lookAt(centre);
-    this.camera.updateMatrixWorld(true);
-    const inverse = this.camera.matrixWorldInverse;
-    let wide = 1e-4;
-    let tall = 1e-4;
-    for (let corner = 0; corner < 8; corner += 1) {
-      const point = new THREE.Vector3(corner & 1 ? box.max.x : box.min.x, corner & 2 ? box.max.y : box.min.y,
-        corner & 4 ? box.max.z : box.min.z).applyMatrix4(inverse);
-      wide = Math.max(wide, Math.abs(point.x));
-      tall = Math.max(tall, Math.abs(point.y));
-    }
-    const { width, height } = this.size();
-    this.camera.zoom = Math.min(width / height / wide, 1 / tall) * this.radius * (one ? 0.6 : 0.84);
-    this.camera.updateProjectionMatrix();
-    this.controls.update();
-    this.draw();
-  }
-
-  turn(right, up) {
-    const offset = this.camera.position.clone().sub(this.controls.target);
-    const about = this.camera.up.clone().normalize();
-    const side = new THREE.Vector3().setFromMatrixColumn(this.camera.matrixWorld, 0);
-    offset.applyAxisAngle(about, right);
-    const turned = offset.clone().applyAxisAngle(side, up);
-    if (Math.abs(turned.clone().normalize().dot(about)) < 0.995) offset.copy(turned);
-    this.camera.position.copy(this.controls.target).add(offset);
-    this.controls.update();
-    this.draw();
-  }
-
-  zoom(factor) {
-    this.camera.zoom = Math.min(200, Math.max(0.2, this.camera.zoom * factor));
-    this.camera.updateProjectionMatrix();
-    this.draw();
-  }
-
-  size() {
-    return { width: Math.max(1, this.stage.clientWidth), height: Math.max(1, this.stage.clientHeight) };
+    this.view.fit(one?.box);
   }
 
   resize() {
-    const { width, height } = this.size();
+    const { width, height } = this.view.size();
     this.renderer.setSize(width, height, false);
-    if (!this.radius) return;
-    const tall = this.radius;
-    Object.assign(this.camera, { left: (-tall * width) / height, right: (tall * width) / height, top: tall, bottom: -tall,
-      near: 0, far: this.radius * 8 });
-    this.camera.updateProjectionMatrix();
-    this.draw();
-  }
-
-  /** Millimetres that a pixel of the page is; the view has no perspective, so it holds everywhere. */
-  get millimetresPerPixel() {
-    return (2000 * this.radius) / this.camera.zoom / this.size().height;
+    this.view.resize();
   }
 
   // --- cutting --------------------------------------------------------------------
 
-  /** Take away what lies on `side` (a letter; empty: nothing), the part `fraction` of the whole. */
+  /** Take away what lies on `side` (a letter; empty: nothing), the part `fraction` of everything. */
   clip(side, fraction) {
     this.cut = side;
     const planes = [];
@@ -228,33 +132,16 @@ export class Scene extends EventTarget {
 
   // --- picking --------------------------------------------------------------------
 
-  picking() {
-    let down = null;
-    this.stage.addEventListener("pointerdown", (event) => { down = [event.clientX, event.clientY]; });
-    this.stage.addEventListener("pointerup", (event) => {
-      if (!down || Math.hypot(event.clientX - down[0], event.clientY - down[1]) > CLICK_PIXELS ) return;
-      if (event.target !== this.canvas && event.target !== this.stage) return;
-      const box = this.canvas.getBoundingClientRect();
-      const x = event.clientX - box.left;
-      const y = event.clientY - box.top;
-      const side = this.cube.pick(x, y, box.width, box.height);
-      if (side) return this.lookFrom(side);
-      const found = this.at((x / box.width) * 2 - 1, 1 - (y / box.height) * 2);
-      this.dispatchEvent(new CustomEvent("picked", { detail: found }));
-    });
+  pick(x, y, { width, height }) {
+    const side = this.cube.pick(x, y, width, height);
+    if (side) return this.view.lookFrom(side);
+    this.dispatchEvent(new CustomEvent("picked", { detail: this.at((x / width) * 2 - 1, 1 - (y / height) * 2) }));
   }
 
-  /** What lies under a point of the screen (-1 to 1): solid things before what is like glass. */
+  /** What lies under a point of the screen (-1 to 1), as :func:`meets` says it. */
   at(x, y) {
     this.scene.updateMatrixWorld(); // a turn may not have been drawn yet
-    const ray = new THREE.Raycaster();
-    ray.setFromCamera(new THREE.Vector2(x, y), this.camera);
-    const shown = this.structures.filter((one) => one.visible);
-    const hits = ray.intersectObjects(shown.map((one) => one.mesh), false)
-      .filter((hit) => !this.cut || this.plane.distanceToPoint(hit.point) >= 0);
-    const hit = hits.find((one) => one.object.material.opacity > 0.6) ?? hits[0];
-    if (!hit) return null;
-    return { structure: shown.find((one) => one.mesh === hit.object), ras: toRas(hit.point) };
+    return meets(this.structures, this.camera, x, y, (point) => !this.cut || this.plane.distanceToPoint(point) >= 0);
   }
 
   /** Show a place (RAS mm). */
@@ -264,9 +151,9 @@ export class Scene extends EventTarget {
     this.draw();
   }
 
-  /** The middle of a structure (RAS mm), on its surface's box. */
+  /** A place within a structure (RAS mm). */
   middle(one) {
-    return toRas(new THREE.Box3().setFromObject(one.mesh).getCenter(new THREE.Vector3()));
+    return innerPoint(one);
   }
 
   // --- drawing --------------------------------------------------------------------
@@ -278,23 +165,16 @@ export class Scene extends EventTarget {
   }
 
   drawNow() {
-    if (!this.radius) return;
+    if (!this.box) return;
     const colour = getComputedStyle(this.stage).getPropertyValue("--stage").trim() || "#10161d";
-    this.mark.scale.setScalar((this.millimetresPerPixel / 1000) * 7);
+    this.mark.scale.setScalar((this.view.millimetresPerPixel / 1000) * 7);
     this.renderer.setClearColor(colour, 1);
     this.renderer.clear();
     this.renderer.render(this.scene, this.camera);
     const planes = this.renderer.clippingPlanes;
     this.renderer.clippingPlanes = [];
-    this.cube.draw(this.renderer, this.camera, this.size());
+    this.cube.draw(this.renderer, this.camera, this.view.size());
     this.renderer.clippingPlanes = planes;
     this.dispatchEvent(new CustomEvent("drawn"));
-  }
-
-  /** Letters at the left, right, top and bottom of the view. */
-  get edges() {
-    const right = new THREE.Vector3().setFromMatrixColumn(this.camera.matrixWorld, 0);
-    const up = new THREE.Vector3().setFromMatrixColumn(this.camera.matrixWorld, 1);
-    return { left: letters(right.clone().negate()), right: letters(right), top: letters(up), bottom: letters(up.clone().negate()) };
   }
 }

@@ -3,6 +3,8 @@ import { Niivue } from "../../../assets/@niivue/niivue/dist/index.js";
 import { el, setText } from "../dom.js";
 import { place } from "./anatomy.js";
 import { fetchBytes } from "./glb.js";
+import { colourTable, strength } from "./label_colours.js";
+import { Readout } from "./readout.js";
 
 const WINDOWS = {
   CT: [["Soft tissue", -160, 240], ["Lung", -1350, 150], ["Bone", -450, 1050], ["Brain", 0, 80], ["Everything", null, null]],
@@ -10,7 +12,7 @@ const WINDOWS = {
 };
 const LAYOUTS = [["All planes", "sliceTypeMultiplanar"], ["Axial", "sliceTypeAxial"], ["Coronal", "sliceTypeCoronal"], ["Sagittal", "sliceTypeSagittal"]];
 
-/** Events: `place` {ras, label}. */
+/** Events: `place` {ras, structure}, `where`: somebody asks for the crosshair's place. */
 export class Slices extends EventTarget {
   constructor(box, tools, said) {
     super();
@@ -18,13 +20,15 @@ export class Slices extends EventTarget {
     this.tools = tools;
     this.said = said;
     this.structures = [];
+    this.layers = [];
+    this.overlay = 0.45;
   }
 
   /** `scan` {url, name, affine} or null, `labels` {url, name}. */
   async load(scan, labels, modality, structures) {
     this.structures = structures;
     this.canvas = el("canvas", { tabindex: 0, role: "application", "aria-roledescription": "slice view",
-      "aria-label": "Slices. Arrow keys, Page up and Page down move the crosshair.", "aria-describedby": "slices-said" });
+      "aria-label": "Slices. Arrow keys, Page up and Page down move the crosshair, W says where it is.", "aria-describedby": "slices-said" });
     this.box.replaceChildren(this.canvas);
     this.nv = new Niivue({
       backColor: [0.04, 0.055, 0.075, 1], crosshairColor: [1, 0.86, 0.25, 0.9], crosshairWidth: 0.35, crosshairWidthUnit: "percent", fontColor: [0.92, 0.95, 0.98, 1],
@@ -43,13 +47,19 @@ export class Slices extends EventTarget {
     for (const one of volumes) URL.revokeObjectURL(one.url);
     this.scan = scan ? this.nv.volumes[0] : null;
     this.labels = labels ? this.nv.volumes[scan ? 1 : 0] : null;
+    if (this.labels) {
+      this.labels.hdr.intent_code = 0; // NiiVue's own way with labels paints the rims of hidden ones
+      this.layers.push(this.labels);
+    }
+    this.readout = new Readout(structures, this.labels);
     if (scan?.affine) this.place(scan.affine);
     this.nv.setSliceType(this.nv.sliceTypeMultiplanar);
     this.nv.setInterpolation(false);
     this.nv.onLocationChange = (data) => this.moved(data);
-    this.paint();
+    this.paintNow();
     this.makeTools(modality);
     this.keys();
+    this.touch();
     setText(this.said, "");
     new ResizeObserver(() => this.nv.resizeListener?.()).observe(this.box);
   }
@@ -66,23 +76,33 @@ export class Slices extends EventTarget {
 
   /** Colours of the label map as the 3D view has them; hidden structures are clear. */
   paint() {
+    if (this.asked || !this.labels) return;
+    this.asked = true;
+    requestAnimationFrame(() => { this.asked = false; this.paintNow(); });
+  }
+
+  paintNow() {
     if (!this.labels) return;
     const known = this.structures.filter((one) => Number.isInteger(one.label));
     const most = Math.max(1, ...known.map((one) => one.label), Math.round(this.labels.global_max ?? 0));
-    const map = { R: [], G: [], B: [], A: [], I: [], labels: [] };
-    const byLabel = new Map(known.map((one) => [one.label, one]));
-    for (let value = 0; value <= most; value += 1) {
-      const one = byLabel.get(value);
-      const colour = one ? parseInt(one.colour.slice(1), 16) : 0;
-      map.I.push(value);
-      map.R.push(colour >> 16);
-      map.G.push((colour >> 8) & 255);
-      map.B.push(colour & 255);
-      map.A.push(one?.visible ? 255 : 0);
-      map.labels.push(one?.title ?? "");
+    if (!this.scan) {
+      this.labels.setColormapLabel(colourTable(known, most, strength, true));
+      this.nv.updateGLVolume();
+      return;
     }
-    this.labels.setColormapLabel(map);
-    if (this.scan) this.labels.opacity = this.strength ?? 0.45;
+    // A layer has one opacity: structures of another strength get a layer of their own, of the same voxels.
+    const levels = [...new Set(known.map(strength))].filter(Boolean).sort((a, b) => b - a);
+    if (!levels.length) levels.push(1);
+    while (this.layers.length > levels.length) this.nv.removeVolume(this.layers.pop());
+    while (this.layers.length < levels.length) {
+      const copy = Object.assign(Object.create(Object.getPrototypeOf(this.labels)), this.labels, { id: `labels-${this.layers.length}` });
+      this.layers.push(copy);
+      this.nv.addVolume(copy);
+    }
+    for (const [index, level] of levels.entries()) {
+      this.layers[index].setColormapLabel(colourTable(known, most, (one) => (strength(one) === level ? 1 : 0), false));
+      this.layers[index].opacity = this.overlay * level;
+    }
     this.nv.updateGLVolume();
   }
 
@@ -105,13 +125,12 @@ export class Slices extends EventTarget {
         tools.push(choose);
       }
       if (this.labels) {
-        const strength = el("input", { type: "range", id: "slice-strength", min: 0, max: 100, step: 5, value: 45, "aria-label": "Strength of the overlay" });
-        strength.addEventListener("input", () => {
-          this.strength = Number(strength.value) / 100;
-          this.labels.opacity = this.strength;
-          this.nv.updateGLVolume();
+        const overlay = el("input", { type: "range", id: "slice-strength", min: 0, max: 100, step: 5, value: 45, "aria-label": "Strength of the overlay" });
+        overlay.addEventListener("input", () => {
+          this.overlay = Number(overlay.value) / 100;
+          this.paint();
         });
-        tools.push(el("span", { class: "small soft", text: "Overlay", "aria-hidden": "true" }), strength);
+        tools.push(el("span", { class: "small soft", text: "Overlay", "aria-hidden": "true" }), overlay);
       }
     }
     this.tools.replaceChildren(...tools);
@@ -120,8 +139,10 @@ export class Slices extends EventTarget {
   keys() {
     const steps = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
     this.canvas.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key.toLowerCase() === "w") this.dispatchEvent(new Event("where"));
       const step = steps[event.key];
-      if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!step) return;
       event.preventDefault();
       event.stopImmediatePropagation();
       this.nv.moveCrosshairInVox(...step.map((one) => one * (event.shiftKey ? 10 : 1)));
@@ -129,16 +150,24 @@ export class Slices extends EventTarget {
     }, true);
   }
 
+  /** A tap moves the crosshair, as the browser's mouse events for it say; a swipe scrolls the page. */
+  touch() {
+    for (const kind of ["touchstart", "touchmove", "touchend", "touchcancel"]) {
+      this.box.addEventListener(kind, (event) => event.stopPropagation(), { capture: true, passive: true });
+    }
+  }
+
   moved(data) {
     const ras = [...data.mm].slice(0, 3);
-    const value = (volume) => data.values?.[this.nv.volumes.indexOf(volume)]?.value;
-    const label = this.labels ? Math.round(value(this.labels) ?? 0) : 0;
-    const structure = this.structures.find((one) => one.label === label) ?? null;
+    const here = this.readout.at(ras);
     const words = [place(ras)];
-    if (this.scan) words.push(`value ${Math.round((value(this.scan) ?? 0) * 10) / 10}`);
-    words.push(structure ? structure.title : "no structure");
+    if (this.scan) {
+      const value = data.values?.[this.nv.volumes.indexOf(this.scan)]?.value ?? 0;
+      words.push(`value ${Math.round(value * 10) / 10}`);
+    }
+    words.push(here.length ? here.map((one) => one.title).join(", also ") : "no structure");
     setText(this.said, words.join(" · "));
-    if (!this.moving) this.dispatchEvent(new CustomEvent("place", { detail: { ras, structure } }));
+    if (!this.moving) this.dispatchEvent(new CustomEvent("place", { detail: { ras, structure: here[0] ?? null } }));
   }
 
   /** Move the crosshair; says nothing back. */

@@ -145,6 +145,7 @@ export class Tree extends EventTarget {
     opacity.addEventListener("input", () => {
       this.scene.opacity(one, Number(opacity.value) / 100);
       setText(said, `${opacity.value} %`);
+      this.dispatchEvent(new CustomEvent("shown"));
     });
     const code = one.code ? `${one.code.scheme === "SCT" ? "SNOMED CT" : one.code.scheme} ${one.code.value}${one.code.meaning ? `, ${one.code.meaning}` : ""}` : "no code";
     box.replaceChildren(
