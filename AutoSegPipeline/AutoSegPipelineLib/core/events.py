@@ -30,6 +30,14 @@ class JobChanged(Event):
 
 
 @dataclass(frozen=True)
+class InputCopied(Event):
+    """The files of a caller who keeps them are staged; ``sha256`` has the hash of each."""
+
+    job_id: str
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class JobEnded(Event):
     """A job reached one of the ends."""
 

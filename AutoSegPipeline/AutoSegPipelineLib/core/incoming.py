@@ -14,7 +14,7 @@ import shutil
 import uuid
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 from . import lock
 from .dicomdir import is_dicomdir, listed_files
@@ -180,6 +180,23 @@ def plan(path: Path, *, companions: tuple[Path, ...] = (), **about: Any) -> Inte
         staged = name if path.is_dir() or listed else safe_name(name, number, keep=headers)
         files.append(IntentFile(staged, str(source), name, found.st_size, found.st_mtime_ns))
     return Intent(input=str(path), label=path.name, files=files, container=container, **about)
+
+
+def plan_members(root: Path, members: Sequence[str], **about: Any) -> Intent:
+    """The same for some files of the folder ``root``, relative to it with slashes; the first names the job.
+
+    Raises ``input.unreadable`` where one is gone.
+    """
+    files = []
+    for name in members:
+        try:
+            found = (root / name).stat()
+        except OSError as error:
+            text = f"{root / name} cannot be read: {error.strerror}"
+            raise PipelineError("input.unreadable", text) from error
+        staged = f"{root.name}/{name}"
+        files.append(IntentFile(staged, str(root / name), staged, found.st_size, found.st_mtime_ns))
+    return Intent(input=str(root / members[0]), label=files[0].name, files=files, container=True, **about)
 
 
 def stage(home: Home, path: Path, **about: object) -> str:

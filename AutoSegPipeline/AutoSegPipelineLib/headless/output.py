@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import IO
+from typing import IO, Iterable, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -77,6 +77,17 @@ class Output:
         """The one JSON document of a command."""
         write_document(value)
 
+    def documents(self, name: str, items: Iterable[object], more: Mapping[str, object]) -> None:
+        """The same with a list under ``name``, which is written item by item, and ``more`` behind it."""
+        sys.stdout.write(f"{{{json.dumps(name)}: [")
+        for number, item in enumerate(items):
+            sys.stdout.write((",\n" if number else "\n") + _json(item))
+        sys.stdout.write(
+            "]" + "".join(f",\n{json.dumps(key)}: {_json(value)}" for key, value in more.items())
+        )
+        sys.stdout.write("}\n")
+        sys.stdout.flush()
+
     def error(self, error: PipelineError) -> None:
         """What went wrong and the way out, on standard error."""
         show_error(self.err, error.message, error.hint, error.code)
@@ -94,10 +105,14 @@ def show_error(target: Console, message: str, hint: str = "", code: str = "") ->
 
 def write_document(value: object) -> None:
     """JSON in readable letters, or escaped where the stream could not carry them."""
+    sys.stdout.write(_json(value) + "\n")
+    sys.stdout.flush()
+
+
+def _json(value: object) -> str:
     text = json.dumps(value, indent=1, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:  # another encoding, or a file name that is not text
         text = json.dumps(value, indent=1)
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, NoReturn, Protocol, Union
+from typing import Any, Callable, NoReturn, Protocol, Sequence, Union
 
 from ..core import incoming, review, specs, states
 from ..core.commands import (
@@ -101,9 +101,16 @@ class Commands:
 
     # --- scans --------------------------------------------------------------------------------
 
-    def submit(self, path: str | Path, options: dict[str, object] | None = None, **about: Any) -> Job:
+    def submit(
+        self,
+        path: str | Path,
+        options: dict[str, object] | None = None,
+        members: Sequence[str] | None = None,
+        **about: Any,
+    ) -> Job:
         """Take a copy of the scan or folder at ``path``; the job goes on by itself.
 
+        ``members`` are the files of a folder that count, relative to it; none means all.
         ``about`` may hold ``door``, ``by``, ``name``, ``out``, ``expect`` and
         ``labels`` of :class:`~..core.incoming.Intent`. Raises ``input.missing``,
         ``input.link`` and ``options.*``, and ``engine.*`` where the engines are known and
@@ -118,7 +125,10 @@ class Commands:
             about["file_options"] = read_options(beside)
         if about.get("expect", "scan") == "scan":
             self._flow.options_gate.check_at_the_door({**about.get("file_options", {}), **checked})
-        intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
+        if members:
+            intent = incoming.plan_members(place, members, options=checked, **about)
+        else:
+            intent = incoming.plan(place, companions=incoming.data_files(place), options=checked, **about)
         job = self._flow.stager.submit(intent)
         self._context.bus.publish(JobAdded(job.id))
         return job

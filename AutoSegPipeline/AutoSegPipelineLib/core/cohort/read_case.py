@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import PipelineError
 from ..result_formats import MANIFEST
@@ -17,8 +18,7 @@ _RIGHT = re.compile(r"(^|[_\W])right($|[_\W])", re.IGNORECASE)
 _STATISTICS = ".statistics.json"
 
 
-@dataclass(frozen=True)
-class StructureRow:
+class StructureRow(NamedTuple):
     """One structure of a case; None is what was not measured. ``volume_ml`` is in millilitres."""
 
     structure: str
@@ -79,6 +79,7 @@ def read_case(path: Path) -> CaseRows:
         raise PipelineError("table.unreadable", f"{path.name} cannot be used: {why}") from error
 
 
+@functools.lru_cache(maxsize=4096)
 def side_of(name: str) -> str:
     """``left``, ``right`` or nothing, as the structure's name says."""
     return "left" if _LEFT.search(name) else "right" if _RIGHT.search(name) else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Iterable, Iterator
 
@@ -29,7 +29,8 @@ class Entry:
     ``unit`` is the path of a scan (a file, or the first folder of a DICOM study) with the cohort's folder in
     front. ``stat`` changes with the size or time of any of its files, ``content`` with their bytes (empty:
     not known), ``size`` is bytes of all together, ``newest_ns`` the latest time among them. ``asked`` changes
-    with the options. ``at_ns`` is when it began, by our clock; ``names`` are the cases in OUT.
+    with the options. ``at_ns`` is when it began, by our clock; ``single``: one file that holds one scan;
+    ``names`` are the cases in OUT.
     """
 
     unit: str
@@ -42,6 +43,7 @@ class Entry:
     at_ns: int = 0
     content: str = ""
     version: str = ""
+    single: bool = False
     names: list[str] = field(default_factory=list)
 
 
@@ -63,8 +65,10 @@ class Record:
         if entry.state == states.DONE:
             self.left -= set(entry.names)
             self.left |= set(before.names if before else ()) - set(entry.names)
-        elif before is not None:
-            entry = Entry(**{**asdict(entry), "names": before.names})
+        else:  # what it left behind is no result; that of an earlier end stays
+            kept = before.names if before is not None else []
+            self.left |= set(entry.names) - set(kept)
+            entry = replace(entry, names=kept)
         self.units[entry.unit] = entry
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
@@ -21,7 +21,7 @@ from .norms import norm_of
 from .read_case import CaseRows, StructureRow
 
 _VERSION = 1
-_STRUCTURE = tuple(StructureRow.__dataclass_fields__)
+_STRUCTURE = StructureRow._fields
 _SCHEMA = f"""
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE cases (
@@ -147,7 +147,7 @@ class Cohort:
             (key, stamp, case.job, case.name, case.label, case.modality, case.sides, case.created),
         )
         marks = ", ".join("?" * (len(_STRUCTURE) + 1))
-        rows = ((cursor.lastrowid, *astuple(row)) for row in case.structures)
+        rows = ((cursor.lastrowid, *row) for row in case.structures)
         self._connection.executemany(f"INSERT INTO structures VALUES ({marks})", rows)
         self.describe(key, about)
 

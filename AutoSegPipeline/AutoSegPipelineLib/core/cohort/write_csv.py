@@ -10,6 +10,9 @@ from ..spreadsheet import defused
 from .columns import COLUMNS, FLAG, NAMES, TEXT, Cell
 
 _ROWS = 1000
+_FLAGS = [place for place, column in enumerate(COLUMNS) if column.kind == FLAG]
+_TEXTS = [place for place, column in enumerate(COLUMNS) if column.kind == TEXT]
+_WORDS = {None: "", 0: "no", 1: "yes"}
 
 
 def csv_pieces(rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
@@ -18,17 +21,16 @@ def csv_pieces(rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
     writer = csv.writer(stream)
     writer.writerow(NAMES)
     for number, row in enumerate(rows, 1):
-        writer.writerow([_cell(column.kind, value) for column, value in zip(COLUMNS, row)])
+        cells = list(row)
+        for place in _FLAGS:
+            cells[place] = _WORDS[cells[place]]  # type: ignore[index]
+        for place in _TEXTS:
+            text = cells[place]
+            if text:
+                cells[place] = defused(str(text))
+        writer.writerow(cells)
         if number % _ROWS == 0:
             yield stream.getvalue().encode("utf-8")
             stream.seek(0)
             stream.truncate()
     yield stream.getvalue().encode("utf-8")
-
-
-def _cell(kind: str, value: Cell) -> Cell:
-    if value is None:
-        return ""
-    if kind == FLAG:
-        return "yes" if value else "no"
-    return defused(str(value)) if kind == TEXT else value

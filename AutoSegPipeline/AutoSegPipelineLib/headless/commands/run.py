@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
@@ -14,9 +14,12 @@ from ...core.files import contained
 from ...core.task_labels import PROGRAM, resolve_labels
 from ..extras import check_engine
 from ..flags import EXPORT_OPTIONS, Command, common, given, spec_flags
-from ..output import safe
+from ..output import Output, safe
 from ..session import Session
 from .jobs import as_json
+
+if TYPE_CHECKING:
+    from ..batch import Batch
 
 RUN_SETTINGS = ("worker_python", "slicer", "engines_file", "models_dir")
 RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
@@ -40,11 +43,18 @@ def labels_given(value: str | None) -> str | None:
 @out_folder
 @spec_flags(RUN_OPTIONS, "Case options")
 @spec_flags(RUN_SETTINGS, "Settings")
+@click.option("--again", is_flag=True, help="Process a folder's scans again that are done or were refused.")
 @as_json
 @common()
 @click.pass_obj
-def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **flags: object) -> int:
+def run(
+    session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, again: bool, **flags: object
+) -> int:
     """Segment files or folders into OUT and end.
+
+    A folder is taken scan by scan, and the same command goes on where it
+    stopped: scans that are done are passed over, new and changed ones and those
+    that failed are processed, told apart by their bytes. OUT keeps the record.
 
     Exit code 0: all done. 1: something failed or was refused. 2: usage.
     130: Ctrl+C. With --json standard output is one document, {"jobs": [...]},
@@ -55,8 +65,9 @@ def run(session: Session, paths: tuple[Path, ...], out: Path, as_json: bool, **f
       autoseg run scan.nii.gz -o out
       autoseg run ct1.nrrd dicom_folder/ archive.zip -o out --quality fast
       autoseg run scan.nii.gz -o out --formats gltf,labels --json
+      autoseg run cohort/ -o out
     """
-    return process(session, paths, out, given(flags), "run", as_json)
+    return process(session, paths, out, given(flags), "run", as_json, again=again)
 
 
 @click.command("export", cls=Command)
@@ -100,10 +111,12 @@ def process(
     door: str,
     as_json: bool,
     labels: str | None = None,
+    again: bool = False,
 ) -> int:
     """Run the pipeline in a home of its own over ``paths``."""
     from ..app import Host
-    from ..batch import Batch, copy_rules, private_home, usable_folder
+    from ..batch import Batch, Given, copy_rules, private_home, usable_folder
+    from ..cohort.resume import Cohorts
     from ..display import choose
 
     chosen = {name: options.pop(name) for name in RUN_SETTINGS if name in options}
@@ -115,25 +128,35 @@ def process(
             raise click.UsageError(f"{out} is inside {path}: its files would be taken for scans")
     folder = usable_folder(out)
     output = session.output
-    batch = Batch([path.expanduser().absolute() for path in paths], folder, options, door, labels)
-    with private_home(folder) as home:
+    given = [path.expanduser().absolute() for path in paths]
+    with private_home(folder) as home, Cohorts(folder, output.note) as cohorts:
         copy_rules(session.home, home)
-        host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
-        code = host.run(batch)
-        batch.sweep()
-        for log in batch.keep_logs(host):
-            output.note(f"what went wrong is in {safe(str(log))}")
+        if door == "run":
+            wanted = {**{name: settings[name] for name in RUN_OPTIONS}, **options}
+            inputs = cohorts.inputs(given, wanted, home.rules_file, again)
+        else:
+            inputs = [Given(path) for path in given]
+        batch = Batch(inputs, folder, options, door, labels, cohorts.follower)
+        code = 0
+        if inputs:
+            host = Host(home, settings, choose(output.err, [], session.quiet), door, session.verbose)
+            code = host.run(batch)
+            batch.sweep()
+            for log in batch.keep_logs(host):
+                output.note(f"what went wrong is in {safe(str(log))}")
+        code = code or int(cohorts.refused_before > 0)
     if as_json:
-        output.document({"jobs": batch.documents})
+        output.documents("jobs", batch.documents, {"cohort": cohorts.counts} if cohorts.used else {})
     elif not session.quiet:
-        _tell(output, batch, folder)
+        _tell(output, batch, folder, cohorts.left_text())
     sys.stdout.flush()
     return code
 
 
-def _tell(output: Any, batch: Any, folder: Path) -> None:
-    done = [one for one in batch.documents if one["state"] == "done"]
-    total = len(batch.documents)
-    output.say(
-        f"{len(done)} of {total} done; results in {safe(str(folder))}", "green" if len(done) == total else ""
-    )
+def _tell(output: Output, batch: Batch, folder: Path, left: str) -> None:
+    done, total = batch.documents.done, batch.documents.total
+    if total or not left:
+        text = f"{done} of {total} done; results in {safe(str(folder))}"
+        output.say(text, "green" if done == total else "")
+    if left:
+        output.say(left)

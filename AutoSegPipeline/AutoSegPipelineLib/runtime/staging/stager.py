@@ -15,6 +15,7 @@ from typing import Protocol
 from ...core import incoming, states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
+from ...core.events import InputCopied
 from ...core.files import is_sharing_violation, remove_tree, same_disk
 from ...core.home import Home
 from ...core.incoming import Intent, folder_of, input_of
@@ -152,12 +153,15 @@ class Stager:
         target = input_of(self._context.home, job.id)
         pairs = [(item.source, str(target / item.name)) for item in intent.files if item.source]
 
-        def copied(_: Copied | None, error: PipelineError | None) -> None:
+        def copied(found: Copied | None, error: PipelineError | None) -> None:
             fresh = self._context.store.jobs.find(job.id)
             if fresh is None or fresh.state != states.RECEIVING:
                 return
             if error is None:
                 reached("input moved")
+                if found is not None:
+                    hashes = tuple(one.sha256 for one in found.files)
+                    self._context.bus.publish(InputCopied(job.id, hashes))
                 self.accept(fresh, intent)
             elif error.is_environment:
                 # Nothing was accepted: an inbox file is seen again; a caller's copy is tried again.

@@ -112,13 +112,14 @@ class Running:
             self.process.stdout.close()
 
 
-def write_scan(path: Path, spacing: float = 6.0) -> Path:
-    """A made torso CT; a finer ``spacing`` (mm) keeps the engine busy for longer."""
+def write_scan(path: Path, spacing: float = 6.0, seed: int | None = None) -> Path:
+    """A phantom CT; a finer ``spacing`` (mm) keeps the engine busy for longer, a ``seed`` gives it noise."""
     from AutoSegPipelineLib.processing.phantom import torso, write_nifti
 
     shape = (round(366 / spacing), round(303 / spacing), round(180 / spacing))
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_nifti(torso(shape, (spacing,) * 3).volume, path)
+    noise = {} if seed is None else {"seed": seed, "noise_hu": 5.0}
+    return write_nifti(torso(shape, (spacing,) * 3, **noise).volume, path)
 
 
 def until(what: Callable[[], Any], seconds: float = 150.0) -> Any:

@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from AutoSegPipelineLib.core.lock import hold
 from support.headless import Running, autoseg, write_scan
 
 FAST = ("--engine", "tissue", "--formats", "gltf,seg,labels")
@@ -181,3 +183,74 @@ def test_a_name_that_is_not_text_is_refused_and_told(tmp_path: Path, private: di
     (job,) = json.loads(done.stdout)["jobs"]
     assert done.returncode == 1
     assert job["error"]["code"] == "input.unreadable" and job["input"] == name
+
+
+def test_a_folder_goes_on_where_it_stopped_and_takes_what_changed(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    cohort, out = tmp_path / "cohort", tmp_path / "out"
+    for number, name in enumerate("abc"):
+        write_scan(cohort / f"{name}.nii.gz", seed=number)
+    (cohort / "junk.nii").write_bytes(b"not a scan at all" * 100)
+
+    def run(*more: str) -> tuple[int, dict[str, Any]]:
+        done = autoseg("run", cohort, "-o", out, *FAST, "--json", *more, env=private)
+        return done.returncode, json.loads(done.stdout)
+
+    code, found = run()
+    assert code == 1 and found["cohort"] == {"new": 4, "left": 0}
+    assert [(job["label"], job["state"]) for job in found["jobs"]] == [
+        ("cohort/a.nii.gz", "done"), ("cohort/b.nii.gz", "done"), ("cohort/c.nii.gz", "done"),
+        ("cohort/junk.nii", "refused"),
+    ]  # fmt: skip
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    code, found = run()
+    assert (code, found["jobs"]) == (1, []), "a refused scan is still no success"
+    assert found["cohort"] == {"done": 3, "refused": 1, "left": 0}
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+    (cohort / "junk.nii").unlink()
+    (cohort / "a.nii.gz").touch()
+    write_scan(cohort / "b.nii.gz", seed=9)
+    write_scan(cohort / "d.nii.gz", seed=10)
+    code, found = run()
+    assert code == 0 and found["cohort"] == {"done": 2, "changed": 1, "new": 1, "left": 0}
+    assert [job["name"] for job in found["jobs"]] == ["cohort_b-2", "cohort_d"]
+    assert all((out / name).read_bytes() == data for name, data in before.items() if not name.startswith("."))
+    table = json.loads(autoseg("table", out, "--json", env=private).stdout)
+    assert table["cases"] == 4, "the result of the earlier bytes of b is no row any more"
+    assert left_in(private) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there")
+@pytest.mark.parametrize("number", [signal.SIGINT, getattr(signal, "SIGKILL", signal.SIGTERM)])
+def test_what_a_stopped_run_left_is_done_by_the_next_and_nothing_twice(
+    tmp_path: Path, private: dict[str, str], number: signal.Signals
+) -> None:
+    cohort, out = tmp_path / "cohort", tmp_path / "out"
+    for name, spacing in (("a", 6.0), ("b", 2.5), ("c", 6.0), ("d", 6.0)):
+        write_scan(cohort / f"{name}.nii.gz", spacing)
+    command = ("run", cohort, "-o", out, *FAST)
+    with Running(*command, env=private) as running:
+        running.wait_for("4 scans: 4 new")
+        running.wait_for("processing cohort/b.nii.gz")
+        running.signal(number)
+        running.end()
+    assert (number == signal.SIGINT) == ("3 scans are left" in running.text)
+    done = autoseg(*command, env=private)
+    assert done.returncode == 0 and "Nothing is left." in done.stdout, done.stdout + done.stderr
+    names = sorted(path.name for path in out.glob("*.manifest.json"))
+    assert names == [f"cohort_{name}.manifest.json" for name in "abcd"]
+    assert not list(out.glob(".publish-*"))
+    assert autoseg(*command, env=private).stdout.endswith("Nothing is left to do.\n")
+
+
+def test_two_runs_at_once_on_one_folder_of_results_are_refused(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "out").mkdir()
+    with hold(tmp_path / "out" / ".autoseg-run.lock"):
+        done = autoseg("run", tmp_path / "cohort", "-o", tmp_path / "out", *FAST, env=private)
+    assert done.returncode == 1 and "another `autoseg run` is writing" in done.stderr
