@@ -54,3 +54,18 @@ def click_at(page: Any, x: float, y: float) -> bool:
     box = page.locator("#stage").bounding_box()
     page.mouse.click(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
     return bool(page.evaluate("autosegViewer.tree.chosen !== null"))
+
+
+def seen_at(page: Any, structure: str) -> tuple[float, float]:
+    """A part (0 to 1, from the top left) of the 3D view that shows ``structure`` and nothing else."""
+    place = page.evaluate(
+        """(name) => {
+        const { scene } = autosegViewer; const one = scene.structures.find((item) => item.name === name);
+        for (let y = 0.8; y > -0.8; y -= 0.05) for (let x = -0.8; x < 0.8; x += 0.05) {
+          const hits = [scene.at(x, y), scene.at(x + 0.03, y + 0.03)];
+          if (hits.every((hit) => hit?.structure === one)) return [x + 0.015, y + 0.015];
+        } return null; }""",
+        structure,
+    )
+    assert place, f"{structure} is not seen"
+    return (1 + place[0]) / 2, (1 - place[1]) / 2

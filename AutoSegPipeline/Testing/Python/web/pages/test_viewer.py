@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from support import MODULE
 from support.headless import write_scan
 from support.surfaces import node_modules
 from support.web_page import Browser, Site, viewer
-from support.web_viewer import crosshair, mark, pixels, png
+from support.web_viewer import click_at, crosshair, mark, pixels, png, seen_at
 
 pytestmark = pytest.mark.slow
 
@@ -35,29 +35,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def job_of(site: Site, name: str) -> str:
     return next(job["id"] for job in site.jobs().values() if job["name"].startswith(name))
-
-
-def box(page: Any) -> dict[str, float]:
-    found: dict[str, float] = page.locator("#stage").bounding_box()
-    return found
-
-
-def click_on(page: Any, structure: str) -> None:
-    """Click where a point on the surface of ``structure`` is seen, from the front."""
-    place = page.evaluate(
-        """(name) => {
-        const { scene } = autosegViewer; const one = scene.structures.find((item) => item.name === name);
-        for (let y = 0.8; y > -0.8; y -= 0.05) for (let x = -0.8; x < 0.8; x += 0.05) {
-          const hits = [scene.at(x, y), scene.at(x + 0.03, y + 0.03)];
-          if (hits.every((hit) => hit?.structure === one)) return [x + 0.015, y + 0.015];
-        } return null; }""",
-        structure,
-    )
-    assert place, f"{structure} is not seen"
-    stage = box(page)
-    page.mouse.click(
-        stage["x"] + stage["width"] * (1 + place[0]) / 2, stage["y"] + stage["height"] * (1 - place[1]) / 2
-    )
 
 
 def test_soft_tissue_is_hidden_at_first_and_shown_on_request(site: Site, browser: Browser) -> None:
@@ -122,7 +99,7 @@ def test_volume_and_code_of_a_structure_are_those_of_the_statistics(site: Site, 
 def test_a_click_on_a_structure_chooses_it_and_moves_the_slices_there(site: Site, browser: Browser) -> None:
     page = viewer(browser, job_of(site, "torso"))
     page.get_by_role("button", name="Show only Left lung").click()
-    click_on(page, "lung_left")
+    click_at(page, *seen_at(page, "lung_left"))
     page.locator("#slices-said").filter(has_text="mm").wait_for()
     assert page.get_by_role("button", name="Left lung", exact=True).get_attribute("aria-pressed") == "true"
     said = page.locator("#slices-said").inner_text()

@@ -1,7 +1,7 @@
 // Where the 3D view looks from: a camera without perspective, so that the scale is the same everywhere.
 import * as THREE from "../../../assets/three/build/three.module.js";
 import { OrbitControls } from "../../../assets/three/examples/jsm/controls/OrbitControls.js";
-import { SIDES, letters } from "./anatomy.js";
+import { SIDES, fromRas, letters, toRas } from "./anatomy.js";
 
 export class View {
   /** `changed` is called when something else is seen. */
@@ -63,6 +63,26 @@ export class View {
     }
     const { width, height } = this.size();
     this.camera.zoom = Math.min(width / height / wide, 1 / tall) * this.radius * (part ? 0.6 : 0.84);
+    this.camera.updateProjectionMatrix();
+    this.controls.update();
+    this.changed();
+  }
+
+  /** Ten numbers: the middle of the view (RAS mm), from where and which way up (glTF's axes), zoom. */
+  get state() {
+    const { target } = this.controls;
+    const from = this.camera.position.clone().sub(target).normalize();
+    return [...toRas(target), ...from.toArray(), ...this.camera.up.toArray(), this.camera.zoom];
+  }
+
+  restore([r, a, s, x, y, z, ux, uy, uz, zoom]) {
+    const from = new THREE.Vector3(x, y, z);
+    const up = new THREE.Vector3(ux, uy, uz);
+    if (!from.lengthSq() || !up.lengthSq() || !(zoom > 0)) return;
+    this.controls.target.set(...fromRas([r, a, s]));
+    this.camera.up.copy(up.normalize());
+    this.camera.position.copy(this.controls.target).addScaledVector(from.normalize(), this.radius * 3);
+    this.camera.zoom = Math.min(200, Math.max(0.2, zoom));
     this.camera.updateProjectionMatrix();
     this.controls.update();
     this.changed();

@@ -9,7 +9,7 @@ import { fetchBytes, toGlb } from "./glb.js";
 const facts = JSON.parse(byId("main").dataset.facts);
 const stage = byId("stage");
 const fileOf = (kind) => address(`api/v1/results/${part(facts.id)}/files/${part(facts.files[kind])}`);
-const viewer = { facts, scene: null, tree: null, slices: null, ready: false };
+const viewer = { facts, scene: null, tree: null, slices: null, ready: false, goTo };
 window.autosegViewer = viewer; // for the console and the tests
 
 function say(kind, title, ...more) {
@@ -47,15 +47,19 @@ async function openScene() {
   const waiting = bar("Loading the 3D view");
   stage.replaceChildren(el("div", { class: "stage-note" }, el("p", { text: "Loading the 3D view" }), waiting));
   waiting.set(null);
-  const [{ Scene }, { Tree }, { Overlay }, raw] = await Promise.all([import("./scene.js"), import("./tree.js"), import("./overlay.js"),
+  const [{ Scene }, { Tree }, { Overlay }, { Measures }, { Hover }, raw] = await Promise.all([import("./scene.js"), import("./tree.js"),
+    import("./overlay.js"), import("./measures.js"), import("./hover.js"),
     fetchBytes(fileOf(kind), (fraction) => waiting.set(fraction))]);
   stage.replaceChildren();
   viewer.scene = new Scene(stage);
   await viewer.scene.load(toGlb(raw));
   viewer.tree = new Tree(viewer.scene);
-  viewer.overlay = new Overlay(viewer.scene, stage, byId("scene-tools"), facts);
+  viewer.measures = new Measures(viewer.scene, stage, () => viewer.ras);
+  viewer.overlay = new Overlay(viewer.scene, stage, byId("scene-tools"), facts, viewer.measures);
+  viewer.hover = new Hover(viewer.scene, stage);
   viewer.scene.addEventListener("picked", (event) => {
     const found = event.detail;
+    if (found && viewer.measures.take(found)) return;
     viewer.tree.choose(found?.structure ?? null, "scene");
     if (!found) return;
     goTo(viewer.slices?.readout.inward(found) ?? found.ras);
@@ -118,6 +122,11 @@ async function start() {
   else stage.replaceChildren(el("p", { class: "stage-note", text: "The 3D view needs the library three." }));
   if (has("@niivue/niivue")) await openSlices().catch((error) => failed(byId("slices"), "The slices", error));
   else byId("slices").replaceChildren(el("p", { class: "stage-note", text: "The slices need the library @niivue/niivue." }));
+  if (viewer.scene?.box) {
+    const { ViewLink } = await import("./view_link.js");
+    viewer.link = new ViewLink(viewer);
+    byId("head-tools").append(viewer.link.button());
+  }
   viewer.ready = true;
   document.documentElement.dataset.ready = "true";
 }

@@ -8,9 +8,10 @@ const LENGTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 /** Events: `where`: somebody asks for the mark's place. */
 export class Overlay extends EventTarget {
-  constructor(scene, stage, tools, facts) {
+  constructor(scene, stage, tools, facts, measures) {
     super();
     this.view = scene.view;
+    this.measures = measures;
     this.scene = scene;
     this.facts = facts;
     this.letters = Object.fromEntries(["left", "right", "top", "bottom"].map((edge) => [edge, el("span", { class: `edge at-${edge}` })]));
@@ -49,12 +50,18 @@ export class Overlay extends EventTarget {
       depth.hidden = !cut.value;
       this.scene.clip(cut.value, Number(depth.value) / 100);
     };
+    this.setCut = (side, percent) => {
+      cut.value = side;
+      depth.value = percent;
+      apply();
+    };
+    Object.defineProperty(this, "cut", { get: () => (cut.value ? [cut.value, Number(depth.value)] : null) });
     cut.addEventListener("change", apply);
     depth.addEventListener("input", apply);
     tools.replaceChildren(views,
       el("button", { type: "button", class: "button small", id: "fit", text: "Show all", onclick: () => { this.scene.fit(); } }),
-      cut, depth,
-      el("button", { type: "button", class: "button small", id: "screenshot", onclick: () => this.save() }, icon("download"), "Picture"));
+      cut, depth, this.measures.choose,
+      el("button", { type: "button", class: "button small", id: "screenshot", onclick: () => this.save() }, icon("download"), "Picture"), this.measures.list);
   }
 
   keys(stage) {

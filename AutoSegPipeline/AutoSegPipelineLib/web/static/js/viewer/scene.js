@@ -2,17 +2,19 @@
 import * as THREE from "../../../assets/three/build/three.module.js";
 import { SIDES, fromRas } from "./anatomy.js";
 import { View } from "./camera.js";
+import { Caps } from "./caps.js";
 import { Cube } from "./cube.js";
 import { innerPoint } from "./inside.js";
 import { clicks, meets } from "./picking.js";
 import { readStructures, setOpacity } from "./structures.js";
 
-/** Events: `picked` (what :func:`meets` found, or null), `drawn`. */
+/** Events: `picked` (what :func:`meets` found, or null), `drawn`, `cut`. */
 export class Scene extends EventTarget {
   constructor(stage) {
     super();
     this.stage = stage;
-    this.renderer = new THREE.WebGLRenderer({ antialias: true, alpha: false, powerPreference: "high-performance" });
+    this.renderer = new THREE.WebGLRenderer({ antialias: true, alpha: false, powerPreference: "high-performance", stencil: true });
+    this.renderer.localClippingEnabled = true;
     this.renderer.setPixelRatio(Math.min(2, devicePixelRatio || 1));
     this.renderer.autoClear = false;
     this.canvas = this.renderer.domElement;
@@ -23,8 +25,10 @@ export class Scene extends EventTarget {
     this.light();
     this.plane = new THREE.Plane(new THREE.Vector3(1, 0, 0), 0);
     this.cut = "";
+    this.planes = [];
     this.structures = [];
     this.cube = new Cube();
+    this.caps = new Caps(this.scene, this.renderer);
     this.mark = this.makeMark();
     this.scene.add(this.mark);
     clicks(stage, this.canvas, (x, y, box) => this.pick(x, y, box));
@@ -67,10 +71,10 @@ export class Scene extends EventTarget {
     this.resize();
   }
 
-  /** What the graphics card has to draw: one call for each structure that is shown. */
+  /** What the graphics card has to draw: a call for each structure that is shown, three more for its part of a cut. */
   get drawing() {
     const shown = this.structures.filter((one) => one.visible);
-    return { drawCalls: shown.length, triangles: shown.reduce((sum, one) => sum + one.triangles, 0),
+    return { shown: shown.length, drawCalls: shown.length * (this.cut ? 4 : 1), triangles: shown.reduce((sum, one) => sum + one.triangles, 0),
       all: this.structures.reduce((sum, one) => sum + one.triangles, 0) };
   }
 
@@ -116,7 +120,7 @@ export class Scene extends EventTarget {
   /** Take away what lies on `side` (a letter; empty: nothing), the part `fraction` of everything. */
   clip(side, fraction) {
     this.cut = side;
-    const planes = [];
+    this.planes = [];
     if (side) {
       const direction = new THREE.Vector3(...SIDES[side][1]);
       const ends = [this.box.min, this.box.max].map((corner) => corner.dot(direction));
@@ -124,10 +128,11 @@ export class Scene extends EventTarget {
       const low = Math.min(...ends);
       this.plane.normal.copy(direction).negate();
       this.plane.constant = high - fraction * (high - low);
-      planes.push(this.plane);
+      this.planes.push(this.plane);
     }
-    this.renderer.clippingPlanes = planes;
+    for (const one of this.structures) one.mesh.material.clippingPlanes = this.planes;
     this.draw();
+    this.dispatchEvent(new Event("cut"));
   }
 
   // --- picking --------------------------------------------------------------------
@@ -170,11 +175,9 @@ export class Scene extends EventTarget {
     this.mark.scale.setScalar((this.view.millimetresPerPixel / 1000) * 7);
     this.renderer.setClearColor(colour, 1);
     this.renderer.clear();
+    this.caps.update(this.structures, this.planes, this.view.centre, this.view.radius);
     this.renderer.render(this.scene, this.camera);
-    const planes = this.renderer.clippingPlanes;
-    this.renderer.clippingPlanes = [];
     this.cube.draw(this.renderer, this.camera, this.view.size());
-    this.renderer.clippingPlanes = planes;
     this.dispatchEvent(new CustomEvent("drawn"));
   }
 }

@@ -12,7 +12,7 @@ const WINDOWS = {
 };
 const LAYOUTS = [["All planes", "sliceTypeMultiplanar"], ["Axial", "sliceTypeAxial"], ["Coronal", "sliceTypeCoronal"], ["Sagittal", "sliceTypeSagittal"]];
 
-/** Events: `place` {ras, structure}, `where`: somebody asks for the crosshair's place. */
+/** Events: `looked`: window, planes or overlay were changed, `place` {ras, structure}, `where`: somebody asks for the crosshair's place. */
 export class Slices extends EventTarget {
   constructor(box, tools, said) {
     super();
@@ -108,7 +108,9 @@ export class Slices extends EventTarget {
 
   makeTools(modality) {
     const layout = el("select", { id: "slice-layout", "aria-label": "Planes" }, ...LAYOUTS.map(([text, value]) => el("option", { value, text })));
-    layout.addEventListener("change", () => this.nv.setSliceType(this.nv[layout.value]));
+    const arrange = () => { this.nv.setSliceType(this.nv[layout.value]); this.looked(); };
+    layout.addEventListener("change", arrange);
+    this.controls = { layout, arrange };
     const tools = [layout];
     if (this.scan) {
       const windows = WINDOWS[modality] ?? WINDOWS.other;
@@ -119,9 +121,11 @@ export class Slices extends EventTarget {
           this.scan.cal_min = low ?? this.scan.global_min;
           this.scan.cal_max = high ?? this.scan.global_max;
           this.nv.updateGLVolume();
+          this.looked();
         };
         choose.addEventListener("change", apply);
         apply();
+        Object.assign(this.controls, { choose, windows });
         tools.push(choose);
       }
       if (this.labels) {
@@ -129,11 +133,41 @@ export class Slices extends EventTarget {
         overlay.addEventListener("input", () => {
           this.overlay = Number(overlay.value) / 100;
           this.paint();
+          this.looked();
         });
+        this.controls.overlay = overlay;
         tools.push(el("span", { class: "small soft", text: "Overlay", "aria-hidden": "true" }), overlay);
       }
     }
     this.tools.replaceChildren(...tools);
+  }
+
+  looked() {
+    this.dispatchEvent(new Event("looked"));
+  }
+
+  /** For the address: window (values of the scan), planes, overlay in percent. */
+  get state() {
+    return { planes: this.controls.layout.selectedIndex, overlay: this.controls.overlay ? Math.round(this.overlay * 100) : null,
+      window: this.scan && this.controls.choose ? [this.scan.cal_min, this.scan.cal_max] : null };
+  }
+
+  restore({ planes, overlay, window }) {
+    const { layout, arrange, choose, windows } = this.controls;
+    if (planes !== undefined) {
+      layout.selectedIndex = planes;
+      arrange();
+    }
+    if (overlay !== undefined && this.controls.overlay) {
+      this.controls.overlay.value = overlay;
+      this.overlay = overlay / 100;
+      this.paint();
+    }
+    if (window && choose) {
+      [this.scan.cal_min, this.scan.cal_max] = window;
+      choose.selectedIndex = windows.findIndex(([, low, high]) => (low ?? this.scan.global_min) === window[0] && (high ?? this.scan.global_max) === window[1]);
+      this.nv.updateGLVolume();
+    }
   }
 
   keys() {

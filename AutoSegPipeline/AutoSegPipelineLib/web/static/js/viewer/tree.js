@@ -1,6 +1,7 @@
 // The structures as groups of rows: shown or not, which one is chosen, how it looks, what is known of it.
 import { byId, el, icon, iconButton, setText } from "../dom.js";
 import { many, millilitres } from "../words.js";
+import { presets } from "./presets.js";
 
 /** Events: `chosen` {structure}, `shown`. */
 export class Tree extends EventTarget {
@@ -15,7 +16,9 @@ export class Tree extends EventTarget {
     byId("tree-tools").replaceChildren(
       el("button", { type: "button", class: "button small", id: "show-all", text: "Show all", onclick: () => this.showOnly(() => true) }),
       el("button", { type: "button", class: "button small", id: "hide-all", text: "Hide all", onclick: () => this.showOnly(() => false) }),
-      el("button", { type: "button", class: "button small", id: "looks", text: "Reset looks", onclick: () => this.resetLooks() }));
+      el("button", { type: "button", class: "button small", id: "looks", text: "Reset looks", onclick: () => this.resetLooks() }),
+      presets(this));
+    scene.addEventListener("cut", () => this.count());
     const hidden = scene.structures.filter((one) => one.hiddenAtFirst);
     this.load = el("p", { class: "soft small", id: "tree-load" });
     byId("tree").prepend(...(hidden.length ? [this.softNote(hidden)] : []));
@@ -72,15 +75,38 @@ export class Tree extends EventTarget {
     this.changed();
   }
 
+  /** `look(one)` says of each structure whether it is shown, and how opaque. */
+  arrange(look) {
+    for (const one of this.scene.structures) {
+      const [on, opacity] = look(one);
+      if (one.opacity !== opacity) this.scene.opacity(one, opacity);
+      this.scene.show(one, on);
+      this.rows.get(one).box.checked = on;
+    }
+    this.tell();
+    this.changed();
+  }
+
+  look(one, colour, opacity) {
+    this.scene.colour(one, colour);
+    this.scene.opacity(one, opacity);
+    this.rows.get(one).swatch.style.background = colour;
+    this.changed();
+  }
+
   changed() {
     for (const members of this.groups.values()) {
       const shown = members.filter((one) => one.visible).length;
       members.box.checked = shown === members.length;
       members.box.indeterminate = shown > 0 && shown < members.length;
     }
-    const { drawCalls, triangles, all } = this.scene.drawing;
-    setText(this.load, `${drawCalls} of ${many(this.scene.structures.length, "structure")} shown: ${many(drawCalls, "draw call")}, ${triangles.toLocaleString("en")} of ${all.toLocaleString("en")} triangles.`);
+    this.count();
     this.dispatchEvent(new CustomEvent("shown"));
+  }
+
+  count() {
+    const { shown, drawCalls, triangles, all } = this.scene.drawing;
+    setText(this.load, `${shown} of ${many(this.scene.structures.length, "structure")} shown: ${many(drawCalls, "draw call")}, ${triangles.toLocaleString("en")} of ${all.toLocaleString("en")} triangles.`);
   }
 
   search(text) {
