@@ -117,11 +117,11 @@ class SessionTest(unittest.TestCase):
         lock = HomeLock(home.lock)
         lock.acquire("another Slicer")
         try:
-            self.until(lambda: "in use by another Slicer" in self.panel.ui.noticeLabel.text, 10)
+            self.until(lambda: "in use by another Slicer" in self.panel.ui.noticeLabel.text, 60)
             self.assertFalse(self.panel.ui.watchButton.enabled)
         finally:
             lock.release()
-        self.until(lambda: self.panel.ui.watchButton.enabled, 10)
+        self.until(lambda: self.panel.ui.watchButton.enabled, 60)
 
     def test_the_volume_that_is_shown_is_sent_from_the_toolbar(self) -> None:
         (sample,) = slicer.modules.sampleDataSources["AutoSeg Pipeline"]

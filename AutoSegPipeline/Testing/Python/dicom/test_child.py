@@ -44,7 +44,7 @@ def test_it_runs_while_the_pipeline_does_and_comes_back_when_it_is_killed(tmp_pa
         with pytest.raises(PipelineError, match="cannot 'dance'"):
             store.asks.wait(number, 20)
         os.kill(first, signal.SIGKILL)
-        until = time.monotonic() + 40
+        until = time.monotonic() + 60
         while True:
             found = status_of(home)
             if found["running"] and found["process"]["pid"] != first:

@@ -38,7 +38,7 @@ def test_a_phantom_comes_in_and_its_results_arrive(tmp_path: Path) -> None:
             assert steps == ["received", "accepted", "processed", "sent", "found"]
             assert found["steps"][-1]["note"] == "the study holds SEG, SR"
             assert {one["PatientID"] for one in server.instances()} == {"AUTOSEG-SELFTEST"}
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             while json.loads(autoseg("list", "--json", "--home", home).stdout).get("jobs"):
                 assert time.monotonic() < until, "the job of the test stays"
                 time.sleep(0.3)

@@ -70,7 +70,7 @@ def test_a_write_that_finds_no_room_is_made_later(
         else:
             full = Full(getattr(os, name), times)
             monkeypatch.setattr(module, "os", OwnOs(**{name: full}))
-        bench.until(lambda: full.hit == times, 30)
+        bench.until(lambda: full.hit == times, 60)
         all_is_well(bench, wanted, 2)
 
 
@@ -105,7 +105,7 @@ def test_a_store_that_cannot_grow_loses_no_state(
         bench.drop("one.nii", 1)
         bench.drop("two.nii", 2)
         wanted = {*hashes(bench.home.inbox)}
-        bench.until(lambda: hit, 20)
+        bench.until(lambda: hit, 60)
         all_is_well(bench, wanted, 2)
 
 

@@ -137,7 +137,7 @@ def test_requests_of_another_process_are_answered_in_their_rows(tmp_path: Path) 
         assert answers["priority_"]["error"]["code"] == "request.invalid"
         assert answers["retry"]["error"]["code"] == "request.wrong_state"
         assert answers["purge"]["error"]["code"] == "request.wrong_state"
-        bench.until(lambda: bench.job(job_id).state == states.CANCELLED, 8)
+        bench.until(lambda: bench.job(job_id).state == states.CANCELLED, 60)
         assert bench.job(job_id).priority == 99
         other.requests.add("stop")
         bench.until(lambda: bench.pipeline.stopped)

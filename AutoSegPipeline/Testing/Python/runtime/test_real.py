@@ -26,7 +26,7 @@ def scan(tmp_path_factory) -> Path:
 def test_a_scan_in_the_inbox_becomes_named_anatomy_in_every_default_format(tmp_path, scan) -> None:
     with AutoSeg(tmp_path / "home", watch=True, **QUICK) as autoseg:
         (autoseg.home.inbox / scan.name).write_bytes(scan.read_bytes())
-        autoseg._run_until(autoseg.jobs, 20)
+        autoseg._run_until(autoseg.jobs, 60)
         (job,) = autoseg.jobs()
         job = autoseg.wait(job, 60)
         assert job.state == states.DONE, job.error

@@ -18,7 +18,7 @@ def test_a_vanished_worker_sends_the_case_back_and_the_fifth_time_fails_it(tmp_p
         bad = bench.pipeline.commands.submit(write_scan(tmp_path / "vanish.nii"))
         # The back-off doubles; its waits are not what is tested here.
         bench.pipeline.flow.case_ends.back = without_wait(bench.pipeline.flow.case_ends.back)
-        bench.until(lambda: bench.job(bad.id).ended, 30)
+        bench.until(lambda: bench.job(bad.id).ended, 60)
         assert bench.job(bad.id).state == states.FAILED
         assert bench.job(bad.id).error["code"] == "worker.vanished"
         assert bench.job(bad.id).attempt == 5
@@ -28,7 +28,7 @@ def test_a_vanished_worker_sends_the_case_back_and_the_fifth_time_fails_it(tmp_p
 def test_a_hung_worker_is_ended_and_a_heartbeat_is_no_progress(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False, hung_seconds=0.7) as bench:
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "hang_until1.nii"))
-        bench.until(lambda: bench.job(job.id).ended, 30)
+        bench.until(lambda: bench.job(job.id).ended, 60)
         found = bench.job(job.id)
         assert (found.state, found.attempt, found.vanished) == (states.DONE, 2, 1)
 
@@ -45,7 +45,7 @@ def test_an_output_that_was_never_written_is_not_published(tmp_path: Path) -> No
     with Bench(tmp_path / "home", watch=False) as bench:
         bench.pipeline.flow.case_ends.back = without_wait(bench.pipeline.flow.case_ends.back)
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "lie.nii"))
-        bench.until(lambda: bench.job(job.id).ended, 30)
+        bench.until(lambda: bench.job(job.id).ended, 60)
         assert bench.job(job.id).state == states.FAILED
         assert bench.job(job.id).error["code"] == "export.verification"
         assert not [name for name in bench.results() if "manifest" in name]
@@ -64,7 +64,7 @@ def test_a_queued_and_a_running_case_can_be_cancelled(tmp_path: Path) -> None:
         bench.pipeline.commands.cancel(queued.id)
         assert bench.job(queued.id).state == states.CANCELLED
         bench.pipeline.commands.cancel(running.id)
-        bench.until(lambda: bench.job(running.id).ended, 8)
+        bench.until(lambda: bench.job(running.id).ended, 60)
         assert bench.job(running.id).state == states.CANCELLED
         after = bench.pipeline.commands.submit(write_scan(tmp_path / "after.nii", 2))
         bench.until(lambda: bench.job(after.id).ended)
@@ -132,7 +132,7 @@ def test_results_that_are_away_pause_and_come_back(tmp_path: Path) -> None:
     with Bench(tmp_path / "home", watch=False) as bench:
         away = bench.home.results.with_name("away")
         bench.home.results.rename(away)
-        bench.until(lambda: bench.pipeline.flow.conditions.paused, 5)
+        bench.until(lambda: bench.pipeline.flow.conditions.paused, 60)
         assert bench.pipeline.flow.conditions.paused["code"] == "environment.results_unreachable"
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
         bench.until(lambda: bench.job(job.id).state == states.QUEUED)

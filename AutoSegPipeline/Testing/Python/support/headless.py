@@ -39,7 +39,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def autoseg(
-    *arguments: Any, env: dict[str, str] | None = None, timeout: float = 90.0
+    *arguments: Any, env: dict[str, str] | None = None, timeout: float = 240.0
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
@@ -82,7 +82,7 @@ class Running:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+    def wait_for(self, text: str, seconds: float = 150.0) -> None:
         """Until a line holds ``text``; fails with all that was said otherwise."""
         until = time.monotonic() + seconds
         while text not in self.text:
@@ -94,7 +94,7 @@ class Running:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def end(self, seconds: float = 30.0) -> int:
+    def end(self, seconds: float = 90.0) -> int:
         """The exit code, once it has ended by itself."""
         code = self.process.wait(seconds)
         self._thread.join(10)

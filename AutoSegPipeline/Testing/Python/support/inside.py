@@ -114,18 +114,18 @@ class House:
 
     def __enter__(self) -> House:
         self.pipeline.start()
-        run_until(lambda: self.pipeline.ready, 20)
+        run_until(lambda: self.pipeline.ready, 60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pipeline.stop()
-        run_until(lambda: self.pipeline.stopped, 20)
+        run_until(lambda: self.pipeline.stopped, 60)
 
     def job(self, job: Any) -> Any:
         return self.pipeline.store.jobs.get(job.id)
 
     def ended(self, job: Any) -> Any:
-        run_until(lambda: self.job(job).ended, 30)
+        run_until(lambda: self.job(job).ended, 60)
         return self.job(job)
 
     def manifest(self, job: Any) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class Tree:
         case = {"out": str(folder / "out"), "work": str(folder / "work"), "stem": stem}
         self.child.send(Envelope(RunCase(case), "j", 1))
         note = folder / "work" / f"{stem}.child.pid"
-        run_until(lambda: note.exists() and note.read_text(), 15)
-        run_until(lambda: (self.child.busy and self.has_progressed()) or self.ends, 15)
+        run_until(lambda: note.exists() and note.read_text(), 60)
+        run_until(lambda: (self.child.busy and self.has_progressed()) or self.ends, 60)
         self.worker = self.messages[0].message.pid
         self.pids = [self.worker, int(note.read_text())]
 

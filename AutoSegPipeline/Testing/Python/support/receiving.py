@@ -59,7 +59,7 @@ class Receiving:
         """A connection of its own."""
         return self.context.pacs_store()
 
-    def intents(self, count: int = 1, seconds: float = 20.0) -> list[Intent]:
+    def intents(self, count: int = 1, seconds: float = 60.0) -> list[Intent]:
         """What was handed over, the first version first, once there are ``count``."""
         until = time.monotonic() + seconds
         while True:

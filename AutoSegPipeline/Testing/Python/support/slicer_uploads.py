@@ -100,7 +100,7 @@ def main() -> int:
     with SlicerBench(home, watch=False) as bench:
         kill_at(step, number)  # of the pipeline's own steps; those of the child are in kill-at
         answers = begin(bench, home / "scans")
-        run_until(lambda: answers, 30)
+        run_until(lambda: answers, 60)
         assert not isinstance(answers[0], HttpError), answers[0].detail
         print(*(job.id for job in answers[0].jobs))
     return 0

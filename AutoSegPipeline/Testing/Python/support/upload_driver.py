@@ -97,14 +97,14 @@ def main() -> int:
     pipeline.start()
     while not closed.is_set():
         try:
-            run_until(lambda: closed.is_set() or (pipeline.web.url and pipeline.web.url not in told), 5)
+            run_until(lambda: closed.is_set() or (pipeline.web.url and pipeline.web.url not in told), 60)
         except AssertionError:
             continue
         if pipeline.web.url and pipeline.web.url not in told:
             told.append(pipeline.web.url)
             print(pipeline.web.url, flush=True)
     pipeline.stop()
-    run_until(lambda: pipeline.stopped, 20)
+    run_until(lambda: pipeline.stopped, 60)
     return 0
 
 

@@ -55,7 +55,7 @@ def request(
     headers: dict[str, str] | None = None,
     *,
     context: ssl.SSLContext | None = None,
-    timeout: float = 20.0,
+    timeout: float = 60.0,
 ) -> Answer:
     """One request on a connection of its own; a dict or list as body is sent as JSON."""
     headers = dict(headers or {})
@@ -130,7 +130,7 @@ class Served:
         )
         self._thread(self._listen)
         self._thread(self._drain)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not self.url and self.failed is None and self.process.poll() is None:
             assert time.monotonic() < until, "the web child does not begin"
             time.sleep(0.01)
@@ -186,7 +186,7 @@ class Served:
         self.process.kill()
         self._gone()
 
-    def stop(self, seconds: float = 10.0) -> int:
+    def stop(self, seconds: float = 30.0) -> int:
         """Tell it to end; its exit code."""
         if self.process is None:
             return 0
@@ -275,7 +275,7 @@ class WebBench(Bench):
         """Start and wait until the page is there or is known not to come."""
         super().start()
         web = self.pipeline.web
-        run_until(lambda: not self.settings["web"] or web.url or web.error, 20)
+        run_until(lambda: not self.settings["web"] or web.url or web.error, 60)
 
     @property
     def port(self) -> int:
@@ -294,7 +294,7 @@ class WebBench(Bench):
         port = self.port
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        run_until(lambda: bool(found), 30)
+        run_until(lambda: bool(found), 60)
         thread.join()
         if isinstance(found[0], Exception):
             raise found[0]

@@ -34,7 +34,7 @@ def home(tmp_path: Path, shared_archive: Archive) -> Path:
 def serving(home: Path) -> Iterator[Path]:
     running = Running(*SERVE, "--home", home, "--dicom", "--no-web")
     try:
-        until = time.monotonic() + 40
+        until = time.monotonic() + 60
         while not json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)["running"]:
             assert time.monotonic() < until
             time.sleep(0.2)
@@ -107,7 +107,7 @@ def test_get_ends_when_the_pipeline_does(home: Path) -> None:
     running = Running(*SERVE, "--home", home, "--dicom", "--no-web")
     waiting = None
     try:
-        until = time.monotonic() + 40
+        until = time.monotonic() + 60
         while not json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)["running"]:
             assert time.monotonic() < until
             time.sleep(0.2)
@@ -153,7 +153,7 @@ def test_a_killed_process_fetches_on_and_makes_one_case(serving: Path, tmp_path:
         study = str(pydicom.dcmread(many[0]).StudyInstanceUID)
         assert autoseg("dicom", "get", "slow", study, "--no-wait", "--home", serving).returncode == 0
         store = PacsStore.of(Home.at(serving))
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not 0 < store.fetches.list()[0].done < 50:  # 50 ms each
             assert time.monotonic() < until, store.fetches.list()
             time.sleep(0.05)
@@ -183,7 +183,7 @@ def test_c_move_lets_the_archive_send(tmp_path: Path) -> None:
             assert (found.state, found.done) == ("done", 12) and "sent to AUTOSEG" in found.note
             assert len(list(into.iterdir())) == 12
             unknown = store.fetches.add(Order("pacs", study, entry="STRANGE"))
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while not (state := store.fetches.get(unknown)).note:  # type: ignore[union-attr]
                 assert time.monotonic() < until
                 time.sleep(0.1)
@@ -207,7 +207,7 @@ def test_c_move_to_our_own_receiver_makes_a_case(serving: Path, tmp_path: Path) 
             peers={"mover": held.peer(retrieve="move")},
         )
         study = str(pydicom.dcmread(held.files[0][0]).StudyInstanceUID)
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while listening(serving) != port:
             assert time.monotonic() < until
             time.sleep(0.2)

@@ -31,7 +31,7 @@ def until_ended(home: Path, count: int, seconds: float = 120.0) -> list[dict[str
 
 def until_listening(home: Path) -> int:
     """The pid of the dicom child once it listens."""
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while True:
         found = json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)
         if found["running"] and found["listening"] and not found["listening"]["error"]:

@@ -164,7 +164,7 @@ def test_the_complete_pipeline_is_killed_while_it_receives(tmp_path: Path) -> No
         pid = until(lambda: receiver_pid(home))
         sender = threading.Thread(target=send, args=(paths,))
         sender.start()
-        until(lambda: len(answered) >= 8, 20)
+        until(lambda: len(answered) >= 8, 60)
         serving.process.kill()
         os.kill(pid, signal.SIGKILL)
         sender.join(60)

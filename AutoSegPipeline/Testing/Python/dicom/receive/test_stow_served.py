@@ -104,7 +104,7 @@ def leaks_in(jobs: list[dict[str, Any]]) -> list[str]:
 
 
 def until_receiving(home: Path) -> None:
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while True:
         found = json.loads(autoseg("dicom", "status", "--json", "--home", home).stdout)
         if found["running"] and found.get("listening") and not found["listening"]["error"]:

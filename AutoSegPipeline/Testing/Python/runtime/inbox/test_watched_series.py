@@ -88,7 +88,7 @@ def test_two_thousand_files_arrive_each_once_through_the_real_intake_child(watch
         seen.settle()
     finally:
         client.stop()
-        run_until(lambda: client.ended, 10)
+        run_until(lambda: client.ended, 60)
     assert len({arrival.files[0].path for arrival in seen.arrivals}) == len(seen.arrivals) == 2000
     print(f"longest slice {seen.watcher.longest_slice * 1000:.1f} ms")
 

@@ -258,7 +258,7 @@ def test_a_callback_that_fails_does_not_lose_the_file(watch, caplog):
 
     seen.watcher._on_arrival = fail_once
     (seen.inbox / "a.nii").write_bytes(nifti())
-    run_until(lambda: len(calls) == 2, 10)
+    run_until(lambda: len(calls) == 2, 60)
     assert "the disk says no" in caplog.text
 
 

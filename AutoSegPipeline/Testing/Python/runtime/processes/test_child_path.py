@@ -34,9 +34,9 @@ def test_a_launcher_that_sets_pythonpath_itself_hides_nothing(tmp_path: Path) ->
     command = command_of(INTAKE, launcher(tmp_path, "PYTHONPATH=/nowhere"))
     child = Child(command, child_environment(tmp_path), said.append, lambda line: None, ends.append)
     child.start()
-    run_until(lambda: said or ends, 20)
+    run_until(lambda: said or ends, 60)
     child.quit()
-    run_until(lambda: bool(ends), 20)
+    run_until(lambda: bool(ends), 60)
     assert said and ends[0].code == 0, ends[0].stderr_tail
 
 
@@ -80,7 +80,7 @@ def test_a_child_that_ends_before_its_hello_leaves_its_last_words(tmp_path: Path
     command = command_of(INTAKE, launcher(tmp_path, NO_LIBRARY))
     child = Child(command, child_environment(tmp_path), lambda _: None, lambda line: None, ends.append)
     child.start()
-    run_until(lambda: bool(ends), 20)
+    run_until(lambda: bool(ends), 60)
     assert not ends[0].began
     assert ends[0].how == "exit code 1: ModuleNotFoundError: No module named numpy"
 

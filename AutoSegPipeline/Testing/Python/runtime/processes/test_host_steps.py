@@ -190,7 +190,7 @@ def test_stopping_the_pipeline_puts_the_case_back_and_ends_what_the_host_began(t
     with House(tmp_path, host) as house:
         job = house.pipeline.commands.submit(path, {"engine": "slicer"})
         timer = meanwhile(host, house.pipeline.stop)
-        run_until(lambda: house.pipeline.stopped, 30)
+        run_until(lambda: house.pipeline.stopped, 60)
         timer.stop()
         assert not host.running
     again = House(tmp_path, FakeHost(made.truth))
@@ -215,7 +215,7 @@ def test_a_loop_that_ends_because_slicer_quits_cancels_nothing(tmp_path, phantom
         back = house.pipeline.flow.case_ends.back
         monkeypatch.setattr(house.pipeline.flow.case_ends, "back", without_wait(back))
         job = house.pipeline.commands.submit(path, {"engine": "slicer", "formats": "gltf"})
-        run_until(lambda: house.job(job).vanished == 1, 30)
+        run_until(lambda: house.job(job).vanished == 1, 60)
         host.fault = None
         assert house.ended(job).state == "done"
 

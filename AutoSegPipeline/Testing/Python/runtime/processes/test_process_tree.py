@@ -29,7 +29,7 @@ def test_kill_ends_the_worker_and_its_grandchild(tmp_path, launcher):
     assert table[tree.worker].group == tree.worker  # it leads a group of its own
     assert all(alive(pid) for pid in tree.pids)
     tree.child.kill()
-    run_until(lambda: tree.ends, 10)
+    run_until(lambda: tree.ends, 60)
     assert until_gone(tree.pids) == []
 
 
@@ -38,13 +38,13 @@ def test_a_launcher_that_dies_alone_takes_the_real_process_with_it(tmp_path):
     launcher = process_table()[tree.worker].parent
     assert launcher != os.getpid()
     os.kill(launcher, signal.SIGKILL)
-    run_until(lambda: tree.ends, 10)
+    run_until(lambda: tree.ends, 60)
     assert until_gone(tree.pids) == []
 
 
 def test_a_worker_that_crashes_leaves_no_grandchild(tmp_path):
     tree = Tree(tmp_path, "child_slow1000_segv")
-    run_until(lambda: tree.ends, 15)
+    run_until(lambda: tree.ends, 60)
     assert tree.ends[0].crashed
     assert until_gone(tree.pids) == []
 

@@ -83,7 +83,7 @@ def test_a_case_that_loses_the_gpu_each_time_it_is_back_fails_in_the_end(
         flow = bench.pipeline.flow
         look = flow.look_around  # every two seconds would be long here
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "gone.nii"))
-        bench.until(lambda: (look(), bench.job(job.id).ended)[1], 30)
+        bench.until(lambda: (look(), bench.job(job.id).ended)[1], 60)
         found = bench.job(job.id)
         assert (found.state, found.error["code"]) == (states.FAILED, "engine.no_gpu")
         assert found.attempt == gpu_watch.MOST_LOSSES

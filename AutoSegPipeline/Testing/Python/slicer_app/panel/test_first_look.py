@@ -144,7 +144,7 @@ def test_the_pacs_is_switched_on_and_its_state_is_shown(place: Place) -> None:
     path.write_text('{"peers": {"archive": {"titel": "A"}}}', encoding="utf-8")
     ui.pacsCheck.click()
     assert place.written() == {"dicom": True}
-    place.until(lambda: "did you mean 'title'" in text(ui.pacsLabel), 10)
+    place.until(lambda: "did you mean 'title'" in text(ui.pacsLabel), 60)
     peers = {"archive": {"title": "A", "host": "127.0.0.1", "port": 1}}
     path.write_text(json.dumps({"receiver": {"port": 0}, "peers": peers}), encoding="utf-8")
     session.start()
@@ -152,9 +152,9 @@ def test_the_pacs_is_switched_on_and_its_state_is_shown(place: Place) -> None:
     store = PacsStore.of(session.home)
     store.refusals.note("CT9", "AUTOSEG", "10.0.0.9", "", "unknown caller")
     store.close()
-    place.until(lambda: '{"title": "CT9", "address": "10.0.0.9"}' in text(ui.pacsLabel), 10)
+    place.until(lambda: '{"title": "CT9", "address": "10.0.0.9"}' in text(ui.pacsLabel), 60)
     ui.pacsCheck.click()
-    place.until(lambda: text(ui.pacsLabel) == "", 10)
+    place.until(lambda: text(ui.pacsLabel) == "", 60)
 
 
 def test_without_its_packages_the_pacs_stays_off_and_says_where_they_come_from(

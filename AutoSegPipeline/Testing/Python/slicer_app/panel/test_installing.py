@@ -124,7 +124,7 @@ def test_an_installation_can_be_cancelled_and_leaves_nothing(
         place.until(lambda: left(place) == ["packages.part"])
         run_for(1.0)
         place.ui.installCancelButton.click()
-        place.until(lambda: finished(place), 15)
+        place.until(lambda: finished(place), 60)
     assert left(place) == [] and "cancelled" in log(place)
 
 

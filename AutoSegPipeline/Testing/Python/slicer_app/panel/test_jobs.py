@@ -110,7 +110,7 @@ def test_added_files_and_folders_queue_up_can_be_reordered_and_cancelled(place: 
     def after(button: str, labels: list[str], wanted: list[str]) -> None:
         place.select(*labels)
         getattr(ui, button).click()
-        place.until(lambda: order() == wanted, 10)
+        place.until(lambda: order() == wanted, 60)
 
     a, b, c, d = first
     after("upButton", [c], [a, c, b, d])
@@ -120,7 +120,7 @@ def test_added_files_and_folders_queue_up_can_be_reordered_and_cancelled(place: 
     after("downButton", [d, a], [b, d, a, c])
     place.select(d, a, c)
     ui.cancelButton.click()
-    place.until(lambda: order() == [b], 10)
+    place.until(lambda: order() == [b], 60)
     assert {state for label, state in place.rows() if label != b} == {"cancelled"}
 
 

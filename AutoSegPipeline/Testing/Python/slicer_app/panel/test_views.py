@@ -42,7 +42,7 @@ def test_a_second_program_on_the_home_says_so_and_only_looks(place: Place) -> No
             assert getattr(view.ui, name).isEnabled()
         place.session.stop()
         second._locked_until = 0.0  # the look at the lock is kept for a second
-        place.until(lambda: view.ui.watchButton.isEnabled(), 5)
+        place.until(lambda: view.ui.watchButton.isEnabled(), 60)
         assert text(view.ui.noticeLabel) == ""
     finally:
         view.close()
@@ -87,7 +87,7 @@ def test_the_embedded_server_starts_tells_its_address_and_stops(place: Place) ->
     url = place.session.server_url
     script = f"import urllib.request; print(urllib.request.urlopen({url!r} + '/files').read().decode())"
     client = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    place.until(lambda: client.poll() is not None, 20)
+    place.until(lambda: client.poll() is not None, 60)
     assert client.communicate()[0].strip() == "[]"
     assert text(ui.serverButton) == "Stop server" and not ui.portSpin.isEnabled()
     ui.serverButton.click()

@@ -104,7 +104,7 @@ def test_what_came_of_a_part_before_the_line_broke_is_kept_to_the_last_byte(site
     with socket.create_connection(("127.0.0.1", site.port)) as line:
         line.sendall(head("PATCH", path, SIZE, **PART, Upload_Offset="0") + data[:come])
         time.sleep(0.2)
-    site.until(lambda: site.offset(path) == come, 20)
+    site.until(lambda: site.offset(path) == come, 60)
     (stored,) = (site.uploads / path.rpartition("/")[2]).glob("data*")
     assert stored.read_bytes() == data[:come]
 
@@ -129,8 +129,8 @@ def test_a_slow_client_is_not_kept_waiting_for_a_full_block(site: Site) -> None:
     with socket.create_connection(("127.0.0.1", site.port)) as line:
         line.sendall(head("PATCH", path, SIZE, **PART, Upload_Offset="0") + bytes(1000))
         stored = site.uploads / path.rpartition("/")[2]
-        site.until(lambda: sum(one.stat().st_size for one in stored.glob("data*")) >= 1000, 10)
-    site.until(lambda: site.offset(path) == 1000, 10)
+        site.until(lambda: sum(one.stat().st_size for one in stored.glob("data*")) >= 1000, 60)
+    site.until(lambda: site.offset(path) == 1000, 60)
 
 
 def test_large_bodies_arrive_whole_through_tls(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_program_does_not_outlive_its_worker(programs, scan, tmp_path, how):
     worker.send(
         type="case", job="j", attempt=1, case=case_message(path, tmp_path, options={"engine": "bright"})
     )
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not written(programs.note):
         assert time.monotonic() < until
         time.sleep(0.05)

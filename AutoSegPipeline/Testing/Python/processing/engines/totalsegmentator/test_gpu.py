@@ -96,11 +96,11 @@ def test_a_gpu_that_is_lost_makes_the_case_wait_and_it_is_done_when_it_is_back(
     monkeypatch.setattr(gpu_watch, "PROBE_SECONDS", 0.5)
     with bench_at(tmp_path / "home", 1, "launch" if how == "launch" else "") as bench:
         flow = bench.pipeline.flow
-        bench.until(lambda: flow.options_gate.is_open, 30)
+        bench.until(lambda: flow.options_gate.is_open, 60)
         if how == "unplugged":
             bench.machine(0)  # device=auto took the GPU before; it must not take hours on the CPU now
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"))
-        bench.until(lambda: flow.conditions.paused, 30)
+        bench.until(lambda: flow.conditions.paused, 60)
         assert flow.conditions.paused["code"] == "environment.gpu_gone"
         bench.machine(0)
         assert bench.job(job.id).state == states.QUEUED and bench.job(job.id).vanished == 0
@@ -113,11 +113,11 @@ def test_a_gpu_that_is_lost_makes_the_case_wait_and_it_is_done_when_it_is_back(
 def test_a_gpu_that_never_was_there_is_an_error_at_once_and_pauses_nothing(tmp_path: Path) -> None:
     with bench_at(tmp_path / "home", 0) as bench:
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "a.nii"), {"device": "gpu"})
-        bench.until(lambda: bench.job(job.id).ended, 30)
+        bench.until(lambda: bench.job(job.id).ended, 60)
         assert bench.job(job.id).error["code"] == "engine.no_gpu"
         assert bench.pipeline.flow.conditions.paused is None
         other = bench.pipeline.commands.submit(write_scan(tmp_path / "b.nii", 1))
-        bench.until(lambda: bench.job(other.id).state == states.DONE, 30)
+        bench.until(lambda: bench.job(other.id).state == states.DONE, 60)
 
 
 @pytest.mark.parametrize(
