@@ -18,6 +18,7 @@ from AutoSegPipelineLib.core.specs import SETTINGS
 from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.runtime.processes.child_command import module_arguments
 from AutoSegPipelineLib.runtime.processes.child_kinds import (
+    CLUSTER,
     DICOM,
     INTAKE,
     KINDS,
@@ -58,7 +59,7 @@ def test_only_those_that_run_engines_take_the_workers_python(tmp_path: Path) -> 
     commands = {kind: vars(spawn(nothing, nothing, nothing))["_command"][0] for kind, spawn in spawns.items()}
     assert commands == {
         **dict.fromkeys((WORKER, MODELS), "/another/python"),
-        **dict.fromkeys((INTAKE, WEB, DICOM), sys.executable),
+        **dict.fromkeys((INTAKE, WEB, DICOM, CLUSTER), sys.executable),
     }
 
 
