@@ -231,7 +231,7 @@ class Session(SessionWork):
         for guard in self.guards:
             reason = guard()
             if reason:
-                raise PipelineError("request.wrong_state", reason)
+                raise PipelineError("request.wrong_state", reason, "Then try again.")
 
     def stop(self, wait: bool = True) -> None:
         """End the pipeline and its processes; running cases go back to its queue.

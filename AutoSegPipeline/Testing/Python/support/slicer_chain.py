@@ -118,6 +118,7 @@ class Chain:
                 scene_as_before=self.scene() == self.before,
                 scene=self.scene(),
                 allowed=self.closing_allowed(),
+                window=bool(slicer.util.mainWindow().visible),
             )
             if self.ending == "reload":
                 self.reload()
@@ -172,6 +173,8 @@ class Chain:
         box = slicer.app.activeModalWidget()
         for button in slicer.util.findChildren(box, className="QPushButton") if box else []:
             if "Exit" in button.text or "Discard" in button.text or "Quit" in button.text:
+                self.facts["answered"] = str(button.text)
+                self.write()
                 button.click()
                 return
         self.facts["errors"].append(f"no question that is known: {box}")

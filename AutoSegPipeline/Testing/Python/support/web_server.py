@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Iterator
 import pytest
 
 from support.qt import run_until
+from support.slicer_sources import SOURCES, slicer_of
 
 
 class SlicerHTTPServer(HTTPServer):
@@ -44,9 +46,22 @@ class BaseRequestHandler:
     """What a handler inherits from."""
 
 
-@pytest.fixture
-def slicer_web_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``import WebServer`` and ``import WebServerLib`` as inside Slicer."""
+def free_port() -> int:
+    """A port of this machine that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(params=[None, *SOURCES], ids=lambda source: source.name if source else "")
+def slicer_web_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``import WebServer`` and ``import WebServerLib`` as inside Slicer: ours, and those of each source."""
+    if request.param is not None:
+        with slicer_of(request.param, monkeypatch):
+            for name in ("WebServer", "WebServerLib"):
+                importlib.import_module(name)
+            yield
+        return
     module = types.ModuleType("WebServer")
     module.SlicerHTTPServer, module.WebServerLogic = SlicerHTTPServer, WebServerLogic  # type: ignore[attr-defined]
     library = types.ModuleType("WebServerLib")
