@@ -112,7 +112,9 @@ class BundlesOut:
                 trouble = PipelineError("cluster.rejected", self._rejected[1])
             else:
                 self._rejected = None
-        state = ClusterState(trouble.code, trouble.message) if trouble else ClusterState()
+        executor = self._executor
+        code, reason = (trouble.code, trouble.message) if trouble else ("", "")
+        state = ClusterState(code, reason, executor.workers, executor.command)
         if state != self._state:
             self._state = state
             self._say(state, NOBODY)
@@ -302,6 +304,8 @@ class BundlesOut:
         """Nobody waits for it: its job ends, then its folder goes. Raises OSError."""
         if out.job and out.state.state != ENDED:
             out.idle_looks += 1
+            if out.idle_looks == 1:
+                self._share.bundle(out.name).stop()
             if out.idle_looks >= _IDLE_LOOKS or out.state.state == WAITING:
                 self._executor.cancel([out.job])
             return

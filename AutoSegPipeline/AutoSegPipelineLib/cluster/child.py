@@ -16,22 +16,23 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator, Mapping
 
 from ..core.child_channel import ChildChannel
 from ..core.child_main import LogToPipeline, heartbeats, take_channel
-from ..core.cluster_settings import SLURM
+from ..core.cluster_settings import DASK, SLURM
 from ..core.errors import PipelineError
 from ..core.messages.child_messages import Failed, Hello, Message, Serve
 from ..core.messages.cluster_messages import AllSent, CaseSettled, GiveUpCase, PackCase, SendBundle
 from ..core.protocol import Envelope, Key
 from ..core.settings import Settings
 from .bundles_out import BundlesOut
+from .dask_workers import DaskWorkers
 from .executor import Executor
 from .share import Share
 from .slurm import Slurm
 
-EXECUTORS = {SLURM: Slurm}
+EXECUTORS: Mapping[str, Callable[[Path, Settings], Executor]] = {SLURM: Slurm, DASK: DaskWorkers}
 
 
 def open_share(message: Serve) -> Share:
@@ -48,7 +49,8 @@ def open_share(message: Serve) -> Share:
 def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) -> None:
     settings = Settings(message.settings, {})
     share = open_share(message)
-    executor: Executor = EXECUTORS[settings["cluster"]](share.path, settings)
+    share.check()
+    executor = EXECUTORS[settings["cluster"]](share.path, settings)
     work = str(message.home.home.work / "cluster")
 
     def say(about: Message, key: Key) -> None:

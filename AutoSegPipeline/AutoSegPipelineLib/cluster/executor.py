@@ -38,6 +38,16 @@ class Executor(Protocol):
 
     name: str
 
+    @property
+    def workers(self) -> int:
+        """How many workers wait for or do work; 0 where the scheduler starts them for each job."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """What an administrator runs on a machine to add a worker; empty where nobody has to."""
+        ...
+
     def submit(self, bundles: Sequence[Path], size: JobSize) -> list[str]:
         """Have each bundle worked on by one job of ``size``; the ids of the jobs, in the same order.
 

@@ -51,6 +51,8 @@ class Slurm:
     """Slurm's programs on this machine."""
 
     name = SLURM
+    workers = 0
+    command = ""
 
     def __init__(self, share: Path, settings: Settings) -> None:
         """Raises ``cluster.packages_missing``, ``cluster.configuration``."""
@@ -141,6 +143,11 @@ class Slurm:
 
     def stop(self) -> None:
         """Jobs go on."""
+
+
+def partitions() -> list[str]:
+    """Names of Slurm's partitions; raises ``environment.scheduler_unreachable``."""
+    return _run(["sinfo", "--noheader", "--format=%R"]).split()
 
 
 def _state(state: str, node: str, why: str) -> JobState:

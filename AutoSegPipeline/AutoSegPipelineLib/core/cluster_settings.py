@@ -15,8 +15,8 @@ from .engine_list import wanted_engines
 from .errors import PipelineError
 from .spec import Spec
 
-NONE, SLURM = "none", "slurm"
-KINDS = (NONE, SLURM)
+NONE, SLURM, DASK = "none", "slurm", "dask"
+KINDS = (NONE, SLURM, DASK)
 _FOR = re.compile(r"(?P<value>.*\S)\s+for\s+(?P<whom>\S+)", re.IGNORECASE)
 _PER = "; VALUE for ENGINE and VALUE for ENGINE:TASK differ from it"
 
@@ -24,13 +24,15 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("cluster", "choice", NONE, "Where cases are computed besides this machine.", KINDS),
     Spec("cluster_share", "text", "", "Folder that this machine and those of the cluster see under the same path."),
     Spec("cluster_python", "text", "", "Python of the cluster's machines that has this program's packages; empty takes this one."),
-    Spec("cluster_setup", "text", "", "Shell line that a job runs first, such as module load autoseg."),
-    Spec("cluster_partition", "list", (), f"Partition of a job{_PER}."),
-    Spec("cluster_account", "list", (), f"Account that a job is charged to{_PER}."),
-    Spec("cluster_gpus", "list", ("0",), f"GPUs of a job{_PER}."),
-    Spec("cluster_memory_gb", "list", ("16", "32", "64"), f"Memory of a job, and each next size for a case that it did not suffice for{_PER}.", unit="GB"),
-    Spec("cluster_minutes", "list", ("120",), f"Wall time of a job{_PER}.", unit="min"),
+    Spec("cluster_setup", "text", "", "Shell line that a job of Slurm runs first, such as module load autoseg."),
+    Spec("cluster_partition", "list", (), f"Slurm's partition{_PER}."),
+    Spec("cluster_account", "list", (), f"Account that Slurm charges{_PER}."),
+    Spec("cluster_gpus", "list", ("0",), f"GPUs of a job; of a worker where Dask runs it{_PER}."),
+    Spec("cluster_memory_gb", "list", ("16", "32", "64"), f"Memory of a job of Slurm, and each next size for a case that it did not suffice for{_PER}.", unit="GB"),
+    Spec("cluster_minutes", "list", ("120",), f"Wall time of a job; with Dask the length of a bundle{_PER}.", unit="min"),
     Spec("cluster_sbatch", "list", (), f"Further arguments of sbatch, such as qos=low{_PER}."),
+    Spec("cluster_host", "text", "", "Address that Dask's scheduler listens on; empty is every one of this machine."),
+    Spec("cluster_port", "int", 8786, "Port of Dask's scheduler; 0 takes any that is free.", minimum=0, maximum=65535),
     Spec("cluster_bundles", "int", 4, "Most bundles that are out at the same time.", minimum=1, maximum=1000),
     Spec("cluster_bundle_cases", "int", 50, "Most cases in one bundle.", minimum=1, maximum=1000),
     Spec("cluster_look_seconds", "float", 10.0, "How often the scheduler and the share are looked at.", minimum=0.1, maximum=600, unit="s"),

@@ -20,6 +20,7 @@ from ..core.files import free_bytes
 from ..core.lock import HomeLock
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
+from .doctor_cluster import cluster
 from .doctor_engines import broken_models, device, slicers, weights, workers
 from .doctor_pacs import exchange
 from .doctor_web import page
@@ -59,7 +60,7 @@ def examine(
         yield Finding("settings", FAIL, error.message, error.hint)
     for text in unknown_environment():
         yield Finding("settings", WARN, text, "Correct the variable's name.")
-    for check in (_folders, _disk, page, exchange):
+    for check in (_folders, _disk, page, exchange, cluster):
         yield from check(session, settings)
     yield from _memory()
     gpu = _gpu()

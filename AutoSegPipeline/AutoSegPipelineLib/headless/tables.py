@@ -68,7 +68,8 @@ def news(job: Job) -> str:
         return safe(job.error.get("message", ""))
     if job.state in states.RUNNING:
         eta = f", {duration(job.eta_s)} left" if job.eta_s is not None else ""
-        return f"{job.progress:.0%}{eta} {safe(job.message)}".rstrip()
+        place = f" on {safe(job.where)}" if job.where else ""
+        return f"{job.progress:.0%}{eta} {safe(job.message)}{place}".rstrip()
     if job.state == states.DONE and job.warnings:
         return f"{len(job.warnings)} warning{'s' if len(job.warnings) > 1 else ''}"
     return safe(job.message) if job.state not in states.ENDS else ""
@@ -109,6 +110,7 @@ def job_facts(job: Job, document: dict[str, Any], log: str) -> list[tuple[str, o
         ("progress", news(job) if job.state in states.RUNNING else ""),
         ("error", error.get("message", "")), ("", error.get("hint", "")), ("code", error.get("code", "")),
         ("input", job.input), ("door", job.door), ("by", job.submitted_by), ("engine", job.engine),
+        ("runs on", job.where),
         ("modality", job.modality), ("voxels", shape), ("spacing", spacing), ("version", _version(job)),
         ("from cache of", job.cached_from), ("review", _review(job)), ("priority", job.priority),
         ("options", options), ("log", log),

@@ -107,9 +107,14 @@ class CaseBack(Message):
 
 @dataclass(frozen=True)
 class ClusterState(Message):
-    """How the cluster is; an empty ``code`` means well, else ``reason`` says what keeps new bundles back."""
+    """How the cluster is; an empty ``code`` means well, else ``reason`` says what keeps new bundles back.
+
+    Of Dask: how many ``workers`` are there, and the ``command`` that starts one.
+    """
 
     TYPE: ClassVar[str] = "cluster_state"
 
     code: str = ""
     reason: str = ""
+    workers: int = 0
+    command: str = ""

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Iterator
 
 from ...core import states
-from ...core.cluster_settings import NONE, JobSize, memory_steps
+from ...core.cluster_settings import NONE, SLURM, JobSize, memory_steps
 from ...core.errors import PipelineError, from_dict
 from ...core.job import Job
 from ...core.messages.child_messages import Log
@@ -133,6 +133,7 @@ class Cluster:
             next(self._steps[0])
         except StopIteration:
             self._steps.popleft()
+            self._choose()  # the next bundle at once, so that those of one size leave as one array
 
     def _on_hello(self) -> None:
         """A new child: it hears of everything that is out, also in the middle of a bundle being sent."""
@@ -178,13 +179,6 @@ class Cluster:
             yield
         if begun:
             self._host.send(SendBundle(chosen.bundle, chosen.size))
-            self._choose_more()
-
-    def _choose_more(self) -> None:
-        """The next bundle at once, so that those of one size leave as one array."""
-        self._steps.popleft()
-        self._steps.appendleft(iter(()))
-        self._choose()
 
     def _begin(self, job: Job, chosen: Chosen, expected: float | None) -> None:
         job.attempt += 1
@@ -271,7 +265,9 @@ class Cluster:
         self._settled(job)
 
     def _more_memory(self, job: Job) -> bool:
-        """Whether the next size of a job has more memory; the case gets it."""
+        """Whether the next size of a job has more memory; the case gets it. Dask's workers have one size."""
+        if self._context.settings["cluster"] != SLURM:
+            return False
         step = int(job.staged.get(MEMORY_STEP, 0)) + 1
         if step >= memory_steps(self._context.settings.values, job.options):
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Callable
 
+from ...core.errors import PipelineError
 from ...core.messages.child_messages import Hello, Message
 from ...core.messages.cluster_messages import ClusterState
 from ...core.protocol import Envelope
@@ -62,5 +63,6 @@ class ClusterHost(ChildHost):
             self._on_hello()
         elif isinstance(message, ClusterState):
             self.state = message
-            trouble = {"code": message.code, "message": message.reason}
-            self._works({"pid": self.pid, "error": trouble if message.code else None})
+            trouble = PipelineError(message.code, message.reason).to_dict() if message.code else None
+            about = {"workers": message.workers, "command": message.command} if message.command else {}
+            self._works({"pid": self.pid, "error": trouble, **about})

@@ -93,6 +93,9 @@ class JobsPart(Part):
             text = f"{text} {hint}".strip()
         if len(chosen) == 1 and chosen[0].state in states.ENDS:
             text = f"{text} {review_text(self._review_of(chosen[0]))}".strip()
+        if len(chosen) == 1 and chosen[0].state in states.RUNNING:
+            where = getattr(self._feed.find(chosen[0].id), "where", "")
+            text = f"{text} ({where})" if where else text
         ui.set_text(self.ui.jobMessageLabel, text)
         self.ui.jobMessageLabel.setVisible(bool(text))
 

@@ -19,7 +19,7 @@ ROOMS = {
     "dicom": {"core", "formats", "intake"},
     "cluster": {"core"},
     "slicer_app": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
-    "headless": {"core", "formats", "intake", "processing", "runtime", "web", "dicom"},
+    "headless": {"core", "formats", "intake", "processing", "runtime", "web", "dicom", "cluster"},
 }
 SLICERS = {"slicer", "ctk", "SlicerLib", "mrml", "sitkUtils", "WebServer", "WebServerLib"}
 QT = {"qt", "PySide6", "PySide2", "PyQt5", "PyQt6", "PythonQt"}

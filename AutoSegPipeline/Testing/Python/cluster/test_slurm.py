@@ -63,7 +63,7 @@ def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tm
 @pytest.fixture
 def own_cluster() -> Iterator[Slurm]:
     """One whose daemons a test may kill."""
-    with slurm(nodes=2) as one:
+    with slurm(nodes=2, slurmd_timeout=5) as one:
         yield one
 
 
@@ -71,10 +71,11 @@ def test_forty_cases_through_every_trouble_end_once_each(own_cluster: Slurm, tmp
     """``scancel``, a killed node and a killed pipeline in the middle of forty cases."""
     cluster = own_cluster
     stems = [f"case{number}-slow200" for number in range(40)]
-    with ClusterBench(tmp_path / "home", cluster_bundle_cases=5) as bench:
+    with ClusterBench(tmp_path / "home", cluster_bundle_cases=8) as bench:
         ids = bench.submit(tmp_path / "scans", *stems)
         bench.until(lambda: done(bench) >= 3)
         running = cluster.jobs("RUNNING")
+        assert "_" in running[0], "bundles of one size leave as one array"
         cluster.ask("scancel", running[0])
         bench.until(lambda: done(bench) >= 8)
         bench.kill_and_start()
@@ -91,7 +92,7 @@ def test_forty_cases_through_every_trouble_end_once_each(own_cluster: Slurm, tmp
         assert len(set(ran)) == len(ran), "an attempt ran twice"
         assert {one for one, _ in ran} == set(ids)
         # Finished cases were kept: only what was at work or waited in a lost bundle began again.
-        assert 40 <= len(ran) <= 46
+        assert 40 <= len(ran) <= 43
         bench.until(lambda: not bench.bundles())
         bench.until(lambda: not leftovers(bench))
 
