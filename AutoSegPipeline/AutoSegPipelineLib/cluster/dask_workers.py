@@ -7,6 +7,7 @@ can read the scans, so the key adds no right. What a worker runs is the same com
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
 import shlex
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = "dask"  # on the share
 _CERTIFICATE, _KEY, _ADDRESS = "certificate.pem", "key.pem", "scheduler.json"
-_RENEW_DAYS = 300.0  # a certificate holds for a year
+_VALID_DAYS = 3650
+_CLOCK_DAYS = 2  # by which the clock of another machine may be slow
 _GONE = JobState(ENDED, "Dask no longer knows the job")
 _CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # who vanished is reported at once
@@ -98,16 +100,15 @@ class DaskWorkers:
         return found
 
     def _security(self) -> Security:
-        """Certificate and key of the share, made where they are missing or soon too old; raises OSError."""
+        """Certificate and key of the share, made where they are missing; raises OSError."""
         from distributed.security import Security
 
         self._folder.mkdir(mode=0o700, exist_ok=True)
         certificate, key = self._folder / _CERTIFICATE, self._folder / _KEY
-        made = certificate.stat().st_mtime if certificate.exists() and key.exists() else 0.0
-        if abs(time.time() - made) > _RENEW_DAYS * 86400:
-            fresh = Security.temporary()
-            self._write(_KEY, fresh.tls_scheduler_key)
-            self._write(_CERTIFICATE, fresh.tls_scheduler_cert)
+        if not (certificate.exists() and key.exists()):
+            made, secret = new_certificate()
+            self._write(_KEY, secret)
+            self._write(_CERTIFICATE, made)
         ours = {f"tls_{who}_cert": str(certificate) for who in ("scheduler", "client", "worker")}
         keys = {f"tls_{who}_key": str(key) for who in ("scheduler", "client", "worker")}
         return Security(require_encryption=True, tls_ca_file=str(certificate), **ours, **keys)
@@ -172,3 +173,28 @@ class DaskWorkers:
         """The scheduler ends, and with it each worker's connection."""
         self._client.close(timeout=2)
         self._cluster.close(timeout=2)
+
+
+def new_certificate() -> tuple[str, str]:
+    """A certificate that signs itself, for every side of this Dask, and its key; both as PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "AutoSegPipeline bundles")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=_CLOCK_DAYS))
+        .not_valid_after(now + datetime.timedelta(days=_VALID_DAYS))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), secret.decode()

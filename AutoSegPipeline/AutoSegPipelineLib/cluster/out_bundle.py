@@ -44,6 +44,7 @@ class OutBundle:
     size: JobSize | None = None
     packed: bool = False
     job: str = ""
+    folders: dict[Key, CaseFolder] = field(default_factory=dict)  # as its list says, which never changes
     state: JobState = field(default_factory=lambda: JobState(WAITING))
     ended_looks: int = 0
     idle_looks: int = 0
@@ -61,11 +62,10 @@ class OutBundle:
         return self.size is not None and all(case.settled for case in self.cases.values())
 
     def folder(self, bundle: Bundle, case: OutCase) -> CaseFolder | None:
-        """The folder of ``case``, None where the bundle has none for it; raises ``environment.*``."""
-        for entry in bundle.read().cases:
-            if (entry.job, entry.attempt) == case.key:
-                return bundle.folder(entry)
-        return None
+        """The folder of ``case``, None where it has none; raises OSError, ``environment.*``."""
+        if not self.folders:
+            self.folders = {(one.job, one.attempt): bundle.folder(one) for one in bundle.read().cases}
+        return self.folders.get(case.key)
 
 
 def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:

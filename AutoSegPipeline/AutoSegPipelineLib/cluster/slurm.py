@@ -7,7 +7,7 @@ remembers an ended job for minutes; one that it no longer knows has ended.
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
 import shlex
 import subprocess
 import sys
@@ -111,7 +111,7 @@ class Slurm:
                 "--noheader",
                 "--array",
                 "--states=all",
-                f"--user={getpass.getuser()}",
+                f"--user={os.geteuid()}",
                 "--format=%i|%T|%N|%r",
             ]
         )

@@ -89,7 +89,7 @@ class Cluster:
         if self._stopped:
             return
         if self._wanted:
-            self._host.start(self._context.settings)
+            self._host.run_by(self._context.settings)
             self._choose()
         elif self._host.wanted:
             for job in list(self._out.values()):

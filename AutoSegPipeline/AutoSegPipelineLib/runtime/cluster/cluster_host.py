@@ -6,6 +6,7 @@ import uuid
 from typing import Callable
 
 from ...core.errors import PipelineError
+from ...core.events import AlarmRaised
 from ...core.messages.child_messages import Hello, Message
 from ...core.messages.cluster_messages import ClusterState
 from ...core.protocol import Envelope
@@ -35,8 +36,19 @@ class ClusterHost(ChildHost):
         self._context = context
         self._on_hello = on_hello
         self._on_said = on_message
+        self._run_by: dict[str, object] = {}
         self._folder = str(context.home.work / CLUSTER.name)
         self.state = ClusterState("environment.scheduler_unreachable", "it was not asked yet")
+
+    def run_by(self, settings: Settings) -> None:
+        """Begin, and begin again where a setting of the cluster has changed; what failed is left alone."""
+        now = {name: value for name, value in settings.values.items() if name.startswith(CLUSTER.name)}
+        if now == self._run_by and self._wanted:
+            return
+        if self._wanted:
+            self.stop()
+        self._run_by = now
+        self.start(settings)
 
     def send(self, message: Message, job: str = "", attempt: int = 0) -> None:
         """Tell the child, where there is one; a new one hears everything again."""
@@ -62,6 +74,8 @@ class ClusterHost(ChildHost):
             self._works({"pid": self.pid, "error": None})
             self._on_hello()
         elif isinstance(message, ClusterState):
+            if message.code and message.code != self.state.code:
+                self._context.bus.publish(AlarmRaised(message.code, message.reason))
             self.state = message
             trouble = PipelineError(message.code, message.reason).to_dict() if message.code else None
             about = {"workers": message.workers, "command": message.command} if message.command else {}

@@ -72,7 +72,10 @@ def test_forty_cases_through_every_trouble_end_once_each(own_cluster: Slurm, tmp
     cluster = own_cluster
     stems = [f"case{number}-slow200" for number in range(40)]
     with ClusterBench(tmp_path / "home", cluster_bundle_cases=8) as bench:
+        bench.pipeline.commands.pause()
         ids = bench.submit(tmp_path / "scans", *stems)
+        bench.until(lambda: bench.pipeline.store.jobs.counts()[states.QUEUED] == 40)
+        bench.pipeline.commands.resume()
         bench.until(lambda: done(bench) >= 3)
         running = cluster.jobs("RUNNING")
         assert "_" in running[0], "bundles of one size leave as one array"

@@ -83,6 +83,7 @@ def write_requirements(root: Path, base: str = "tiny==1.0", extra: str = "totals
     (folder / "base.txt").write_text(f"{base}\n")
     (folder / "totalsegmentator.txt").write_text(f"{extra}\nnnunetv2==1.0\n")
     (folder / "nnunet.txt").write_text("nnunetv2==1.0\n")
+    (folder / "cluster.txt").write_text("torchvision==0.2\n")
     (folder / "torch.txt").write_text("torch==2.0\ntorchvision==0.2\n")
 
 
@@ -141,6 +142,20 @@ def test_nobody_to_ask_and_no_yes_explains_and_installs_nothing(checkout: Path, 
     answer = launch(checkout, tmp_path, "install", "totalsegmentator", "--torch", "cpu")
     assert answer.returncode == 2 and "--yes" in answer.stderr and "3 to 7 GB" in answer.stderr
     assert list(tmp_path.glob("base-*")) == []
+
+
+def test_the_packages_of_a_cluster_come_on_request_alone_and_again_with_new_pins(
+    checkout: Path, without: Path, tmp_path: Path
+) -> None:
+    assert "torchvision" not in versions(without)
+    assert launch(checkout, tmp_path, "install", "cluster").returncode == 0
+    assert versions(tmp_path)["torchvision"] == "0.2+cpu" and "cluster" in marker(tmp_path)["extras"]
+    try:
+        write_requirements(checkout, base="tiny==2.0")
+        assert launch(checkout, tmp_path, "list").returncode == 7
+        assert versions(tmp_path) == {"tiny": "2.0", "torchvision": "0.2+cpu"}
+    finally:
+        write_requirements(checkout)
 
 
 def test_a_build_that_the_index_lacks_is_explained(checkout: Path, without: Path) -> None:

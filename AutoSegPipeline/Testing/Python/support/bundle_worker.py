@@ -1,10 +1,9 @@
 """A bundle's worker for tests of the cluster: it computes nothing and does what a case's stem says.
 
-The words are those of :mod:`.fake_worker` as far as they concern a worker on another machine: ``slowN``
-(N ms of progress), ``fail``, ``memory`` (``engine.no_memory`` while the job has less than 100 MB per attempt
-step), ``vanish`` (the process ends), ``untilN`` (the words hold for attempts up to N). It claims cases by
-exclusive folders, as the real one does. Each case that it begins is a line ``job attempt host`` in
-``BUNDLE/../ran.txt``.
+The words are those of :mod:`.fake_worker` as far as they concern a worker on another machine:
+``slowN`` (N ms of progress), ``fail``, ``memory`` (``engine.no_memory``), ``vanish`` (the process ends),
+``untilN`` (the words hold for attempts up to N). It claims cases by exclusive folders, as the real one
+does. Each case that it begins is a line ``job attempt host`` in ``BUNDLE/../ran.txt``.
 
 Started as ``bundle_worker.py PYTHON_ARGUMENTS`` it stands for ``cluster_python``: everything but a worker's
 command goes to the real Python.
