@@ -26,8 +26,7 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
     "dicom.no_segmentation_reader": (
         "Save the segmentation as NRRD or NIfTI and upload that, or ask the administrator to install "
         "highdicom.",
-        "Load it with the extension QuantitativeReporting, save it with the module Segmentations, Export to "
-        "files, as NRRD or NIfTI, and add that.",
+        'Press "Install..." under "Installed and downloaded", stop and start the pipeline, and add it again.',
     ),
     "options.old_rules": (
         "rules.json is invalid, so the previous rules stay in force; ask the administrator to correct it.",

@@ -35,6 +35,11 @@ class Wanted:
     answer_seconds: float = ANSWER_SECONDS
 
 
+@dataclass(frozen=True)
+class Ourselves(Peer):
+    """Our own receiver: known by its very certificate (``tls_ca``), whatever name that has."""
+
+
 @contextlib.contextmanager
 def association(name: str, peer: Peer, wanted: Wanted) -> Iterator[Association]:
     """An open association, released at the end and aborted after an error.
@@ -93,7 +98,9 @@ def failed(name: str, what: str, status: int | None) -> PipelineError:
 def _tls(name: str, peer: Peer) -> tuple[ssl.SSLContext, str] | None:
     if not peer.tls:
         return None
-    return tls_context(name, peer.tls_ca, peer.tls_cert, peer.tls_key), peer.host
+    context = tls_context(name, peer.tls_ca, peer.tls_cert, peer.tls_key)
+    context.check_hostname = not isinstance(peer, Ourselves)
+    return context, peer.host
 
 
 def tls_context(name: str, ca: str, cert: str, key: str) -> ssl.SSLContext:

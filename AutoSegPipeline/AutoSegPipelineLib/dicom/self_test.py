@@ -18,6 +18,7 @@ from ..core.pacs.sends import FAILED, SENT, Send, SentObject
 from ..core.pacs.store import PacsStore
 from ..core.specs import parse_options
 from ..core.store import Store
+from .connect import Ourselves
 from .context import Context
 from .privacy.folders import table_of
 from .query.find import find_series
@@ -104,7 +105,7 @@ class _SelfTest:
             syntax = str(data.file_meta.TransferSyntaxUID)
             own, series = str(data.SOPInstanceUID), str(data.SeriesInstanceUID)
             objects.append(SentObject("slice", path.name, str(data.SOPClassUID), own, series, syntax))
-        ourselves = Peer(
+        ourselves = Ourselves(
             title=self._title, our_title=self._title, host=host, port=receiver.port,
             tls=bool(receiver.tls_cert), tls_ca=receiver.tls_cert,
             tls_cert=receiver.tls_cert if receiver.tls_ca else "",

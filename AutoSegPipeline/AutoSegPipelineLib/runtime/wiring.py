@@ -7,6 +7,7 @@ import os
 from ..core import engines
 from ..core.clock import SystemClock
 from ..core.home import Home
+from ..core.own_packages import FOLDER, usable
 from ..core.settings import Settings
 from ..core.slicer_python import worker_python as chosen_python
 from .pipeline import Pipeline
@@ -15,10 +16,6 @@ from .processes.child_command import child_environment, command_of
 from .processes.child_kinds import KINDS, WORKER, ChildKind
 from .processes.host_steps import HostSteps
 from .processes.host_steps_child import HostStepsChild
-
-# Inside Slicer the page's packages lie in this folder of `state`, so that Slicer's own stay untouched.
-PACKAGES = "packages"
-
 
 # Threads of a network that wait for one another sleep instead of spinning (OpenMP of GNU, LLVM, Intel; read
 # when torch loads): where other programs have the processors, spinning cost up to thirty times the time.
@@ -42,7 +39,9 @@ def spawner(kind: ChildKind, home: Home, settings: Settings, worker_python: str 
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         of_engines = {**_own_threads(), **engines.environment(settings.values)} if kind.engines else {}
         variables = child_environment(folder, of_engines, foreign=python is not None)
-        packages = home.state / PACKAGES if kind.packages and (home.state / PACKAGES).is_dir() else None
+        # Another Python has packages of its own.
+        wanted = kind.packages and python is None and usable(home.state / FOLDER)
+        packages = home.state / FOLDER if wanted else None
         return Child(
             command_of(kind, python, packages),
             variables,

@@ -1,4 +1,4 @@
-"""Puts the packages of the full web server and of the PACS into a folder of the home.
+"""Puts packages for the full web server, the PACS and DICOM segmentations into a folder of the home.
 
 A process of its own under Slicer's Python::
 
@@ -21,11 +21,12 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
+from ..core.own_packages import MARK
+
 PARTS = (
     "fastapi", "starlette", "uvicorn", "multipart", "jinja2", "zipstream", "prometheus_client", "argon2",
     "pynetdicom", "dicomweb_client", "dicomanonymizer", "highdicom",
 )  # fmt: skip
-MARK = "installed.json"
 _LOOK_SECONDS = 0.2
 UNWRITABLE, PIP_FAILED, DOES_NOT_WORK, CHANGED = 3, 4, 5, 6
 

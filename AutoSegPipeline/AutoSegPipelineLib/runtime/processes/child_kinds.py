@@ -51,9 +51,9 @@ class ChildKind:
 
 
 # A case that its worker did not survive goes back into the queue, which counts (runtime/ending).
-WORKER = ChildKind("worker", "processing.worker", Restart(), engines=True)
+WORKER = ChildKind("worker", "processing.worker", Restart(), engines=True, packages=True)
 # A file that makes a reader crash three times is answered with an error.
-INTAKE = ChildKind("intake", "intake.child", Restart(tries=3))
+INTAKE = ChildKind("intake", "intake.child", Restart(tries=3), packages=True)
 WEB = ChildKind(
     "web",
     "web.child",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ssl
 from pathlib import Path
 
 _P = int(
@@ -51,8 +52,11 @@ def _pem(path: Path, what: str, body: bytes) -> Path:
     return path
 
 
-def write_certificate(folder: Path, issuer: str = "localhost") -> tuple[Path, Path]:
-    """(certificate, key) as PEM files, valid 2020 to 2049; another ``issuer`` signs with the same key."""
+def write_certificate(folder: Path, issuer: str = "localhost", host: str = "") -> tuple[Path, Path]:
+    """(certificate, key) as PEM files, valid 2020 to 2049; another ``issuer`` signs with the same key.
+
+    With ``host`` it is for that name and nothing else.
+    """
     n, sequence = _P * _Q, 0x30
     d = pow(_E, -1, (_P - 1) * (_Q - 1))
     algorithm = _der(sequence, _oid("1.2.840.113549.1.1.11"), _der(5))  # sha256WithRSAEncryption
@@ -63,7 +67,8 @@ def write_certificate(folder: Path, issuer: str = "localhost") -> tuple[Path, Pa
     valid = _der(sequence, _der(23, b"200101000000Z"), _der(23, b"491231235959Z"))
     public = _der(sequence, _integer(n), _integer(_E))
     kind = _der(sequence, _oid("1.2.840.113549.1.1.1"), _der(5))
-    names = _der(sequence, _der(0x82, b"localhost"), _der(0x87, bytes([127, 0, 0, 1])))
+    known = [_der(0x82, b"localhost"), _der(0x87, bytes([127, 0, 0, 1]))]
+    names = _der(sequence, *([_der(0x82, host.encode("ascii"))] if host else known))
     extension = _der(sequence, _oid("2.5.29.17"), _der(4, names))
     told = _der(
         sequence, _der(0xA0, _integer(2)), _integer(1), algorithm, signer, valid, name,
@@ -84,3 +89,8 @@ def write_certificate(folder: Path, issuer: str = "localhost") -> tuple[Path, Pa
         _pem(folder / "cert.pem", "CERTIFICATE", certificate),
         _pem(folder / "key.pem", "RSA PRIVATE KEY", key),
     )
+
+
+def fingerprint(certificate: Path) -> str:
+    """As ``callers`` of ``dicom.json`` name it."""
+    return "sha256:" + hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()

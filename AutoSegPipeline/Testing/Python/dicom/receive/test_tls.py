@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.certificate import write_certificate
+from support.certificate import fingerprint, write_certificate
 from support.receiving import CALLER, Receiving, associate, receiving
 
 
@@ -20,10 +19,6 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     folder.mkdir()
     certificate, key = write_certificate(folder)
     return certificate, key
-
-
-def fingerprint(certificate: Path) -> str:
-    return "sha256:" + hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
 
 
 def tls_receiver(root: Path, pair: tuple[Path, Path], caller: dict[str, str]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Callable
 import psutil
 import pytest
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.own_packages import FOLDER, MARK
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.core.specs import SETTINGS
 from AutoSegPipelineLib.core.store import Store
@@ -28,7 +29,7 @@ from AutoSegPipelineLib.runtime.processes.child_kinds import (
     ChildKind,
     Restart,
 )
-from AutoSegPipelineLib.runtime.wiring import PACKAGES, spawner
+from AutoSegPipelineLib.runtime.wiring import spawner
 from support import MODULE
 from support.headless import Running
 from support.library_copy import LibraryCopy
@@ -40,16 +41,34 @@ def nothing(*_: Any) -> None:
 
 def test_a_row_more_is_started_with_its_own_folder_and_limits(tmp_path: Path) -> None:
     home = Home.at(tmp_path)
-    (home.state / PACKAGES).mkdir(parents=True)
+    (home.state / FOLDER).mkdir(parents=True)
     row = ChildKind("echo", "intake.child", Restart(), packages=True)
     child: Any = spawner(row, home, Settings.defaults(hung_minutes=2.0), "/another/python")(
         nothing, nothing, nothing
     )
-    packages = home.state / PACKAGES
+    packages = home.state / FOLDER
     assert child._command == [sys.executable, *module_arguments("intake.child", packages)]
     assert child._command[-2:] == [f"{MODULE}{os.pathsep}{packages}", "AutoSegPipelineLib.intake.child"]
     assert Path(child._env["TMPDIR"]) == home.work / "echo" and (home.work / "echo").is_dir()
     assert child._hung._limit == 120.0
+
+
+def test_packages_of_the_home_are_for_our_own_python(tmp_path: Path) -> None:
+    """A SEG that is dropped into Slicer is read by the intake and the worker, with the home's highdicom."""
+    home = Home.at(tmp_path)
+    folder = home.state / FOLDER
+    folder.mkdir(parents=True)
+
+    def finds(kind: ChildKind, python: str | None = None) -> bool:
+        spawn = spawner(kind, home, Settings.defaults(), python)
+        return str(folder) in vars(spawn(nothing, nothing, nothing))["_command"][3]
+
+    assert [kind.name for kind in KINDS if finds(kind)] == ["worker", "intake", "web", "dicom"]
+    assert [kind.name for kind in KINDS if finds(kind, "/another/python")] == ["intake", "web", "dicom"]
+    (folder / MARK).write_text('{"python": "3.1"}')
+    assert not any(finds(kind) for kind in KINDS), "compiled for another Python"
+    (folder / MARK).write_text(f'{{"python": "{sys.version_info[0]}.{sys.version_info[1]}"}}')
+    assert finds(INTAKE)
 
 
 def test_only_those_that_run_engines_take_the_workers_python(tmp_path: Path) -> None:
