@@ -56,6 +56,7 @@ TABLE: dict[str, Access] = {
     "GET /": _SEE,
     "GET /upload": _SEE,
     "GET /view/{case}": Access(VIEWER, share=True, audit="result.view", policy="viewer"),
+    "GET /compare/{case}": Access(VIEWER, audit="result.view", policy="viewer"),
     "GET /static/{name:path}": Access(PUBLIC),
     "GET /favicon.ico": Access(PUBLIC),
     "GET /assets/{name:path}": Access(VIEWER, share=True),

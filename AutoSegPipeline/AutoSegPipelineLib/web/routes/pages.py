@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from ...core.errors import PipelineError
@@ -68,8 +68,37 @@ async def viewer_page(
 ) -> Response:
     """One result in 3D, with its slices."""
     context = context_of(request)
+    job = _result(request, case, principal)
+    if isinstance(job, Response):
+        return job
+    facts = _facts(context, job, principal)
+    shared = principal.via == "share"
+    label = job.label or job.name
+    return page(request, "viewer", job.name, name=job.name, label=label, facts=facts, shared=shared)
+
+
+@router.get("/compare/{case}")
+async def compare_page(
+    request: Request,
+    case: str,
+    other: str = Query("", alias="with", max_length=64),
+    principal: Principal = Depends(needs(VIEWER)),
+) -> Response:
+    """Two results in 3D, side by side."""
+    cases = []
+    for one in (case, other):
+        job = _result(request, one, principal)
+        if isinstance(job, Response):
+            return job
+        facts = _facts(context_of(request), job, principal)
+        cases.append({key: facts[key] for key in ("id", "name", "label", "files")})
+    return page(request, "compare", "Side by side", cases=cases)
+
+
+def _result(request: Request, case: str, principal: Principal) -> Job | Response:
+    """A finished case that the principal sees, or the page that says why there is none."""
     try:
-        job = VisibleJobs(context, principal).get(case)
+        job = VisibleJobs(context_of(request), principal).get(case)
     except PipelineError as error:
         if error.code != "request.unknown_job":
             raise
@@ -82,10 +111,7 @@ async def viewer_page(
             request, "Not finished", f"{job.label or job.name} is {job.state}.",
             "The viewer opens when the case is done.", status=404,
         )  # fmt: skip
-    facts = _facts(context, job, principal)
-    shared = principal.via == "share"
-    label = job.label or job.name
-    return page(request, "viewer", job.name, name=job.name, label=label, facts=facts, shared=shared)
+    return job
 
 
 def _facts(context: WebContext, job: Job, principal: Principal) -> dict[str, Any]:

@@ -59,6 +59,7 @@ TABLE: dict[str, Row] = {
     "GET /": Row(VIEWER),
     "GET /upload": Row(VIEWER),
     "GET /view/{case}": Row(SEES, link=True),
+    "GET /compare/{case}": Row(SEES, "/compare/{case}?with={case}"),
     "GET /favicon.ico": Row(PUBLIC),
     "GET /static/{name:path}": Row(PUBLIC, "/static/js/api.js"),
     "GET /assets/{name:path}": Row(VIEWER, "/assets/none.js", link=True),

@@ -22,7 +22,8 @@ from support.web import Served
 # Pages and what they load, forms of pages, and tus for networks that let only GET and POST through.
 HIDDEN = {
     ("GET", "/"), ("GET", "/upload"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout"),
-    ("GET", "/view/{case}"), ("GET", "/static/{name}"), ("GET", "/assets/{name}"), ("GET", "/share/{secret}"),
+    ("GET", "/view/{case}"), ("GET", "/compare/{case}"), ("GET", "/static/{name}"), ("GET", "/assets/{name}"),
+    ("GET", "/share/{secret}"),
     ("GET", "/static/{name:path}"), ("GET", "/assets/{name:path}"), ("GET", "/favicon.ico"), ("GET", "/pacs"),
     ("POST", "/api/v1/uploads/{upload_id}"), ("GET", "/api/v1/openapi.json"),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 // The viewer's page: loads what there is, ties the parts together, says what is missing.
-import { address, part } from "../api.js";
-import { announce, bar, byId, el, icon, setText } from "../dom.js";
+import { address, getJson, part } from "../api.js";
+import { announce, bar, byId, el, icon, setText, toast } from "../dom.js";
 import { showFiles } from "../dialogs.js";
 import { bytes, many, millilitres, warningTitle } from "../words.js";
 import { place } from "./anatomy.js";
@@ -47,8 +47,8 @@ async function openScene() {
   const waiting = bar("Loading the 3D view");
   stage.replaceChildren(el("div", { class: "stage-note" }, el("p", { text: "Loading the 3D view" }), waiting));
   waiting.set(null);
-  const [{ Scene }, { Tree }, { Overlay }, { Measures }, { Hover }, raw] = await Promise.all([import("./scene.js"), import("./tree.js"),
-    import("./overlay.js"), import("./measures.js"), import("./hover.js"),
+  const [{ Scene }, { Tree }, { Overlay }, { Measures }, { Hover }, { Teaching }, raw] = await Promise.all([import("./scene.js"), import("./tree.js"),
+    import("./overlay.js"), import("./measures.js"), import("./hover.js"), import("./teaching.js"),
     fetchBytes(fileOf(kind), (fraction) => waiting.set(fraction))]);
   stage.replaceChildren();
   viewer.scene = new Scene(stage);
@@ -57,6 +57,9 @@ async function openScene() {
   viewer.measures = new Measures(viewer.scene, stage, () => viewer.ras);
   viewer.overlay = new Overlay(viewer.scene, stage, byId("scene-tools"), facts, viewer.measures);
   viewer.hover = new Hover(viewer.scene, stage);
+  viewer.teaching = new Teaching(viewer.scene, stage.parentElement, stage, viewer.tree, viewer.hover);
+  const { button, names, all, said } = viewer.teaching;
+  byId("scene-tools").append(button, names, all, said, viewer.measures.list);
   viewer.scene.addEventListener("picked", (event) => {
     const found = event.detail;
     if (found && viewer.measures.take(found)) return;
@@ -73,6 +76,21 @@ async function openScene() {
   });
   viewer.overlay.addEventListener("where", () => announce(where()));
   viewer.tree.addEventListener("shown", () => viewer.slices?.paint());
+}
+
+/** A button that becomes a list of the other results; choosing one opens both side by side. */
+function compareButton() {
+  const button = el("button", { type: "button", class: "button small", id: "compare", text: "Compare with ...", onclick: async () => {
+    const { results } = await getJson("api/v1/results?limit=200").catch((error) => { toast(error.message, "bad", error.hint); return { results: [] }; });
+    const others = results.filter((one) => one.job !== facts.id);
+    if (!others.length) return toast("There is no other result to compare with.", "warn");
+    const list = el("select", { id: "compare-with", "aria-label": "Compare with" }, el("option", { value: "", text: "Compare with ..." }),
+      ...others.map((one) => el("option", { value: one.job, text: one.label || one.name })));
+    list.addEventListener("change", () => { if (list.value) location.href = address(`compare/${part(facts.id)}?with=${part(list.value)}`); });
+    button.replaceWith(list);
+    list.focus();
+  } });
+  return button;
 }
 
 async function openSlices() {
@@ -126,6 +144,7 @@ async function start() {
     const { ViewLink } = await import("./view_link.js");
     viewer.link = new ViewLink(viewer);
     byId("head-tools").append(viewer.link.button());
+    if (!facts.share) byId("head-tools").append(compareButton());
   }
   viewer.ready = true;
   document.documentElement.dataset.ready = "true";

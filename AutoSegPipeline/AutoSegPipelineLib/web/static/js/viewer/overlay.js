@@ -25,6 +25,7 @@ export class Overlay extends EventTarget {
     stage.setAttribute("aria-label", "3D view. Arrow keys turn, plus and minus zoom, A P L R S I look from that side, 0 shows all, W says where the mark is.");
     scene.addEventListener("drawn", () => this.update());
     this.makeTools(tools);
+    this.tools = tools;
     this.keys(stage);
     this.update();
   }
@@ -61,7 +62,7 @@ export class Overlay extends EventTarget {
     tools.replaceChildren(views,
       el("button", { type: "button", class: "button small", id: "fit", text: "Show all", onclick: () => { this.scene.fit(); } }),
       cut, depth, this.measures.choose,
-      el("button", { type: "button", class: "button small", id: "screenshot", onclick: () => this.save() }, icon("download"), "Picture"), this.measures.list);
+      el("button", { type: "button", class: "button small", id: "screenshot", onclick: () => this.save() }, icon("download"), "Picture"));
   }
 
   keys(stage) {
