@@ -22,6 +22,7 @@ from .routes import (
     jobs,
     links,
     login,
+    many_jobs,
     models,
     original,
     pacs,
@@ -36,7 +37,7 @@ from .routes import (
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
-    events, health, status, original, jobs, results, scan, engines,
+    events, health, status, original, many_jobs, jobs, results, scan, engines,
     login, account, audit, links, models, uploads, resumable_uploads, dicom_web, pacs, pages,
 )  # fmt: skip
 

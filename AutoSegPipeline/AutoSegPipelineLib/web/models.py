@@ -90,6 +90,13 @@ class JobPage(BaseModel):
     jobs: list[JobDocument]
     cursor: Optional[str]
     revision: int
+    total: Optional[int] = Field(None, description="of `order=work`: how many jobs match")
+    counts: Optional[dict[str, int]] = Field(
+        None, description="of `order=work`: by state, whatever states were asked for"
+    )
+    places: Optional[dict[str, int]] = Field(
+        None, description="of `order=work`: place in the queue by id; 0 is next"
+    )
 
 
 class Done(BaseModel):

@@ -12,6 +12,7 @@ from typing import Iterator, Mapping, Sequence, Union
 from ..errors import PipelineError
 from ..files import fsync_file
 from . import schema
+from .job_filter import FOLDED, folded
 
 _PROGRAM = "0.1.0"  # the first release that reads the newest schema; named to older ones
 
@@ -36,6 +37,7 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.create_function(FOLDED, 1, folded, deterministic=True)
             # What is purged is overwritten, not only unlinked: file names may tell of patients.
             self._connection.execute("PRAGMA secure_delete = ON")
             # The pipeline has its journal written back by a child long before that.

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple
+from typing import Iterable, List, NamedTuple, Sequence
 
 from .. import states
 from ..clock import Clock
 from ..errors import PipelineError
 from ..job import COLUMNS, Job
 from .database import Database
+from .job_filter import JobFilter
 from .scope import EVERYTHING, Scope
 
 _COLUMNS = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -142,31 +143,19 @@ class Jobs:
         search: str = "",
         after: int | None = None,
         door: str | None = None,
+        ids: Sequence[str] | None = None,
         published: bool | None = None,
     ) -> List[Job]:
         """Jobs by first arrival, or with ``since`` those changed after that revision.
 
-        ``published``: those with (True) or without (False) a result.
-
-        ``search`` is a part of label or name; ``after`` is the :meth:`place` behind which to go on.
+        The other filters as in :class:`JobFilter`; ``after`` is the :meth:`place` behind which to go on.
         """
-        seen, values = scope.where()
-        where: List[str] = [seen]
-        if in_states is not None:
-            wanted = list(in_states)
-            where.append(f"state IN ({', '.join('?' for _ in wanted)})")
-            values += wanted
+        wanted = None if in_states is None else list(in_states)
+        condition, values = JobFilter(wanted, search, door, ids, published, scope).where()
+        where: List[str] = [condition]
         if since is not None:
             where.append("revision > ?")
             values.append(since)
-        if search:
-            where.append(r"(label LIKE ? ESCAPE '\' OR name LIKE ? ESCAPE '\')")
-            values += [_part(search)] * 2
-        if published is not None:
-            where.append(f"outputs {'!=' if published else '='} '[]'")
-        if door is not None:
-            where.append("door = ?")
-            values.append(door)
         if after is not None:
             where.append("rowid < ?" if newest_first else "rowid > ?")
             values.append(after)
@@ -245,10 +234,3 @@ class Jobs:
         )
         rows = self._database.rows(sql, (states.QUEUED, now, now, _AGING_SECONDS, most))
         return [Job.from_row(row) for row in rows]
-
-
-def _part(text: str) -> str:
-    """``text`` anywhere, as a pattern of LIKE."""
-    for mark in ("\\", "%", "_"):
-        text = text.replace(mark, "\\" + mark)
-    return f"%{text}%"

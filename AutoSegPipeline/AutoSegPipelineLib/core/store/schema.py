@@ -41,6 +41,16 @@ WRITTEN: tuple[str, ...] = (
     );
     CREATE INDEX timings_by_kind ON timings (kind, id);
     """,
+    "",
+    "",
+    # Everything that a list filters, counts and sorts by: it is answered without reading rows.
+    """
+    CREATE INDEX jobs_by_words ON jobs (
+        state, label, name, submitted_by, door, id, visible_to, priority, queued_at
+    );
+    CREATE INDEX jobs_published ON jobs (label, name, submitted_by, door, id, visible_to, state)
+        WHERE outputs != '[]';
+    """,
 )
 
 

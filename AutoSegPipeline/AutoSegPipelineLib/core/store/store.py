@@ -10,6 +10,7 @@ from .database import Database
 from .jobs import Jobs
 from .requests import Requests
 from .small_tables import Cache, Ledger, Meta, Stems, Timings
+from .work_list import WorkList
 
 
 class Store:
@@ -19,6 +20,7 @@ class Store:
         clock = clock or SystemClock()
         self._database = Database(path)
         self.jobs = Jobs(self._database, clock)
+        self.work_list = WorkList(self._database)
         self.requests = Requests(self._database, clock)
         self.stems = Stems(self._database)
         self.ledger = Ledger(self._database, clock)

@@ -23,6 +23,7 @@ from ..case_names import DEVICES, safe_stem
 MOST_PARTS = 32
 MOST_CHARACTERS = 100  # of one part
 MOST_BYTES = 200
+_LONGEST_ENDING = 20
 NAMELESS = "upload"
 EXPECTED = ("scan", "segmentation")
 _NEARLY = 0.85  # of difflib: one letter of a short name, two of a long one
@@ -156,11 +157,19 @@ def _short(text: str) -> str:
     if head.lower().endswith((".nii", ".seg", ".options", ".raw", ".img")):
         head, more = os.path.splitext(head)
         ending = more + ending
-    if len(ending) > 20:
+    if len(ending) > _LONGEST_ENDING:
         head, ending = text, ""
     while head and (len(head + ending) > MOST_CHARACTERS or len((head + ending).encode()) > MOST_BYTES):
         head = head[:-1]
     return head + ending if head else "_" + ending
+
+
+def findable(text: str) -> str:
+    """What a search for ``text`` may ask for: as much of its beginning as every shortened name keeps."""
+    text = text.strip()[: MOST_CHARACTERS - _LONGEST_ENDING]
+    while len(text.encode("utf-8", "replace")) > MOST_BYTES - _LONGEST_ENDING:
+        text = text[:-1]
+    return text
 
 
 class UniqueNames:

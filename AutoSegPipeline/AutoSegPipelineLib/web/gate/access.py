@@ -62,6 +62,9 @@ TABLE: dict[str, Access] = {
     "GET /assets/{name:path}": Access(VIEWER, share=True),
     # Jobs and results
     "GET /api/v1/jobs": Access(VIEWER, share=True),
+    "GET /api/v1/jobs/counts": _SEE,
+    "GET /api/v1/jobs/ids": _SEE,
+    "POST /api/v1/jobs/actions": Access(OPERATOR),  # the route notes each job itself
     "GET /api/v1/jobs/{job_id}": Access(VIEWER, share=True),
     "GET /api/v1/jobs/{job_id}/log": Access(VIEWER, audit="job.log", policy="file"),
     "POST /api/v1/jobs/{job_id}/cancel": Access(OPERATOR, audit="job.cancel"),
@@ -71,6 +74,7 @@ TABLE: dict[str, Access] = {
     "PUT /api/v1/jobs/{job_id}/review": Access(OPERATOR, audit="job.review"),
     "POST /api/v1/jobs/review": Access(OPERATOR),  # a line for each job, which the route writes
     "GET /api/v1/results": _SEE,
+    "GET /api/v1/results.zip": Access(VIEWER, policy="file"),  # as does this one
     "GET /api/v1/results/{case}": _RESULT,
     "GET /api/v1/results/{case}.zip": Access(VIEWER, share=True, audit="result.zip", policy="file"),
     "GET /api/v1/results/{case}/files/{name}": _FILE,

@@ -59,14 +59,15 @@ def note(
     detail: str = "",
     ok: bool = True,
     once: bool = False,
+    durable: bool = True,
 ) -> None:
-    """A line that a route writes itself; it waits for the disk. ``via`` is by default the visitor's own."""
+    """A line that a route writes itself; ``durable`` waits for the disk. ``via``: by default the own."""
     if via is None:
         principal: Principal | None = scope.get(KEY)
         via = principal.via if principal is not None else ""
     address = address_of(scope)
     context.accounts.audit.note(
-        what, who, via=via, address=address, job=job, detail=detail, ok=ok, once=once, durable=True
+        what, who, via=via, address=address, job=job, detail=detail, ok=ok, once=once, durable=durable
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, List
+from typing import TYPE_CHECKING, Any, Iterable, List, Sequence
 
 from ...core.errors import PipelineError
 from ...core.files import contained, is_link
 from ...core.job import Job
+from ...core.store.job_filter import JobFilter
 from ...core.store.scope import Scope
+from ...core.store.work_list import Window
+from ...intake.received.client_input import findable
 from .principal import Principal, scope_of
 from .shared_names import real_name, without_names
 
@@ -31,6 +34,7 @@ class VisibleJobs:
     def __init__(self, context: WebContext, principal: Principal) -> None:
         self._home = context.home
         self._jobs = context.store.jobs
+        self._work_list = context.store.work_list
         visibility = context.config.visibility
         self.scope = scope_of(principal, visibility)
         # What a link opens without its names: it is not searched by them, and not found by them.
@@ -52,6 +56,7 @@ class VisibleJobs:
         newest_first: bool = False,
         door: str | None = None,
         published: bool | None = None,
+        ids: Sequence[str] | None = None,
     ) -> List[Job]:
         """As :meth:`~...core.store.jobs.Jobs.list`; ``cursor`` is one of :class:`Page`."""
         after = None if cursor is None else _place(cursor)
@@ -61,12 +66,35 @@ class VisibleJobs:
             limit,
             newest_first=newest_first,
             scope=self._by_name if search else self.scope,
-            search=search,
+            search=findable(search),
             after=after,
             door=door,
             published=published,
+            ids=ids,
         )
         return [self.shown(job) for job in found]
+
+    def _filter(
+        self, states: Sequence[str] | None = None, search: str = "", door: str | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> JobFilter:  # fmt: skip
+        scope = self._by_name if search else self.scope
+        return JobFilter(states, findable(search), door, ids, scope=scope)
+
+    def window(self, offset: int, limit: int, cursor: str | None, **how: Any) -> Window:
+        """Jobs in the order of the work, from ``offset`` or a cursor on; ``how``: states, search, door, ids."""
+        begin = offset if cursor is None else _place(cursor)
+        found = self._work_list.window(self._filter(**how), begin, limit)
+        return replace(found, jobs=[self.shown(job) for job in found.jobs])
+
+    def newest_results(self, offset: int, limit: int, **how: Any) -> tuple[List[Job], int]:
+        """Jobs with a result, the newest first, and how many match; ``how`` as in :meth:`window`."""
+        found, total = self._work_list.results(self._filter(**how), offset, limit)
+        return [self.shown(job) for job in found], total
+
+    def ids(self, states: Sequence[str] | None, search: str, door: str | None, limit: int) -> List[str]:
+        """The ids of at most ``limit`` jobs, in the order of the work."""
+        return self._work_list.ids(self._filter(states, search, door), limit)
 
     def page(self, limit: int, cursor: str | None = None, **how: Any) -> Page:
         """At most ``limit`` jobs and the cursor behind them; ``how`` as in :meth:`list` without ``since``."""
@@ -96,9 +124,9 @@ class VisibleJobs:
         found = self._jobs.find(job_id, self.scope)
         return None if found is None else self.shown(found)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self, search: str = "", door: str | None = None) -> dict[str, int]:
         """How many are in each state."""
-        return self._jobs.counts(self.scope)
+        return self._work_list.counts(self._filter(None, search, door))
 
     def hides_names(self, job: Job) -> bool:
         """Whether ``job`` is seen by nothing but a link that shows no names."""

@@ -43,6 +43,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
 MOST = 500
 LONGEST_SEARCH = 4096  # a label has a folder's path in front, up to 32 parts of 100 characters
+_MOST_IDS = 100
 MOST_REVISION = 2**62
 _GROUPS = {
     "waiting": states.WAITING,
@@ -67,25 +68,57 @@ def wanted_states(text: Optional[str]) -> Optional[list[str]]:
     return list(dict.fromkeys(found))
 
 
-@router.get("", response_model=JobPage)
+def _ids(text: Optional[str]) -> Optional[list[str]]:
+    """``id,id`` as a list."""
+    return None if text is None else [one.strip().lower() for one in text.split(",") if one.strip()]
+
+
+@router.get("", response_model=JobPage, response_model_exclude_unset=True)
 async def list_jobs(
     request: Request,
     principal: Principal = Depends(needs(VIEWER, share=True)),
     state: Optional[str] = Query(
         None, description="states, separated by commas; also waiting, running, ended"
     ),
-    search: str = Query("", max_length=LONGEST_SEARCH, description="part of the label or name"),
+    search: str = Query(
+        "", max_length=LONGEST_SEARCH, description="part of label, name or who asked; beginning of the id"
+    ),
+    ids: Optional[str] = Query(None, max_length=33 * _MOST_IDS, description="only these, complete ids"),
+    published: bool = Query(False, description="only those with a result, the newest first"),
     door: Optional[str] = Query(None, max_length=20, description="inbox, web, dicom, submit ..."),
     since: Optional[int] = Query(None, ge=0, le=MOST_REVISION, description="changed after this revision"),
-    order: str = Query("newest", pattern="^(newest|oldest)$"),
+    order: str = Query("newest", pattern="^(newest|oldest|work)$"),
+    offset: int = Query(
+        0, ge=0, le=MOST_REVISION, description="of `order=work` and `published`: how many to skip"
+    ),
     limit: int = Query(100, ge=1, le=MOST),
     cursor: Optional[str] = Query(None, max_length=20),
 ) -> object:
-    """Jobs by arrival, or with `since` by change, some at a time."""
+    """Jobs by arrival, or with `since` by change, some at a time.
+
+    `order=work` is the order of the page: what runs, what arrives, the queue as it is taken, what has ended.
+    Its answer has `total` and `counts` (by state, of all states) of the jobs that match, and the `places`
+    of those that wait. `published` goes by `offset` and has `total` too.
+    """
     context = context_of(request)
     revision = context.store.revision()
     visible = VisibleJobs(context, principal)
-    how: dict[str, Any] = {"states": wanted_states(state), "search": search, "door": door}
+    how: dict[str, Any] = {"states": wanted_states(state), "search": search, "door": door, "ids": _ids(ids)}
+    if published:
+        found, total = visible.newest_results(offset, limit, **how)
+        jobs = [job_document(context, job) for job in found]
+        return {"jobs": jobs, "cursor": None, "revision": revision, "total": total}
+    if order == "work" and since is None:
+        window = visible.window(offset, limit, cursor, **how)
+        end = window.offset + len(window.jobs)
+        return {
+            "jobs": [job_document(context, job) for job in window.jobs],
+            "cursor": str(end) if window.jobs and end < window.total else None,
+            "revision": revision,
+            "total": window.total,
+            "counts": window.counts,
+            "places": window.places,
+        }
     if since is None:
         page = visible.page(limit, cursor, newest_first=order == "newest", **how)
     else:
@@ -202,7 +235,7 @@ async def delete_job(request: Request, job_id: str, principal: Principal = _may(
     return await _asked(request, principal, Purge(job_id))
 
 
-async def _asked(request: Request, principal: Principal, command: JobCommand) -> dict[str, object]:
+async def _asked(request: Request, principal: Principal, command: JobCommand) -> dict[str, Any]:
     """Have the pipeline do it to a job that ``principal`` may see and change."""
     context = context_of(request)
     job = VisibleJobs(context, principal).get(command.job)

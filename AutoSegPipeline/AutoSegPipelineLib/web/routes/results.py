@@ -13,16 +13,20 @@ from ...core.job import Job
 from ...core.result_formats import media_type
 from ..context import context_of
 from ..documents import result_document
+from ..gate import audit_trail
 from ..gate.principal import VIEWER, Principal, needs
 from ..gate.shared_names import NAMED_SCENES, unnamed_scene
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import disposition, named_in, send
-from ..http.zip_stream import ZipOfFiles
+from ..http.zip_stream import Named, ZipOfFiles
 from ..models import PROBLEMS, ResultDocument, ResultPage
 from .jobs import LONGEST_SEARCH
 from .original import etag_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
+_ZIPPED = "result.zip"
+MOST_NOTED = 100  # lines of the audit trail for one archive
+MOST_ZIPPED = 1000
 _BYTES: dict[Any, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}},
     206: {"description": "the part asked for"},
@@ -63,9 +67,41 @@ async def result_zip(
     if named_in(request.headers.get("if-none-match", ""), tag[2:]):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = disposition(f"{job.name}.zip")
+    return ZipOfFiles(_files(visible, job), headers)
+
+
+def _files(visible: VisibleJobs, job: Job, folder: str = "") -> list[Named]:
     names = [str(output["name"]) for output in job.outputs]
-    files = [(name, _as_shown(visible, job, visible.file(job, name))) for name in names]
-    return ZipOfFiles(files, headers)
+    return [(folder + name, _as_shown(visible, job, visible.file(job, name))) for name in names]
+
+
+@router.get(".zip", response_class=Response, responses=_ZIP)
+async def results_zip(
+    request: Request,
+    principal: Principal = Depends(needs(VIEWER)),
+    jobs: Optional[str] = Query(None, max_length=33 * MOST_ZIPPED, description="ids, separated by commas"),
+    search: str = Query("", max_length=LONGEST_SEARCH, description="without `jobs`: all results that match"),
+    door: Optional[str] = Query(None, max_length=20),
+) -> Response:
+    """The files of up to a thousand cases in one archive, a folder for each case, made while it is sent."""
+    context = context_of(request)
+    visible = VisibleJobs(context, principal)
+    ids = None if jobs is None else list(dict.fromkeys(one.strip().lower() for one in jobs.split(",")))
+    found, total = visible.newest_results(0, MOST_ZIPPED, search=search, door=door, ids=ids)
+    if not found or (ids is not None and len(found) < len(ids)):
+        raise PipelineError("request.not_found", "not every one of these jobs is there and has results")
+    if total > MOST_ZIPPED:
+        raise PipelineError(
+            "request.invalid", f"{total} results match; one archive holds {MOST_ZIPPED} at most"
+        )
+    for job in found[:MOST_NOTED]:
+        audit_trail.note(context, request.scope, _ZIPPED, principal.name, job=job.id, durable=False)
+    if total > MOST_NOTED:
+        more = f"and {total - MOST_NOTED} more results"
+        audit_trail.note(context, request.scope, _ZIPPED, principal.name, detail=more, durable=False)
+    headers = {"Cache-Control": "private, no-store"}
+    headers["Content-Disposition"] = disposition(f"results-{total}.zip")
+    return ZipOfFiles([one for job in found for one in _files(visible, job, f"{job.name}/")], headers)
 
 
 @router.get("/{case}", response_model=ResultDocument)

@@ -14,6 +14,7 @@ from typing import Any, Iterator
 
 from support.headless import Running
 from support.surfaces import node_modules
+from support.web import Served
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
 _WINDOWS = (
@@ -158,7 +159,7 @@ def chromium() -> Iterator[Any]:
 class Browser:
     """Pages of :func:`chromium`, with a list of everything that a page of ours must not do."""
 
-    def __init__(self, program: Any, site: Site) -> None:
+    def __init__(self, program: Any, site: Site | Served) -> None:
         self.browser = program
         self.site = site
         self.wrong: list[str] = []
@@ -186,8 +187,13 @@ class Browser:
         page = context.new_page()
         self.watch(page)
         if path is not None:
-            page.goto(self.site.url + path)
+            page.goto(self.url + path)
         return page
+
+    @property
+    def url(self) -> str:
+        """Of the site, without a slash at its end; a site that was started again has another one."""
+        return str(self.site.url).rstrip("/")
 
     def watch(self, page: Any) -> None:
         """No errors, nothing that the policy refused, no other host."""
@@ -201,7 +207,7 @@ class Browser:
             self.wrong.append(f"{message.type}: {message.text}")
 
     def _asked(self, url: str) -> None:
-        if not url.startswith((self.site.url + "/", "blob:" + self.site.url, "data:")):
+        if not url.startswith((self.url + "/", "blob:" + self.url, "data:")):
             self.wrong.append(f"another host: {url}")
 
     @contextlib.contextmanager

@@ -5,6 +5,7 @@ export const base = page.base || "";
 export const role = page.role || "viewer";
 export const csrf = page.csrf || "";
 export const via = page.via || "";
+export const userName = page.name || "";
 const RANK = { viewer: 0, operator: 1, admin: 2 };
 
 export function mayDo(wanted) {

@@ -1,7 +1,7 @@
 // Questions and longer texts in front of the page. `dialog` keeps the focus inside and gives it back.
 import { ask, getJson, part, address } from "./api.js";
-import { el, toast } from "./dom.js";
-import { bytes, clockTime } from "./words.js";
+import { bar, el, setText, toast } from "./dom.js";
+import { bytes, clockTime, many } from "./words.js";
 
 let count = 0;
 
@@ -32,6 +32,18 @@ export function confirm(title, text, yes, no = "Keep it") {
     dialog.addEventListener("close", () => resolve(false));
     stay.focus();
   });
+}
+
+/** How far something has come that takes a while; `stopped` when the person had enough. */
+export function progressDialog(title) {
+  const shown = bar(title);
+  const words = el("p", { class: "number", role: "status" });
+  const stop = button("Stop", () => dialog.close());
+  const dialog = open(title, [shown, words], [stop]);
+  const state = { stopped: false, show: (fraction, text) => { shown.set(fraction); setText(words, text); }, close: () => dialog.close() };
+  shown.set(0);
+  dialog.addEventListener("close", () => { state.stopped = true; });
+  return state;
 }
 
 /** The log of one job, read again while the dialog is open. */
@@ -89,29 +101,69 @@ export function showFiles(job) {
   const dialog = open(`Files of ${job.name}`, [fileTable(job)], [button("Close", () => dialog.close()), all]);
 }
 
+const DAYS = [[1, "1 day"], [7, "7 days"], [30, "30 days"]];
+
+function daysField() {
+  return el("select", { id: "share-days" }, ...DAYS.map(([value, text]) => el("option", { value, text, selected: value === 7 })));
+}
+
+async function newLink(job, days, names) {
+  const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: days * 24, names })).json();
+  return { expires: answer.expires, url: new URL(answer.url, location.href).href };
+}
+
+/** A button that copies what stands in `field`. */
+function copyButton(field) {
+  const copy = button("Copy", async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      copy.textContent = "Copied";
+    } catch {
+      document.execCommand("copy");
+    }
+  });
+  return copy;
+}
+
+/** Make a link for each of several results. */
+export function shareMany(jobs) {
+  const days = daysField();
+  const names = el("input", { type: "checkbox", id: "share-names" });
+  const answer = el("div", { class: "stack", "aria-live": "polite" });
+  const make = button("Create the links", async () => {
+    make.disabled = true;
+    const lines = [];
+    try {
+      for (const job of jobs) lines.push(`${job.name}\t${(await newLink(job, Number(days.value), names.checked)).url}`);
+    } catch (error) {
+      toast(error.message, "bad", error.hint);
+    }
+    const field = el("textarea", { readonly: true, id: "share-links", rows: Math.min(10, lines.length + 1), text: lines.join("\n") });
+    answer.replaceChildren(el("label", { for: "share-links", text: `${many(lines.length, "link")} (shown only now)` }), field, copyButton(field));
+    field.select();
+  }, "primary");
+  const dialog = open(`Share ${many(jobs.length, "result")}`, [
+    el("p", { text: "Anyone with a link can see its one result, its files and the viewer, without an account, until it expires." }),
+    el("div", {}, el("label", { for: "share-days", text: "Work for" }), days),
+    el("label", { class: "row" }, names, "Show the files' names and who uploaded them"), answer,
+  ], [button("Close", () => dialog.close()), make]);
+}
+
 /** Make a link that shows one result to somebody without an account. */
 export function share(job) {
-  const days = el("select", { id: "share-days" }, ...[[1, "1 day"], [7, "7 days"], [30, "30 days"]].map(([value, text]) =>
-    el("option", { value, text, selected: value === 7 })));
+  const days = daysField();
   const told = el("div", { class: "stack", "aria-live": "polite" });
   const names = el("input", { type: "checkbox", id: "share-names" });
   const make = button("Create the link", async () => {
     make.disabled = true;
     try {
-      const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: Number(days.value) * 24, names: names.checked })).json();
-      const field = el("input", { type: "text", readonly: true, id: "share-link", value: new URL(answer.url, location.href).href });
-      const copy = button("Copy", async () => {
-        field.select();
-        try {
-          await navigator.clipboard.writeText(field.value);
-          copy.textContent = "Copied";
-        } catch {
-          document.execCommand("copy");
-        }
-      });
+      const made = await newLink(job, Number(days.value), names.checked);
+      const field = el("input", { type: "text", readonly: true, id: "share-link", value: made.url });
+      const copy = copyButton(field);
       told.replaceChildren(el("label", { for: "share-link", text: "Link (shown only now)" }),
         el("div", { class: "row" }, el("div", { class: "grow" }, field), copy),
-        el("p", { class: "hint", text: `Works until ${clockTime(answer.expires)}. You can revoke it in the list below.` }));
+        el("p", { class: "hint", text: `Works until ${clockTime(made.expires)}. You can revoke it in the list below.` }));
       field.select();
       await list();
     } catch (error) {

@@ -1,7 +1,7 @@
 // The main page: one feed of jobs, and what shows it.
 import { mayDo } from "./api.js";
 import { byId, el } from "./dom.js";
-import { JobTable } from "./jobs.js";
+import { JobTable } from "./jobs/table.js";
 import { Live } from "./live.js";
 import { Models } from "./models.js";
 import { Options } from "./options.js";
@@ -45,7 +45,7 @@ if (mayDo("operator") && byId("upload")) {
   document.querySelector(".plain-only")?.remove();
   const options = new Options();
   window.autoseg.options = options;
-  new UploadList(options);
+  new UploadList(options, live);
   options.start().catch((error) => {
     byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads use the defaults.` }));
   });

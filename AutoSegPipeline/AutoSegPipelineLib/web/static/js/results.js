@@ -2,10 +2,12 @@
 import { address, getJson, mayDo, part, via } from "./api.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { fileAddress, fileTable, share } from "./dialogs.js";
-import { removeJob } from "./jobs.js";
+import { removeJob } from "./jobs/actions.js";
 import { bytes, clockTime, many, warningTitle } from "./words.js";
 
 const SHOWN = 24;
+const MOST = 480; // cards; what is older is found by a search
+const PAUSE_MS = 300; // between two looks that changes bring about
 
 // A card asks for its statistics when it is seen.
 const watcher = new IntersectionObserver((entries) => {
@@ -18,24 +20,53 @@ const watcher = new IntersectionObserver((entries) => {
 
 export class ResultGrid {
   constructor(live) {
-    this.live = live;
     this.cards = new Map();
     this.limit = SHOWN;
+    this.search = "";
+    this.total = 0;
     this.list = byId("results-list");
-    for (const type of ["job", "gone", "ready"]) live.addEventListener(type, () => this.later());
-    byId("results-more").addEventListener("click", () => { this.limit += SHOWN; this.later(); });
+    for (const type of ["ready", "reset", "online"]) live.addEventListener(type, () => this.look());
+    live.addEventListener("gone", (event) => { if (this.cards.has(event.detail.id)) this.soon(); });
+    live.addEventListener("job", ({ detail: { job } }) => { if (job.outputs.length || this.cards.has(job.id)) this.soon(); });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden && this.stale) this.soon(); });
+    byId("results-search").addEventListener("input", (event) => {
+      this.search = event.target.value.trim();
+      this.limit = SHOWN;
+      this.look();
+    });
+    byId("results-more").addEventListener("click", () => { this.limit = Math.min(MOST, this.limit + SHOWN); this.look(); });
   }
 
-  later() {
+  soon() {
+    this.stale = true;
+    if (this.timer || document.hidden) return;
+    this.timer = setTimeout(() => this.look(), this.pause ?? PAUSE_MS);
+  }
+
+  /** Ask the server for the newest results that the search leaves. */
+  async look() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.draw(), 60);
+    this.timer = 0;
+    this.stale = false;
+    this.request?.abort();
+    const request = this.request = new AbortController();
+    const begun = performance.now();
+    const query = new URLSearchParams({ published: "true", limit: this.limit, ...(this.search && { search: this.search }) });
+    try {
+      const page = await getJson(`api/v1/jobs?${query}`, request.signal);
+      this.total = page.total;
+      this.draw(page.jobs);
+    } catch {
+      return; // aborted by a later one, or the server is away: it is asked again when it is back
+    } finally {
+      this.pause = Math.max(PAUSE_MS, 3 * (performance.now() - begun));
+    }
   }
 
-  draw() {
-    const done = [...this.live.jobs.values()].filter((job) => job.state === "done")
-      .sort((a, b) => (a.times.done < b.times.done ? 1 : -1));
-    const shown = done.slice(0, this.limit);
+  draw(shown) {
     const wanted = new Map(shown.map((job) => [job.id, job]));
+    const held = [...this.cards].find(([, card]) => card.element.contains(document.activeElement));
+    const at = held ? [...this.list.children].indexOf(held[1].element) : -1;
     for (const [id, card] of this.cards) {
       if (wanted.get(id)?.revision !== card.revision) { card.element.remove(); this.cards.delete(id); }
     }
@@ -47,9 +78,15 @@ export class ResultGrid {
       }
       if (this.list.children[index] !== card.element) this.list.insertBefore(card.element, this.list.children[index] ?? null);
     });
-    byId("results-empty").hidden = done.length > 0;
-    byId("results-more-box").hidden = done.length <= this.limit;
-    setText(byId("results-count"), done.length ? many(done.length, "result") : "");
+    if (held && !held[1].element.isConnected) {
+      const near = this.cards.get(held[0])?.element ?? this.list.children[Math.min(at, this.list.children.length - 1)];
+      (near?.querySelector("h3 a") ?? byId("results-search")).focus();
+    }
+    byId("results-empty").hidden = shown.length > 0;
+    setText(byId("results-empty-text"), this.search ? "No result matches." : "Finished cases appear here, with their picture, files and the 3D viewer.");
+    byId("results-more-box").hidden = this.total <= shown.length || this.limit >= MOST;
+    byId("results-rest").hidden = this.total <= shown.length || this.limit < MOST;
+    setText(byId("results-count"), this.total ? many(this.total, "result") : "");
   }
 }
 

@@ -60,6 +60,8 @@ def test_a_killed_web_child_comes_back_and_the_page_misses_nothing(tmp_path: Pat
 def test_where_event_streams_do_not_come_through_the_page_polls(tmp_path: Path) -> None:
     with away(tmp_path) as (site, browser):
         page = browser.page(None)
+        # Without them the tab listens itself, where its requests can be refused.
+        page.add_init_script("delete window.SharedWorker; delete window.BroadcastChannel")
         page.route("**/api/v1/events*", _no_streams)
         page.goto(site.url + "/")
         _until(page, "autoseg.live.mode === 'poll'")

@@ -1,0 +1,151 @@
+// Jobs that were chosen, also over what is drawn, and what is done to all of them.
+import { address, ask, getJson, mayDo, part, via } from "../api.js";
+import { announce, byId, el, icon, setText, toast } from "../dom.js";
+import { confirm, progressDialog, shareMany } from "../dialogs.js";
+import { many } from "../words.js";
+
+const AT_ONCE = 50; // of the hundred that the server takes
+const MOST_ZIPPED = 1000;
+const MOST_SHARED = 50;
+const ENDED = "ended";
+
+export class Selection {
+  constructor(table) {
+    this.table = table;
+    this.ids = new Set();
+    this.last = null; // for a range with Shift
+    this.all = byId("jobs-choose-all");
+    this.bar = byId("jobs-chosen");
+    this.said = byId("jobs-chosen-text");
+    this.all.addEventListener("click", () => (this.ids.size ? this.clear() : this.chooseAll()));
+    const button = (text, drawing, act, kind = "") => el("button", { type: "button", class: `button small ${kind}`, onclick: act }, icon(drawing), text);
+    const tools = [button("Download", "download", () => this.download())];
+    if (mayDo("operator")) {
+      tools.push(button("Try again", "retry", () => this.act("retry", "failed,cancelled,refused", "Try again", "tried again")),
+        button("Cancel jobs", "cancel", () => this.act("cancel", "running,waiting", "Cancel", "cancelled")));
+      if (via === "session") tools.push(button("Share", "share", () => this.share()));
+      tools.push(button("Delete", "trash", () => this.act("delete", ENDED, "Delete", "deleted"), "danger"));
+    }
+    tools.push(button("Clear the selection", "cancel", () => { this.clear(); this.all.focus(); }, "plain"));
+    byId("jobs-chosen-tools").replaceChildren(...tools);
+  }
+
+  /** With `range` everything between this one and the last that was chosen. */
+  choose(job, on, range, pages) {
+    const [from, to] = [pages.at(range && this.last ? this.last : job.id), pages.at(job.id)].sort((a, b) => a - b);
+    for (const one of from < 0 ? [job] : pages.jobs.slice(from, to + 1)) {
+      if (on && one) this.ids.add(one.id);
+      else if (one) this.ids.delete(one.id);
+    }
+    this.last = job.id;
+    this.show();
+  }
+
+  /** Everything that filter and search leave, not only what is drawn. */
+  async chooseAll() {
+    const { states, search } = this.table.pages;
+    try {
+      const found = await getJson(`api/v1/jobs/ids?${new URLSearchParams({ ...(states && { state: states }), ...(search && { search }) })}`);
+      this.ids = new Set(found.ids);
+      announce(`${many(this.ids.size, "job")} selected.`);
+    } catch (error) {
+      toast(error.message, "bad", error.hint);
+    }
+    this.show();
+    this.table.windowed.later();
+  }
+
+  clear() {
+    this.ids.clear();
+    this.show();
+    this.table.windowed.later();
+  }
+
+  drop(id) {
+    if (this.ids.delete(id)) this.show();
+  }
+
+  /** What is chosen stays chosen in another list: the bar says how many. */
+  listChanged() {
+    this.last = null;
+    this.show();
+  }
+
+  show() {
+    const size = this.ids.size;
+    this.bar.hidden = size === 0;
+    setText(this.said, `${many(size, "job")} selected`);
+    this.all.checked = size > 0 && size >= this.table.pages.total;
+    this.all.indeterminate = size > 0 && !this.all.checked;
+    this.all.disabled = size === 0 && this.table.pages.total === 0;
+  }
+
+  /** Those of the chosen that are in `states` now. */
+  async those(states) {
+    const { ids } = await getJson(`api/v1/jobs/ids?state=${part(states)}`);
+    return ids.filter((id) => this.ids.has(id));
+  }
+
+  /** Ask, then do it in portions that can be stopped. */
+  async act(action, states, verb, done) {
+    try {
+      const ids = await this.those(states);
+      const left = this.ids.size - ids.length;
+      const stay = left ? ` ${many(left, "selected job")} ${left === 1 ? "is" : "are"} in another state and ${left === 1 ? "stays" : "stay"} as ${left === 1 ? "it is" : "they are"}.` : "";
+      if (!ids.length) return toast(`None of the selected jobs can be ${done} now.`, "warn");
+      const text = action === "delete" ? "This removes results, files and inputs from the server. It cannot be undone." : "";
+      if (!(await confirm(`${verb}: ${many(ids.length, "job")}?`, `${text}${stay}`.trim() || "They are done one after another.", verb,
+        action === "delete" ? "Keep them" : "Leave them"))) return undefined;
+      return await this.send(action, ids, done);
+    } catch (error) {
+      return toast(error.message, "bad", error.hint);
+    }
+  }
+
+  async send(action, ids, done) {
+    const dialog = ids.length > AT_ONCE ? progressDialog(`${many(ids.length, "job")} are being ${done}`) : null;
+    const failed = [];
+    let count = 0;
+    try {
+      for (let at = 0; at < ids.length && !dialog?.stopped; at += AT_ONCE) {
+        const answer = await (await ask("POST", "api/v1/jobs/actions", { action, jobs: ids.slice(at, at + AT_ONCE) })).json();
+        count += answer.done.length;
+        failed.push(...answer.failed);
+        dialog?.show((at + AT_ONCE) / ids.length, `${count.toLocaleString("en")} ${done}`);
+      }
+    } finally {
+      dialog?.close();
+    }
+    this.clear();
+    announce(`${many(count, "job")} ${done}.`);
+    if (failed.length) {
+      toast(`${many(failed.length, "job")} not ${done}. ${failed[0].message}`, "bad", failed[0].hint);
+    } else {
+      toast(`${many(count, "job")} ${done}.`);
+    }
+  }
+
+  async download() {
+    try {
+      const ids = await this.those("done");
+      if (!ids.length) return toast("None of the selected jobs has results.", "warn");
+      if (ids.length > MOST_ZIPPED) return toast(`One archive holds ${MOST_ZIPPED.toLocaleString("en")} results at most; ${ids.length.toLocaleString("en")} are selected.`, "warn");
+      const link = el("a", { href: address(`api/v1/results.zip?jobs=${ids.join(",")}`), download: "" });
+      document.body.append(link);
+      link.click();
+      link.remove();
+      const left = this.ids.size - ids.length;
+      return toast(`${many(ids.length, "result")} in one archive.${left ? ` ${many(left, "selected job")} without results left out.` : ""}`);
+    } catch (error) {
+      return toast(error.message, "bad", error.hint);
+    }
+  }
+
+  async share() {
+    const ids = await this.those("done").catch(() => []);
+    if (!ids.length) return toast("None of the selected jobs has results.", "warn");
+    if (ids.length > MOST_SHARED) return toast(`At most ${MOST_SHARED} results can be shared at once.`, "warn");
+    const { jobs } = await getJson(`api/v1/jobs?limit=500&ids=${ids.join(",")}`);
+    return shareMany(jobs);
+  }
+}

@@ -1,0 +1,144 @@
+"""Many jobs on the page: the server answers filters, counts and search; a window of the list is drawn."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.job import Job
+from AutoSegPipelineLib.core.store.store import Store
+from support.web import Served
+from support.web_page import Browser
+
+pytestmark = pytest.mark.slow
+
+NEWER = 1500
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One result, one refused scan, and behind them many jobs that came later."""
+    with Served(tmp_path_factory.mktemp("long") / "home") as page:
+        page.add_job(states.DONE, label="treasure.nii.gz", name="treasure")
+        page.add_job(states.REFUSED, label="wrong.nii.gz")
+        with page.store.transaction(False):
+            for number in range(NEWER):
+                page.store.jobs.add(Job(label=f"later{number:04d}.nii.gz", state=states.CANCELLED))
+        page.answer(lambda one: _purged(page, one))
+        yield page
+
+
+def _purged(page: Served, one: Any) -> dict[str, Any]:
+    store = Store(page.home.store)  # a connection belongs to its thread
+    store.jobs.delete(one.job)
+    store.close()
+    return {"ok": True, "state": "deleted"}
+
+
+def rows(page: Any) -> Any:
+    return page.locator("#jobs-body tr[data-job]")
+
+
+def filter_button(page: Any, name: str) -> Any:
+    return page.locator("#jobs-filters").get_by_role("button", name=name)
+
+
+def test_a_result_is_there_behind_any_number_of_newer_jobs(site: Served, browser: Browser) -> None:
+    page = browser.page()
+    page.locator("#results-list .result").filter(has_text="treasure").wait_for()
+    assert page.locator("#results-count").inner_text() == "1 result"
+    assert filter_button(page, "Done").inner_text().split() == ["Done", "1"]
+    assert filter_button(page, "Problems").inner_text().split() == ["Problems", "1"]
+    filter_button(page, "Done").click()
+    rows(page).filter(has_text="treasure.nii.gz").wait_for()
+    assert rows(page).count() == 1
+    filter_button(page, "All").click()
+    page.get_by_role("searchbox", name="Search the jobs").fill("WRONG")
+    rows(page).filter(has_text="wrong.nii.gz").wait_for()
+    assert filter_button(page, "All").inner_text().split() == ["All", "1"]
+    page.get_by_role("searchbox", name="Search the jobs").fill("no such scan")
+    page.get_by_text("No job matches.").wait_for()
+    page.get_by_role("searchbox", name="Search the results").fill("no such scan")
+    page.get_by_text("No result matches.").wait_for()
+
+
+def test_a_window_of_the_list_is_drawn_and_moves_with_it(site: Served, browser: Browser) -> None:
+    page = browser.page()
+    rows(page).filter(has_text=f"later{NEWER - 1:04d}").wait_for()
+    table = page.locator("#jobs-table")
+    total = sum(site.get("/api/v1/jobs/counts").json()["counts"].values())
+    assert int(table.get_attribute("aria-rowcount")) == total + 1
+    assert rows(page).count() < 100
+    scroller = page.get_by_role("region", name="List of jobs")
+    scroller.evaluate("one => { one.scrollTop = one.scrollHeight }")
+    rows(page).filter(has_text="treasure.nii.gz").wait_for()
+    assert rows(page).count() < 100
+    assert rows(page).last.get_attribute("aria-rowindex") == table.get_attribute("aria-rowcount")
+    scroller.evaluate("one => { one.scrollTop = one.scrollHeight / 2 }")
+    rows(page).filter(has_text=f"later{NEWER // 2:04d}").wait_for()
+
+
+def test_a_change_is_shown_in_place_and_a_new_job_at_its_place(site: Served, browser: Browser) -> None:
+    page = browser.page()
+    rows(page).first.wait_for()
+    job = site.add_job(states.SEGMENTING, label="running.nii.gz")
+    rows(page).first.filter(has_text="running.nii.gz").wait_for()
+    job.progress = 0.5
+    site.store.jobs.save(job)
+    rows(page).first.filter(has_text="50 %").wait_for()
+    site.store.jobs.enter(job, states.FAILED)
+    rows(page).filter(has_text="running.nii.gz").and_(page.locator("[data-state=failed]")).wait_for()
+    site.store.jobs.delete(job.id)
+    rows(page).filter(has_text="running.nii.gz").wait_for(state="detached")
+
+
+def test_focus_stays_near_a_row_that_was_deleted(site: Served, browser: Browser) -> None:
+    stays, gone = [
+        site.add_job(states.CANCELLED, label=name).label for name in ("next.nii.gz", "gone.nii.gz")
+    ]
+    page = browser.page()
+    button = page.get_by_role("button", name=f"Delete: {gone}")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    rows(page).filter(has_text=gone).wait_for(state="detached")
+    page.wait_for_function(f"document.activeElement.ariaLabel === 'Delete: {stays}'")
+
+
+def test_jobs_are_selected_over_what_is_drawn_and_deleted_together(site: Served, browser: Browser) -> None:
+    for number in range(120):
+        site.add_job(states.CANCELLED, label=f"spare{number:03d}.nii.gz")
+    kept = site.add_job(states.QUEUED, label="spare-kept.nii.gz")
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill("spare")
+    rows(page).filter(has_text="spare-kept").wait_for()
+    page.get_by_role("checkbox", name="Select all jobs of this list").check()
+    page.get_by_text("121 jobs selected").wait_for()
+    page.locator("tr.chosen").filter(has_text="spare119.nii.gz").wait_for()
+    page.get_by_role("checkbox", name="Select spare119.nii.gz").uncheck()
+    page.get_by_text("120 jobs selected").wait_for()
+    page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Delete: 119 jobs?").wait_for()
+    assert "1 selected job is in another state" in dialog.inner_text()
+    dialog.get_by_role("button", name="Delete").click()
+    page.get_by_text("119 jobs deleted.").first.wait_for(timeout=60000)
+    left = site.get("/api/v1/jobs?search=spare").json()["jobs"]
+    assert {job["label"] for job in left} == {kept.label, "spare119.nii.gz"}
+    filter_button(page, "All").filter(has_text="2").wait_for()
+
+
+def test_several_results_come_as_one_archive(site: Served, browser: Browser) -> None:
+    for name in ("pair-a", "pair-b"):
+        site.add_job(states.DONE, label=f"{name}.nii.gz", name=name)
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill("pair-")
+    page.get_by_role("checkbox", name="Select pair-a.nii.gz").check()
+    page.get_by_role("checkbox", name="Select pair-b.nii.gz").check()
+    with page.expect_download() as download:
+        page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(Path(download.value.path())) as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {"pair-a", "pair-b"}
