@@ -82,13 +82,13 @@ class VisibleJobs:
         return JobFilter(states, findable(search), door, ids, scope=scope)
 
     def window(self, offset: int, limit: int, cursor: str | None, **how: Any) -> Window:
-        """Jobs in the order of the work, from ``offset`` or a cursor on; ``how``: states, search, door, ids."""
+        """Jobs in the order of the work from ``offset`` or a cursor on; ``how`` as of :meth:`_filter`."""
         begin = offset if cursor is None else _place(cursor)
         found = self._work_list.window(self._filter(**how), begin, limit)
         return replace(found, jobs=[self.shown(job) for job in found.jobs])
 
     def newest_results(self, offset: int, limit: int, **how: Any) -> tuple[List[Job], int]:
-        """Jobs with a result, the newest first, and how many match; ``how`` as in :meth:`window`."""
+        """Jobs with a result, the newest first, and how many match; ``how`` as of :meth:`_filter`."""
         found, total = self._work_list.results(self._filter(**how), offset, limit)
         return [self.shown(job) for job in found], total
 
