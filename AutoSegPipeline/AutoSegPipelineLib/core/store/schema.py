@@ -43,6 +43,7 @@ WRITTEN: tuple[str, ...] = (
     """,
     "",
     "",
+    "",
     # Everything that a list filters, counts and sorts by: it is answered without reading rows.
     """
     CREATE INDEX jobs_by_words ON jobs (
