@@ -223,6 +223,8 @@ class SlicerSteps:
 
     def _narrator(self, guard: SceneGuard, report: Report, models: calls.Models) -> Callable[[str], None]:
         """Called between two structures: the moment for everybody else, and to be stopped."""
+        window = slicer.util.mainWindow()
+        shown = window is not None and bool(window.visible)
 
         def heard(text: str) -> None:
             models.hear(str(text))
@@ -232,6 +234,10 @@ class SlicerSteps:
                 slicer.app.processEvents()
                 quits = qt.quitting()
             self._check()
+            if shown and not window.visible and not quits:
+                # Qt may miss that its last window was closed while code serves events; Slicer would stay.
+                quits = True
+                qt.single_shot(0, lambda: slicer.util.quit())
             if quits:
                 raise Cancelled()  # else Slicer would stay until the last structure
 

@@ -299,6 +299,23 @@ class InsideSlicerTest(unittest.TestCase):
         timer.stop()
         self.assertEqual(self.looks(), before)
 
+    @needs("OpenAnatomyExport", "Decimation")
+    def test_a_window_that_is_closed_while_openanatomy_works_quits_slicer(self) -> None:
+        window = slicer.util.mainWindow()
+        quits: list[bool] = []
+
+        def stay() -> None:
+            quits.append(True)
+            window.show()
+
+        with mock.patch.object(slicer.util, "quit", stay):
+            job = self.autoseg.submit(self.scan, engine="tissue", exporter="openanatomy", formats="gltf")
+            timer = self.meanwhile(window.hide)
+            ended = self.autoseg.wait(job, timeout=180)
+            timer.stop()
+        # This Slicer did not quit after all, so the case was tried again.
+        self.assertEqual((quits, ended.state, ended.vanished), ([True], "done", 1))
+
     @needs("TotalSegmentator", "OpenAnatomyExport", "Decimation")
     def test_a_missing_extension_is_named_with_the_way_to_get_it(self) -> None:
         from AutoSegPipelineLib.core.errors import PipelineError
