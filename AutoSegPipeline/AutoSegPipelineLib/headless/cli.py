@@ -26,6 +26,7 @@ SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
     "Cohorts": ("table",),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "review", "purge"),
+    "Cluster": ("bundle", "worker"),
     "Pipeline": ("status", "pause", "resume", "stop"),
     "PACS": ("dicom",),
     "Web page": ("users", "tokens", "links", "audit"),
@@ -73,6 +74,7 @@ def cli(ctx: click.Context) -> None:
 
 def _add_commands() -> None:
     from .commands import (
+        bundle,
         completion,
         config,
         demo,
@@ -91,6 +93,7 @@ def _add_commands() -> None:
         tokens,
         users,
         weights,
+        worker,
     )
 
     for command in (
@@ -98,7 +101,8 @@ def _add_commands() -> None:
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.review, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,
-        rules.rules, weights.weights, models.models, dicom.dicom, completion.completion,
+        rules.rules, weights.weights, models.models, dicom.dicom,
+        bundle.bundle, worker.worker, completion.completion,
     ):  # fmt: skip
         cli.add_command(command)
         command.epilog = RESEARCH

@@ -28,7 +28,7 @@ except ImportError:  # a machine without OpenGL's libraries; the tests of the pa
 
 # A test file that uses one of these starts processes, servers, browsers or pipelines.
 _SUPPORT = (
-    "certificate headless inbox inside launcher panel pipeline process_tree security slicer_core"
+    "bundle_run certificate headless inbox inside launcher panel pipeline process_tree security slicer_core"
     " tiny_totalsegmentator uploads web web_events web_page web_server wheels worker_process"
 )
 STARTING = {f"support.{name}" for name in _SUPPORT.split()} | {

@@ -23,6 +23,7 @@ FULL: dict[str, list[str]] = {
     "web": [],
     "uploads": [],
     "dicom_receive": [],
+    "bundles": [],
     "cohort_table": [],
 }
 QUICK: dict[str, list[str]] = {
@@ -33,6 +34,7 @@ QUICK: dict[str, list[str]] = {
     "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],
     "uploads": ["--mb", "200", "--rounds", "1"],
     "dicom_receive": ["--instances", "400", "--rounds", "1"],
+    "bundles": ["--cases", "6", "--small", "50"],
     "cohort_table": ["--cases", "1000"],
 }
 

@@ -72,7 +72,8 @@ class BundleList:
     """``bundle.json``. ``pipeline`` is the id of the home that made it.
 
     ``ladder``: a worker itself tries a case that did not fit into memory with the next options of the
-    ladder; else it reports it at once, and whoever made the bundle may ask for more memory.
+    ladder; else it reports it at once, and whoever made the bundle may ask for more memory. ``engines`` are
+    the different values of that option.
     """
 
     version: int
@@ -80,6 +81,7 @@ class BundleList:
     pipeline: str = ""
     ladder: bool = False
     cases: List[BundleEntry] = field(default_factory=list)
+    engines: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -183,16 +185,16 @@ class CaseFolder:
         (self.path / CANCEL).touch()
 
     def read(self) -> BundledCase:
-        """Its ``case.json``; raises ``environment.bundle_damaged``."""
+        """Its ``case.json``; raises ``environment.bundle_damaged``, OSError where the share fails."""
         return _read(BundledCase, self.path / CASE)
 
     def outcome(self) -> Outcome | None:
-        """How it ended, or None while it has not; raises ``environment.bundle_damaged``."""
+        """How it ended, or None while it has not; raises as :meth:`read`."""
         return _read(Outcome, self.result / OUTCOME) if self.is_finished else None
 
     def progress(self) -> CaseProgress | None:
         """Where it is, or None where nobody has it or the file cannot be read now."""
-        return _read_or_none(CaseProgress, self.path / PROGRESS)
+        return read_or_none(CaseProgress, self.path / PROGRESS)
 
     def claim_number(self) -> int:
         """The highest claim; 0 for none. Raises OSError."""
@@ -227,7 +229,12 @@ class Bundle:
         (self.path / STOP).touch()
 
     def read(self) -> BundleList:
-        """Its list; raises ``environment.bundle_damaged``."""
+        """Its list; raises ``environment.bundle_damaged``, OSError where the share fails."""
+        if not self.is_complete:
+            text = f"{self.path} is no bundle, or not complete yet: {LIST} is missing"
+            raise PipelineError(
+                "environment.bundle_damaged", text, "Give the folder that was made as a bundle."
+            )
         found = _read(BundleList, self.path / LIST)
         for entry in found.cases:
             bare_name(entry.folder)
@@ -239,7 +246,7 @@ class Bundle:
 
     def workers(self) -> list[WorkerAlive]:
         """Every worker that ever wrote here; who is alive counts on."""
-        found = (_read_or_none(WorkerAlive, one) for one in (self.path / WORKERS).glob("*.json"))
+        found = (read_or_none(WorkerAlive, one) for one in (self.path / WORKERS).glob("*.json"))
         return [one for one in found if one is not None]
 
 
@@ -279,7 +286,9 @@ def bare_name(name: str) -> str:
 def _read(kind: type[M], path: Path) -> M:
     try:
         return read(kind, _known_version(read_json(path)))
-    except (OSError, ValueError, RecursionError) as error:
+    except FileNotFoundError:
+        raise PipelineError("environment.bundle_damaged", f"{path} is missing") from None
+    except (ValueError, RecursionError) as error:
         raise PipelineError("environment.bundle_damaged", f"{path} cannot be read: {error}") from error
     except ProtocolError as error:
         raise PipelineError("environment.bundle_damaged", f"{path}: {error.message}") from error
@@ -292,8 +301,9 @@ def _known_version(values: object) -> object:
     return values
 
 
-def _read_or_none(kind: type[M], path: Path) -> M | None:
+def read_or_none(kind: type[M], path: Path) -> M | None:
+    """What the file says, or None where it is absent or cannot be read now."""
     try:
         return _read(kind, path)
-    except PipelineError:
+    except (PipelineError, OSError):
         return None

@@ -7,6 +7,7 @@ import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Iterator
 
 from ..errors import PipelineError
 from ..files import fsync_folder, is_link, sha256, sync_paths, write_json
@@ -27,6 +28,7 @@ from .layout import (
     FileFacts,
     Outcome,
     bare_name,
+    inner_path,
     with_paths,
 )
 
@@ -49,6 +51,7 @@ class Packing:
         self._about = BundleList(VERSION, path.name, pipeline, ladder)
         self._entries: list[BundleEntry] = []
         self._written: list[str] = []
+        self._engines: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -68,6 +71,8 @@ class Packing:
             folder / CASE, plain(BundledCase(VERSION, job, attempt, inner, files.facts)), durable=False
         )
         self._entries.append(entry)
+        if order.kind == "scan":
+            self._engines.add(str(order.options.get("engine") or ""))
         self._written += [str(folder / name) for name in (*files.facts, CASE)]
         self._written += [*map(str, files.folders), str(folder)]
         return entry
@@ -75,7 +80,10 @@ class Packing:
     def publish(self) -> Bundle:
         """Make all of it durable, then write the list; raises OSError or ``environment.*``."""
         sync_paths([*self._written, str(self.bundle.path / CASES)])
-        write_json(self.bundle.path / LIST, plain(replace(self._about, cases=self._entries)))
+        write_json(
+            self.bundle.path / LIST,
+            plain(replace(self._about, cases=self._entries, engines=sorted(self._engines))),
+        )
         fsync_folder(self.bundle.path.parent)
         return self.bundle
 
@@ -143,19 +151,24 @@ def facts_of(path: Path) -> FileFacts:
     return FileFacts(path.stat().st_size, sha256(path))
 
 
-def check_inputs(folder: CaseFolder, case: BundledCase) -> None:
-    """Raise ``environment.bundle_damaged`` where an input is not what was packed."""
+def checked_inputs(folder: CaseFolder, case: BundledCase) -> Iterator[None]:
+    """Read every input, a block with each step, so that the caller may do other things between them.
+
+    Raises ``environment.bundle_damaged`` where one is not what was packed, OSError where the share fails.
+    """
     for name, wanted in case.inputs.items():
-        _check(folder.path, name, wanted)
-
-
-def _check(folder: Path, name: str, wanted: FileFacts) -> None:
-    try:
-        found = facts_of(folder / name)
-    except FileNotFoundError:
-        raise PipelineError("environment.bundle_damaged", f"{name} in {folder} is missing") from None
-    if found != wanted:
-        raise _other_bytes(folder, name, found, wanted)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with open(folder.path / inner_path(name), "rb") as reader:
+                for block in iter(lambda: reader.read(_BLOCK), b""):
+                    digest.update(block)
+                    size += len(block)
+                    yield
+        except FileNotFoundError:
+            raise PipelineError("environment.bundle_damaged", f"{name} in {folder.path} is missing") from None
+        found = FileFacts(size, digest.hexdigest())
+        if found != wanted:
+            raise _other_bytes(folder.path, name, found, wanted)
 
 
 def _other_bytes(folder: Path, name: str, found: FileFacts, wanted: FileFacts) -> PipelineError:

@@ -148,7 +148,8 @@ def test_every_option_that_is_named_exists() -> None:
 
 CALL = re.compile(
     r"(?:^|/|python3 )autoseg(?:\.py)? +"
-    r"(?P<name>(?:(?:config|rules|weights|users|tokens|links|dicom|models|engines) )?[a-z]+)\b(?P<rest>.*)"
+    r"(?P<name>(?:(?:config|rules|weights|users|tokens|links|dicom|models|engines|bundle) )?[a-z]+)\b"
+    r"(?P<rest>.*)"
 )
 
 

@@ -16,7 +16,7 @@ from AutoSegPipelineLib.core.bundles.layout import (
     bare_name,
     inner_path,
 )
-from AutoSegPipelineLib.core.bundles.packing import Packing, check_inputs, facts_of, fetch_result
+from AutoSegPipelineLib.core.bundles.packing import Packing, checked_inputs, facts_of, fetch_result
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.files import read_json, write_json
 from support.bundles import make_bundle, order
@@ -86,7 +86,7 @@ def test_data_files_channels_tables_and_label_maps_come_along(tmp_path: Path) ->
     assert found.given == {"glb": found.reuse}
     assert Path(found.channels[0]).relative_to(Path(found.path).parent) == Path("more/t2.nii")
     assert found.keep == str(tmp_path / "out" / KEPT)
-    check_inputs(folder, folder.read())
+    list(checked_inputs(folder, folder.read()))
 
 
 def test_a_folder_of_masks_comes_along(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_folder_of_masks_comes_along(tmp_path: Path) -> None:
 def test_inputs_that_are_not_what_was_packed_are_noticed(tmp_path: Path, change: str) -> None:
     bundle = make_bundle(tmp_path, "ct")
     folder = first(bundle)
-    check_inputs(folder, folder.read())
+    list(checked_inputs(folder, folder.read()))
     path = folder.path / next(iter(folder.read().inputs))
     data = path.read_bytes()
     if change == "gone":
@@ -113,7 +113,7 @@ def test_inputs_that_are_not_what_was_packed_are_noticed(tmp_path: Path, change:
     else:
         path.write_bytes(data[:-1] + (b"" if change == "cut" else b"?"))
     with pytest.raises(PipelineError, match=path.name) as caught:
-        check_inputs(folder, folder.read())
+        list(checked_inputs(folder, folder.read()))
     assert caught.value.code == "environment.bundle_damaged"
 
 

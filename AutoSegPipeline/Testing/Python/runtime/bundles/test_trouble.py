@@ -1,0 +1,98 @@
+"""A share or a disk that fails, a worker that is overtaken, memory that runs out."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from AutoSegPipelineLib.core.bundles import claims
+from AutoSegPipelineLib.core.bundles.layout import Outcome
+from AutoSegPipelineLib.runtime.bundles import choice
+from AutoSegPipelineLib.runtime.bundles.memory_kills import memory_kills
+from AutoSegPipelineLib.runtime.bundles.worker import (
+    ALL_HAVE_RESULTS,
+    TROUBLE,
+)
+from support.bundle_run import WAIT, Run, folders
+from support.bundles import make_bundle
+from support.qt import run_until
+
+
+class Fails:
+    """Raises an error of the system instead of calling, for the first ``times`` calls."""
+
+    def __init__(self, real: Callable[..., Any], number: int, times: int) -> None:
+        self.real, self.number, self.left, self.hit = real, number, times, 0
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        if self.left > 0:
+            self.left -= 1
+            self.hit += 1
+            raise OSError(self.number, os.strerror(self.number), str(arguments[0]))
+        return self.real(*arguments, **more)
+
+
+@pytest.mark.parametrize("times", [2, 10**6])
+def test_a_share_without_room_is_tried_again_and_nothing_is_computed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    bundle = make_bundle(tmp_path, "a")
+    run = Run(bundle, tmp_path, patience_seconds=4.0)
+    full = Fails(claims.write_json, errno.ENOSPC, times)
+
+    def write(path: Path, *arguments: Any, **more: Any) -> None:
+        (full if path.name == "outcome.json" else full.real)(path, *arguments, **more)
+
+    monkeypatch.setattr(claims, "write_json", write)
+    ending = run.until_end()
+    assert full.hit >= 2 and len(run.processes) == 1
+    assert any("waits" in note for note in run.notes)
+    if times == 2:
+        assert (ending.code, run.outcomes["a"].ok) == (ALL_HAVE_RESULTS, True)
+    else:
+        assert ending.error is not None and ending.error.code == "environment.disk_full"
+        assert (ending.code, folders(bundle)[0].claim_number()) == (TROUBLE, 0)
+
+
+def test_a_share_that_takes_no_claim_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = make_bundle(tmp_path, "a")
+    run = Run(bundle, tmp_path, patience_seconds=30.0)
+    readonly = Fails(claims.take, errno.EROFS, 2)
+    monkeypatch.setattr(choice, "take", readonly)
+    assert run.until_end().code == ALL_HAVE_RESULTS
+    assert readonly.hit == 2 and run.outcomes["a"].ok
+
+
+def test_whoever_is_overtaken_stops_computing(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path, "a_slow60000", "b")
+    first = folders(bundle)[0]
+    run = Run(bundle, tmp_path, stale_seconds=2.0)
+    run.until(lambda: (found := first.progress()) is not None and found.stage == "segmenting")
+    other = claims.take(first, 2, claims.Owner("other", 1, "elsewhere"))
+    assert other is not None
+    run_until(lambda: run.begun == ["a_slow60000", "b"], WAIT)
+    other.empty()
+    assert other.publish(Outcome(ok=True, host="other"))
+    assert run.until_end(start=False).code == ALL_HAVE_RESULTS
+    found = first.outcome()
+    assert found is not None and found.host == "other"
+    assert any("took it over" in note for note in run.notes)
+
+
+def test_memory_kills_are_counted_by_control_group(tmp_path: Path) -> None:
+    proc, groups = tmp_path / "proc", tmp_path / "groups"
+    (proc / "self").mkdir(parents=True)
+    assert memory_kills(proc, groups) == 0
+    (proc / "vmstat").write_text("nr_free 1\noom_kill 7\n")
+    (proc / "self" / "cgroup").write_text("0::/job_4/step_0\n")
+    assert memory_kills(proc, groups) == 7
+    (groups / "job_4" / "step_0").mkdir(parents=True)
+    (groups / "job_4" / "step_0" / "memory.events").write_text("low 0\noom 3\noom_kill 2\n")
+    assert memory_kills(proc, groups) == 2
+    (proc / "self" / "cgroup").write_text("5:cpu:/\n4:memory:/job_4\n0::/elsewhere\n")
+    (groups / "memory" / "job_4").mkdir(parents=True)
+    (groups / "memory" / "job_4" / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
+    assert memory_kills(proc, groups) == 1
