@@ -157,6 +157,7 @@ class Flow:
         self.own_models.stop(at_once=True)
         self.received.end(PipelineError("environment.disk_full", "the disk is too full even for states"))
         self.finisher.abandon()
+        self.pacs_alarms.close()
         self.logs.close()
 
     def kill(self) -> None:

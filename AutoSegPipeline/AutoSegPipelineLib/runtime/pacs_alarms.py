@@ -1,4 +1,7 @@
-"""Alarms of the dicom child as events of the pipeline, each once, over restarts and crashes of both."""
+"""Alarms of the dicom child as events of the pipeline: each once, also over restarts.
+
+A crash in the moment between the event and the note of it repeats one.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class PacsAlarms:
         self._context = context
         self._store: PacsStore | None = None
         self._seen = -1
+        self._last: int | None = None
 
     def look(self) -> None:
         """Publish what is new; a store that is busy or damaged is looked at again."""
@@ -39,13 +43,16 @@ class PacsAlarms:
             log.warning("dicom.sqlite cannot be read: %s", error)
 
     def _publish(self, store: PacsStore) -> None:
-        last, newest = int(self._context.store.meta.get(META, 0)), store.alarms.newest()
-        if last > newest:  # another store in the same place
-            last = 0
-            self._context.store.meta.set(META, last)
-        for alarm in store.alarms.since(last):
+        meta = self._context.store.meta
+        if self._last is None:
+            self._last = int(meta.get(META, 0))
+        if self._last > store.alarms.newest():  # another store in the same place
+            self._last = 0
+        for alarm in store.alarms.since(self._last):
             self._context.bus.publish(AlarmRaised(alarm.code, alarm.message))
-            self._context.store.meta.set(META, alarm.id)
+            self._last = alarm.id  # a full disk must not make it an alarm every two seconds
+        if meta.get(META, 0) != self._last:
+            meta.set(META, self._last)
 
     def close(self) -> None:
         """Let go of the file."""

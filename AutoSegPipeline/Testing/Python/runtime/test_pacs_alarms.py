@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
+import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.events import AlarmRaised, Event
 from AutoSegPipelineLib.core.pacs.sends import FAILED
@@ -60,3 +62,25 @@ def test_one_that_is_wanted_again_meanwhile_raises_none(tmp_path: Path) -> None:
     again = pacs.sends.get(send.id)
     assert again is not None and again.state != FAILED and pacs.alarms.since(0) == []
     pacs.close()
+
+
+def test_a_full_disk_does_not_repeat_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Event] = []
+    with Bench(tmp_path, watch=False) as bench:
+        flow = bench.pipeline.flow
+        bench.pipeline.bus.subscribe(heard.append)
+        pacs = PacsStore.of(bench.home)
+        flow.pacs_alarms.look()
+        pacs.alarms.add("pacs.gave_up", "j1", "pacs", "the first")
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.pipeline.store.meta, "set", full)
+            for _ in range(3):
+                flow.pacs_alarms.look()
+        flow.pacs_alarms.look()
+        assert bench.pipeline.store.meta.get("pacs_alarms") == 1
+        assert [one.message for one in heard if isinstance(one, AlarmRaised)] == ["the first"]
+        pacs.close()
