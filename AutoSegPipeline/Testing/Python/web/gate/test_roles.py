@@ -289,6 +289,14 @@ def test_the_first_letters_of_an_id_find_only_what_one_sees(scene: Scene) -> Non
     assert status == {"olga": 200, "otto": 404 if scene.visibility == "own" else 200}
 
 
+def test_a_comparison_shows_no_result_that_one_does_not_see(scene: Scene) -> None:
+    own = scene.served.result(f"otto-{scene.visibility}", "otto")
+    for path in (f"/compare/{own.id}?with={scene.job.id}", f"/compare/{scene.job.id}?with={own.id}"):
+        answer = scene.served.ask("GET", path, headers=scene.headers["otto"])
+        seen = scene.visibility != "own"
+        assert answer.status == (200 if seen else 404) and (scene.job.id.encode() in answer.body) == seen
+
+
 def test_a_job_of_the_command_line_is_not_that_of_the_account_with_the_same_name(scene: Scene) -> None:
     job = scene.served.result(f"shell-{scene.visibility}", "olga", door="submit")
     answer = scene.served.ask("GET", f"/api/v1/jobs/{job.id}", headers=scene.headers["olga"])

@@ -60,7 +60,7 @@ export class Measures {
   take({ ras, structure }) {
     if (!this.kind) return false;
     if (this.kind === "v") {
-      if (structure?.volume !== null && structure) this.addVolume(structure);
+      if (structure && structure.volume !== null) this.addVolume(structure);
       return true;
     }
     this.pending.push(ras);

@@ -25,7 +25,6 @@ export class Overlay extends EventTarget {
     stage.setAttribute("aria-label", "3D view. Arrow keys turn, plus and minus zoom, A P L R S I look from that side, 0 shows all, W says where the mark is.");
     scene.addEventListener("drawn", () => this.update());
     this.makeTools(tools);
-    this.tools = tools;
     this.keys(stage);
     this.update();
   }
@@ -47,22 +46,32 @@ export class Overlay extends EventTarget {
     const depth = el("input", { type: "range", id: "cut-depth", min: 0, max: 100, step: 1, value: 50, "aria-label": "Depth of the cut", hidden: true });
     const cut = el("select", { id: "cut", "aria-label": "Cut away" }, el("option", { value: "", text: "No cut" }),
       ...Object.entries(SIDES).map(([letter, [name]]) => el("option", { value: letter, text: `Cut from ${name}` })));
-    const apply = () => {
-      depth.hidden = !cut.value;
-      this.scene.clip(cut.value, Number(depth.value) / 100);
-    };
-    this.setCut = (side, percent) => {
-      cut.value = side;
-      depth.value = percent;
-      apply();
-    };
-    Object.defineProperty(this, "cut", { get: () => (cut.value ? [cut.value, Number(depth.value)] : null) });
-    cut.addEventListener("change", apply);
-    depth.addEventListener("input", apply);
+    this.cutting = { side: cut, depth };
+    cut.addEventListener("change", () => this.applyCut());
+    depth.addEventListener("input", () => this.applyCut());
     tools.replaceChildren(views,
       el("button", { type: "button", class: "button small", id: "fit", text: "Show all", onclick: () => { this.scene.fit(); } }),
       cut, depth, this.measures.choose,
       el("button", { type: "button", class: "button small", id: "screenshot", onclick: () => this.save() }, icon("download"), "Picture"));
+  }
+
+  /** The side that is cut away and how much of it, in percent; null: no cut. */
+  get cut() {
+    const { side, depth } = this.cutting;
+    return side.value ? [side.value, Number(depth.value)] : null;
+  }
+
+  setCut(letter, percent) {
+    const { side, depth } = this.cutting;
+    side.value = letter;
+    depth.value = percent;
+    this.applyCut();
+  }
+
+  applyCut() {
+    const { side, depth } = this.cutting;
+    depth.hidden = !side.value;
+    this.scene.clip(side.value, Number(depth.value) / 100);
   }
 
   keys(stage) {
