@@ -24,7 +24,8 @@ class EngineRow:
     ``weights`` is a module of ``processing/engines/`` that prints
     which trained models are there; :func:`..headless.extras.read_weights` runs it. ``weights_folder`` is a
     function there that says where downloaded ones lie. ``settings`` belong to
-    this engine alone; each worker finds them in its environment under their own names.
+    this engine alone; each worker finds them in its environment under their own names. ``cites`` are keys
+    of :mod:`.cohort.citations` for a paper, ``cites_mr`` those for tasks on MR besides.
     """
 
     name: str
@@ -41,6 +42,8 @@ class EngineRow:
     weights: str = ""
     weights_folder: str = ""
     settings: tuple[Spec, ...] = ()
+    cites: tuple[str, ...] = ()
+    cites_mr: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -71,6 +74,8 @@ MODELS_DIR = Spec(
     "Folder of your own trained models; empty: `AutoSegPipeline/models` in the user's data folder.",
 )
 
+_NETWORKS = ("wasserthal2023totalsegmentator", "isensee2021nnunet")
+_MR = ("dantonoli2025totalsegmentatormri",)
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         "totalsegmentator",
@@ -84,6 +89,8 @@ ENGINES: tuple[EngineRow, ...] = (
         brings="PyTorch and nnU-Net",
         weights="totalsegmentator.weights_list",
         weights_folder="totalsegmentator.weights.folder",
+        cites=_NETWORKS,
+        cites_mr=_MR,
         settings=(
             Spec(
                 "totalsegmentator_statistics",
@@ -105,9 +112,16 @@ ENGINES: tuple[EngineRow, ...] = (
         slicer_module="PyTorchUtils",
         slicer_pip=("nnunetv2>=2.3.1",),
         settings=(MODELS_DIR,),
+        cites=_NETWORKS[1:],
     ),
     EngineRow("tissue", "tissue.TissueEngine", takes=("CT",)),
-    EngineRow("slicer", takes=("CT", "MR"), extension="TotalSegmentator"),
+    EngineRow(
+        "slicer",
+        takes=("CT", "MR"),
+        extension="TotalSegmentator",
+        cites=(*_NETWORKS, "fedorov2012slicer"),
+        cites_mr=_MR,
+    ),
 )
 
 # Programs that the administrator declared are engines besides: processing/engines/command/ reads the file.

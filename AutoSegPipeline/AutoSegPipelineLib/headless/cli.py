@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 RESEARCH = "For research, not a medical device."
 SECTIONS = {
     "Process": ("serve", "run", "export", "demo"),
-    "Cohorts": ("table",),
+    "Cohorts": ("table", "methods"),
     "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "review", "purge"),
     "Cluster": ("bundle", "worker"),
     "Pipeline": ("status", "pause", "resume", "stop"),
@@ -83,6 +83,7 @@ def _add_commands() -> None:
         engines,
         jobs,
         links,
+        methods,
         models,
         pipeline,
         rules,
@@ -98,6 +99,7 @@ def _add_commands() -> None:
 
     for command in (
         serve.serve, run.run, run.export, demo.demo, table.table,
+        methods.methods,
         submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
         jobs.review, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
         users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,

@@ -31,13 +31,14 @@ from .routes import (
     resumable_uploads,
     scan,
     status,
+    table,
     uploads,
 )
 
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
-    events, health, status, original, many_jobs, jobs, results, scan, engines,
+    events, health, status, original, many_jobs, jobs, results, table, scan, engines,
     login, account, audit, links, models, uploads, resumable_uploads, dicom_web, pacs, pages,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ..core import states
+from ..core.cohort.columns import Cell
 from ..core.job import FIELDS, JobField
 
 State = str
@@ -132,6 +133,25 @@ class ReviewedJobs(BaseModel):
     """One entry for each job that was named, in their order."""
 
     jobs: list[Reviewed]
+
+
+class TablePage(BaseModel):
+    """Some rows of the table over all cases, by column; ``total`` rows and ``cases`` fit and are visible."""
+
+    rows: list[dict[str, Cell]]
+    total: int
+    cases: int
+    structures: list[str] = Field(description="names for a filter")
+    parquet: bool = Field(description="whether `table.parquet` can be written here")
+
+
+class MethodsDocument(BaseModel):
+    """A methods paragraph; its keys in brackets are those of ``bibtex``."""
+
+    cases: int
+    paragraph: str
+    bibtex: str
+    weights: dict[str, str] = Field(description="SHA-256 by task")
 
 
 class Change(BaseModel):

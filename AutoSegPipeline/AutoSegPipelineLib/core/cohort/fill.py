@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Collection
 
-from .. import states
 from ..errors import PipelineError
 from ..home import Home
 from ..job import Job
@@ -54,12 +53,14 @@ def fill_from_folder(
 
 
 def fill_from_home(cohort: Cohort, home: Home, store: Store) -> Filled:
-    """Every finished case of the pipeline, with its review and who may see it."""
+    """Every case of the pipeline that has results, with its review and who may see it."""
     filled, now = Filled(), store.revision()
     same = cohort.meta(_STORE) == str(home.store)
     since = int(cohort.meta(_REVISION) or 0) if same else 0
     if since > now:
         since = 0  # another store lies in its place
+    if since and since == now:
+        return filled
     cohort.begin()
     known = cohort.stamps()
     if since == 0:
@@ -83,7 +84,7 @@ def fill_from_home(cohort: Cohort, home: Home, store: Store) -> Filled:
 
 def _take(cohort: Cohort, filled: Filled, home: Home, job: Job, known: str) -> None:
     named = [one for one in job.outputs if str(one["name"]).endswith(MANIFEST)]
-    if job.state != states.DONE or not named:
+    if not named:
         cohort.remove(job.id)
         return
     stamp, about = str(named[0]["sha256"]), about_job(job)
@@ -91,7 +92,7 @@ def _take(cohort: Cohort, filled: Filled, home: Home, job: Job, known: str) -> N
         cohort.describe(job.id, about)
         return
     folder = Path(job.out) if job.out else home.results
-    _read(cohort, filled, folder / str(named[0]["name"]), job.id, stamp, about)
+    _read(cohort, filled, folder / str(named[0]["name"]), job.id, stamp, about, job.id)
 
 
 def about_job(job: Job) -> About:
@@ -108,9 +109,13 @@ def about_job(job: Job) -> About:
     )
 
 
-def _read(cohort: Cohort, filled: Filled, path: Path, key: str, stamp: str, about: About) -> None:
+def _read(
+    cohort: Cohort, filled: Filled, path: Path, key: str, stamp: str, about: About, job: str = ""
+) -> None:
+    """``job`` is its id where the store says it; a manifest may come from elsewhere."""
     try:
-        cohort.put(key, stamp, read_case(path), about)
+        case = read_case(path)
+        cohort.put(key, stamp, replace(case, job=job or case.job), about)
         filled.read += 1
     except PipelineError as error:
         cohort.remove(key)

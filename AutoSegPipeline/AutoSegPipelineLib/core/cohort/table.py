@@ -105,6 +105,7 @@ class Cohort:
         if version != _VERSION:
             self._create()
         self._connection.executescript(_NORMS)
+        self._other_cases = False  # since what is usual was computed
 
     def _create(self) -> None:
         tables = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -124,7 +125,9 @@ class Cohort:
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
-        self._connection.execute("DELETE FROM norms")
+        if self._other_cases:
+            self._connection.execute("DELETE FROM norms")
+        self._other_cases = False
 
     def meta(self, key: str) -> str:
         """A note on how far the table has been filled; empty for none."""
@@ -141,6 +144,7 @@ class Cohort:
     def put(self, key: str, stamp: str, case: CaseRows, about: About = About()) -> None:
         """Take in a case, in place of an earlier one of this key."""
         self.remove(key)
+        self._other_cases = True
         cursor = self._connection.execute(
             "INSERT INTO cases (key, stamp, id, name, label, modality, sides, created) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -154,6 +158,10 @@ class Cohort:
     def describe(self, key: str, about: About) -> None:
         """Say what is new of a case whose files are the same."""
         values = asdict(about)
+        seen = "door = :door AND submitted_by = :submitted_by AND visible_to = :visible_to"
+        same = f"SELECT 1 FROM cases WHERE key = :key AND {seen}"
+        if not self._connection.execute(same, {**values, "key": key}).fetchone():
+            self._other_cases = True  # others see it now
         sets = ", ".join(f"{name} = :{name}" for name in values)
         self._connection.execute(f"UPDATE cases SET {sets} WHERE key = :key", {**values, "key": key})
 
@@ -161,7 +169,8 @@ class Cohort:
         """Take a case out; one that is not there is fine."""
         where = "(SELECT number FROM cases WHERE key = ?)"
         self._connection.execute(f"DELETE FROM structures WHERE number IN {where}", (key,))
-        self._connection.execute("DELETE FROM cases WHERE key = ?", (key,))
+        gone = self._connection.execute("DELETE FROM cases WHERE key = ?", (key,))
+        self._other_cases = self._other_cases or gone.rowcount > 0
 
     # --- reading ------------------------------------------------------------------------------------
 

@@ -79,6 +79,10 @@ TABLE: dict[str, Access] = {
     "GET /api/v1/results/{case}.zip": Access(VIEWER, share=True, audit="result.zip", policy="file"),
     "GET /api/v1/results/{case}/files/{name}": _FILE,
     "GET /api/v1/results/{case}/scan": Access(VIEWER, share=True, audit="result.scan", policy="file"),
+    "GET /table": _SEE,
+    "GET /api/v1/table": _SEE,
+    "GET /api/v1/table.{kind}": Access(VIEWER, audit="table.file", policy="file"),
+    "GET /api/v1/table/methods": _SEE,
     # Uploads
     "PUT /api/v1/uploads/{name:path}": _UPLOAD,
     "POST /api/v1/uploads": _UPLOAD,

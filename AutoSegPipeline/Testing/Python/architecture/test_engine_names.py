@@ -20,6 +20,7 @@ NAMES = {
     if word and word.casefold() not in COMMON
 }
 ALLOWED = {
+    "core/cohort/citations.py": "authors and titles of works; the rows of engines name them by key",
     "core/errors.py": "a hint names the engine that reads MR",
     "core/task_labels.py": "its tasks name labels of segmentations, with or without the engine",
     "headless/commands/weights.py": "the command shows and imports the models of this one engine",

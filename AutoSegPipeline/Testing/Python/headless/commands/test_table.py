@@ -65,3 +65,23 @@ def test_a_home_gives_its_finished_cases_with_reviews(tmp_path: Path) -> None:
         ("scan0", "", "", ""), ("scan1", "bad", "cut off", "ada"),
     ]  # fmt: skip
     assert [row["review_outdated"] for row in rows] == ["", "no"]
+
+
+def test_a_methods_paragraph_of_a_folder_and_of_jobs(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in "ab":
+        write_case(out, name, [structure("liver", 1.0, None)])
+    env = {"AUTOSEG_HOME": str(tmp_path / "home")}
+    bib = tmp_path / "methods.bib"
+    done = autoseg("methods", out, "--bib", bib, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout.startswith("2 CT scans were processed with AutoSegPipeline 0.1.0")
+        and "@" not in done.stdout
+    )
+    assert bib.read_text().startswith("@software{autosegpipeline,")
+    document = json.loads(autoseg("methods", out, "--json", env=env).stdout)
+    assert document["cases"] == 2 and document["bibtex"] == bib.read_text()
+    none = autoseg("methods", "3f0c", env=env)
+    assert none.returncode == 2 and "no pipeline has run" in none.stderr
