@@ -16,11 +16,11 @@ PLACES = (TERMINAL, PAGE, PANEL)
 # code -> what to do on the page, what to do in the panel.
 _ELSEWHERE: dict[str, tuple[str, str]] = {
     "input.label_map": (
-        "This is a segmentation, not a scan; upload it with expect=segmentation to turn it into 3D.",
+        "This is a segmentation, not a scan; choose Finished segmentations under Options and upload again.",
         "This is a segmentation, not a scan; turn it into 3D with logic.export(path) in the Python console.",
     ),
     "input.not_labels": (
-        "Upload a label map, integers with 0 for background; upload a scan without expect=segmentation.",
+        "Upload a label map, integers with 0 for background; for a scan choose Scans under Options.",
         "Give a label map, integers with 0 for background; add a scan with Add files.",
     ),
     "dicom.no_segmentation_reader": (
@@ -142,7 +142,7 @@ _FIELDS = {
     "with --checkpoint": "in the field Checkpoint under More",
     "with --configuration": "in the field Configuration under More",
 }
-_COMMAND = re.compile(r"`autoseg |(?<![\w-])--?[a-z][a-z-]*|autoseg\.py")
+_COMMAND = re.compile(r"\bautoseg [a-z]|(?<![\w-])--?[a-z][a-z-]*|autoseg\.py")
 
 
 def names_a_command(text: str) -> bool:
@@ -153,7 +153,8 @@ def names_a_command(text: str) -> bool:
 def hint_at(place: str, code: str, hint: str) -> str:
     """``hint`` of an error with ``code``, as it helps somebody at ``place``.
 
-    A hint of its own that names a command, for which no other words are known, says where to type it.
+    A hint of its own that names a command, for which no other words are known, says in the panel where to
+    type it; the page names the administrator.
     """
     if place == TERMINAL or not names_a_command(hint):
         return hint
@@ -164,7 +165,9 @@ def hint_at(place: str, code: str, hint: str) -> str:
             hint = re.sub(flag, field, hint)
         if not names_a_command(hint):
             return hint
-    return f"On a terminal of {'the server' if place == PAGE else 'this machine'}: {hint}"
+    if place == PAGE:  # whoever reads it need not have a terminal there
+        return f"Ask the administrator of this server, and give the code {code}."
+    return f"On a terminal of this machine: {hint}"
 
 
 def error_at(place: str, error: dict[str, str] | None) -> dict[str, str] | None:

@@ -30,9 +30,19 @@ def test_a_hint_without_a_command_is_the_same_everywhere(place: str) -> None:
     assert hint_at(place, "engine.unknown", "Choose a right-handed grid.") == "Choose a right-handed grid."
 
 
+@pytest.mark.parametrize(
+    "own", ["Run `autoseg doctor`.", "See autoseg list", "Add it with --replace.", "Run autoseg.py"]
+)
+@pytest.mark.parametrize("code", ["engine.failed", "model.invalid", "input.empty", "no.such_code"])
+def test_the_page_never_names_a_command(code: str, own: str) -> None:
+    assert not names_a_command(hint_at(PAGE, code, own))
+    assert "autoseg" not in hint_at(PAGE, code, own)
+
+
 def test_a_command_in_a_hint_of_its_own_says_where_to_type_it() -> None:
     own = "Run `autoseg weights list total`."
-    assert hint_at(PAGE, "engine.weights_missing", own) == f"On a terminal of the server: {own}"
+    shown = hint_at(PAGE, "engine.weights_missing", own)
+    assert "administrator" in shown and "engine.weights_missing" in shown and "autoseg" not in shown
     assert hint_at(PANEL, "engine.weights_missing", own) == f"On a terminal of this machine: {own}"
 
 
@@ -53,5 +63,5 @@ def test_a_flag_that_the_form_for_models_has_as_a_field_is_named_as_the_field() 
     trainer = "add the model with --trainer nnUNetTrainer. Else"
     wanted = "add the model with nnUNetTrainer in the field Trainer under More. Else"
     assert hint_at(PAGE, "model.unsupported", trainer) == wanted
-    assert hint_at(PAGE, "engine.failed", hint).startswith("On a terminal of the server")
+    assert hint_at(PAGE, "engine.failed", hint).startswith("Ask the administrator")
     assert hint_at(PANEL, "model.invalid", hint).startswith("On a terminal of this machine")

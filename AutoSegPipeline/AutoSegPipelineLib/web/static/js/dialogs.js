@@ -34,6 +34,27 @@ export function confirm(title, text, yes, no = "Keep it") {
   });
 }
 
+/** What a person thinks of `number` results: {mark, remark}, or null. */
+export function askReview(number) {
+  return new Promise((resolve) => {
+    const marks = [["good", "Good"], ["bad", "Bad"], ["", "No mark"]].map(([value, text]) => {
+      const radio = el("input", { type: "radio", name: "review-mark", value, checked: value === "good" });
+      return [radio, el("label", { class: "check" }, radio, text)];
+    });
+    const remark = el("textarea", { id: "review-remark", rows: 3, maxlength: 2000 });
+    const keep = button("Keep the review", () => {
+      resolve({ mark: marks.find(([radio]) => radio.checked)[0].value, remark: remark.value.trim() });
+      dialog.close();
+    }, "primary");
+    const dialog = open(`Review ${many(number, "result")}`, [
+      el("fieldset", {}, el("legend", { text: "The segmentation is" }), ...marks.map(([, label]) => label)),
+      el("div", {}, el("label", { for: "review-remark", text: "Remark" }), remark),
+      el("p", { class: "hint", text: "No mark and no remark take an earlier review back." }),
+    ], [button("Close", () => dialog.close()), keep]);
+    dialog.addEventListener("close", () => resolve(null));
+  });
+}
+
 /** How far something has come that takes a while; `stopped` when the person had enough. */
 export function progressDialog(title) {
   const shown = bar(title);

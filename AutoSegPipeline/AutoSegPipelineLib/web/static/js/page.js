@@ -45,7 +45,7 @@ if (mayDo("operator") && byId("upload")) {
   document.querySelector(".plain-only")?.remove();
   const options = new Options();
   window.autoseg.options = options;
-  new UploadList(options, live);
+  window.autoseg.uploads = new UploadList(options, live);
   options.start().catch((error) => {
     byId("options-body").replaceChildren(el("p", { class: "soft", text: `The options cannot be read: ${error.message} Uploads use the defaults.` }));
   });

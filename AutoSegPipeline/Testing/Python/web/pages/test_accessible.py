@@ -39,7 +39,7 @@ def test_axe_has_nothing_against_the_main_page_and_what_opens_on_it(
     page.get_by_role("searchbox", name="Structures").fill("lung")
     page.get_by_role("checkbox", name="lung left").check()
     choose(page, {"name": "empty.bin", "mimeType": "", "buffer": b"1"})
-    page.locator(".upload.sent").wait_for()
+    page.locator(".upload.sent").wait_for(state="attached")
     assert violations(page) == []
     page.locator("#jobs-body tr").filter(has_text="torso.nii.gz").get_by_role(
         "button", name="Show the log"

@@ -43,7 +43,7 @@ def test_an_upload_is_paused_resumed_and_cancelled_and_no_byte_is_lost(
     assert [one["label"] for one in waiting] == ["slow.bin"] and waiting[0]["offset"] < len(data)
     page.get_by_role("button", name="Resume slow.bin").click()
     network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
-    page.locator(".upload.sent").wait_for()
+    page.locator(".upload.sent").wait_for(state="attached")
     wait_for_state(page, "slow.bin", "refused")
     (kept,) = files(site.home / "refused", "slow.bin")
     assert kept.read_bytes() == data
@@ -95,7 +95,7 @@ def test_a_small_upload_that_is_paused_at_once_becomes_one_job_and_leaves_nothin
     page.wait_for_timeout(3000)
     page.locator(".upload.paused").wait_for()
     page.get_by_role("button", name="Resume small.bin").click()
-    page.locator(".upload.sent").wait_for()
+    page.locator(".upload.sent").wait_for(state="attached")
     wait_for_state(page, "small.bin", "refused")
     until_empty(page, site)
     assert len(files(site.home / "refused", "small.bin")) == 1
@@ -124,7 +124,7 @@ def test_an_upload_that_a_closed_page_left_goes_on_where_it_stopped(
         lambda one: sent.append(int(one.headers["upload-offset"])) if one.method == "PATCH" else None,
     )
     choose(page, tmp_path / "again.bin")
-    page.locator(".upload.sent").wait_for()
+    page.locator(".upload.sent").wait_for(state="attached")
     assert sent[0] == left["offset"]
     wait_for_state(page, "again.bin", "refused")
     (kept,) = files(site.home / "refused", "again.bin")

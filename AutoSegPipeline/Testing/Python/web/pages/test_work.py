@@ -42,8 +42,9 @@ def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eye
     page = browser.page()
     choose(page, [one, two])
     choose(page, tmp_path / "study", "#folder")
-    page.locator(".upload.sent").nth(2).wait_for()
-    assert page.locator(".upload .name").all_inner_texts() == ["one.nii.gz", "two.nii.gz", "study 23 files"]
+    page.locator("#uploads-done .upload.sent").nth(2).wait_for(state="attached")
+    names = page.locator("#uploads-done .name").all_text_contents()
+    assert sorted(names) == ["one.nii.gz", "study 23 files", "two.nii.gz"]
     page.locator("#jobs-body").get_by_text("CT series 1").wait_for()
     dicom = next(label for label in site.jobs() if label.startswith("CT series 1"))
     for label in ("one.nii.gz", "two.nii.gz", dicom):
@@ -84,6 +85,9 @@ def test_a_refused_file_says_why_and_what_to_do_and_is_deleted(
     choose(page, {"name": "no.nii.gz", "mimeType": "", "buffer": b"no scan at all"})
     refused = page.locator("#jobs-body tr[data-state=refused]").filter(has_text="no.nii.gz")
     refused.wait_for()
+    card = page.locator("#uploads .upload.refused").filter(has_text="no.nii.gz")
+    card.get_by_text("Refused:").wait_for()
+    assert "It became a job" not in card.inner_text()
     said = refused.inner_text()
     assert "input.unknown_format" in said and "What to do:" in said
     refused.get_by_role("button", name="Delete").click()

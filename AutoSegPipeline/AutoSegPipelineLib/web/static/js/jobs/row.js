@@ -38,6 +38,7 @@ export class Row {
     const [title, kind, drawing] = STATES[job.state] ?? [job.state, "", "clock"];
     setText(this.label, job.label || job.name || job.id.slice(0, 8));
     setText(this.sub, [job.name && job.name !== job.label ? job.name : "", job.modality, job.engine, job.submitted_by && job.submitted_by !== "local" ? `by ${job.submitted_by}` : "",
+      job.review?.mark ? `reviewed: ${job.review.mark}${job.review.outdated ? " (an earlier result)" : ""}` : "",
       job.where ? `on ${job.where}` : "", job.cached_from ? "answered from an earlier, equal case" : ""].filter(Boolean).join(" · "));
     if (this.badge.dataset.state !== job.state) {
       this.badge.dataset.state = job.state;

@@ -1,7 +1,7 @@
 // Jobs that were chosen, also over what is drawn, and what is done to all of them.
 import { address, ask, getJson, mayDo, part, via } from "../api.js";
 import { announce, byId, el, icon, setText, toast } from "../dom.js";
-import { confirm, progressDialog, shareMany } from "../dialogs.js";
+import { askReview, confirm, progressDialog, shareMany } from "../dialogs.js";
 import { many } from "../words.js";
 
 const AT_ONCE = 50; // of the hundred that the server takes
@@ -23,6 +23,7 @@ export class Selection {
     if (mayDo("operator")) {
       tools.push(button("Try again", "retry", () => this.act("retry", "failed,cancelled,refused", "Try again", "tried again")),
         button("Cancel jobs", "cancel", () => this.act("cancel", "running,waiting", "Cancel", "cancelled")));
+      tools.push(button("Review", "check", () => this.review()));
       if (via === "session") tools.push(button("Share", "share", () => this.share()));
       tools.push(button("Delete", "trash", () => this.act("delete", ENDED, "Delete", "deleted"), "danger"));
     }
@@ -136,6 +137,27 @@ export class Selection {
       link.remove();
       const left = this.ids.size - ids.length;
       return toast(`${many(ids.length, "result")} in one archive.${left ? ` ${many(left, "selected job")} without results left out.` : ""}`);
+    } catch (error) {
+      return toast(error.message, "bad", error.hint);
+    }
+  }
+
+  /** Say of all of them whether they are good or bad. */
+  async review() {
+    const ids = await this.those("done").catch(() => []);
+    if (!ids.length) return toast("None of the selected jobs has results.", "warn");
+    const given = await askReview(ids.length);
+    if (!given) return undefined;
+    try {
+      let kept = 0;
+      for (let at = 0; at < ids.length; at += AT_ONCE) {
+        const answer = await (await ask("POST", "api/v1/jobs/review", { ...given, jobs: ids.slice(at, at + AT_ONCE) })).json();
+        kept += answer.jobs.filter((one) => !one.error).length;
+        const wrong = answer.jobs.find((one) => one.error)?.error;
+        if (wrong) toast(wrong.message, "bad", wrong.hint);
+      }
+      this.clear();
+      return toast(`${many(kept, "result")} reviewed.`);
     } catch (error) {
       return toast(error.message, "bad", error.hint);
     }

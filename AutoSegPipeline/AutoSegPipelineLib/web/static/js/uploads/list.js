@@ -1,16 +1,20 @@
 // The uploads that people see: one line each, with progress, speed, pause, resume, cancel.
+import { getJson } from "../api.js";
 import { announce, bar, byId, el, iconButton, setText, toast } from "../dom.js";
-import { bytes, duration, many } from "../words.js";
+import { ENDED, PROBLEMS, bytes, duration, many } from "../words.js";
 import { dropped, pickedFolder, withData } from "./drop.js";
 import { Transfer } from "./transfer.js";
 
 const AT_ONCE = 2;
+const MOST_FOLLOWED = 100; // jobs of one upload
 
 export class UploadList {
-  constructor(options) {
+  constructor(options, live) {
     this.options = options;
+    live.addEventListener("job", (event) => { for (const line of this.lines) line.jobChanged(event.detail.job); });
     this.lines = [];
     this.list = byId("uploads");
+    this.over = byId("uploads-done");
     const files = byId("files");
     const folder = byId("folder");
     byId("pick-files").addEventListener("click", () => files.click());
@@ -22,7 +26,7 @@ export class UploadList {
     this.watchDrops();
     byId("uploads-pause").addEventListener("click", () => this.pauseAll());
     byId("uploads-clear").addEventListener("click", () => {
-      for (const line of this.lines.filter((one) => one.transfer.over)) line.remove();
+      for (const line of this.lines.filter((one) => one.transfer.over && !one.follows)) line.remove();
     });
     addEventListener("beforeunload", (event) => {
       if (this.lines.some((line) => ["sending", "waiting"].includes(line.transfer.state))) event.preventDefault();
@@ -78,7 +82,10 @@ export class UploadList {
     const pause = byId("uploads-pause");
     pause.hidden = this.lines.length < 2 || !(live.length || paused.length);
     setText(pause, live.length ? "Pause all" : "Resume all");
-    byId("uploads-clear").hidden = !this.lines.some((line) => line.transfer.over);
+    byId("uploads-clear").hidden = !this.lines.some((line) => line.transfer.over && !line.follows);
+    const folded = this.over.childElementCount;
+    byId("uploads-over").hidden = folded === 0;
+    setText(byId("uploads-over-text"), `${many(folded, "upload")} finished`);
     byId("uploads-all").hidden = !this.lines.length;
   }
 
@@ -94,6 +101,7 @@ class Line {
   constructor(transfer, list) {
     this.transfer = transfer;
     this.list = list;
+    this.jobs = new Map(); // what became of it, by id
     const name = transfer.label;
     this.bar = bar(`Upload of ${name}`);
     this.words = el("div", { class: "say number" });
@@ -106,7 +114,7 @@ class Line {
 
   show() {
     const one = this.transfer;
-    this.element.className = `upload ${one.state}`;
+    this.element.className = `upload ${one.state}${this.problems.length ? " refused" : ""}`;
     this.bar.set(one.size ? one.sent / one.size : one.over ? 1 : 0, one.state === "failed" ? "bad" : one.state === "sent" ? "done" : "");
     setText(this.words, this.text());
     if (this.state !== one.state) {
@@ -114,6 +122,7 @@ class Line {
       this.state = one.state;
       this.makeTools();
       if (before && one.state === "sent") announce(`${one.label} was uploaded.`);
+      if (one.state === "sent") this.follow();
       if (before && one.state === "failed") announce(`${one.label} was not uploaded. ${one.problem}`);
       queueMicrotask(() => this.list.pump());
     } else {
@@ -121,11 +130,54 @@ class Line {
     }
   }
 
+  /** Jobs of it that were refused or failed. */
+  get problems() {
+    return [...this.jobs.values()].filter((job) => PROBLEMS.has(job.state));
+  }
+
+  /** Whether the last word on it is not spoken yet. */
+  get follows() {
+    return this.transfer.state === "sent" && this.transfer.jobs.some((id) => !ENDED.has(this.jobs.get(id)?.state));
+  }
+
+  /** What became of it may be known before the upload's own answer is: look once, then hear of changes. */
+  async follow() {
+    this.settle();
+    const ids = this.transfer.jobs.slice(0, MOST_FOLLOWED);
+    if (!ids.length) return;
+    const page = await getJson(`api/v1/jobs?limit=${MOST_FOLLOWED}&ids=${ids.join(",")}`).catch(() => ({ jobs: [] }));
+    for (const job of page.jobs) this.jobChanged(job);
+  }
+
+  jobChanged(job) {
+    if (!this.transfer.jobs.includes(job.id) || (this.jobs.get(job.id)?.revision ?? -1) >= job.revision) return;
+    this.jobs.set(job.id, job);
+    this.settle();
+    this.show();
+  }
+
+  /** Finished uploads fold away; one that went wrong stays, or comes back. */
+  settle() {
+    const target = this.transfer.state === "sent" && !this.problems.length ? this.list.over : this.list.list;
+    if (this.element.parentElement !== target) {
+      const focused = this.element.contains(document.activeElement);
+      target.append(this.element);
+      if (focused) byId("pick-files").focus();
+    }
+    this.list.say();
+  }
+
   text() {
     const one = this.transfer;
     const amount = `${bytes(one.sent)} of ${bytes(one.size)}`;
     if (one.state === "waiting") return `Waiting, ${bytes(one.size)}`;
     if (one.state === "paused") return `Paused, ${amount}`;
+    const [first] = this.problems;
+    if (first) {
+      const what = first.state === "refused" ? "Refused" : "Failed";
+      const some = this.transfer.jobs.length > 1 ? ` (${this.problems.length} of ${this.transfer.jobs.length} jobs)` : "";
+      return `${what}${some}: ${first.error?.message ?? ""} ${first.error?.hint ?? ""}`.trim();
+    }
     if (one.state === "sent") return `Uploaded, ${bytes(one.size)}. ${one.said}`;
     if (one.state === "failed") return one.problem;
     if (one.said) return `${amount}. ${one.said}`;
