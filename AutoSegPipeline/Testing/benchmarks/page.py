@@ -2,8 +2,9 @@
 
     python AutoSegPipeline/Testing/benchmarks/page.py [--jobs 10000] [--streams 50] [--uploads 20]
 
-Chromium types into the search while 50 event streams are open; then 20 files are uploaded at once over the API.
-Targets: typing under 100 ms from the key to the drawn list, and no more than four times what a hundred jobs take.
+Chromium types into the search while 50 event streams are open; then 20 files are uploaded at once over
+the API. Targets: typing under 100 ms from the key to the drawn list, and at most four times what a hundred
+jobs take.
 """
 
 from __future__ import annotations
