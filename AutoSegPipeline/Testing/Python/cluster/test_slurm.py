@@ -10,7 +10,7 @@ from typing import Iterator
 import pytest
 from AutoSegPipelineLib.core import states
 from support.cluster import ClusterBench
-from support.pipeline import leftovers
+from support.pipeline import leftovers, write_scan
 from support.programs import package
 from support.slurm import Slurm, slurm
 
@@ -58,6 +58,18 @@ def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tm
         bench.until(lambda: not bench.bundles())
         bench.until(lambda: not leftovers(bench))
         assert cluster.jobs("RUNNING", "PENDING") == []
+
+
+def test_the_real_worker_computes_a_case_on_a_node(cluster: Slurm, tmp_path: Path) -> None:
+    """``autoseg worker`` with this machine's Python, as where ``cluster_python`` is empty."""
+    with ClusterBench(tmp_path / "home", cluster_python="") as bench:
+        scan = write_scan(tmp_path / "real.nii", seed=0, shape=(64, 64, 40))
+        one = bench.pipeline.commands.submit(scan, {"formats": ["labels"]}).id
+        (job,) = bench.until_ended(1)
+        assert (job.state, job.engine, job.error) == (states.DONE, "tissue", None)
+        assert "(slurm " in job.where and "real.labels.nii.gz" in bench.results()
+        log = bench.home.job_log(one).read_text()
+        assert "segmenting" in log or "exporting" in log
 
 
 @pytest.fixture
