@@ -100,6 +100,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("upload_quota_mb", "int", 65536, "Most megabytes of one account that are being uploaded or wait for the end of their case.", minimum=1, maximum=10**8, unit="MB"),
     Spec("upload_expire_hours", "float", 24.0, "An upload that rested unfinished for this long is removed.", minimum=0.01, maximum=8760, unit="h"),
     Spec("session_hours", "float", 12.0, "How long a login holds.", minimum=0.05, maximum=8760, unit="h"),
+    Spec("oidc", "text", "", "File that names the OpenID Connect provider through which people log in; empty means none."),
     Spec("dicom", "bool", False, "Exchange DICOM with a PACS, as dicom.json in the home says."),
     *cluster_settings.SETTINGS,
     Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),

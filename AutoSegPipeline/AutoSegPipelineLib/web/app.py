@@ -14,6 +14,7 @@ from .gate import security
 from .pages import problems
 from .routes import (
     account,
+    account_pages,
     audit,
     dicom_web,
     engines,
@@ -25,21 +26,25 @@ from .routes import (
     many_jobs,
     models,
     original,
+    own_login,
     pacs,
     pages,
     results,
     resumable_uploads,
     scan,
+    single_sign_on,
     status,
     table,
     uploads,
+    users,
 )
 
 # Each exports ``router`` and may export ``lifespan(context)``, an asynchronous context manager that is
 # open as long as the application; the order is the order in which addresses are tried.
 _MODULES: tuple[ModuleType, ...] = (
     events, health, status, original, many_jobs, jobs, results, table, scan, engines,
-    login, account, audit, links, models, uploads, resumable_uploads, dicom_web, pacs, pages,
+    login, single_sign_on, account, own_login, users, audit, links, account_pages, models,
+    uploads, resumable_uploads, dicom_web, pacs, pages,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ _SETTINGS = (
     "visibility",
     "upload_max_mb", "upload_max_files", "upload_quota_mb", "upload_expire_hours", "session_hours",
     "webhook_url", "webhook_secret", "disk_min_free_mb", "archive_max_mb", "archive_max_files", "grace_hours",
-    "models_dir",
+    "models_dir", "oidc",
 )  # fmt: skip
 
 
@@ -50,6 +50,7 @@ class WebConfig:
     archive_max_files: int = 20000
     grace_hours: float = 24.0  # how long the scan behind a result can still be shown
     models_dir: str = ""  # as the setting; empty means the usual place
+    oidc: str = ""  # path of the file about the provider for single sign-on
     assets: str = ""  # folder of the viewer's JavaScript libraries; empty where there is none
     version: str = ""  # of this program
     options: dict[str, object] = field(default_factory=dict)  # defaults of case options, for /engines

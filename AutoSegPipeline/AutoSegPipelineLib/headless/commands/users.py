@@ -210,3 +210,22 @@ def disable_user(session: Session, name: str, undo: bool) -> int:
         noted(accounts, "user.enable" if undo else "user.disable", user.name)
     session.output.say(f"{safe(user.name)}: {'disabled' if user.disabled else user.role}")
     return 0
+
+
+@users.command("nofactor")
+@name_argument
+@common()
+@click.pass_obj
+def no_factor(session: Session, name: str) -> int:
+    """Turn off the second factor of somebody who has lost both the app and the recovery codes.
+
+    \b
+    Examples:
+      autoseg users nofactor anna
+    """
+    with opened(session) as accounts:
+        user = accounts.users.get(name)
+        accounts.second_factors.turn_off(user.name)
+        noted(accounts, "factor.off", user.name)
+    session.output.say(f"{safe(user.name)}: the password is enough again")
+    return 0

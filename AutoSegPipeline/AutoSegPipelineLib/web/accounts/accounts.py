@@ -16,6 +16,7 @@ from .backoff import BackOff
 from .links import Links
 from .refused_callers import RefusedCallers
 from .schema import MIGRATIONS
+from .second_factor import SecondFactors
 from .sessions import Sessions
 from .tokens import Tokens
 from .users import Users
@@ -24,7 +25,7 @@ FILE = "accounts.sqlite"
 
 
 class Accounts:
-    """``users``, ``sessions``, ``tokens``, ``links``, ``backoff``, ``audit``, ``refused_callers``.
+    """``users``, ``sessions``, ``tokens``, ``links``, ``second_factors``, ``backoff`` and more.
 
     One connection, used from one thread. Only hashing a password takes longer than a moment;
     the web runs that part elsewhere (:mod:`..gate.password_login`).
@@ -38,6 +39,7 @@ class Accounts:
         self.sessions = Sessions(self._database, clock)
         self.tokens = Tokens(self._database, clock)
         self.links = Links(self._database, clock)
+        self.second_factors = SecondFactors(self._database, clock)
         self.backoff = BackOff(self._database, clock)
         self.audit = Audit(self._database, clock, audit_days)
         self.refused_callers = RefusedCallers(self._database, clock, self.audit)

@@ -98,13 +98,24 @@ class Audit:
         who: str = "",
         what: str = "",
         job: str = "",
+        since: float | None = None,
+        until: float | None = None,
+        ok: bool | None = None,
     ) -> list[Line]:
-        """Lines, the newest first; ``before`` is the id at which to go on, ``what`` a beginning."""
-        where, values = ["1"], []
+        """Lines, the newest first; ``before`` is the id at which to go on, ``what`` a beginning.
+
+        ``since`` (inclusive) and ``until`` (exclusive) are seconds since 1970.
+        """
+        where: list[str] = ["1"]
+        values: list[object] = []
         for condition, value in (("id < ?", before), ("who = ?", who), ("job = ?", job)):
             if value:
                 where.append(condition)
                 values.append(value)
+        for condition, number in (("at >= ?", since), ("at < ?", until), ("ok = ?", ok)):
+            if number is not None:
+                where.append(condition)
+                values.append(number)
         if what:
             where.append("substr(what, 1, ?) = ?")
             values += [len(what), what]

@@ -7,19 +7,16 @@ from typing import Any
 
 from ...core.errors import PipelineError
 
-SHORTEST = 10
+SHORTEST = 12
 LONGEST = 1024
+_JUDGED = 72  # characters
+_LEAST_SCORE = 2  # of zxcvbn's 0 to 4: at least a million guesses
 # The second recommendation of RFC 9106, section 4: 64 MiB, three passes, four lanes.
 PARAMETERS: dict[str, Any] = {
     "time_cost": 3, "memory_cost": 65536, "parallelism": 4, "hash_len": 32, "salt_len": 16,
 }  # fmt: skip
 # Of a password that nobody knows, with the same parameters: verifying it takes as long as a real one.
 NOBODYS = "$argon2id$v=19$m=65536,t=3,p=4$uAnWL1PwxBEOLLsE0b0+PA$D26CWFWmChNlBVdNNKSouCQdXUcSkCW0/R9tyXJuKQ8"
-_COMMON = frozenset({
-    "1234567890", "0123456789", "qwertyuiop", "password12", "password123", "password1234", "qwerty12345",
-    "passwordpassword", "1q2w3e4r5t", "abcdefghij", "administrator", "letmein123", "changeme123",
-    "welcome123", "iloveyou12", "asdfghjkl1",
-})  # fmt: skip
 
 
 def check(password: str, name: str) -> str:
@@ -29,10 +26,23 @@ def check(password: str, name: str) -> str:
         raise _wrong(f"the password is shorter than {SHORTEST} characters")
     if len(text) > LONGEST:
         raise _wrong(f"the password is longer than {LONGEST} characters")
-    low = text.casefold()
-    if low in _COMMON or len(set(low)) < 4 or (name and name.casefold() in low and len(low) < len(name) + 6):
+    if _is_guessed_first(text.casefold(), name.casefold()):
         raise _wrong("the password is one of those that are guessed first")
     return text
+
+
+def _is_guessed_first(low: str, name: str) -> bool:
+    """Whether it is a common password, or made from one, a row of keys, a repetition or the name."""
+    if len(set(low)) < 4 or (name and name in low and len(low) < len(name) + 6):
+        return True
+    try:
+        from zxcvbn import zxcvbn
+        from zxcvbn.frequency_lists import FREQUENCY_LISTS
+    except ImportError as error:
+        raise PipelineError("account.package_missing", f"new passwords need zxcvbn: {error}") from error
+    # Its time grows with the length, and 72 characters that can be guessed are rare.
+    score = zxcvbn(low[:_JUDGED], user_inputs=[name, "autosegpipeline"])["score"]
+    return low in FREQUENCY_LISTS["passwords"] or int(score) < _LEAST_SCORE
 
 
 def _wrong(message: str) -> PipelineError:

@@ -54,4 +54,19 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER link_ends AFTER UPDATE OF revoked ON links BEGIN
         UPDATE meta SET value = value + 1 WHERE key = 'ends'; END;
     """,
+    # `proved`: when its owner last showed who it is. `agent`: what the browser calls itself.
+    """
+    ALTER TABLE sessions ADD COLUMN proved REAL NOT NULL DEFAULT 0;
+    ALTER TABLE sessions ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+    CREATE TABLE second_factors (
+        user TEXT PRIMARY KEY, secret TEXT NOT NULL, created REAL NOT NULL, confirmed REAL,
+        last_step INTEGER NOT NULL
+    );
+    CREATE TABLE recovery_codes (
+        user TEXT NOT NULL, hash TEXT NOT NULL, used REAL, PRIMARY KEY (user, hash)
+    );
+    CREATE TABLE identities (
+        issuer TEXT NOT NULL, subject TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (issuer, subject)
+    );
+    """,
 )

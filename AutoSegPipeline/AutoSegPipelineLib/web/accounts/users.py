@@ -51,20 +51,51 @@ class Users:
 
     def add(self, name: str, role: str, password: str) -> User:
         """A new account. Raises ``account.invalid`` and ``account.exists``."""
+        return self.add_kept(name, role, passwords.hash_password(password, name))
+
+    def add_kept(self, name: str, role: str, kept: str) -> User:
+        """As :meth:`add`, with a password that is hashed already."""
+        with self._database.transaction():
+            self._add(name, role, kept)
+        return self.get(name)
+
+    def _add(self, name: str, role: str, kept: str) -> None:
         if not _NAME.match(name) or name.lower() in RESERVED:
             raise PipelineError(
                 "account.invalid", f"{name!r} cannot be a name: 1 to 64 letters, digits and . _ @ - are"
             )
         _check_role(role)
-        kept = passwords.hash_password(password, name)
+        if self.find(name) is not None:
+            raise PipelineError("account.exists", f"there is an account {name} already")
+        self._database.execute(
+            "INSERT INTO users VALUES (?, ?, ?, ?, 0, ?, NULL)",
+            (name, name.lower(), role, kept, self._clock.now()),
+        )
+
+    def of_identity(self, issuer: str, subject: str) -> User | None:
+        """The account of whom a provider calls ``subject``, or None."""
+        sql = "SELECT user FROM identities WHERE issuer = ? AND subject = ?"
+        row = self._database.row(sql, (issuer, subject))
+        return None if row is None else self.find(row["user"])
+
+    def add_identity(self, issuer: str, subject: str, name: str, role: str) -> User:
+        """A new account for somebody whom a provider knows; no password logs in to it.
+
+        Raises as :meth:`add`: an account that is there already is never taken over.
+        """
         with self._database.transaction():
-            if self.find(name) is not None:
-                raise PipelineError("account.exists", f"there is an account {name} already")
-            self._database.execute(
-                "INSERT INTO users VALUES (?, ?, ?, ?, 0, ?, NULL)",
-                (name, name.lower(), role, kept, self._clock.now()),
-            )
+            self._add(name, role, passwords.NOBODYS)
+            self._database.execute("INSERT INTO identities VALUES (?, ?, ?)", (issuer, subject, name))
         return self.get(name)
+
+    def is_of_provider(self, name: str) -> bool:
+        """Whether the account logs in through a provider."""
+        return self._database.row("SELECT 1 FROM identities WHERE user = ?", (name,)) is not None
+
+    def other_admins(self, name: str) -> bool:
+        """Whether an admin besides ``name`` may log in."""
+        sql = "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 AND name != ?"
+        return self._database.row(sql, (name,)) is not None
 
     def find(self, name: str) -> User | None:
         """The account of that name, upper and lower case alike, or None."""

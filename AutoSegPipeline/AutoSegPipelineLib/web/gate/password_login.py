@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Callable, TypeVar
 
 from ...core.errors import PipelineError
 from ..accounts import passwords
-from ..accounts.sessions import SessionOwner
 
 if TYPE_CHECKING:
     from ..context import WebContext
@@ -45,16 +45,51 @@ def hashing(context: WebContext) -> Hashing:
     return found
 
 
-async def log_in(context: WebContext, name: str, password: str, address: str) -> str:
-    """The secret of a new session. Raises ``account.wrong`` and ``account.too_many``.
+@dataclass(frozen=True)
+class Credentials:
+    """What somebody gives to log in. ``code`` is of the second factor, ``agent`` the browser's name."""
+
+    name: str
+    password: str
+    code: str = ""
+    address: str = ""
+    agent: str = ""
+
+
+async def log_in(context: WebContext, given: Credentials) -> str:
+    """The secret of a new session.
+
+    Raises ``account.wrong``, ``account.too_many``, ``account.code_needed`` and ``account.code_wrong``.
 
     Whether the name or the password was wrong, or the account is disabled, shows neither
     in the answer nor in the time it takes.
     """
-    await check_password(context, name, password, address)
-    user = context.accounts.users.get(name)
-    context.accounts.users.noted_login(user.name)
-    return str(context.accounts.sessions.begin(user.name, address, context.config.session_hours))
+    await check(context, given)
+    user = context.accounts.users.get(given.name)
+    return begin_session(context, user.name, given.address, given.agent)
+
+
+def begin_session(context: WebContext, name: str, address: str, agent: str) -> str:
+    """The secret of a new session of an account that has shown who it is."""
+    context.accounts.users.noted_login(name)
+    return context.accounts.sessions.begin(name, address, context.config.session_hours, agent)
+
+
+async def check(context: WebContext, given: Credentials) -> None:
+    """Raise unless the password and, where the account has a second factor, the code are right."""
+    await check_password(context, given.name, given.password, given.address)
+    accounts = context.accounts
+    user = accounts.users.get(given.name).name
+    if not accounts.second_factors.is_on(user):
+        return
+    if not given.code.strip():
+        raise PipelineError("account.code_needed", "the account has a second factor")
+    # Counted apart from passwords: whoever has the password must not guess codes for ever.
+    counted = f"code of {user}"
+    accounts.backoff.begin(counted, given.address)
+    if not accounts.second_factors.check(user, given.code):
+        raise PipelineError("account.code_wrong", "the code is wrong, too old or was used before")
+    accounts.backoff.succeeded(counted, given.address)
 
 
 async def check_password(context: WebContext, name: str, password: str, address: str) -> None:
@@ -73,13 +108,17 @@ async def check_password(context: WebContext, name: str, password: str, address:
             accounts.users.rehash(name, new)
 
 
-async def change_password(context: WebContext, found: SessionOwner, old: str, new: str, address: str) -> str:
+async def change_password(context: WebContext, given: Credentials, new: str) -> str:
     """Set a new password; the secret of the session that goes on, every other one has ended."""
-    await check_password(context, found.user, old, address)
-    passwords.check(new, found.user)
-    kept = await hashing(context).run(partial(passwords.hash_password, new, found.user))
-    context.accounts.users.keep_password(found.user, kept)
-    return str(context.accounts.sessions.begin(found.user, address, context.config.session_hours))
+    await check_password(context, given.name, given.password, given.address)
+    kept = await hashed(context, new, given.name)
+    context.accounts.users.keep_password(given.name, kept)
+    return begin_session(context, given.name, given.address, given.agent)
+
+
+async def hashed(context: WebContext, password: str, name: str) -> str:
+    """What is kept of a new password. Raises ``account.invalid``."""
+    return await hashing(context).run(partial(passwords.hash_password, password, name))
 
 
 def seconds_of(error: PipelineError) -> dict[str, object]:

@@ -30,6 +30,7 @@ from .access import Access
 from .body_limits import Body
 from .headers import secured
 from .principal import KEY, Principal, principal_of
+from .rate_limits import RateLimits, rate_of
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Guard:
         self.context = context
         self.site = hosts.Site(context.config)
         self._own_head: Optional[list[re.Pattern[str]]] = None
+        self.rates = RateLimits()
 
     def answers_head(self, path: str) -> bool:
         """Whether a route of ``path`` (without the base path) answers HEAD in a way of its own."""
@@ -155,6 +157,7 @@ class _Visit:
     def _know(self, principal: Optional[Principal]) -> None:
         scope = self._scope
         scope[KEY] = principal
+        self._count(principal)
         if principal is None:
             if not access.is_public(self._path):
                 raise PipelineError("account.needed", "this needs a login or a token")
@@ -164,6 +167,15 @@ class _Visit:
         unsafe = scope["method"] not in hosts.SAFE_METHODS
         if unsafe and principal.via == "session" and not access.proves_itself(scope["method"], self._path):
             check_proof(principal, self._headers.get(CSRF_HEADER, "") or self._proof_of_form())
+
+    def _count(self, principal: Optional[Principal]) -> None:
+        """Limit who asks too often; while there are no accounts there is one person at this machine."""
+        known = principal is not None and principal.via != "share"
+        rate = rate_of(self._scope["method"], self._path, known)
+        if rate is None or (principal is not None and principal.via == "open"):
+            return
+        who = principal.name if principal is not None and known else str(self._scope["client"][0])
+        self._guard.rates.take(who, rate)
 
     def _proof_of_form(self) -> str:
         """The upload form without JavaScript can send no header; its proof stands in its address."""

@@ -1,18 +1,19 @@
-"""One's own password and tokens; for admins the list of accounts."""
+"""One's own password and tokens."""
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from ...core.errors import PipelineError
-from ..accounts.sessions import SessionOwner
 from ..context import context_of
 from ..gate import audit_trail, identify, password_login
+from ..gate.password_login import Credentials
 from ..gate.principal import ADMIN, OPERATOR, VIEWER, Principal, needs
+from ..gate.reauthentication import needs_proof, needs_session
 from ..models import PROBLEMS
 
 router = APIRouter(prefix="/api/v1", tags=["account"], responses=PROBLEMS)
@@ -53,26 +54,10 @@ class TokenList(BaseModel):
     tokens: List[TokenDocument]
 
 
-class UserDocument(BaseModel):
-    """One account."""
-
-    name: str
-    role: str
-    disabled: bool
-    created: str
-    last_login: Optional[str]
-
-
-class UserList(BaseModel):
-    """All accounts by name."""
-
-    users: List[UserDocument]
-
-
-def _by_login(principal: Principal) -> None:
-    """A stolen token must not make itself a longer life, nor lock the owner out."""
-    if principal.via != "session":
-        raise PipelineError("account.forbidden", "this needs a login with name and password, not a token")
+def credentials(request: Request, principal: Principal, password: str, code: str = "") -> Credentials:
+    """What somebody who is logged in gives to show again who it is."""
+    address = audit_trail.address_of(request.scope)
+    return Credentials(principal.name, password, code, address, request.headers.get("user-agent", ""))
 
 
 @router.put("/account/password", status_code=204)
@@ -80,11 +65,11 @@ async def set_password(
     request: Request, given: NewPassword, principal: Principal = Depends(needs(VIEWER))
 ) -> Response:
     """Change one's own password. Every other login and every token of the account ends."""
-    _by_login(principal)
-    context, address = context_of(request), audit_trail.address_of(request.scope)
-    owner = SessionOwner(principal.name, principal.role, principal.key)
+    needs_session(principal)
+    context = context_of(request)
     try:
-        secret = await password_login.change_password(context, owner, given.old, given.new, address)
+        shown = credentials(request, principal, given.old)
+        secret = await password_login.change_password(context, shown, given.new)
     except PipelineError as error:
         audit_trail.note(context, request.scope, "password", principal.name, detail=error.code, ok=False)
         error.data.setdefault("headers", password_login.seconds_of(error))
@@ -98,7 +83,7 @@ async def set_password(
 
 
 @router.get("/account/tokens", response_model=TokenList)
-async def list_tokens(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Any:
+async def list_tokens(request: Request, principal: Principal = Depends(needs(VIEWER))) -> object:
     """One's own tokens, without their secrets."""
     found = context_of(request).accounts.tokens.list(principal.name)
     return {"tokens": [token.to_dict() for token in found]}
@@ -109,7 +94,7 @@ async def create_token(
     request: Request, given: NewToken, principal: Principal = Depends(needs(VIEWER))
 ) -> Response:
     """A new token; its `secret` is reported here and never again."""
-    _by_login(principal)
+    needs_proof(context_of(request), principal)
     if not principal.is_at_least(given.role):
         most = f"a token of {principal.name} can be {principal.role} at most"
         raise PipelineError("account.forbidden", most)
@@ -135,9 +120,3 @@ async def revoke_token(
         context, request.scope, "token.revoke", principal.name, detail=f"{token_id} of {token.user}"
     )
     return Response(status_code=204)
-
-
-@router.get("/users", response_model=UserList)
-async def list_users(request: Request, principal: Principal = Depends(needs(ADMIN))) -> Any:
-    """All accounts, for admins. They are made and changed on the command line only."""
-    return {"users": [user.to_dict() for user in context_of(request).accounts.users.list()]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -50,7 +50,7 @@ class LinkList(BaseModel):
 
 
 @router.get("/api/v1/links", response_model=LinkList)
-async def list_links(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Any:
+async def list_links(request: Request, principal: Principal = Depends(needs(VIEWER))) -> object:
     """One's own links; admins see everybody's."""
     whose = None if principal.is_at_least(ADMIN) else principal.name
     return {"links": [link.to_dict() for link in context_of(request).accounts.links.list(whose)]}

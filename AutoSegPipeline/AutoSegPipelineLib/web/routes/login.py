@@ -19,6 +19,13 @@ from ..models import PROBLEMS
 
 router = APIRouter(tags=["account"], responses=PROBLEMS)
 _LONGEST = 1024
+FAILED = {
+    "account.wrong": "Name and password do not belong together.",
+    "account.too_many": "Too many logins failed. Wait a while, then try again.",
+    "account.code_needed": "This account has a second factor: give a code, too.",
+    "account.code_wrong": "The code is wrong, too old or was used before.",
+}
+_WHY = {"account.wrong": "refused", "account.code_wrong": "wrong code"}
 
 
 class Credentials(BaseModel):
@@ -26,6 +33,7 @@ class Credentials(BaseModel):
 
     username: str = Field(min_length=1, max_length=64)
     password: str = Field(min_length=1, max_length=_LONGEST)
+    code: str = Field("", max_length=64, description="of the second factor, where the account has one")
 
 
 class SessionDocument(BaseModel):
@@ -49,7 +57,7 @@ async def show_session(request: Request) -> Any:
 async def begin_session(request: Request, given: Credentials) -> Response:
     """Log in; the answer sets the cookie."""
     context = context_of(request)
-    secret, principal = await _log_in(request, given.username, given.password)
+    secret, principal = await _log_in(request, given.username, given.password, given.code)
     answer = JSONResponse(_document(context, principal), 201)
     _give(request, answer, secret)
     return answer
@@ -72,10 +80,13 @@ async def login(request: Request) -> Response:
     onward = inside(fields.get("next", ""), base)
     try:
         secret, principal = await _log_in(
-            request, fields.get("username") or fields.get("name", ""), fields.get("password", "")
+            request,
+            fields.get("username") or fields.get("name", ""),
+            fields.get("password", ""),
+            fields.get("code", ""),
         )
     except PipelineError as error:
-        if scripted or error.code not in ("account.wrong", "account.too_many"):
+        if scripted or error.code not in FAILED:
             raise
         return RedirectResponse(f"{base}/login?failed={error.code}&next={quote(onward)}", 303)
     answer: Response
@@ -100,7 +111,7 @@ async def logout(request: Request) -> Response:
     return _log_out(request, found, answer)
 
 
-async def _log_in(request: Request, name: str, password: str) -> tuple[str, Principal]:
+async def _log_in(request: Request, name: str, password: str, code: str) -> tuple[str, Principal]:
     """The secret of a fresh session, whatever the browser had before."""
     context, scope = context_of(request), request.scope
     if not context.accounts.users.exist():
@@ -109,12 +120,16 @@ async def _log_in(request: Request, name: str, password: str) -> tuple[str, Prin
         raise PipelineError("account.wrong", "name and password do not belong together")
     address = audit_trail.address_of(scope)
     try:
-        secret = await password_login.log_in(context, name, password, address)
+        agent = request.headers.get("user-agent", "")
+        given = password_login.Credentials(name, password, code[:64], address, agent)
+        secret = await password_login.log_in(context, given)
     except PipelineError as error:
-        if error.code == "account.wrong":
+        if error.code in ("account.wrong", "account.code_wrong"):
             # The name only where it is one: people type their password into the wrong field.
             known = context.accounts.users.find(name)
-            audit_trail.note(context, scope, "login", known.name if known else "", detail="refused", ok=False)
+            audit_trail.note(
+                context, scope, "login", known.name if known else "", detail=_WHY[error.code], ok=False
+            )
         error.data.setdefault("headers", password_login.seconds_of(error))
         raise
     before: Optional[Principal] = scope.get(KEY)
@@ -125,7 +140,8 @@ async def _log_in(request: Request, name: str, password: str) -> tuple[str, Prin
         raise PipelineError("account.wrong", "the account was disabled just now")
     principal = Principal(found.user, found.role, "session", csrf=identify.csrf_of(secret), key=found.key)
     scope[KEY] = principal
-    audit_trail.note(context, scope, "login", principal.name)
+    factor = context.accounts.second_factors.is_on(principal.name)
+    audit_trail.note(context, scope, "login", principal.name, detail="two factors" if factor else "")
     return secret, principal
 
 

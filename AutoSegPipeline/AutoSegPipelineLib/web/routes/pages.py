@@ -13,19 +13,16 @@ from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
 from ..gate.principal import OPERATOR, VIEWER, Principal, needs, principal_of
+from ..gate.provider import provider_of
 from ..gate.visible_jobs import VisibleJobs
 from ..http.static_files import assets_folder, missing_assets, send_asset, send_static
 from ..pacs.dicom_process import dicom_process_of
 from ..pages.error_pages import message_page
 from ..pages.render import page, principal_or_none
 from ..scans import find_scan, why_not
-from .login import inside
+from .login import FAILED, inside
 
 router = APIRouter(include_in_schema=False)
-_FAILED = {
-    "account.wrong": "Name and password do not belong together.",
-    "account.too_many": "Too many logins failed. Wait a while, then try again.",
-}
 
 
 @router.get("/")
@@ -142,8 +139,13 @@ async def login_page(request: Request, next: str = "", failed: str = "") -> Resp
     found = principal_or_none(request)
     if found is not None and found.via in ("open", "session"):
         return RedirectResponse(f"{base}/", 303)
-    problem = _FAILED.get(failed, "")  # only where the browser sent the form without the script
-    return page(request, "login", "Log in", next=inside(next, base), problem=problem)
+    problem = FAILED.get(failed, "")  # only where the browser sent the form without the script
+    provider = provider_of(context.config.oidc)
+    label = provider.config.label if provider is not None else ""
+    return page(
+        request, "login", "Log in", next=inside(next, base), problem=problem, provider=label,
+        provider_address=f"{base}/login/provider?{urlencode({'next': inside(next, base)})}",
+    )  # fmt: skip
 
 
 @router.get("/static/{name:path}")

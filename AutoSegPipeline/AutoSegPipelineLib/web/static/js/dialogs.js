@@ -5,7 +5,7 @@ import { bytes, clockTime, many } from "./words.js";
 
 let count = 0;
 
-function open(title, body, buttons) {
+export function open(title, body, buttons) {
   const id = `dialog-${(count += 1)}`;
   const dialog = el("dialog", { "aria-labelledby": id },
     el("div", { class: "dialog-body" }, el("h2", { id, text: title }), ...body, el("div", { class: "dialog-foot" }, ...buttons)));

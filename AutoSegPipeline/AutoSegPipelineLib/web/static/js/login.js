@@ -4,6 +4,8 @@ import { byId } from "./dom.js";
 
 const form = byId("login");
 const told = byId("login-problem");
+const codeRow = byId("login-code-row");
+codeRow.hidden = true; // until the server asks for it
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -14,15 +16,21 @@ form.addEventListener("submit", async (event) => {
     const response = await fetch(form.action, {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify({ name: form.elements.name.value, password: form.elements.password.value }),
+      body: JSON.stringify({ name: form.elements.name.value, password: form.elements.password.value, code: form.elements.code.value }),
     });
     if (!response.ok) throw await problemOf(response);
     location.assign(safe(form.elements.next.value));
   } catch (error) {
     told.textContent = error.status === undefined ? "The server does not answer." : `${error.message} ${error.hint ?? ""}`;
     told.hidden = false;
-    form.elements.password.value = "";
-    told.focus();
+    if (error.code?.startsWith("account.code")) {
+      codeRow.hidden = false;
+      form.elements.code.value = "";
+      form.elements.code.focus();
+    } else {
+      form.elements.password.value = "";
+      told.focus();
+    }
   } finally {
     button.disabled = false;
   }

@@ -113,6 +113,8 @@ TABLE: dict[str, Row] = {
     ),
     "POST /api/v1/pacs/sends/{number}/again": Row(OPERATOR, "/api/v1/pacs/sends/7/again"),
     "GET /login": Row(PUBLIC),
+    "GET /login/provider": Row(PUBLIC),
+    "GET /login/provider/back": Row(PUBLIC),
     "POST /login": Row(PUBLIC, body={"username": "vera", "password": "wrong in any case"}),
     "POST /logout": Row(PUBLIC),
     "GET /share/{secret}": Row(PUBLIC, "/share/wrong"),
@@ -123,8 +125,22 @@ TABLE: dict[str, Row] = {
     "GET /api/v1/account/tokens": Row(VIEWER),
     "POST /api/v1/account/tokens": Row(VIEWER, body={"label": "x", "role": "viewer"}),
     "DELETE /api/v1/account/tokens/{token_id}": Row(CHANGES),
+    "POST /api/v1/account/proof": Row(VIEWER, body={"password": "wrong in any case"}),
+    "GET /api/v1/account/sessions": Row(VIEWER),
+    "DELETE /api/v1/account/sessions": Row(VIEWER),
+    "DELETE /api/v1/account/sessions/{session_id}": Row(VIEWER, "/api/v1/account/sessions/0123456789ab"),
+    "GET /api/v1/account/second-factor": Row(VIEWER),
+    "POST /api/v1/account/second-factor": Row(VIEWER),
+    "PUT /api/v1/account/second-factor": Row(VIEWER, body={"code": "000000"}),
+    "DELETE /api/v1/account/second-factor": Row(VIEWER),
+    "POST /api/v1/account/second-factor/codes": Row(VIEWER),
+    "GET /account": Row(VIEWER),
+    "GET /admin": Row(ADMIN),
     "GET /api/v1/users": Row(ADMIN),
+    "POST /api/v1/users": Row(ADMIN, body={"name": "x", "role": "viewer", "password": "too short"}),
+    "PATCH /api/v1/users/{name}": Row(ADMIN, "/api/v1/users/vera", body={"disabled": False}),
     "GET /api/v1/audit": Row(ADMIN),
+    "GET /api/v1/audit.csv": Row(ADMIN),
     "GET /api/v1/models": Row(ADMIN),
     "PUT /api/v1/models/files/{name}": Row(ADMIN, "/api/v1/models/files/m.zip", body=b"x"),
     "POST /api/v1/models": Row(ADMIN, body={"upload": "0" * 32}),
@@ -252,8 +268,8 @@ def wrong(scene: Scene, key: str, row: Row, person: str) -> str:
     )
     if key in ("POST /login", "POST /api/v1/session") or key == "GET /share/{secret}":
         refused = answer.code == "account.forbidden"
-    if key == "PUT /api/v1/account/password":
-        refused = refused and answer.code != "account.wrong"
+    if "/api/v1/account/" in key:  # a wrong password or code is told to whoever may try
+        refused = refused and answer.code not in ("account.wrong", "account.code_wrong")
     if key.endswith("/scan"):  # there is none, which only who sees the job is told in these words
         refused = answer.status in (401, 403) or answer.code == "request.unknown_job"
     if refused == scene.may(row, person):
