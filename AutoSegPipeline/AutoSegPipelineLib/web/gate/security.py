@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 import time
-from typing import Iterable, Optional
+from typing import Iterable, Iterator, Optional
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
@@ -67,6 +67,15 @@ def install(app: FastAPI, context: WebContext) -> None:
     app.add_middleware(Guard, context=context, owner=app)
 
 
+def _all_routes(some: Iterable[object]) -> Iterator[Route]:
+    """Those of included routers too, which newer FastAPI keeps as one entry each."""
+    for one in some:
+        if isinstance(one, Route):
+            yield one
+        else:
+            yield from _all_routes(getattr(one, "routes", None) or ())
+
+
 class Guard:
     """ASGI middleware; one :class:`_Visit` for each request."""
 
@@ -81,7 +90,7 @@ class Guard:
     def answers_head(self, path: str) -> bool:
         """Whether a route of ``path`` (without the base path) answers HEAD in a way of its own."""
         if self._own_head is None:
-            routes = [route for route in self.owner.routes if isinstance(route, Route)]
+            routes = _all_routes(self.owner.routes)
             self._own_head = [one.path_regex for one in routes if "HEAD" in (one.methods or ())]
         return any(pattern.match(path) for pattern in self._own_head)
 

@@ -41,6 +41,7 @@ def test_axe_has_nothing_against_the_main_page_and_what_opens_on_it(
     choose(page, {"name": "empty.bin", "mimeType": "", "buffer": b"1"})
     page.locator(".upload.sent").wait_for(state="attached")
     assert violations(page) == []
+    page.get_by_role("region", name="List of jobs").evaluate("one => { one.scrollTop = one.scrollHeight }")
     page.locator("#jobs-body tr").filter(has_text="torso.nii.gz").get_by_role(
         "button", name="Show the log"
     ).click()
