@@ -73,7 +73,8 @@ def _all_routes(some: Iterable[object]) -> Iterator[Route]:
         if isinstance(one, Route):
             yield one
         else:
-            yield from _all_routes(getattr(one, "routes", None) or ())
+            inner = getattr(one, "original_router", one)
+            yield from _all_routes(getattr(inner, "routes", None) or ())
 
 
 class Guard:
