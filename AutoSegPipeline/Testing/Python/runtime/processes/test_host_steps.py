@@ -252,7 +252,7 @@ def test_the_third_death_of_slicer_over_its_own_engine_is_the_last(tmp_path, pha
             row = house.job(job)
             row.deaths = 2
             flow.scheduler.worker_slots[0].job = None
-            Recovery(flow.context, None, None, flow.disposal, None)._died(row, True)
+            Recovery(flow.context, None, None, flow.disposal, None, None)._died(row, True)
             house.host.stop()
 
         timer = meanwhile(house.host, die)
