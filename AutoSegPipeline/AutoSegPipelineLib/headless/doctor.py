@@ -40,6 +40,7 @@ _PACKAGES = {
     "fast-simplification": "surfaces are thinned out more slowly",
     "fastapi": _NO_PAGE, "starlette": _NO_PAGE, "uvicorn": _NO_PAGE, "python-multipart": _NO_PAGE,
     "Jinja2": _NO_PAGE, "zipstream-ng": _NO_PAGE, "prometheus_client": _NO_PAGE,
+    "pyarrow": "the table over all cases cannot be written as Parquet",
     "argon2-cffi": "accounts cannot be used",
     "pynetdicom": _NO_PACS, "dicomweb-client": _NO_PACS,
     "dicom-anonymizer": "what is sent cannot be de-identified",

@@ -21,10 +21,9 @@ from ...core.commands import (
 )
 from ...core.errors import PipelineError
 from ...core.specs import did_you_mean
-from ..ask import ask, ask_each
+from ..ask import ask
 from ..context import context_of
 from ..documents import job_document
-from ..gate import audit_trail
 from ..gate.principal import VIEWER, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import send
@@ -35,8 +34,6 @@ from ..models import (
     JobDocument,
     JobPage,
     ReviewBody,
-    ReviewedJobs,
-    ReviewsBody,
 )
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -194,40 +191,6 @@ async def review_job(
     job = VisibleJobs(context, principal).get(job_id)
     await ask(context, Review(job.id, body.mark, body.remark, principal.name), principal.name)
     return job_document(context, VisibleJobs(context, principal).get(job.id))
-
-
-@router.post("/review", response_model=ReviewedJobs)
-async def review_jobs(request: Request, body: ReviewsBody, principal: Principal = _may(Review)) -> object:
-    """The same review for many jobs; each answers for itself, so that one that is gone stops no other."""
-    context = context_of(request)
-    visible = VisibleJobs(context, principal)
-    found: dict[str, int | PipelineError] = {}  # the place of its command, or why there is none
-    commands: list[Command] = []
-    for wanted in dict.fromkeys(body.jobs):
-        try:
-            job = visible.get(wanted)
-            commands.append(Review(job.id, body.mark, body.remark, principal.name))
-            found[wanted] = len(commands) - 1
-        except PipelineError as error:
-            found[wanted] = error
-    answers = await ask_each(context, commands, principal.name)
-    for command, answer in zip(commands, answers):
-        ok = not isinstance(answer, PipelineError)
-        context.accounts.audit.note(
-            "job.review",
-            principal.name,
-            via=principal.via,
-            address=audit_trail.address_of(request.scope),
-            job=str(command.about),
-            ok=ok,
-        )
-    ends = {wanted: answers[one] if isinstance(one, int) else one for wanted, one in found.items()}
-    return {
-        "jobs": [
-            {"job": wanted, "error": end.to_dict() if isinstance(end, PipelineError) else None}
-            for wanted, end in ends.items()
-        ]
-    }
 
 
 @_command(Purge, Done)

@@ -7,7 +7,7 @@ from typing import Annotated, Callable, List, Optional
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.commands import Cancel, JobCommand, Purge, Retry
+from ...core.commands import Cancel, Command, JobCommand, Purge, Retry, Review
 from ...core.errors import PipelineError
 from ...core.hints import PAGE, hint_at
 from ...core.specs import did_you_mean
@@ -16,7 +16,7 @@ from ..context import WebContext, context_of
 from ..gate import audit_trail
 from ..gate.principal import OPERATOR, VIEWER, Principal, may_change, needs, principal_of
 from ..gate.visible_jobs import VisibleJobs
-from ..models import PROBLEMS
+from ..models import PROBLEMS, ReviewedJobs, ReviewsBody
 from .jobs import LONGEST_SEARCH, wanted_states
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
@@ -129,6 +129,35 @@ async def act_on_jobs(
             {"job": job, "code": one.code, "message": one.message, "hint": hint_at(PAGE, one.code, one.hint)}
             for job, one in refused.items()
         ],
+    }
+
+
+@router.post("/review", response_model=ReviewedJobs)
+async def review_jobs(
+    request: Request, body: ReviewsBody, principal: Principal = Depends(needs(OPERATOR))
+) -> object:
+    """The same review for many jobs; each answers for itself, so that one that is gone stops no other."""
+    context = context_of(request)
+    visible = VisibleJobs(context, principal)
+    found: dict[str, int | PipelineError] = {}  # the place of its command, or why there is none
+    commands: list[Command] = []
+    for wanted in dict.fromkeys(body.jobs):
+        try:
+            job = visible.get(wanted)
+            commands.append(Review(job.id, body.mark, body.remark, principal.name))
+            found[wanted] = len(commands) - 1
+        except PipelineError as error:
+            found[wanted] = error
+    answers = await ask_each(context, commands, principal.name)
+    for command, answer in zip(commands, answers):
+        problem = answer if isinstance(answer, PipelineError) else None
+        _note(context, request, "job.review", str(command.about), problem)
+    ends = {wanted: answers[one] if isinstance(one, int) else one for wanted, one in found.items()}
+    return {
+        "jobs": [
+            {"job": wanted, "error": end.to_dict() if isinstance(end, PipelineError) else None}
+            for wanted, end in ends.items()
+        ]
     }
 
 
