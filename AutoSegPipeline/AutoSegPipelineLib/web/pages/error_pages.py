@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from ..context import context_of
 from .render import page
 
+_LONGEST_QUERY = 2000
 _HEADINGS = {
     403: "Not allowed",
     404: "Not there",
@@ -23,9 +24,15 @@ def error_page(request: Request, status: int, code: str, text: str, hint: str) -
     """What went wrong and what to do; who has to log in is taken to the login page."""
     if status == 401:
         base = context_of(request).config.base_path
-        return RedirectResponse(f"{base}/login?next={quote(request.scope['path'])}", 303)
+        return RedirectResponse(f"{base}/login?next={quote(_asked(request))}", 303)
     heading = _HEADINGS.get(status, "This did not work")
     return message_page(request, heading, as_sentence(text), f"{hint} ({code})", status)
+
+
+def _asked(request: Request) -> str:
+    """The path and, unless it is too long for a header line, the query of a request."""
+    path, query = quote(request.scope["path"]), request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if 0 < len(query) < _LONGEST_QUERY else path
 
 
 def as_sentence(message: str) -> str:

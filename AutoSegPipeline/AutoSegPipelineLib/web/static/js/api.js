@@ -30,6 +30,12 @@ export function headers(more = {}) {
   return csrf ? { "X-CSRF-Token": csrf, ...more } : more;
 }
 
+/** To the login page, which comes back to this page, its query and its fragment. */
+export function logInAgain() {
+  const next = encodeURIComponent(location.pathname + location.search);
+  location.assign(`${address("login")}?next=${next}${location.hash}`);
+}
+
 /** The problem of a failed answer. */
 export async function problemOf(response) {
   let told = {};
@@ -58,7 +64,7 @@ export async function ask(method, path, body, signal) {
     throw new Problem(0, "The server does not answer.", "", "Is it still running? Your work is kept; try again.");
   }
   if (response.status === 401) {
-    location.assign(`${address("login")}?next=${encodeURIComponent(location.pathname)}`);
+    logInAgain();
   }
   if (!response.ok) throw await problemOf(response);
   return response;

@@ -1,10 +1,11 @@
 // What changes on the server, as events of this tab. The connection is shared with the other tabs.
-import { address, base, userName } from "./api.js";
+import { base, logInAgain, userName } from "./api.js";
 import { nameOf, sources } from "./events/sources.js";
 
 const BEGIN_MS = 8000; // until a source has said something
 const QUIET_MS = 60000;
 const ANSWER_MS = 15000;
+const NEWS = new Set(["job", "gone", "status"]); // only a server that answers sends them
 
 /** Events: `job` {job}, `gone` {id}, `status` {status}, `online`, `offline` {tries}, `ready`, `reset` (read everything again). */
 export class Live extends EventTarget {
@@ -20,7 +21,10 @@ export class Live extends EventTarget {
 
   start() {
     this.use();
-    addEventListener("online", () => this.source.wake());
+    addEventListener("online", () => {
+      this.source.wake();
+      this.source.ask(); // it may never have lost the server
+    });
     addEventListener("offline", () => this.hear({ type: "offline", tries: 1 }));
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.source.wake(); });
     addEventListener("pagehide", () => { this.source.end(); clearTimeout(this.watch); });
@@ -65,6 +69,7 @@ export class Live extends EventTarget {
     this.heard();
     if (typeof message.revision === "number") this.revision = Math.max(this.revision ?? 0, message.revision);
     this.mode = message.mode ?? this.mode;
+    if (NEWS.has(message.type)) this.on_online();
     return this[`on_${message.type}`]?.(message);
   }
 
@@ -104,7 +109,7 @@ export class Live extends EventTarget {
   }
 
   on_login() {
-    location.assign(`${address("login")}?next=${encodeURIComponent(location.pathname)}`);
+    logInAgain();
   }
 
   say(type, detail = {}) {

@@ -6,6 +6,8 @@ const form = byId("login");
 const told = byId("login-problem");
 const codeRow = byId("login-code-row");
 codeRow.hidden = true; // until the server asks for it
+// The fragment stays in the browser: the provider and the server never see it.
+sessionStorage.setItem("autoseg fragment", location.hash);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -19,7 +21,7 @@ form.addEventListener("submit", async (event) => {
       body: JSON.stringify({ name: form.elements.name.value, password: form.elements.password.value, code: form.elements.code.value }),
     });
     if (!response.ok) throw await problemOf(response);
-    location.assign(safe(form.elements.next.value));
+    location.assign(safe(form.elements.next.value) + location.hash);
   } catch (error) {
     told.textContent = error.status === undefined ? "The server does not answer." : `${error.message} ${error.hint ?? ""}`;
     told.hidden = false;

@@ -52,6 +52,13 @@ def test_a_wrong_password_is_told_and_the_right_one_leads_where_one_wanted_to_go
     assert "otto" in page.locator(".who").inner_text()
 
 
+def test_a_login_leads_to_the_same_query_and_place_of_the_page(site: Site, browser: Browser) -> None:
+    page = browser.page("/table?search=a%20b&case=x#view")
+    page.wait_for_url(LOGIN)
+    log_in(page, "otto")
+    page.wait_for_url(f"{site.url}/table?search=a%20b&case=x#view")
+
+
 def test_a_login_never_leads_to_another_host(site: Site, browser: Browser) -> None:
     page = browser.page("/login?next=//example.org/")
     log_in(page, "vera")

@@ -74,3 +74,63 @@ def test_a_browser_with_neither_has_a_stream_for_each_tab(site: Served, browser:
     job = site.add_job(states.QUEUED, label="alone.nii.gz")
     all_see(pages, job.label)
     assert pages[1].evaluate("autoseg.live.source.constructor.name") == "Own"
+
+
+def told_offline(page: Any) -> Any:
+    """The page was told that the network has gone, which the server's answers do not notice."""
+    page.wait_for_function("autoseg.live.ready")
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    banner = page.get_by_text("The server does not answer.")
+    banner.wait_for()
+    return banner
+
+
+@pytest.mark.parametrize("script", ["", NO_WORKER, ALONE])
+def test_when_the_network_is_back_the_page_says_so(site: Served, browser: Browser, script: str) -> None:
+    [page] = tabs(browser, 1, script)
+    banner = told_offline(page)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    banner.wait_for(state="detached")
+
+
+def test_news_of_a_job_say_that_the_server_answers(site: Served, browser: Browser) -> None:
+    [page] = tabs(browser, 1)
+    banner = told_offline(page)
+    site.add_job(states.QUEUED, label="answers.nii.gz")
+    banner.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("script", ["", NO_WORKER, ALONE])
+def test_a_page_from_the_browsers_cache_hears_of_changes_again(
+    site: Served, browser: Browser, script: str
+) -> None:
+    [page] = tabs(browser, 1, script)
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    job = site.add_job(states.QUEUED, label=f"cached{len(script)}.nii.gz")
+    all_see([page], job.label)
+
+
+def test_a_stream_that_ended_with_the_login_begins_again_after_the_next_one(
+    site: Served, browser: Browser
+) -> None:
+    [page] = tabs(browser, 1)
+    said = page.evaluate(
+        """async () => {
+          const { Feed } = await import("/static/js/events/feed.js");
+          const said = [];
+          await new Promise((done) => {
+            const feed = new Feed("", ({ type }) => {
+              said.push(type);
+              if (type === "state") { feed.end(); done(); }
+              if (type === "login") { window.fetch = real; setTimeout(() => feed.wake(), 0); }
+            });
+            const real = window.fetch;
+            window.fetch = async () => new Response("{}", { status: 401 });
+            feed.begin();
+            setTimeout(done, 20000);
+          });
+          return said;
+        }"""
+    )
+    assert said == ["login", "state"]

@@ -20,6 +20,7 @@ export class Feed {
     this.mode = "";
     this.failures = 0;
     this.broken = 0;
+    this.stopped = false; // nobody is logged in; `wake` begins again
   }
 
   say(type, more = {}) {
@@ -121,7 +122,10 @@ export class Feed {
   }
 
   failed(error, act) {
-    if (error.status === 401) return this.say("login");
+    if (error.status === 401) {
+      this.stopped = true;
+      return this.say("login");
+    }
     if (!error.status || error.status >= 500) this.lost();
     return this.later(act);
   }
@@ -139,9 +143,12 @@ export class Feed {
     this.say("online");
   }
 
-  /** The network may be back, or somebody looks again. */
+  /** The network or the login may be back, or somebody looks again. */
   wake() {
-    if (this.revision !== null && (!this.online || this.mode === "poll")) this.later(() => this.poll(), 50);
+    if (this.stopped) {
+      this.stopped = false;
+      this.begin(this.revision);
+    } else if (this.revision !== null && (!this.online || this.mode === "poll")) this.later(() => this.poll(), 50);
   }
 
   later(act, after = Math.min(15000, 1000 * 2 ** Math.min(this.failures, 4))) {

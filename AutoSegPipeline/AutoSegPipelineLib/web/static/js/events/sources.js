@@ -44,6 +44,7 @@ class ByLeader {
   }
 
   start() {
+    this.wake();
     this.ask();
     this.waiting = new AbortController();
     navigator.locks.request(this.name, { signal: this.waiting.signal }, () => new Promise((release) => {
@@ -63,19 +64,19 @@ class ByLeader {
 
   wake() {
     if (this.feed) this.feed.wake();
-    else this.channel.postMessage({ type: "wake" });
+    else this.channel?.postMessage({ type: "wake" });
   }
 
   ask() {
     if (this.feed) this.feed.sayState();
-    else this.channel.postMessage({ type: "ask" });
+    else this.channel?.postMessage({ type: "ask" });
   }
 
   end() {
     this.feed?.end();
     this.waiting?.abort();
     this.release?.();
-    this.channel.close();
+    this.channel?.close(); // a page in the browser's cache has ended it before
     this.channel = null;
   }
 }

@@ -13,7 +13,8 @@ self.addEventListener("connect", ({ ports: [port] }) => {
     else if (data === "wake") feed.wake();
     else feed.sayState();
   };
-  if (begun) feed.sayState();
+  if (feed.stopped) feed.wake();
+  else if (begun) feed.sayState();
   else feed.begin();
   begun = true;
 });
