@@ -63,7 +63,8 @@ class DaskWorkers:
         try:
             security = self._security()
             self._cluster: LocalCluster = distributed.LocalCluster(
-                n_workers=0, protocol="tls", host=settings["cluster_host"] or None,
+                # No host at all would be this machine's loopback; an empty one is each of its addresses.
+                n_workers=0, protocol="tls", host=settings["cluster_host"],
                 scheduler_port=settings["cluster_port"], security=security, dashboard_address=None,
                 silence_logs=logging.ERROR,
             )  # fmt: skip

@@ -123,7 +123,12 @@ def take(folder: CaseFolder, number: int, owner: Owner) -> Claim | None:
         os.mkdir(place)
     except FileExistsError:
         return None
-    write_json(place / OWNER, plain(owner), durable=False)
+    try:
+        write_json(place / OWNER, plain(owner), durable=False)
+    except OSError:
+        with contextlib.suppress(OSError):  # else nobody has the case until the claim is stale
+            remove_tree(place)
+        raise
     return Claim(folder, number)
 
 

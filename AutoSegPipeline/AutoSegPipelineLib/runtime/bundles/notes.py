@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+from contextlib import suppress
 from dataclasses import replace
 from typing import IO, Callable
 
@@ -54,9 +55,8 @@ class Notes:
 
     def end(self, done: bool) -> None:
         """No case is at hand; ``done`` adds one to those with a result."""
-        if self._log is not None:
-            self._log.close()
-        self._claim, self._log = None, None
+        self._close_log()
+        self._claim = None
         self.worker = replace(self.worker, case="", done=self.worker.done + done)
 
     def stage(self, name: str, message: str = "") -> None:
@@ -112,8 +112,18 @@ class Notes:
         assert self._claim is not None
         if self._log is None:
             self._log = open(self._claim.folder.log, "a", encoding="utf-8", errors="replace")  # noqa: SIM115 - kept open
-        self._log.write(lines)
-        self._log.flush()
+        try:
+            self._log.write(lines)
+            self._log.flush()
+        except OSError:
+            self._close_log()  # the next line opens it again: this file may have ended with the share
+            raise
+
+    def _close_log(self) -> None:
+        log_file, self._log = self._log, None
+        if log_file is not None:
+            with suppress(OSError):  # what could not be written before is tried once more by close
+                log_file.close()
 
     def _try(self, write: Callable[[], object]) -> None:
         try:

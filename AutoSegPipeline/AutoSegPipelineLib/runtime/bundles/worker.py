@@ -178,6 +178,10 @@ class BundleWorker:
 
     def has_outcome(self, outcome: Outcome) -> None:
         """Publish it, and again for a while where the share does not take it."""
+        self._troubled_since = None  # what was computed has all our patience
+        self._publish(outcome)
+
+    def _publish(self, outcome: Outcome) -> None:
         run = self._run
         if run is None or self._ending is not None:
             return
@@ -188,7 +192,7 @@ class BundleWorker:
             if not self._is_patient(known):
                 self._end(Ending(TROUBLE, known.message, known))
             else:
-                qt.single_shot(self._pause_ms, lambda: self.has_outcome(outcome))
+                qt.single_shot(self._pause_ms, lambda: self._publish(outcome))
             return
         self._troubled_since = None
         if published:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib.core.bundles import claims
 from AutoSegPipelineLib.core.bundles.claims import (
     Claim,
     Owner,
@@ -48,6 +50,21 @@ def test_a_claim_is_made_once(case: CaseFolder) -> None:
     assert take(case, 1, ELSEWHERE) is None
     assert not claim.is_lost()
     claim.release()
+    assert case.claim_number() == 0
+    taken(case)
+
+
+def test_a_claim_whose_owner_cannot_be_written_is_none(
+    case: CaseFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "write_json", full)
+        with pytest.raises(OSError):
+            take(case, 1, ELSEWHERE)
     assert case.claim_number() == 0
     taken(case)
 

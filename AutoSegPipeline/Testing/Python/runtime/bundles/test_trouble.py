@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 from typing import Any, Callable
@@ -10,13 +11,14 @@ from typing import Any, Callable
 import pytest
 from AutoSegPipelineLib.core.bundles import claims
 from AutoSegPipelineLib.core.bundles.layout import Outcome
-from AutoSegPipelineLib.runtime.bundles import choice
+from AutoSegPipelineLib.core.clock import SystemClock
+from AutoSegPipelineLib.runtime.bundles import choice, notes
 from AutoSegPipelineLib.runtime.bundles.memory_kills import memory_kills
 from AutoSegPipelineLib.runtime.bundles.worker import (
     ALL_HAVE_RESULTS,
     TROUBLE,
 )
-from support.bundle_run import WAIT, Run, folders
+from support.bundle_run import WAIT, Run, code_of, folders
 from support.bundles import make_bundle
 from support.qt import run_until
 
@@ -64,6 +66,72 @@ def test_a_share_that_takes_no_claim_is_tried_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(choice, "take", readonly)
     assert run.until_end().code == ALL_HAVE_RESULTS
     assert readonly.hit == 2 and run.outcomes["a"].ok
+
+
+class FullDisk(io.StringIO):
+    """A file that takes nothing, as on a full disk; what it was given is tried again when it closes."""
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    close = flush
+
+
+def test_a_log_that_cannot_be_written_costs_the_log_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(make_bundle(tmp_path, "a_fail", "b", "c_vanish"), tmp_path)
+    monkeypatch.setattr(notes, "open", lambda *_, **__: FullDisk(), raising=False)
+    assert run.until_end().code == ALL_HAVE_RESULTS
+    assert {stem: code_of(outcome) for stem, outcome in run.outcomes.items()} == {
+        "a_fail": "engine.failed",
+        "b": "None",
+        "c_vanish": "worker.vanished",
+    }
+
+
+def test_a_log_is_written_on_once_the_share_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = make_bundle(tmp_path, "a")
+    (folder,) = folders(bundle)
+    claim = claims.take(folder, 1, claims.this_process())
+    assert claim is not None
+    words = notes.Notes(bundle, claims.this_process(), SystemClock())
+    words.begin(claim)
+    with monkeypatch.context() as full:
+        full.setattr(notes, "open", lambda *_, **__: FullDisk(), raising=False)
+        words.log("error", "lost")
+    words.log("error", "kept")
+    assert folder.log.read_text(encoding="utf-8").endswith("error kept\n")
+    words.end(False)
+
+
+class AheadClock(SystemClock):
+    """A clock that a test may put forward."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+def test_trouble_that_passed_takes_no_patience_from_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = AheadClock()
+    run = Run(make_bundle(tmp_path, "a"), tmp_path, clock=clock)
+    monkeypatch.setattr(choice, "take", Fails(claims.take, errno.EROFS, 1))
+    full = Fails(claims.write_json, errno.ENOSPC, 1)
+
+    def write(path: Path, *arguments: Any, **more: Any) -> None:
+        if path.name != "outcome.json":
+            full.real(path, *arguments, **more)
+            return
+        clock.ahead = 600.0  # the case took so long
+        full(path, *arguments, **more)
+
+    monkeypatch.setattr(claims, "write_json", write)
+    assert run.until_end().code == ALL_HAVE_RESULTS
+    assert full.hit == 1 and run.outcomes["a"].ok
 
 
 def test_whoever_is_overtaken_stops_computing(tmp_path: Path) -> None:
