@@ -39,9 +39,9 @@ class VisibleJobs:
         self.scope = scope_of(principal, visibility)
         # What a link opens without its names: it is not searched by them, and not found by them.
         self._nameless = frozenset(principal.jobs) - frozenset(principal.named)
-        self._own = Scope(jobs=())
+        self.own = Scope(jobs=())  # without what links open
         if principal.via != "share":
-            self._own = scope_of(replace(principal, jobs=()), visibility)
+            self.own = scope_of(replace(principal, jobs=()), visibility)
         self._by_name = self.scope
         if self._nameless and self.scope.jobs is not None:
             self._by_name = replace(self.scope, jobs=principal.named)
@@ -73,6 +73,10 @@ class VisibleJobs:
             ids=ids,
         )
         return [self.shown(job) for job in found]
+
+    def list_own(self, states: Iterable[str]) -> List[Job]:
+        """The jobs of :meth:`get_own` in these states."""
+        return self._jobs.list(states, scope=self.own)
 
     def _filter(
         self, states: Sequence[str] | None = None, search: str = "", door: str | None = None,
@@ -124,6 +128,13 @@ class VisibleJobs:
         found = self._jobs.find(job_id, self.scope)
         return None if found is None else self.shown(found)
 
+    def get_own(self, job_id: str) -> Job:
+        """As :meth:`get`, for what a link does not open: its log, a review, a link to it.
+
+        Whoever sees a job through a link alone does not find it here.
+        """
+        return self._jobs.get(job_id, self.own)
+
     def counts(self, search: str = "", door: str | None = None) -> dict[str, int]:
         """How many are in each state."""
         return self._work_list.counts(self._filter(None, search, door))
@@ -132,7 +143,7 @@ class VisibleJobs:
         """Whether ``job`` is seen by nothing but a link that shows no names."""
         if job.id not in self._nameless:
             return False
-        return not self._own.holds(job.id, job.door, job.submitted_by, job.visible_to)
+        return not self.own.holds(job.id, job.door, job.submitted_by, job.visible_to)
 
     def shown(self, job: Job) -> Job:
         """``job`` as it may be shown."""
@@ -146,18 +157,13 @@ class VisibleJobs:
         """Whether a job that is at hand is one of them."""
         return self.scope.holds(job.id, job.door, job.submitted_by, job.visible_to)
 
-    def tombstones(self, since: int, limit: int = -1) -> List[tuple[str, int]]:
-        """(id, revision) of what was deleted since. Ids are random and tell nothing; a link gets its own."""
-        return [one for one in self._jobs.tombstones(since, limit) if self.sees_deleted(one[0])]
-
     def sees_deleted(self, job_id: str) -> bool:
-        """Whether the deletion of a job may be told; whose it was is not known any more."""
+        """Whether the deletion of a job may be reported; whose it was is not known any more.
+
+        Ids are random and show nothing; a link gets its own.
+        """
         jobs = self.scope.jobs
         return jobs is None or self.scope.owner is not None or job_id in jobs
-
-    def deleted(self, since: int) -> List[str]:
-        """Ids of :meth:`tombstones`."""
-        return [job_id for job_id, _ in self.tombstones(since)]
 
     def file(self, job: Job, name: str) -> Path:
         """The result file ``name`` of a visible ``job``. Raises ``request.not_found``.

@@ -140,7 +140,7 @@ async def show_job(
 async def job_log(request: Request, job_id: str, principal: Principal = Depends(needs(VIEWER))) -> Response:
     """The log of one case: JSON lines with ``at``, ``level`` and ``text``."""
     visible = VisibleJobs(context_of(request), principal)
-    job = visible.get(job_id)
+    job = visible.get_own(job_id)
     path = visible.log(job)
     if not path.is_file():
         return Response(b"", media_type="text/plain; charset=utf-8")
@@ -188,7 +188,7 @@ async def review_job(
     request: Request, job_id: str, body: ReviewBody, principal: Principal = _may(Review)
 ) -> object:
     context = context_of(request)
-    job = VisibleJobs(context, principal).get(job_id)
+    job = VisibleJobs(context, principal).get_own(job_id)
     await ask(context, Review(job.id, body.mark, body.remark, principal.name), principal.name)
     return job_document(context, VisibleJobs(context, principal).get(job.id))
 

@@ -64,7 +64,7 @@ async def create_link(
     context = context_of(request)
     if principal.via == "open":
         raise PipelineError("request.conflict", "links need an account that answers for them")
-    job = VisibleJobs(context, principal).get(given.job)
+    job = VisibleJobs(context, principal).get_own(given.job)
     if not job.has_result:
         raise PipelineError("request.wrong_state", f"job {job.id[:8]} is {job.state}; it has no result")
     link, secret = context.accounts.links.create(job.id, principal.name, given.hours, given.note, given.names)

@@ -143,7 +143,7 @@ async def review_jobs(
     commands: list[Command] = []
     for wanted in dict.fromkeys(body.jobs):
         try:
-            job = visible.get(wanted)
+            job = visible.get_own(wanted)
             commands.append(Review(job.id, body.mark, body.remark, principal.name))
             found[wanted] = len(commands) - 1
         except PipelineError as error:

@@ -65,7 +65,7 @@ async def show_table(
 ) -> object:
     """Rows for each case and structure that one may see; outliers are those among these cases."""
     context = context_of(request)
-    return await table_of(context).page(query, VisibleJobs(context, principal).scope, limit, offset)
+    return await table_of(context).page(query, VisibleJobs(context, principal).own, limit, offset)
 
 
 @router.get("/api/v1/table/methods", response_model=MethodsDocument)
@@ -77,7 +77,7 @@ async def show_methods(
     """A methods paragraph for a paper about these finished cases, and what it cites."""
     context = context_of(request)
     visible = VisibleJobs(context, principal)
-    jobs = [visible.get(one) for one in job] if job else visible.list([states.DONE])
+    jobs = [visible.get_own(one) for one in job] if job else visible.list_own([states.DONE])
     unfinished = next((one for one in jobs if not one.has_result), None)
     if unfinished is not None:
         text = f"job {unfinished.id[:8]} is {unfinished.state}; it has no results"
@@ -100,7 +100,7 @@ async def table_file(
     context = context_of(request)
     service = table_of(context)
     await service.ready()
-    pieces = service.pieces(kind, query, VisibleJobs(context, principal).scope)
+    pieces = service.pieces(kind, query, VisibleJobs(context, principal).own)
     headers = {"Content-Disposition": disposition(f"cohort.{kind}"), "Cache-Control": "no-store"}
     return _Pieces(pieces, headers, _FILES[kind])
 
