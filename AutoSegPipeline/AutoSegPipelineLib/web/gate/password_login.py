@@ -109,8 +109,11 @@ async def check_password(context: WebContext, name: str, password: str, address:
 
 
 async def change_password(context: WebContext, given: Credentials, new: str) -> str:
-    """Set a new password; the secret of the session that goes on, every other one has ended."""
-    await check_password(context, given.name, given.password, given.address)
+    """Set a new password; the secret of the session that goes on, every other one has ended.
+
+    Raises as :func:`log_in`, and ``account.invalid``.
+    """
+    await check(context, given)
     kept = await hashed(context, new, given.name)
     context.accounts.users.keep_password(given.name, kept)
     return begin_session(context, given.name, given.address, given.agent)
@@ -119,6 +122,14 @@ async def change_password(context: WebContext, given: Credentials, new: str) -> 
 async def hashed(context: WebContext, password: str, name: str) -> str:
     """What is kept of a new password. Raises ``account.invalid``."""
     return await hashing(context).run(partial(passwords.hash_password, password, name))
+
+
+def refused(error: PipelineError) -> PipelineError:
+    """``error`` of :func:`check` for somebody who is logged in: a 401 would say that the login has ended."""
+    error.data.setdefault("headers", seconds_of(error))
+    if error.code in ("account.wrong", "account.code_needed", "account.code_wrong"):
+        error.data["status"] = 403
+    return error
 
 
 def seconds_of(error: PipelineError) -> dict[str, object]:

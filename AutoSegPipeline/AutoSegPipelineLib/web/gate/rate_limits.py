@@ -24,6 +24,8 @@ class Rate:
 # Whoever is known works with thousands of slices and files; strangers log in or open a link.
 KNOWN = Rate(6000, 200)
 STRANGER = Rate(300, 5)
+# A class behind one address opens the same link: each of them some hundred files within a minute.
+LINK = Rate(6000, 100)
 ACCOUNT = Rate(120, 1)  # changes of passwords, tokens, links, accounts: by people, not by programs
 _MOST = 10000  # buckets
 
@@ -62,13 +64,16 @@ class RateLimits:
         self._buckets = dict(newest)
 
 
-def rate_of(method: str, path: str, known: bool) -> Rate | None:
-    """The rate of a request; None for what is never limited: the page's own files, and health."""
-    if path.startswith(("/static/", "/healthz", "/favicon.ico")) or path == "/metrics":
+def rate_of(method: str, path: str, via: str) -> Rate | None:
+    """The rate of a request; None for what is never limited: the page's own files, and health.
+
+    ``via`` is that of the :class:`~.principal.Principal` who asks, empty for strangers.
+    """
+    if path.startswith(("/static/", "/assets/", "/healthz", "/favicon.ico")) or path == "/metrics":
         return None
-    if not known:
+    if not via:
         return STRANGER
     account = ("/api/v1/account", "/api/v1/users", "/api/v1/links", "/login", "/logout", "/api/v1/session")
     if method not in ("GET", "HEAD") and path.startswith(account):
         return ACCOUNT
-    return KNOWN
+    return LINK if via == "share" else KNOWN

@@ -180,11 +180,12 @@ class _Visit:
 
     def _count(self, principal: Optional[Principal]) -> None:
         """Limit who asks too often; while there are no accounts there is one person at this machine."""
-        known = principal is not None and principal.via != "share"
-        rate = rate_of(self._scope["method"], self._path, known)
-        if rate is None or (principal is not None and principal.via == "open"):
+        via = "" if principal is None else principal.via
+        rate = rate_of(self._scope["method"], self._path, via)
+        if rate is None or via == "open":
             return
-        who = principal.name if principal is not None and known else str(self._scope["client"][0])
+        # By the link and not by the address, which a class or a hospital shares.
+        who = str(self._scope["client"][0]) if principal is None else principal.name
         self._guard.rates.take(who, rate)
 
     def _proof_of_form(self) -> str:

@@ -20,10 +20,11 @@ router = APIRouter(prefix="/api/v1", tags=["account"], responses=PROBLEMS)
 
 
 class NewPassword(BaseModel):
-    """The password that holds, and the one that shall."""
+    """The password that holds, the one that shall and, where the account has a second factor, a code."""
 
     old: str = Field(min_length=1, max_length=1024)
     new: str = Field(min_length=1, max_length=1024)
+    code: str = Field("", max_length=64)
 
 
 class NewToken(BaseModel):
@@ -68,12 +69,11 @@ async def set_password(
     needs_session(principal)
     context = context_of(request)
     try:
-        shown = credentials(request, principal, given.old)
+        shown = credentials(request, principal, given.old, given.code)
         secret = await password_login.change_password(context, shown, given.new)
     except PipelineError as error:
         audit_trail.note(context, request.scope, "password", principal.name, detail=error.code, ok=False)
-        error.data.setdefault("headers", password_login.seconds_of(error))
-        raise
+        raise password_login.refused(error) from error
     audit_trail.note(context, request.scope, "password", principal.name)
     answer = Response(status_code=204)
     seconds = int(context.config.session_hours * 3600)

@@ -82,10 +82,7 @@ async def prove(request: Request, given: Proof, principal: Principal = Depends(n
         await password_login.check(context, credentials(request, principal, given.password, given.code))
     except PipelineError as error:
         audit_trail.note(context, request.scope, "login.again", principal.name, detail=error.code, ok=False)
-        error.data.setdefault("headers", password_login.seconds_of(error))
-        if error.code in ("account.wrong", "account.code_needed", "account.code_wrong"):
-            error.data["status"] = 403  # a 401 would say that the login itself has ended
-        raise
+        raise password_login.refused(error) from error
     context.accounts.sessions.prove(principal.key)
     audit_trail.note(context, request.scope, "login.again", principal.name)
     return Response(status_code=204)
@@ -108,6 +105,7 @@ async def end_session(
     request: Request, session_id: str, principal: Principal = Depends(needs(VIEWER))
 ) -> Response:
     """End one of one's own logins."""
+    needs_session(principal)
     context = context_of(request)
     context.accounts.sessions.end_one(principal.name, session_id)
     audit_trail.note(context, request.scope, "logout", principal.name, detail=f"of login {session_id}")

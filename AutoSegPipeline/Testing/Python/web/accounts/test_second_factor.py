@@ -10,7 +10,7 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.web.accounts import passwords
 from AutoSegPipelineLib.web.accounts.accounts import FILE, Accounts
-from AutoSegPipelineLib.web.gate.rate_limits import STRANGER, RateLimits, rate_of
+from AutoSegPipelineLib.web.gate.rate_limits import ACCOUNT, STRANGER, RateLimits, rate_of
 from support.held_clock import HeldClock
 
 
@@ -104,4 +104,13 @@ def test_a_bucket_empties_and_fills_again(clock: HeldClock) -> None:
     limits.take("10.0.0.2", STRANGER)
     clock.at += 2 / STRANGER.per_second
     limits.take("10.0.0.1", STRANGER)
-    assert rate_of("GET", "/static/js/api.js", False) is None
+    assert rate_of("GET", "/static/js/api.js", "") is None
+
+
+def test_a_class_behind_one_address_opens_the_same_link(clock: HeldClock) -> None:
+    limits = RateLimits(clock.now)
+    assert rate_of("GET", "/assets/viewer.js", "share") is None
+    rate = rate_of("GET", "/view/x", "share")
+    assert rate is not None and rate_of("POST", "/api/v1/session", "share") == ACCOUNT
+    for _ in range(30 * 100):
+        limits.take("link 1", rate)

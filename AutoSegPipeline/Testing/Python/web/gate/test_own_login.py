@@ -101,6 +101,35 @@ def test_with_a_second_factor_the_password_is_not_enough(served: Served) -> None
     assert log_in(served, "otto") == (201, "")
 
 
+def test_the_password_is_changed_with_the_second_factor_and_a_refusal_does_not_end_the_login(
+    served: Served,
+) -> None:
+    with served.accounts() as book:
+        book.users.add("paula", "viewer", PASSWORD)
+        totp = pyotp.TOTP(book.second_factors.begin("paula"))
+        book.second_factors.confirm("paula", totp.now())
+    paula, path = browser(served, "paula"), "/api/v1/account/password"
+    wanted = {"old": PASSWORD, "new": "six cows in the snow"}
+    for more, code in (
+        ({"old": "not the password"}, "account.wrong"),
+        ({}, "account.code_needed"),
+        ({"code": "000000"}, "account.code_wrong"),
+    ):
+        answer = paula.json("PUT", path, {**wanted, **more})
+        assert (answer.status, answer.code) == (403, code), "a 401 sends the page to the login"
+    assert log_in(served, "paula", next_code(totp, served, "paula")) == (201, "")
+    assert paula.json("PUT", path, {**wanted, "code": next_code(totp, served, "paula")}).status == 204
+
+
+def test_a_token_ends_no_login_of_its_owner(served: Served) -> None:
+    here = browser(served, "vera")
+    (number,) = (one["id"] for one in here.ask("GET", "/api/v1/account/sessions").json["sessions"][:1])
+    token = served.token("vera", "viewer")
+    answer = served.ask("DELETE", f"/api/v1/account/sessions/{number}", Authorization=token)
+    assert (answer.status, answer.code) == (403, "account.forbidden")
+    assert here.ask("DELETE", f"/api/v1/account/sessions/{number}").status == 204
+
+
 def test_whoever_has_the_password_cannot_try_codes_for_ever(served: Served) -> None:
     with served.accounts() as book:
         book.users.add("tried", "viewer", PASSWORD)

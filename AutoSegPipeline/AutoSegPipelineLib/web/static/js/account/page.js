@@ -10,6 +10,7 @@ const password = document.getElementById("password");
 if (password) {
   const said = password.querySelector("[data-said]");
   const fields = [password.elements.old, password.elements.new];
+  const { code } = password.elements;
   byId("password-shown").addEventListener("change", (event) => {
     for (const field of fields) field.type = event.target.checked ? "text" : "password";
   });
@@ -17,10 +18,14 @@ if (password) {
     event.preventDefault();
     said.hidden = true;
     try {
-      await ask("PUT", "api/v1/account/password", { old: fields[0].value, new: fields[1].value });
+      await ask("PUT", "api/v1/account/password", { old: fields[0].value, new: fields[1].value, code: code.value });
       // The page's proof belongs to the login that has just ended; the new page brings the new one.
       location.assign(`${address("account")}?changed`);
     } catch (error) {
+      if (error.code?.startsWith("account.code")) {
+        code.parentElement.hidden = false;
+        code.focus();
+      }
       said.className = "notice bad";
       said.textContent = `${error.message} ${error.hint ?? ""}`;
       said.hidden = false;
