@@ -26,8 +26,9 @@ from ..core.messages.reader import read
 from ..core.messages.worker_messages import CaseOrder
 from ..core.protocol import Key
 from .executor import ENDED, RUNNING, WAITING, Executor, JobState
-from .out_bundle import OutBundle, OutCase, note_submitted, pack, where
+from .out_bundle import OutBundle, OutCase, pack, where
 from .share import Share
+from .submission import Submission
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ Say = Callable[[Message, Key], None]
 NOBODY: Key = ("", 0)
 _SURE_LOOKS = 2  # an ended job's last files may show up late on a share
 _IDLE_LOOKS = 3  # a worker that is done ends by itself within these
-_REJECTED_SECONDS = 60.0
 _LOG_BLOCK = 16 << 10
 
 
@@ -49,7 +49,7 @@ class BundlesOut:
         self._hung_seconds = hung_seconds
         self._bundles: dict[str, OutBundle] = {}
         self._state: ClusterState | None = None
-        self._rejected: tuple[float, str] | None = None
+        self._submission = Submission(share, executor, self._bundles, self._end, self._give_back)
         self._sweep_due = False
 
     # --- what the pipeline says ---------------------------------------------------------------
@@ -99,7 +99,7 @@ class BundlesOut:
                 self._sweep_due = False
                 for name in self._share.ours():
                     self._take_over(name)
-            trouble = self._submit_all()
+            trouble = self._submission.step()
             self._watch_all()
         except PipelineError as error:
             trouble = error
@@ -107,17 +107,22 @@ class BundlesOut:
         except OSError as error:
             trouble = _trouble(error)
             self._excuse()
-        if trouble is None and self._rejected is not None:
-            if time.monotonic() < self._rejected[0]:
-                trouble = PipelineError("cluster.rejected", self._rejected[1])
-            else:
-                self._rejected = None
+        trouble = trouble or self._no_room() or self._submission.rejected
         executor = self._executor
         code, reason = (trouble.code, trouble.message) if trouble else ("", "")
         state = ClusterState(code, reason, executor.workers, executor.command)
         if state != self._state:
             self._state = state
             self._say(state, NOBODY)
+
+    def _no_room(self) -> PipelineError | None:
+        """A full share, said before a bundle is to go out; nobody can write there that they are alive."""
+        try:
+            self._share.check(room=True)
+        except PipelineError as error:
+            self._excuse()
+            return error
+        return None
 
     def _excuse(self) -> None:
         """Nobody can be heard now, so nobody is silent."""
@@ -130,47 +135,6 @@ class BundlesOut:
             bundle = self._bundles[name] = OutBundle(name, size=JobSize())
             pack(bundle, self._share.path / name, self._share.pipeline)  # only reads, for it is complete
             self._share.bundle(name).stop()
-
-    # --- submitting ---------------------------------------------------------------------------
-
-    def _submit_all(self) -> PipelineError | None:
-        """Pack and submit what is due; what keeps it back now, if anything does. Raises OSError."""
-        new = [one for one in self._bundles.values() if one.size is not None and not one.packed]
-        for bundle in new:
-            try:
-                if not self._share.bundle(bundle.name).is_complete:
-                    self._share.check(room=True)
-                gone = pack(bundle, self._share.path / bundle.name, self._share.pipeline)
-            except PipelineError as error:
-                return error
-            for case in gone:
-                self._end(case, CaseBack("its staged input is gone", counted=True))
-        due = [one for one in self._bundles.values() if one.packed and not one.job and one.open_cases]
-        while due:
-            alike = [one for one in due if one.size == due[0].size]
-            due = [one for one in due if one.size != due[0].size]
-            self._submit(alike)
-        return None
-
-    def _submit(self, bundles: list[OutBundle]) -> None:
-        paths = [self._share.path / bundle.name for bundle in bundles]
-        size = bundles[0].size or JobSize()
-        try:
-            jobs = self._executor.submit(paths, size)
-        except PipelineError as error:
-            if error.code != "cluster.rejected":
-                raise
-            log.error("%s", error.message)
-            self._rejected = (time.monotonic() + _REJECTED_SECONDS, error.message)
-            for bundle in bundles:
-                bundle.state = JobState(ENDED, "the scheduler did not take the job")
-                self._give_back(bundle, counted=False)
-            return
-        for bundle, job in zip(bundles, jobs):
-            bundle.job, bundle.changed_at = job, time.monotonic()
-            log.info("%s is out as %s %s", bundle.name, self._executor.name, job)
-        for bundle, path in zip(bundles, paths):
-            note_submitted(path, bundle.job)
 
     # --- watching -----------------------------------------------------------------------------
 
@@ -302,6 +266,8 @@ class BundlesOut:
 
     def _clean(self, out: OutBundle) -> None:
         """Nobody waits for it: its job ends, then its folder goes. Raises OSError."""
+        if out.asked:
+            return  # it may have a job
         if out.job and out.state.state != ENDED:
             out.idle_looks += 1
             if out.idle_looks == 1:

@@ -13,7 +13,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
@@ -121,18 +120,22 @@ class DaskWorkers:
         part.write_text(text, encoding="ascii")
         os.replace(part, self._folder / name)
 
-    def submit(self, bundles: Sequence[Path], size: JobSize) -> list[str]:
+    def submit(self, bundles: Sequence[Path], size: JobSize, token: str) -> list[str]:
         """See :class:`.executor.Executor`."""
         resources = {"GPU": size.gpus} if size.gpus else None
         ids = []
         for bundle in bundles:
-            job = f"{bundle.name}-{time.monotonic_ns():x}"
+            job = f"{bundle.name}-{token}"
             command = worker_command(self._settings, bundle)
             self._futures[job] = self._client.submit(
                 subprocess.call, command, key=job, pure=False, retries=0, resources=resources
             )
             ids.append(job)
         return ids
+
+    def find(self, token: str, count: int) -> list[str]:
+        """None: Dask's scheduler ended with the process that submitted them."""
+        return []
 
     def states(self, ids: Sequence[str]) -> Mapping[str, JobState]:
         """See :class:`.executor.Executor`."""

@@ -48,11 +48,16 @@ class Executor(Protocol):
         """What an administrator runs on a machine to add a worker; empty where nobody has to."""
         ...
 
-    def submit(self, bundles: Sequence[Path], size: JobSize) -> list[str]:
+    def submit(self, bundles: Sequence[Path], size: JobSize, token: str) -> list[str]:
         """Have each bundle worked on by one job of ``size``; the ids of the jobs, in the same order.
 
-        Raises ``cluster.rejected`` where the scheduler does not take such a job.
+        The jobs carry ``token``, by which :meth:`find` knows them. Raises ``cluster.rejected`` where
+        the scheduler does not take such a job.
         """
+        ...
+
+    def find(self, token: str, count: int) -> list[str]:
+        """The ids of the ``count`` jobs that were submitted with ``token``; empty where it has none."""
         ...
 
     def states(self, ids: Sequence[str]) -> Mapping[str, JobState]:

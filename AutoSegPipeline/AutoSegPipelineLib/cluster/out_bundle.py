@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,20 @@ from ..core.messages.worker_messages import CaseOrder
 from ..core.protocol import Key
 from .executor import WAITING, JobState
 
-SUBMITTED = "submitted.json"  # ours, beside the list: the job of the scheduler
+SUBMITTED = "submitted.json"  # ours, beside the list: what the scheduler was asked for, then its job
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Written down before the scheduler is asked: a death or no answer leaves open whether it has the job.
+
+    Of the ``count`` jobs with ``token`` this is number ``number``; ``since`` is monotonic time here.
+    """
+
+    token: str
+    number: int
+    count: int
+    since: float
 
 
 @dataclass
@@ -44,6 +58,7 @@ class OutBundle:
     size: JobSize | None = None
     packed: bool = False
     job: str = ""
+    asked: Asked | None = None  # while nobody knows whether the scheduler has it
     folders: dict[Key, CaseFolder] = field(default_factory=dict)  # as its list says, which never changes
     state: JobState = field(default_factory=lambda: JobState(WAITING))
     ended_looks: int = 0
@@ -75,7 +90,7 @@ def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
     """
     bundle = Bundle(path)
     if bundle.is_complete:
-        out.job = _submitted(path)
+        _recall(out, path)
         out.packed = True
         return []
     remove_tree(path)  # begun by a process that died
@@ -93,16 +108,24 @@ def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
     return gone
 
 
+def note_asked(path: Path, asked: Asked) -> None:
+    """Write down, durably, that the scheduler is asked about the bundle ``path`` now; raises OSError."""
+    write_json(path / SUBMITTED, {"token": asked.token, "number": asked.number, "count": asked.count})
+
+
 def note_submitted(path: Path, job: str) -> None:
     """Write down, durably, that ``job`` of the scheduler works on the bundle ``path``; raises OSError."""
     write_json(path / SUBMITTED, {"job": job})
 
 
-def _submitted(path: Path) -> str:
+def _recall(out: OutBundle, path: Path) -> None:
     try:
-        return str(read_json(path / SUBMITTED)["job"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        note = read_json(path / SUBMITTED)
+        out.job = str(note.get("job", ""))
+        if not out.job:
+            out.asked = Asked(str(note["token"]), int(note["number"]), int(note["count"]), time.monotonic())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
 
 
 def where(kind: str, job: str, progress: CaseProgress | None = None, machine: str = "") -> str:

@@ -63,7 +63,7 @@ class Slurm:
         self._settings = settings
         self._folder = share / FOLDER
 
-    def submit(self, bundles: Sequence[Path], size: JobSize) -> list[str]:
+    def submit(self, bundles: Sequence[Path], size: JobSize, token: str) -> list[str]:
         """See :class:`.executor.Executor`."""
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -71,7 +71,7 @@ class Slurm:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         python = shlex.quote(self._settings["cluster_python"] or sys.executable)
         executor = SlurmExecutor(self._folder, python=python)
-        executor.update_parameters(**self._parameters(size))
+        executor.update_parameters(job_name=_name(token), **self._parameters(size))
         commands = [worker_command(self._settings, bundle) for bundle in bundles]
         try:
             with executor.batch():
@@ -79,6 +79,13 @@ class Slurm:
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             raise _submission_error(str(error)) from error
         return [str(job.job_id) for job in jobs]
+
+    def find(self, token: str, count: int) -> list[str]:
+        """See :class:`.executor.Executor`; raises ``environment.scheduler_unreachable``."""
+        listed = _run([*_squeue(), f"--name={_name(token)}", "--format=%F"]).split()
+        if not listed:
+            return []
+        return [f"{listed[0]}_{number}" for number in range(count)] if count > 1 else listed[:1]
 
     def _parameters(self, size: JobSize) -> dict[str, object]:
         more: dict[str, object] = {"no-requeue": True}
@@ -91,7 +98,6 @@ class Slurm:
         if self._settings["cluster_setup"]:
             setup.append(self._settings["cluster_setup"])
         asked: dict[str, object] = {
-            "job_name": "autoseg",
             "partition": size.partition or None,
             "account": size.account or None,
             "time": size.minutes or None,
@@ -105,16 +111,7 @@ class Slurm:
 
     def states(self, ids: Sequence[str]) -> Mapping[str, JobState]:
         """See :class:`.executor.Executor`; raises ``environment.scheduler_unreachable``."""
-        listed = _run(
-            [
-                "squeue",
-                "--noheader",
-                "--array",
-                "--states=all",
-                f"--user={os.geteuid()}",
-                "--format=%i|%T|%N|%r",
-            ]
-        )
+        listed = _run([*_squeue(), "--format=%i|%T|%N|%r"])
         known = dict.fromkeys(ids, _GONE)
         for line in listed.splitlines():
             job, state, node, why = (*line.strip().split("|", 3), "", "", "")[:4]
@@ -143,6 +140,14 @@ class Slurm:
 
     def stop(self) -> None:
         """Jobs go on."""
+
+
+def _name(token: str) -> str:
+    return f"autoseg-{token}"
+
+
+def _squeue() -> list[str]:
+    return ["squeue", "--noheader", "--array", "--states=all", f"--user={os.geteuid()}"]
 
 
 def partitions() -> list[str]:

@@ -148,12 +148,14 @@ class Hub:
 
 
 def glance(context: WebContext, visible: VisibleJobs) -> dict[str, object]:
-    """Counts by state, the number that waits, and why nothing is begun."""
+    """Counts by state, how many wait, why nothing is begun, why nothing leaves for the cluster."""
     counts = visible.counts()
+    error = (context.store.meta.get("cluster") or {}).get("error")
     return {
         "counts": counts,
         "waiting": sum(counts[state] for state in states.WAITING),
         "paused": context.store.meta.get("paused"),
+        "cluster": {"code": error["code"], "reason": error["message"]} if error else None,
     }
 
 

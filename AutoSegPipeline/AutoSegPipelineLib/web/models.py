@@ -289,7 +289,7 @@ class Engines(BaseModel):
 
 
 class Paused(BaseModel):
-    """Why no new case is begun."""
+    """Why no new case is begun, here or on the cluster."""
 
     code: str
     reason: str
@@ -302,6 +302,7 @@ class Status(BaseModel):
     version: str
     revision: int
     paused: Optional[Paused]
+    cluster: Optional[Paused] = Field(description="why no case leaves for the cluster now")
     counts: dict[str, int]
     waiting: int
     current: list[JobDocument]

@@ -224,13 +224,12 @@ class Jobs:
 
     def next_queued(self, now: float) -> Job | None:
         """The queued job whose turn it is: highest priority, lifted by the time it waited."""
-        return next(iter(self.next_few_queued(now, 1)), None)
+        return next((job for one in self.next_few_queued(now, 1) if (job := self.find(one))), None)
 
-    def next_few_queued(self, now: float, most: int) -> List[Job]:
-        """The same and those behind it, at most ``most``."""
+    def next_few_queued(self, now: float, most: int) -> List[str]:
+        """Ids of it and of those behind it, at most ``most``; cheap with any number of jobs."""
         sql = (
-            "SELECT * FROM jobs WHERE state = ? AND not_before <= ? "
+            f"SELECT id FROM jobs INDEXED BY jobs_queued WHERE state = '{states.QUEUED}' AND not_before <= ? "
             "ORDER BY priority + MAX(0, ? - queued_at) / ? DESC, rowid LIMIT ?"
         )
-        rows = self._database.rows(sql, (states.QUEUED, now, now, _AGING_SECONDS, most))
-        return [Job.from_row(row) for row in rows]
+        return [row["id"] for row in self._database.rows(sql, (now, now, _AGING_SECONDS, most))]

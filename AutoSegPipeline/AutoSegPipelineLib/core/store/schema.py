@@ -52,6 +52,10 @@ WRITTEN: tuple[str, ...] = (
     CREATE INDEX jobs_published ON jobs (label, name, submitted_by, door, id, visible_to, state)
         WHERE outputs != '[]';
     """,
+    # Whose turn it is, without reading rows.
+    """
+    CREATE INDEX jobs_queued ON jobs (not_before, priority, queued_at, id) WHERE state = 'queued';
+    """,
 )
 
 

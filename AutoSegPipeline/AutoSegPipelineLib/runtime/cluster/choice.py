@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import uuid
 from dataclasses import dataclass, field
+from typing import Generator
 
 from ...core.cluster_settings import JobSize, job_size
 from ...core.engine_list import host_engine
 from ...core.job import Job
+from ...core.states import QUEUED
 from ..context import Context
 from ..queue.result_cache import ResultCache
 from .cluster_forecast import ClusterForecast
@@ -17,6 +19,7 @@ from .cluster_forecast import ClusterForecast
 _FILL = 0.8
 # A case of which nothing is known counts as this part of the wall time.
 _UNKNOWN = 0.2
+_SLICE = 5  # cases that are looked at without a break
 MEMORY_STEP = "memory_step"  # in a job's staged facts: how often its memory did not suffice
 
 
@@ -37,10 +40,11 @@ class Choice:
         self._cache = cache
         self._forecast = forecast
 
-    def next(self, free_bundles: int) -> Chosen | None:
-        """The next bundle; None where no queued case can leave this machine.
+    def next(self, free_bundles: int) -> Generator[None, None, Chosen | None]:
+        """Slices of work that end with the next bundle; None where no queued case can leave this machine.
 
-        Of a short queue each of the ``free_bundles`` and this machine get their part.
+        Of a short queue each of the ``free_bundles`` and this machine get their part. Raises
+        ``options.invalid`` for a wrong setting.
         """
         store, settings = self._context.store, self._context.settings
         queued = store.jobs.counts()["queued"]
@@ -50,8 +54,11 @@ class Choice:
         most = min(settings["cluster_bundle_cases"], fair)
         chosen: Chosen | None = None
         seconds = 0.0
-        for job in store.jobs.next_few_queued(self._context.clock.now(), 2 * most):
-            if not self._may_leave(job):
+        for number, job_id in enumerate(store.jobs.next_few_queued(self._context.clock.now(), 2 * most)):
+            if number % _SLICE == 0:
+                yield
+            job = store.jobs.find(job_id)
+            if job is None or job.state != QUEUED or not self._may_leave(job):
                 continue
             size = self.size_of(job)
             if chosen is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import Iterator
+from typing import Generator
 
 from ...core import states
 from ...core.cluster_settings import NONE, SLURM, JobSize, memory_steps
@@ -67,7 +67,7 @@ class Cluster:
         self._host = ClusterHost(context, spawn, self._on_hello, self._on_message)
         self._out: dict[str, Job] = {}
         self._saved: dict[str, float] = {}
-        self._steps: deque[Iterator[None]] = deque()
+        self._steps: deque[Generator[None, None, bool]] = deque()
         self._ready = False
         self._stopped = False
 
@@ -128,12 +128,13 @@ class Cluster:
         return bool(self._steps)
 
     def step(self) -> None:
-        """One slice: one case of a bundle."""
+        """One slice: a few cases that are chosen, or one that is sent."""
         try:
             next(self._steps[0])
-        except StopIteration:
+        except StopIteration as end:
             self._steps.popleft()
-            self._choose()  # the next bundle at once, so that those of one size leave as one array
+            if end.value:
+                self._choose()  # the next bundle at once, so that those of one size leave as one array
 
     def _on_hello(self) -> None:
         """A new child: it hears of everything that is out, also in the middle of a bundle being sent."""
@@ -141,7 +142,7 @@ class Cluster:
         self._steps.append(self._send_again())
         self._loop.wake()
 
-    def _send_again(self) -> Iterator[None]:
+    def _send_again(self) -> Generator[None, None, bool]:
         bundles: dict[str, JobSize] = {}
         for job in list(self._out.values()):
             if self._out.get(job.id) is job:
@@ -153,6 +154,7 @@ class Cluster:
             self._host.send(SendBundle(name, size))
         self._host.send(AllSent())
         self._ready = True
+        return True
 
     def _choose(self) -> None:
         out = {job.staged[_BUNDLE]["name"] for job in self._out.values()}
@@ -160,16 +162,18 @@ class Cluster:
         held = self._conditions.paused is not None or self._host.state.code
         if free <= 0 or held or self._steps or not self._ready:
             return
+        self._steps.append(self._send_next(free))
+        self._loop.wake()
+
+    def _send_next(self, free: int) -> Generator[None, None, bool]:
+        """Choose a bundle and send it; whether one was sent."""
         try:
-            chosen = self._choice.next(free)
+            chosen = yield from self._choice.next(free)
         except PipelineError as error:
             log.error("%s", error)
-            return
-        if chosen is not None:
-            self._steps.append(self._send(chosen))
-            self._loop.wake()
-
-    def _send(self, chosen: Chosen) -> Iterator[None]:
+            return False
+        if chosen is None:
+            return False
         begun = 0
         for job_id, expected in chosen.jobs:
             job = self._context.store.jobs.find(job_id)
@@ -179,6 +183,7 @@ class Cluster:
             yield
         if begun:
             self._host.send(SendBundle(chosen.bundle, chosen.size))
+        return begun > 0
 
     def _begin(self, job: Job, chosen: Chosen, expected: float | None) -> None:
         job.attempt += 1

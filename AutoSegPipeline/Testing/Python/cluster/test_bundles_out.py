@@ -4,105 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Sequence
 
 import pytest
-import support.bundle_worker as worker
-from AutoSegPipelineLib.cluster.bundles_out import BundlesOut
-from AutoSegPipelineLib.cluster.executor import ENDED, RUNNING, WAITING, JobState
-from AutoSegPipelineLib.cluster.share import Share
-from AutoSegPipelineLib.core.cluster_settings import JobSize
-from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.cluster.executor import ENDED, RUNNING, JobState
 from AutoSegPipelineLib.core.messages.cluster_messages import (
     CaseAt,
     CaseBack,
     CaseDone,
     CaseFailed,
     ClusterState,
-    PackCase,
 )
-from AutoSegPipelineLib.core.messages.reader import plain
-from AutoSegPipelineLib.core.messages.worker_messages import CaseOrder
-from support.pipeline import write_scan
-
-
-@dataclass
-class Scheduler:
-    """States are what the test says."""
-
-    name: str = "slurm"
-    workers: int = 0
-    command: str = ""
-    submitted: list[list[str]] = field(default_factory=list)
-    cancelled: list[str] = field(default_factory=list)
-    state: JobState = field(default_factory=lambda: JobState(WAITING))
-    away: bool = False
-
-    def submit(self, bundles: Sequence[Path], size: JobSize) -> list[str]:
-        self._check()
-        self.submitted.append([bundle.name for bundle in bundles])
-        return [f"job-{bundle.name}" for bundle in bundles]
-
-    def states(self, ids: Sequence[str]) -> Mapping[str, JobState]:
-        self._check()
-        return dict.fromkeys(ids, self.state)
-
-    def _check(self) -> None:
-        if self.away:
-            raise PipelineError("environment.scheduler_unreachable", "squeue: no answer")
-
-    def cancel(self, ids: Sequence[str]) -> None:
-        self.cancelled += ids
-
-    def log(self, job_id: str) -> str:
-        return "the last words"
-
-    def forget(self, job_id: str) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-
-class Child:
-    """The bundles that are out, a share and what was said."""
-
-    def __init__(self, root: Path, scheduler: Scheduler | None = None, hung_seconds: float = 3600.0) -> None:
-        self.root, self.scheduler = root, scheduler or Scheduler()
-        self.path = root / "share"
-        self.path.mkdir(exist_ok=True)
-        self.said: list[tuple[Any, tuple[str, int]]] = []
-        share = Share(self.path, "home-1", root / "note.json", 1 << 20)
-        self.out = BundlesOut(share, self.scheduler, lambda *about: self.said.append(about), hung_seconds)
-
-    def send(self, *jobs: str, bundle: str = "bundle-00000001", attempt: int = 1) -> None:
-        for job in jobs:
-            scan = write_scan(self.root / "staged" / job / "scan.nii")
-            order = CaseOrder(
-                "scan", str(scan), job, str(self.root / "out" / job), str(self.root / "work" / job)
-            )
-            (self.root / "out").mkdir(exist_ok=True)
-            self.out.pack((job, attempt), PackCase(bundle, plain(order)))
-        self.out.send(bundle, JobSize(minutes=10))
-
-    def look(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.out.look()
-
-    def heard(self, kind: type) -> list[Any]:
-        return [message for message, _ in self.said if isinstance(message, kind)]
-
-    def folder(self, job: str, bundle: str = "bundle-00000001", attempt: int = 1) -> Path:
-        return self.path / bundle / "cases" / f"{job}-{attempt}"
-
-    def work(self, job: str) -> None:
-        """What a worker does with it."""
-        folder = self.folder(job)
-        (folder / "claim-1").mkdir()
-        case = json.loads((folder / "case.json").read_text())
-        worker.work_on(self.path / "bundle-00000001", folder, case)
+from support.cluster_child import Child, Crash, Scheduler
 
 
 def test_a_result_comes_back_and_the_bundle_goes(tmp_path: Path) -> None:
@@ -200,6 +113,46 @@ def test_a_new_child_takes_up_what_is_out_and_ends_what_nobody_wants(tmp_path: P
     second.scheduler.state = JobState(ENDED)
     second.look(2)
     assert len(second.heard(CaseDone)) == 1 and not (tmp_path / "share" / "bundle-00000002").exists()
+
+
+def test_a_death_between_submitting_and_noting_submits_nothing_twice(tmp_path: Path) -> None:
+    first = Child(tmp_path)
+    first.send("a")
+    first.send("b", bundle="bundle-00000002")
+    first.scheduler.crashes = True
+    with pytest.raises(Crash):
+        first.look()
+    second = Child(tmp_path, first.scheduler)
+    second.scheduler.crashes = False
+    second.send("b", bundle="bundle-00000002")
+    second.send("a")
+    second.look()
+    assert first.scheduler.submitted == [["bundle-00000001", "bundle-00000002"]]
+    notes = [json.loads(one.read_text()) for one in sorted(second.path.glob("*/submitted.json"))]
+    assert notes == [{"job": "job-bundle-00000001"}, {"job": "job-bundle-00000002"}]
+
+
+def test_what_the_scheduler_never_got_is_submitted_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child(tmp_path)
+    child.send("a")
+    child.send("old", bundle="bundle-00000002")
+    child.scheduler.crashes = True
+    with pytest.raises(Crash):
+        child.look()
+    child.scheduler.known.clear()
+    child = Child(tmp_path, Scheduler())
+    child.send("a")
+    child.out.sweep()
+    child.look(2)
+    assert not child.scheduler.submitted, "it may still be on its way"
+    assert (child.path / "bundle-00000002").exists(), "its job may still begin"
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 100)
+    child.look(2)
+    assert child.scheduler.submitted == [["bundle-00000001"]]
+    assert not (child.path / "bundle-00000002").exists()
 
 
 def test_cancelled_and_failed_cases_and_those_without_an_input(tmp_path: Path) -> None:

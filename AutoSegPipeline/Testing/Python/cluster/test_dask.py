@@ -18,8 +18,9 @@ from support.orthanc import free_port
 from support.pipeline import leftovers
 from support.programs import package
 
-package("distributed", "requirements/cluster.txt")
-package("cryptography", "requirements/cluster.txt")
+# As in requirements/cluster.txt: what they need has no wheels for Python 3.15.
+package("distributed", "requirements/cluster.txt", before=(3, 15))
+package("cryptography", "requirements/cluster.txt", before=(3, 15))
 
 
 class Machines:

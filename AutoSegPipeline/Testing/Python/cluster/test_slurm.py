@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 from pathlib import Path
 from typing import Iterator
 
 import pytest
+from AutoSegPipelineLib.cluster import slurm as scheduler
+from AutoSegPipelineLib.cluster import submission
 from AutoSegPipelineLib.core import states
-from support.cluster import ClusterBench
+from AutoSegPipelineLib.core.messages.cluster_messages import CaseDone
+from AutoSegPipelineLib.core.settings import Settings
+from support.cluster import ClusterBench, node_python
+from support.cluster_child import Child, Crash
+from support.headless import until
 from support.pipeline import leftovers, write_scan
 from support.programs import package
 from support.slurm import Slurm, slurm
@@ -157,6 +164,37 @@ def test_a_share_that_is_away_holds_the_cluster_and_comes_back(cluster: Slurm, t
         jobs = bench.until_ended(2)
         assert [(job.state, job.attempt) for job in jobs if "first" in job.label] == [(states.DONE, 1)]
         assert {job.state for job in jobs} == {states.DONE}
+
+
+@pytest.mark.parametrize("bundles", [1, 2])
+def test_a_death_between_sbatch_and_the_note_submits_nothing_twice(
+    cluster: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundles: int
+) -> None:
+    """One bundle is a job of its own, two are an array."""
+    before = cluster.jobs()
+    names = [f"bundle-0000000{number}" for number in range(bundles)]
+
+    def child() -> Child:
+        settings = Settings.defaults(cluster_python=str(node_python(tmp_path)))
+        one = Child(tmp_path, scheduler.Slurm(tmp_path / "share", settings))
+        for name in names:
+            one.send(f"in-{name}", bundle=name)
+        return one
+
+    def die(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submission, "note_submitted", die)
+        with pytest.raises(Crash):
+            child().look()
+    second = child()
+    second.look()
+    ours = [job for job in cluster.jobs() if job not in before]
+    notes = [json.loads((second.path / name / "submitted.json").read_text())["job"] for name in names]
+    assert notes == sorted(ours) and len(ours) == bundles
+    until(lambda: second.look() or len(second.heard(CaseDone)) == bundles)
+    assert len((second.path / "ran.txt").read_text().splitlines()) == bundles
 
 
 def test_memory_that_does_not_suffice_gets_the_next_size_of_job(cluster: Slurm, tmp_path: Path) -> None:

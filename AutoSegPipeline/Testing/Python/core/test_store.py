@@ -185,3 +185,13 @@ def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
 
 def test_the_store_is_durable(store: Store) -> None:
     assert store._database.row("PRAGMA synchronous")[0] == 2  # FULL
+
+
+def test_whose_turn_it_is_costs_no_look_at_rows(store: Store) -> None:
+    """Of 10,000 queued cases their rows would be tens of megabytes."""
+    statements: list[str] = []
+    store._database._connection.set_trace_callback(statements.append)
+    store.jobs.next_few_queued(1e12, 100)
+    store._database._connection.set_trace_callback(None)
+    (plan, *_) = store._database.rows(f"EXPLAIN QUERY PLAN {statements[-1]}", ())
+    assert "COVERING INDEX jobs_queued" in plan["detail"]

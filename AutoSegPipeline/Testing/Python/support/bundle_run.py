@@ -39,7 +39,10 @@ class Run:
             self.work.mkdir(exist_ok=True)
             env = child_environment(self.work, {"FAKE_WORKER_LOG": str(self.fakes)})
             command = [sys.executable, str(FAKE_WORKER)]
-            return Child(command, env, on_message, on_log, on_end, hung_seconds=hung_seconds, on_hung=on_hung)
+            return Child(
+                command, env, on_message, on_log, on_end, cancel_seconds=1.0,
+                hung_seconds=hung_seconds, on_hung=on_hung,
+            )  # fmt: skip
 
         settings = more.pop("settings", Settings.defaults())
         owner = more.pop("owner", claims.this_process())

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from AutoSegPipelineLib.runtime.cluster.choice import Choice, Chosen
 from AutoSegPipelineLib.runtime.pipeline import Pipeline
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
@@ -29,6 +30,16 @@ def node_python(folder: Path) -> Path:
     )
     path.chmod(0o755)
     return path
+
+
+def chosen_by(choice: Choice, free_bundles: int = 0) -> Chosen | None:
+    """The next bundle, after all slices of the work."""
+    slices = choice.next(free_bundles)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            return end.value
 
 
 class ClusterBench(Bench):

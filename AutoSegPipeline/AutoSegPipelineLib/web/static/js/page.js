@@ -30,6 +30,12 @@ live.addEventListener("status", (event) => {
     banner("paused", () => el("div", { class: "notice warn" }, el("b", { text: "The pipeline is paused. " }),
       paused.code === "request" ? "Somebody paused it; cases wait until someone resumes it." : paused.reason ?? paused.message ?? ""));
   }
+  const cluster = event.detail.status.cluster;
+  banner("cluster", null);
+  if (cluster) {
+    banner("cluster", () => el("div", { class: "notice warn" }, el("b", { text: "No cases leave for the cluster. " }),
+      `${cluster.reason}. It is tried again by itself; this machine goes on.`));
+  }
   banner("gone", null);
   if (event.detail.status.running === false) {
     banner("gone", () => el("div", { class: "notice warn" }, el("b", { text: "No pipeline is running. " }),

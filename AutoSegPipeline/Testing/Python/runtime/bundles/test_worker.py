@@ -45,7 +45,7 @@ def test_each_case_is_computed_once_by_one_warm_process(tmp_path: Path) -> None:
 
 
 def test_progress_and_log_lie_beside_the_case(tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path, "a_slow6000")
+    bundle = make_bundle(tmp_path, "a_slow3000")
     (folder,) = folders(bundle)
     run = Run(bundle, tmp_path, owner=replace(claims.this_process(), scheduler_job="4711_2"))
     run.until(lambda: (found := folder.progress()) is not None and found.stage == "segmenting")
@@ -55,7 +55,7 @@ def test_progress_and_log_lie_beside_the_case(tmp_path: Path) -> None:
     now = folder.progress()
     assert now is not None and now.count > first.count and now.message == "pretending"
     run.until_end(start=False)
-    assert run.outcomes["a_slow6000"].scheduler_job == "4711_2"
+    assert run.outcomes["a_slow3000"].scheduler_job == "4711_2"
 
 
 def test_a_case_that_fails_has_a_result_and_the_next_one_runs(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.runtime.cluster.choice import MEMORY_STEP, Choice
 from AutoSegPipelineLib.runtime.cluster.cluster_forecast import ClusterForecast
-from support.cluster import ClusterBench
+from support.cluster import ClusterBench, chosen_by
 
 
 @pytest.fixture
@@ -35,22 +35,22 @@ def choice(bench: ClusterBench, **settings: object) -> tuple[Choice, ClusterFore
 def test_the_wall_time_and_what_was_learned_decide_how_many(bench: ClusterBench, tmp_path: Path) -> None:
     ids = queued(bench, tmp_path, 12)
     chooser, forecast = choice(bench, cluster_minutes="10")
-    unknown = chooser.next(0)
+    unknown = chosen_by(chooser)
     assert unknown is not None and len(unknown.jobs) == 4  # a fifth of the wall time each, four fifths in all
     for _ in range(3):
         forecast.learn(bench.job(ids[0]), {}, 60.0)
-    known = chooser.next(0)
+    known = chosen_by(chooser)
     assert known is not None and len(known.jobs) == 8 and known.jobs[0] == (ids[0], 60.0)
     chooser, _ = choice(bench, cluster_minutes="10", cluster_bundle_cases=3)
-    assert len(chooser.next(0).jobs) == 3
+    assert len(chosen_by(chooser).jobs) == 3
     chooser, _ = choice(bench, cluster_minutes="0.5")  # one case is longer than that
-    assert len(chooser.next(0).jobs) >= 1
+    assert len(chosen_by(chooser).jobs) >= 1
 
 
 def test_a_short_queue_is_shared_and_priority_comes_first(bench: ClusterBench, tmp_path: Path) -> None:
     ids = queued(bench, tmp_path, 6)
     bench.pipeline.commands.set_priority(ids[4], 90)
-    chosen = choice(bench)[0].next(2)
+    chosen = chosen_by(choice(bench)[0], 2)
     assert chosen is not None and [job for job, _ in chosen.jobs] == [ids[4], ids[0]]
 
 
@@ -59,5 +59,5 @@ def test_a_bundle_holds_cases_for_one_size_of_job(bench: ClusterBench, tmp_path:
     job = bench.job(ids[0])
     job.staged[MEMORY_STEP] = 1
     bench.pipeline.store.jobs.save(job)
-    chosen = choice(bench, cluster_memory_gb="8,16")[0].next(0)
+    chosen = chosen_by(choice(bench, cluster_memory_gb="8,16")[0])
     assert chosen is not None and chosen.size.memory_gb == 16 and [one for one, _ in chosen.jobs] == ids[:1]

@@ -13,7 +13,7 @@ from AutoSegPipelineLib.core.messages.child_messages import Log, Message
 from AutoSegPipelineLib.core.messages.cluster_messages import CaseAt, CaseBack, CaseDone, CaseFailed
 from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime.cluster.choice import MEMORY_STEP
-from support.cluster import ClusterBench
+from support.cluster import ClusterBench, chosen_by
 
 WHERE = "n7 (slurm 12_0)"
 
@@ -39,7 +39,7 @@ class Out:
         job = self.job
         job.not_before = 0.0
         self.bench.pipeline.store.jobs.save(job)
-        chosen = self._choice.next(0)
+        chosen = chosen_by(self._choice)
         assert chosen is not None
         self.cluster._begin(self.job, chosen, 30.0)
 

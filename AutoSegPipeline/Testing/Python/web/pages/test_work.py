@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.store import Store
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series, write_nifti
 from AutoSegPipelineLib.processing.volume import Volume
 from support.headless import autoseg, write_scan
@@ -94,6 +96,19 @@ def test_a_refused_file_says_why_and_what_to_do_and_is_deleted(
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     refused.wait_for(state="detached")
     assert "no.nii.gz" not in site.jobs()
+
+
+def test_a_cluster_that_is_held_back_is_said(site: Site, browser: Browser) -> None:
+    page = browser.page()
+    store = Store(Home.at(site.home).store)
+    try:
+        error = {"code": "environment.share_unreachable", "message": "/share is away"}
+        store.meta.set("cluster", {"pid": None, "error": error})
+        page.get_by_text("No cases leave for the cluster. /share is away.").wait_for()
+        store.meta.set("cluster", None)
+        page.get_by_text("No cases leave for the cluster.").wait_for(state="detached")
+    finally:
+        store.close()
 
 
 def test_waiting_jobs_have_numbers_are_reordered_cancelled_and_tried_again(

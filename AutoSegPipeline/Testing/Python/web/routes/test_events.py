@@ -63,6 +63,13 @@ def test_the_state_of_the_whole_is_told_at_once_and_when_it_changes(page: Served
         page.store.meta.set("paused", {"code": "request", "reason": "coffee"})
         listener.until(lambda: (listener.of("status")[-1]["data"]["paused"] or {}).get("reason") == "coffee")
         page.store.meta.set("paused", None)
+        error = {"code": "environment.share_unreachable", "message": "it is away"}
+        page.store.meta.set("cluster", {"pid": 1, "error": error})
+        held = {"code": "environment.share_unreachable", "reason": "it is away"}
+        listener.until(lambda: listener.of("status")[-1]["data"]["cluster"] == held)
+        assert page.get("/api/v1/status").json()["cluster"] == held
+        page.store.meta.set("cluster", {"pid": 1, "error": None})
+        listener.until(lambda: listener.of("status")[-1]["data"]["cluster"] is None)
         assert "id" not in listener.of("status")[-1], "it must not move the revision that is resumed at"
 
 
