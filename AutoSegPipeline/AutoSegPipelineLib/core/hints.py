@@ -16,11 +16,11 @@ PLACES = (TERMINAL, PAGE, PANEL)
 # code -> what to do on the page, what to do in the panel.
 _ELSEWHERE: dict[str, tuple[str, str]] = {
     "input.label_map": (
-        "This is a segmentation, not a scan; choose Finished segmentations under Options and upload again.",
+        "This is a segmentation, not a scan; choose Segmentations or Automatic above and upload it alone.",
         "This is a segmentation, not a scan; turn it into 3D with logic.export(path) in the Python console.",
     ),
     "input.not_labels": (
-        "Upload a label map, integers with 0 for background; for a scan choose Scans under Options.",
+        "Upload a label map, integers with 0 for background; for a scan choose Scans or Automatic above.",
         "Give a label map, integers with 0 for background; add a scan with Add files.",
     ),
     "dicom.no_segmentation_reader": (

@@ -57,7 +57,7 @@ class Intent:
     options: dict[str, Any] = field(default_factory=dict)  # the caller's layer
     file_options: dict[str, object] = field(default_factory=dict)  # layer of files beside the scan
     folder_options: dict[str, object] = field(default_factory=dict)  # what of it the folder's file said
-    expect: str = "scan"  # or "segmentation"
+    expect: str = "scan"  # or "segmentation"; "auto": its content says which
     only: list[str] = field(default_factory=list)  # labels; the archive's other cases are other jobs
     labels: str | None = None  # path of the caller's label table, or a task of TotalSegmentator
     files: list[IntentFile] = field(default_factory=list)

@@ -23,7 +23,7 @@ _SLICER = ("_colortable", "-colortable")
 _BIDS = "dseg"
 # dataset/sub-01/ses-1/anat: three folders lie above a label map of BIDS.
 MOST_ABOVE = 3
-_LABEL_MAP = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd|hdr|img)(\.gz)?$", re.IGNORECASE)
+_LABEL_MAP = re.compile(r"(\.seg)?\.(nii|nrrd|nhdr|mha|mhd|hdr|img|dcm|dicom|ima)(\.gz)?$", re.IGNORECASE)
 _LABEL_WORD = re.compile(r"[-_]label(map)?$", re.IGNORECASE)
 
 

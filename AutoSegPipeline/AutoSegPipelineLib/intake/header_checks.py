@@ -10,7 +10,7 @@ from ..formats.header import Header, decide_affine
 from .sniff import is_label_name
 from .voxel_content import Content, looks_like_labels
 
-SCAN, SEGMENTATION = "scan", "segmentation"
+SCAN, SEGMENTATION, AUTO = "scan", "segmentation", "auto"
 # FreeSurfer's parcellations go up to five digits, Allen's atlases to nine.
 MOST_LABEL = 0xFFFFFFFF
 

@@ -16,11 +16,12 @@ from ..core.safe_open import check_regular, is_link_stat, open_input
 from ..formats.geometry import spacing_of
 from ..formats.volume_file import VolumeFile, completeness, read_volume_file
 from . import sniff
+from .by_content import say_segmentation, why_segmentation
 from .case_names import file_stem, is_options_name, name_state
 from .channels import join_channels
 from .durable_copy import hash_file, hash_of
 from .foreign_files import unknown_format
-from .header_checks import SEGMENTATION, check_content, check_header
+from .header_checks import AUTO, SCAN, SEGMENTATION, check_content, check_header
 from .inspection_state import InputFile, Inspection
 from .label_names import FoundTables, has_own_names
 from .mask_folders import MASK, NAMED, SEVERAL, join_masks
@@ -33,24 +34,10 @@ from .voxel_content import guess_modality, scan_content
 
 def inspect(task: Inspect, check: Check = no_check) -> Inspected:
     """The ``inspect`` task."""
-    folder = os.path.abspath(task.folder)
-    state = Inspection(
-        expect=task.expect,
-        limits=task.limits,
-        own_outputs=frozenset(task.own_outputs),
-        staging=StagedProducts(os.path.abspath(task.work)),
-        check=check,
-        layers=Layers(task.options, task.caller),
-        key=bytes.fromhex(task.key) if task.key else None,
-        given_labels=task.labels,
-        label=task.label,
-        models=Path(task.models) if task.models else None,
-    )
-    try:
-        inspect_folder(state, folder, task.names or original_names(folder), "")
-    except OSError as error:
-        state.name_given(error)
-        raise
+    state = _look(task, SCAN if task.expect == AUTO else task.expect, check)
+    if task.expect == AUTO and (reason := why_segmentation(state.refusals, state.cases)):
+        state = _look(task, SEGMENTATION, check)
+        say_segmentation(state.cases, reason)
     merge_refusals(state)
     answer_for(state)
     ignored = [*state.ignored, *(one.label for one in state.passed)]
@@ -66,6 +53,29 @@ def inspect(task: Inspect, check: Check = no_check) -> Inspected:
         [case for case in state.cases if case.label in task.only],
         [refusal for refusal in state.refusals if refusal.label in task.only],
     )
+
+
+def _look(task: Inspect, expect: str, check: Check) -> Inspection:
+    """What the files of ``task`` hold where ``expect`` (a scan or a segmentation) is expected."""
+    folder = os.path.abspath(task.folder)
+    state = Inspection(
+        expect=expect,
+        limits=task.limits,
+        own_outputs=frozenset(task.own_outputs),
+        staging=StagedProducts(os.path.abspath(task.work)),
+        check=check,
+        layers=Layers(task.options, task.caller),
+        key=bytes.fromhex(task.key) if task.key else None,
+        given_labels=task.labels,
+        label=task.label,
+        models=Path(task.models) if task.models else None,
+    )
+    try:
+        inspect_folder(state, folder, task.names or original_names(folder), "")
+    except OSError as error:
+        state.name_given(error)
+        raise
+    return state
 
 
 def original_names(folder: str) -> dict[str, str]:
@@ -108,7 +118,9 @@ def inspect_folder(state: Inspection, folder: str, names: Mapping[str, str], pre
     if dicom:
         from .dicom.cases import group_dicom
 
-        group_dicom(state, dicom)
+        if tables is None and not state.given_labels:
+            tables = FoundTables.among(found)  # a DICOM segmentation comes unannounced
+        group_dicom(state, dicom, tables)
     claimed.update(tables.claimed if tables else ())
     slices = Siblings(item.label for item in dicom)
     for item in rest:

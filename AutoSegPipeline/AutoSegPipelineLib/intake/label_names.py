@@ -49,6 +49,17 @@ class FoundTables:
                 chosen = table
         return chosen
 
+    def beside_names(self, label: str) -> InputFile | None:
+        """A table for the file ``label``, which names its own labels; None where none can be read as one."""
+        folders = _upwards(label.rpartition("/")[0])
+        for one in table_files(label, [self._folders.get(folder, FolderNames(())) for folder in folders]):
+            folder = folders[one.above]
+            table = self._files[f"{folder}/{one.name}" if folder else one.name]
+            if self._is_table(table):
+                self.claimed.add(table.path)
+                return table
+        return None
+
     def check(self, table: InputFile) -> None:
         """Raises ``export.bad_table`` where a table that is called as its label map cannot be read."""
         if table.path not in self._holds_labels:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ...core import states
 from ...core.cohort.methods import methods_of
 from ...core.cohort.read_case import manifests
 from ...core.cohort.run_record import superseded
@@ -65,7 +64,7 @@ def _manifests(session: Session, wanted: tuple[str, ...]) -> list[Path]:
         return [folder / name for name in sorted(manifests(folder)) if name not in old]
     store = existing_store(session)
     try:
-        jobs = [store.jobs.get(one) for one in wanted] if wanted else store.jobs.list([states.DONE])
+        jobs = [store.jobs.get(one) for one in wanted] if wanted else store.jobs.list(published=True)
         unfinished = next((job for job in jobs if not job.has_result), None)
         if unfinished is not None:
             text = f"job {unfinished.id[:8]} is {unfinished.state}; it has no results"

@@ -14,6 +14,7 @@ from ..case_names import DEFAULT_KEY, dicom_stem
 from ..durable_copy import hash_file, hash_of
 from ..header_checks import SEGMENTATION
 from ..inspection_state import InputFile, Inspection
+from ..label_names import FoundTables
 from ..sniff import DICOMDIR_CLASS
 from ..voxel_content import scan_content
 from .convert import Converted, convert, dcm2niix_path
@@ -32,8 +33,8 @@ _ALONE = "Give the folder with all slices of the series, not a single file."
 _NO_MORE = "There are no more slices of it here; export the complete series again."
 
 
-def group_dicom(state: Inspection, found: list[InputFile]) -> None:
-    """Cases and refusals of all DICOM files of one folder or archive."""
+def group_dicom(state: Inspection, found: list[InputFile], tables: FoundTables | None = None) -> None:
+    """Cases and refusals of all DICOM files of one folder or archive; ``tables`` came with them."""
     instances: list[Instance] = []
     for item in found:
         state.check()
@@ -49,7 +50,7 @@ def group_dicom(state: Inspection, found: list[InputFile]) -> None:
         name_instance(instance)
         instances.append(instance)
     name_series(instances)
-    instances = take_segmentations(state, instances)
+    instances = take_segmentations(state, instances, tables)
     stacks: list[Stack] = []
     for fewest, some in _by_fewest(state, instances).items():
         more, rejected = group_series(some, fewest, pixel_digest(state.check))

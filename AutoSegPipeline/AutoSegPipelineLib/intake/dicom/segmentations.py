@@ -14,12 +14,16 @@ from ..case_names import DEFAULT_KEY, dicom_stem
 from ..durable_copy import hash_of, link_or_copy
 from ..header_checks import SEGMENTATION
 from ..inspection_state import Inspection
+from ..label_names import FoundTables
 from .instance import Instance
 
 
-def take_segmentations(state: Inspection, instances: list[Instance]) -> list[Instance]:
+def take_segmentations(
+    state: Inspection, instances: list[Instance], tables: FoundTables | None = None
+) -> list[Instance]:
     """Cases and refusals of the segmentations; what is left are the other objects.
 
+    A table of names in ``tables`` goes along with a segmentation, which says whether the two differ.
     Where segmentations are expected, the scans that they were drawn on are no input: they are listed.
     """
     found = [one for one in instances if one.sop_class in CLASSES and one.image]
@@ -32,14 +36,14 @@ def take_segmentations(state: Inspection, instances: list[Instance]) -> list[Ins
             state.ignored.append(one.label)
             continue
         seen.add(one.sha256)
-        _one(state, one, names)
+        _one(state, one, names, tables)
     if found and state.expect == SEGMENTATION:
         state.ignored += [one.label for one in rest]
         return []
     return rest
 
 
-def _one(state: Inspection, instance: Instance, taken: set[str]) -> None:
+def _one(state: Inspection, instance: Instance, taken: set[str], tables: FoundTables | None) -> None:
     key = DEFAULT_KEY if state.key is None else state.key
     stem = dicom_stem("SEG", instance.number, instance.sop_uid or instance.sha256, key)
     label = _label(instance)
@@ -56,6 +60,10 @@ def _one(state: Inspection, instance: Instance, taken: set[str]) -> None:
         state.refuse(error, [instance.relative], stem, label)
         return
     case.stem = stem
+    table = tables.beside_names(instance.label) if tables else None
+    if table is not None:
+        case.table = state.staging.table(case.path, table.path, state.check, os.path.basename(table.label))
+        case.files.append(table.relative)
     state.cases.append(case)
 
 

@@ -25,7 +25,7 @@ MOST_CHARACTERS = 100  # of one part
 MOST_BYTES = 200
 _LONGEST_ENDING = 20
 NAMELESS = "upload"
-EXPECTED = ("scan", "segmentation")
+EXPECTED = ("scan", "segmentation", "auto")
 _NEARLY = 0.85  # of difflib: one letter of a short name, two of a long one
 _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')
 
@@ -34,7 +34,7 @@ _RESERVED = re.compile(r'[<>:"|?*\x00-\x1f\x7f]+')
 
 @dataclass
 class CaseRequest:
-    """``name`` is the stem of the results, ``expect`` a scan or a finished segmentation.
+    """``name`` is the stem of the results, ``expect`` a scan, a finished segmentation, or whichever it is.
 
     ``labels`` is a task of TotalSegmentator that names the labels of a segmentation; a table is sent along.
     """

@@ -171,7 +171,7 @@ def _loose(root: Path, files: list[ReceivedFile], expect: str) -> list[Group]:
         if found is not None and all(found not in others for others in data.values()):
             data[one.file] = [found]
     taken = {found.file for others in data.values() for found in others}
-    tables = _tables(rest, by_name) if expect == "segmentation" else {}
+    tables = {} if expect == "scan" else _tables(rest, by_name)
     taken.update(table.file for others in tables.values() for table in others)
     together = _sharing(rest, tables) or _channels(rest)
     slices = [
@@ -225,9 +225,11 @@ def _give_passed(groups: list[Group], passed: list[ReceivedFile]) -> None:
 def _tables(files: list[ReceivedFile], here: dict[str, ReceivedFile]) -> dict[str, list[ReceivedFile]]:
     """Files that may name the labels of a label map, by the label map's file."""
     names = FolderNames(here)
+    slices = sum(ending_of(one.name) in _DICOM for one in files)
+    endings = (*_LABEL_MAPS, *_DICOM) if slices == 1 else _LABEL_MAPS
     found = {}
     for one in files:
-        if ending_of(one.name) in _LABEL_MAPS:
+        if ending_of(one.name) in endings:
             tables = [here[table.name] for table in table_files(one.name, [names]) if table.name != one.name]
             if tables:
                 found[one.file] = tables

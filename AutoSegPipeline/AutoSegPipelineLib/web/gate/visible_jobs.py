@@ -74,9 +74,9 @@ class VisibleJobs:
         )
         return [self.shown(job) for job in found]
 
-    def list_own(self, states: Iterable[str]) -> List[Job]:
-        """The jobs of :meth:`get_own` in these states."""
-        return self._jobs.list(states, scope=self.own)
+    def own_results(self) -> List[Job]:
+        """The jobs of :meth:`get_own` that have a result, also while they run again."""
+        return self._jobs.list(published=True, scope=self.own)
 
     def _filter(
         self, states: Sequence[str] | None = None, search: str = "", door: str | None = None,
@@ -96,9 +96,17 @@ class VisibleJobs:
         found, total = self._work_list.results(self._filter(**how), offset, limit)
         return [self.shown(job) for job in found], total
 
-    def ids(self, states: Sequence[str] | None, search: str, door: str | None, limit: int) -> List[str]:
-        """The ids of at most ``limit`` jobs, in the order of the work."""
-        return self._work_list.ids(self._filter(states, search, door), limit)
+    def ids(
+        self,
+        states: Sequence[str] | None,
+        search: str,
+        door: str | None,
+        limit: int,
+        published: bool | None = None,
+    ) -> List[str]:
+        """The ids of at most ``limit`` jobs, in the order of the work; ``published``: those with a result."""
+        wanted = replace(self._filter(states, search, door), published=published)
+        return self._work_list.ids(wanted, limit)
 
     def page(self, limit: int, cursor: str | None = None, **how: Any) -> Page:
         """At most ``limit`` jobs and the cursor behind them; ``how`` as in :meth:`list` without ``since``."""

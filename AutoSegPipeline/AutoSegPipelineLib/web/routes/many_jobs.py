@@ -90,11 +90,14 @@ async def job_ids(
     state: Optional[str] = Query(None, description="as of the list of jobs"),
     search: str = Query("", max_length=LONGEST_SEARCH),
     door: Optional[str] = Query(None, max_length=20),
+    published: bool = Query(False, description="only those with a result, also while they run again"),
 ) -> object:
     """The ids of all jobs that a filter leaves, for one action on all of them."""
     context = context_of(request)
     revision = context.store.revision()
-    found = VisibleJobs(context, principal).ids(wanted_states(state), search, door, MOST_IDS + 1)
+    found = VisibleJobs(context, principal).ids(
+        wanted_states(state), search, door, MOST_IDS + 1, published or None
+    )
     return {"ids": found[:MOST_IDS], "complete": len(found) <= MOST_IDS, "revision": revision}
 
 

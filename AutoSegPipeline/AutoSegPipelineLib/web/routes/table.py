@@ -9,7 +9,6 @@ from typing import AsyncIterator, Iterator, Optional
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from ...core import states
 from ...core.cohort import table as cohort_table
 from ...core.errors import PipelineError
 from ..context import WebContext, context_of
@@ -77,7 +76,7 @@ async def show_methods(
     """A methods paragraph for a paper about these finished cases, and what it cites."""
     context = context_of(request)
     visible = VisibleJobs(context, principal)
-    jobs = [visible.get_own(one) for one in job] if job else visible.list_own([states.DONE])
+    jobs = [visible.get_own(one) for one in job] if job else visible.own_results()
     unfinished = next((one for one in jobs if not one.has_result), None)
     if unfinished is not None:
         text = f"job {unfinished.id[:8]} is {unfinished.state}; it has no results"

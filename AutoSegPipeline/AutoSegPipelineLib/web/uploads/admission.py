@@ -150,7 +150,7 @@ class Admission:
 
     def check_options(self, request: CaseRequest) -> None:
         """Raise for what no engine here can do; rules and the pipeline itself look at it again."""
-        if request.expect == "scan":
+        if request.expect != "segmentation":
             check_at_the_door(self._context.store.meta, request.options)
 
     def check(self, owner: str, size: int) -> None:

@@ -10,6 +10,8 @@ export class Options {
   constructor() {
     this.structures = new Set();
     this.body = byId("options-body");
+    this.expect = byId("option-expect");
+    this.expect.addEventListener("change", () => { if (this.engine) { this.chooseEngine(); this.say(); } });
   }
 
   async start() {
@@ -23,7 +25,6 @@ export class Options {
   make() {
     const usable = this.engines.filter((engine) => engine.ok);
     const best = usable[0]?.title ?? usable[0]?.name;
-    this.expect = select("expect", [["", "Scans to segment"], ["segmentation", "Finished segmentations"]]);
     this.engine = select("engine", [["", best ? `Automatic (${best})` : "Automatic"],
       ...this.engines.map((engine) => [engine.name, engine.ok ? engine.title || engine.name : `${engine.title || engine.name} (not installed)`, !engine.ok])]);
     this.task = select("task", []);
@@ -43,14 +44,12 @@ export class Options {
       return [box, el("label", { class: "check", title: help }, box, title)];
     });
     this.body.replaceChildren(
-      el("div", { class: "option-grid" }, field("expect", "What it is", this.expect, el("p", { class: "hint",
-        text: "A segmentation is a label map, or a folder with one mask for each structure. Tables of names go with it." })), field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
+      el("div", { class: "option-grid" }, field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
         field("more", "Also find", this.more.select, this.more.chips),
         field("quality", "Quality", this.quality, el("p", { class: "hint", text: "Faster means less detail." }))),
       el("div", {}, el("label", { for: "option-structures", text: "Structures" }), this.search, this.chips, this.list, this.said),
       el("fieldset", {}, el("legend", { text: "Files to make" }), el("div", { class: "checks" }, ...this.formats.map(([, label]) => label))),
       el("div", {}, el("button", { type: "button", class: "button small", text: "Back to the defaults", onclick: () => this.reset() })));
-    this.expect.addEventListener("change", () => this.chooseEngine());
     this.engine.addEventListener("change", () => this.chooseEngine());
     this.task.addEventListener("change", () => this.chooseTask());
     this.search.addEventListener("input", () => this.drawStructures());
@@ -144,15 +143,15 @@ export class Options {
 
   reset() {
     this.structures.clear();
+    this.expect.value = "auto";
     this.make();
   }
 
-  /** What differs from the defaults, as the server's options; `expect` beside them where it is no scan. */
+  /** What differs from the defaults, as the server's options; `expect` beside them. */
   values() {
-    const given = {};
+    const given = { expect: this.expect.value };
     if (!this.engine) return given;
-    if (this.finished) given.expect = this.expect.value;
-    else {
+    if (!this.finished) {
       if (this.more.names.length) {
         const first = this.task.value ? `${this.engine.value}:${this.task.value}` : this.engine.value || "auto";
         given.engine = [first, ...this.more.names].join(",");

@@ -142,3 +142,22 @@ def test_several_results_come_as_one_archive(site: Served, browser: Browser) -> 
         page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Download").click()
     with zipfile.ZipFile(Path(download.value.path())) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {"pair-a", "pair-b"}
+
+
+@pytest.mark.parametrize("state", [states.SEGMENTING, states.CANCELLED])
+def test_the_result_of_a_case_that_runs_again_stays_usable(
+    site: Served, browser: Browser, state: str
+) -> None:
+    job = site.add_job(states.DONE, label=f"again-{state}.nii.gz", name=f"again-{state}")
+    job.state = state
+    site.store.jobs.delete(job.id)
+    site.store.jobs.add(job)
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill(job.label)
+    page.get_by_role("link", name=f"Open in 3D: {job.label}").wait_for()
+    page.get_by_role("checkbox", name=f"Select {job.label}").check()
+    with page.expect_download() as download:
+        page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(Path(download.value.path())) as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {job.name}
+    assert job.id in site.get("/api/v1/jobs/ids?published=true").json()["ids"]

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.segmentation import Segmentation
 from AutoSegPipelineLib.core.store import Store
+from AutoSegPipelineLib.processing.engines.structures import structure_segment
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series, write_nifti
 from AutoSegPipelineLib.processing.volume import Volume
+from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
+from support.dicom_seg import dicom_seg, segment
 from support.headless import autoseg, write_scan
 from support.web_page import Browser, Site, choose, row, wait_for_state
 
@@ -220,8 +224,8 @@ def test_finished_segmentations_are_taken_where_the_options_say_so(
         write_nifti(Volume(array, on), tmp_path / "organs" / f"{name}.nii.gz")
         write_nifti(Volume(array, on), tmp_path / f"{name}.nii.gz")
     page = browser.page()
-    page.get_by_text("Options", exact=False).first.click()
     page.get_by_label("What it is").select_option("segmentation")
+    page.get_by_text("Options", exact=False).first.click()
     assert page.get_by_label("Engine").is_disabled() and page.get_by_label("Quality").is_disabled()
     page.get_by_text("finished segmentations", exact=True).wait_for()
     choose(page, tmp_path / "liver.nii.gz")
@@ -233,6 +237,53 @@ def test_finished_segmentations_are_taken_where_the_options_say_so(
     assert shown["warnings"] == [] and shown["error"] is None
     (gltf,) = (site.home / "results").rglob("organs.gltf")
     assert {node.get("name") for node in json.loads(gltf.read_text())["nodes"]} >= {"liver", "spleen"}
+
+
+def test_segmentations_are_recognised_by_their_content(site: Site, browser: Browser, tmp_path: Path) -> None:
+    on = torso((61, 51, 30), (6.0, 6.0, 6.0)).volume.grid
+    array = np.zeros(on.array_shape, "u1")
+    array[4:9, 10:20, 5:15] = 1
+    write_nifti(Volume(array, on), tmp_path / "dropped.nii.gz")
+    page = browser.page()
+    assert page.get_by_label("What it is").input_value() == "auto"
+    choose(page, [tmp_path / "dropped.nii.gz", write_scan(tmp_path / "scan-beside.nii.gz", 7.5)])
+    wait_for_state(page, "dropped.nii.gz", "done")
+    jobs = {
+        name: site.until_ended(site.jobs()[name]["id"]) for name in ("dropped.nii.gz", "scan-beside.nii.gz")
+    }
+    kinds = {}
+    for name, job in jobs.items():
+        (manifest,) = (site.home / "results").rglob(f"{job['name']}.manifest.json")
+        kinds[name] = json.loads(manifest.read_text())["kind"]
+    assert kinds == {"dropped.nii.gz": "segmentation", "scan-beside.nii.gz": "scan"}
+    assert "export.by_content" in {one["code"] for one in jobs["dropped.nii.gz"]["warnings"]}
+
+
+def test_a_table_beside_an_uploaded_file_that_names_its_own_labels_is_mentioned(
+    site: Site, browser: Browser, tmp_path: Path
+) -> None:
+    on = torso((61, 51, 30), (6.0, 6.0, 6.0)).volume.grid
+    array = np.zeros(on.array_shape, "u1")
+    array[4:9, 10:20, 5:15] = 1
+    segments = (structure_segment("liver", 0, 1),)
+    write_seg_nrrd(tmp_path / "named.seg.nrrd", Segmentation(on, [array], segments))
+    dicom_seg(tmp_path / "named-too.dcm", on, {1: array}, [segment(1, "Liver")], SeriesDescription="By hand")
+    page = browser.page()
+    for stem, ending, label in (
+        ("named", ".seg.nrrd", "named.seg.nrrd"),
+        ("named-too", ".dcm", "SEG series 300 By hand"),
+    ):
+        if ending == ".seg.nrrd":  # a result of ours: people have to say that they mean it
+            page.get_by_label("What it is").select_option("segmentation")
+        else:
+            page.get_by_label("What it is").select_option("auto")
+        (tmp_path / f"{stem}.csv").write_text("value,name\n1,Spleen\n")
+        choose(page, [tmp_path / f"{stem}{ending}", tmp_path / f"{stem}.csv"])
+        page.locator("#jobs-body").get_by_text(label).first.wait_for(timeout=60_000)
+        job = site.until_ended(next(one["id"] for name, one in site.jobs().items() if label in name))
+        assert job["state"] == "done", job
+        said = [one["message"] for one in job["warnings"] if one["code"] == "export.table_not_used"]
+        assert len(said) == 1 and f"{stem}.csv" in said[0], job["warnings"]
 
 
 def test_without_javascript_the_form_uploads(site: Site, browser: Browser, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ export async function act(job, what, said) {
 export async function removeJob(job) {
   const name = job.label || job.name;
   const sure = await confirm(`Delete ${name}?`,
-    job.state === "done" ? "This removes the result, all its files and its input from the server. It cannot be undone."
+    job.outputs.length ? "This removes the result, all its files and its input from the server. It cannot be undone."
       : "This removes the job and its input from the server. It cannot be undone.", "Delete");
   if (sure) await act(job, () => ask("DELETE", `api/v1/jobs/${part(job.id)}`), `${name}: deleted.`);
 }

@@ -58,7 +58,7 @@ export class Row {
     const at = arrived(job);
     setText(this.when, clockTime(at));
     this.when.title = at;
-    const key = `${job.state} ${place === 0} ${this.table.queued - 1 === place} ${place !== undefined}`;
+    const key = `${job.state} ${job.outputs.length > 0} ${place === 0} ${this.table.queued - 1 === place} ${place !== undefined}`;
     if (this.shownTools !== key) {
       this.shownTools = key;
       this.makeTools(job, place);
@@ -92,7 +92,7 @@ export class Row {
       }
       if (place < this.table.queued - 1) add("down", "down", "Move down in the queue", () => move((at) => at + 1));
     }
-    if (job.state === "done") {
+    if (job.outputs.length) { // also while it runs again: the result stays until the new one replaces it
       tools.push(el("a", { class: "button icon plain", href: address(`view/${part(job.id)}`), "aria-label": `Open in 3D: ${name}`,
         title: `Open in 3D: ${name}`, "data-tool": "view" }, icon("box")));
     }

@@ -82,8 +82,17 @@ export class Selection {
   }
 
   /** Those of the chosen that are in `states` now. */
-  async those(states) {
-    const { ids } = await getJson(`api/v1/jobs/ids?state=${part(states)}`);
+  those(states) {
+    return this.among(`state=${part(states)}`);
+  }
+
+  /** Those of the chosen that have a result, also while they run again. */
+  published() {
+    return this.among("published=true");
+  }
+
+  async among(query) {
+    const { ids } = await getJson(`api/v1/jobs/ids?${query}`);
     return ids.filter((id) => this.ids.has(id));
   }
 
@@ -128,7 +137,7 @@ export class Selection {
 
   async download() {
     try {
-      const ids = await this.those("done");
+      const ids = await this.published();
       if (!ids.length) return toast("None of the selected jobs has results.", "warn");
       if (ids.length > MOST_ZIPPED) return toast(`One archive holds ${MOST_ZIPPED.toLocaleString("en")} results at most; ${ids.length.toLocaleString("en")} are selected.`, "warn");
       const link = el("a", { href: address(`api/v1/results.zip?jobs=${ids.join(",")}`), download: "" });
@@ -144,7 +153,7 @@ export class Selection {
 
   /** Say of all of them whether they are good or bad. */
   async review() {
-    const ids = await this.those("done").catch(() => []);
+    const ids = await this.published().catch(() => []);
     if (!ids.length) return toast("None of the selected jobs has results.", "warn");
     const given = await askReview(ids.length);
     if (!given) return undefined;
@@ -164,7 +173,7 @@ export class Selection {
   }
 
   async share() {
-    const ids = await this.those("done").catch(() => []);
+    const ids = await this.published().catch(() => []);
     if (!ids.length) return toast("None of the selected jobs has results.", "warn");
     if (ids.length > MOST_SHARED) return toast(`At most ${MOST_SHARED} results can be shared at once.`, "warn");
     const { jobs } = await getJson(`api/v1/jobs?limit=500&ids=${ids.join(",")}`);
