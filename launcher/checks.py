@@ -22,6 +22,7 @@ from .environment import (
     SLICER_PACKAGES_39,
     TEST,
     TOTALSEGMENTATOR_26,
+    USDZ,
     Environment,
 )
 from .extra_table import TOTALSEGMENTATOR
@@ -64,7 +65,7 @@ def run_all(environment: Environment, folder: Path, arguments: list[str]) -> int
     them the environments that only they need.
     """
     fast = FAST in arguments
-    environment.ensure(TEST, CLUSTER)
+    environment.ensure(TEST, CLUSTER, USDZ)
     held = environment.hold()
     variables = environment_for(environment)
     if not fast:
@@ -205,7 +206,7 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
         return {}
     environment = Environment(folder, BASE, say, python.path, python.tag, name=what)
     try:
-        environment.ensure(TEST, CLUSTER)
+        environment.ensure(TEST, CLUSTER, USDZ)
         if not extras.is_whole(environment, TOTALSEGMENTATOR):
             extras.install(environment, parse_torch(usual()), TOTALSEGMENTATOR)
     except Trouble as error:

@@ -1,7 +1,7 @@
 """``install totalsegmentator`` or ``nnunet``: an engine into the program's own environment, after asking
 which torch.
 
-``install viewer`` is in :mod:`.viewer`, ``install cluster`` in :mod:`.cluster`.
+``install viewer`` is in :mod:`.viewer`, ``install cluster`` and ``install usdz`` in :mod:`.packages`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 import time
 from typing import Iterable, Mapping
 
-from . import cluster, viewer
-from .environment import BASE, CLUSTER, Environment
+from . import packages, viewer
+from .environment import BASE, Environment
 from .extra_table import EXTRAS, TOTALSEGMENTATOR, Extra
 from .installer import WHEELS_ONLY, PipProgress, clean_environment, pip_command, run, say
 from .torch_build import CPU_GB, CUDA_GB, Declined, Torch, has_gpu, parse_torch, usual
@@ -34,14 +34,14 @@ def main(environment: Environment, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="autoseg.py install", description="Add what is not there from the start."
     )
-    parser.add_argument("what", choices=[*EXTRAS, viewer.VIEWER, CLUSTER.name])
+    parser.add_argument("what", choices=[*EXTRAS, viewer.VIEWER, *packages.PACKAGES])
     parser.add_argument("--torch", metavar="BUILD", help="cpu, cuda, or a requirement, with options of pip")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse_args(arguments)
     if given.what == viewer.VIEWER:
         return viewer.main(environment)
-    if given.what == CLUSTER.name:
-        return cluster.main(environment)
+    if given.what in packages.PACKAGES:
+        return packages.main(environment, given.what)
     try:
         return _install(environment, EXTRAS[given.what], given.torch, given.yes)
     except Declined as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import checks, cluster, extras, viewer
+from . import checks, extras, packages, viewer
 from .environment import BASE, Environment
 from .handover import become
 from .installer import say
@@ -24,7 +24,8 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   doctor     say what works here and what is missing
   install    install what is needed and stop there; `install totalsegmentator` adds that engine,
              `install nnunet` the engine for your own models, `install viewer` the libraries of
-             the page's 3D viewer where set-up could not have them
+             the page's 3D viewer where set-up could not have them, `install cluster` what Slurm
+             and Dask need, `install usdz` what results as USDZ need
   test       run every check of the project (arguments go to pytest); `test --fast` leaves out
              the tests that start processes or compute for long
   ...        `python3 autoseg.py --help` lists the rest once it is installed
@@ -87,7 +88,7 @@ def _start(environment: Environment, rest: list[str]) -> int:
         environment.ensure()
         extras.bring_along(environment)
         viewer.bring_along(environment)
-        cluster.bring_along(environment)
+        packages.bring_along(environment)
         held = environment.hold()
         # Between the two lines above another checkout of the pins may have removed it.
         if environment.is_ready():

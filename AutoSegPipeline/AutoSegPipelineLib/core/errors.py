@@ -112,6 +112,7 @@ CODES: dict[str, str] = {
     "archive.unsafe_path": "The archive names a path outside itself; pack it again.",
     "archive.nested": "An archive inside an archive is not unpacked; pack the scans directly.",
     "options.invalid": "Correct the options file or the option, then try again.",
+    "options.format_lacks": "Install the package named in the message, or leave the format out.",
     "options.unknown_key": "Correct the name of the option.",
     "options.unreadable": "The options file is not valid JSON; correct it.",
     "options.old_rules": (

@@ -6,6 +6,7 @@ API, page, panel, the names of result files and the docs follow from the row.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
@@ -24,7 +25,8 @@ class ResultFormat:
     ``kind`` is the word of ``--formats``; ``title`` and ``help`` are for people. ``files`` are the
     endings that follow the stem with their media types; ``writer`` is a module of
     ``processing/writers/`` with the functions of :class:`~..processing.writers.load.Writer`.
-    ``picture``: it needs the drawn picture of the case.
+    ``picture``: it needs the drawn picture of the case. ``module``: what must be importable for it, of
+    the package that ``python3 autoseg.py install KIND`` adds.
     """
 
     kind: str
@@ -36,11 +38,23 @@ class ResultFormat:
     always: bool = False
     written: int = FILES
     picture: bool = False
+    module: str = ""
+    package: str = ""
 
     @property
     def endings(self) -> tuple[str, ...]:
         """What follows the stem in the names of its files."""
         return tuple(self.files)
+
+    @property
+    def lacks(self) -> str:
+        """What is missing here to write it, and how to install that; empty where nothing is missing."""
+        if not self.module or importlib.util.find_spec(self.module) is not None:
+            return ""
+        return (
+            f"{self.title} needs the package {self.package}: `python3 autoseg.py install {self.kind}`, "
+            f"in 3D Slicer `slicer.util.pip_install('{self.package}')`"
+        )
 
 
 FORMATS: tuple[ResultFormat, ...] = (
@@ -76,6 +90,10 @@ FORMATS: tuple[ResultFormat, ...] = (
     ResultFormat(
         "obj", "OBJ", {".obj.zip": "application/zip"}, "obj", "one OBJ per structure, with colours",
         default=False,
+    ),
+    ResultFormat(
+        "usdz", "USDZ", {".usdz": "model/vnd.usdz+zip"}, "usdz",
+        "the scene for phones and tablets", default=False, module="pxr", package="usd-core",
     ),
     ResultFormat(
         "manifest", "Manifest", {".manifest.json": "application/json"}, "manifest",

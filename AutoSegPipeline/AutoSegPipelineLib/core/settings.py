@@ -63,7 +63,7 @@ def resolve(
         origins[spec.name] = "default"
 
     def take(spec: specs.Spec, value: object, origin: str) -> None:
-        parsed = specs.parse_options({spec.name: value}, origin) if spec.option else None
+        parsed = specs.parse_options({spec.name: value}, origin, True) if spec.option else None
         values[spec.name] = parsed[spec.name] if parsed else spec.parse(value, origin)
         origins[spec.name] = origin
 

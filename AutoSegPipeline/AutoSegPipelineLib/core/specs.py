@@ -127,11 +127,18 @@ def find(name: str, origin: str, options_only: bool = False) -> Spec:
     return spec
 
 
-def parse_options(given: dict[str, Any], origin: str) -> dict[str, object]:
-    """Validate case options; the answer holds what was given, as the specs' types."""
+def parse_options(given: dict[str, Any], origin: str, chosen_before: bool = False) -> dict[str, object]:
+    """Validate case options; the answer holds what was given, as the specs' types.
+
+    A format whose package is missing here is refused, ``options.format_lacks``, unless ``chosen_before``:
+    then the package may have gone since, and the case goes without that file, with a warning.
+    """
     if not isinstance(given, dict):
         raise PipelineError("options.invalid", f"{origin}: options are a JSON object")
     parsed = {name: find(name, origin, True).parse(value, origin) for name, value in given.items()}
     if "formats" in parsed:
         parsed["formats"] = result_formats.complete(parsed["formats"])
+        lacks = [result_formats.BY_KIND[kind].lacks for kind in parsed["formats"]]
+        if any(lacks) and not chosen_before:
+            raise PipelineError("options.format_lacks", f"{origin}: {'; '.join(filter(None, lacks))}")
     return parsed

@@ -112,7 +112,7 @@ class Case:
 def complete_options(given: dict[str, object]) -> dict[str, object]:
     """Every case option with its value; formats always hold those that are never left out."""
     options = {spec.name: spec.default for spec in OPTIONS}
-    options.update(parse_options(given, "case"))
+    options.update(parse_options(given, "case", True))
     options["formats"] = result_formats.complete(options["formats"])
     options["structures"] = list(options["structures"])
     return options

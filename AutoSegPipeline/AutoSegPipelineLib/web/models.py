@@ -277,6 +277,7 @@ class FormatDocument(BaseModel):
     endings: list[str]
     default: bool
     always: bool
+    lacks: str = Field(description="what to install before it can be written; empty: nothing")
 
 
 class Engines(BaseModel):

@@ -99,7 +99,9 @@ class OptionsPart(Part):
         ):
             ui.set_enabled(getattr(self.ui, name), not self.read_only)
         for kind, check in self._formats.items():
-            ui.set_enabled(check, not self.read_only and not result_formats.BY_KIND[kind].always)
+            row = result_formats.BY_KIND[kind]
+            free = not row.always and (not row.lacks or kind in settings["formats"])
+            ui.set_enabled(check, not self.read_only and free)
 
     def _tasks(self, engine: str) -> tuple[str, ...]:
         """The tasks of the engines that name none themselves, models of one's own among them."""
@@ -170,7 +172,8 @@ def _format_checks(widgets: ui.Widgets) -> dict[str, Any]:
         check = qt.everything().QCheckBox(row.title)
         check.setObjectName(f"{row.kind}Check")
         names = ", ".join(f"NAME{ending}" for ending in row.endings)
-        check.setToolTip(f"{names}: {row.help}{'; always written' if row.always else ''}.")
+        lacks = f" {row.lacks}." if row.lacks else ""
+        check.setToolTip(f"{names}: {row.help}{'; always written' if row.always else ''}.{lacks}")
         layout.addWidget(check, *divmod(number, _FORMAT_COLUMNS))
         setattr(widgets, f"{row.kind}Check", check)
         checks[row.kind] = check

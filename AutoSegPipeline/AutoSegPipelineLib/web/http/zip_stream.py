@@ -13,7 +13,7 @@ from .streams import Streamed
 
 _PIECE = 1 << 20
 # Compressed already: to do it again costs time and saves nothing.
-_COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb")
+_COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb", ".usdz")
 
 
 Named = Tuple[str, Union[Path, bytes]]

@@ -73,6 +73,7 @@ def test_no_two_formats_share_a_kind_or_an_ending() -> None:
         ("A.STATISTICS.CSV", "text/csv; charset=utf-8"),
         ("a.labels.nii.gz", "application/gzip"),
         ("a.seg.nrrd", result_formats.BYTES),
+        ("a.usdz", "model/vnd.usdz+zip"),
         ("a.exe", result_formats.BYTES),
     ],
 )

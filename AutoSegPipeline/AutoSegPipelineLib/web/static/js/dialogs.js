@@ -100,18 +100,25 @@ function line(text) {
 const KINDS = {
   gltf: "3D, opens everywhere", glb: "3D, small", seg: "Segmentation for 3D Slicer", labels: "Label map on the scan's grid",
   statistics: "Volumes and intensities", picture: "Picture", report: "Report to read", stl: "STL, one per structure",
-  obj: "OBJ, one per structure", manifest: "How it was made",
+  obj: "OBJ, one per structure", usdz: "3D for phones and tablets", manifest: "How it was made",
 };
 
 export function fileAddress(job, name, inline = false) {
   return address(`api/v1/results/${part(job.id)}/files/${part(name)}${inline ? "?inline=true" : ""}`);
 }
 
+// Quick Look of iPhone and iPad opens a link of this kind in the room; it must hold one picture and nothing else.
+function roomLink(job, output) {
+  if (output.kind !== "usdz" || !document.createElement("a").relList.supports("ar")) return "";
+  return el("a", { rel: "ar", href: fileAddress(job, output.name) },
+    el("img", { src: address("static/icon.svg"), alt: "Show in the room", width: 24, height: 24 }));
+}
+
 /** A table of the result files, each a link. */
 export function fileTable(job) {
   return el("table", { class: "files", "aria-label": `Files of ${job.name}` }, el("tbody", {}, ...job.outputs.map((output) =>
     el("tr", {},
-      el("th", { scope: "row" }, el("a", { href: fileAddress(job, output.name), download: output.name, text: output.name })),
+      el("th", { scope: "row" }, el("a", { href: fileAddress(job, output.name), download: output.name, text: output.name }), roomLink(job, output)),
       el("td", { class: "soft", text: KINDS[output.kind] ?? output.kind }),
       el("td", { class: "number", text: bytes(output.size) })))));
 }

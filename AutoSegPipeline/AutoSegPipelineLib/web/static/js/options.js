@@ -38,11 +38,11 @@ export class Options {
     this.chips = el("div", { class: "chips" });
     this.said = el("p", { class: "hint", id: "structures-said" });
     const wanted = new Set(this.defaults.formats);
-    this.usual = [...wanted].sort().join();
-    this.formats = this.formatsKnown.map(({ kind, title, help, always }) => {
-      const box = el("input", { type: "checkbox", value: kind, checked: wanted.has(kind) || always, disabled: always });
-      return [box, el("label", { class: "check", title: help }, box, title)];
+    this.formats = this.formatsKnown.map(({ kind, title, help, always, lacks }) => {
+      const box = el("input", { type: "checkbox", value: kind, checked: (wanted.has(kind) && !lacks) || always, disabled: always || Boolean(lacks) });
+      return [box, el("label", { class: "check", title: lacks || help }, box, lacks ? `${title} (not installed)` : title)];
     });
+    this.usual = this.checkedFormats().sort().join();
     this.body.replaceChildren(
       el("div", { class: "option-grid" }, field("engine", "Engine", this.engine, this.note), field("task", "Task", this.task),
         field("more", "Also find", this.more.select, this.more.chips),
@@ -56,6 +56,10 @@ export class Options {
     this.body.addEventListener("change", () => this.say());
     this.chooseEngine();
     this.say();
+  }
+
+  checkedFormats() {
+    return this.formats.filter(([box]) => box.checked).map(([box]) => box.value);
   }
 
   /** Whether there is nothing to segment. */
@@ -162,7 +166,7 @@ export class Options {
       if (this.quality.value !== (this.defaults.quality ?? "normal")) given.quality = this.quality.value;
       if (this.structures.size) given.structures = [...this.structures];
     }
-    const formats = this.formats.filter(([box]) => box.checked).map(([box]) => box.value);
+    const formats = this.checkedFormats();
     if ([...formats].sort().join() !== this.usual) given.formats = formats;
     return given;
   }
