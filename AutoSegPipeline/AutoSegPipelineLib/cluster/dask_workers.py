@@ -32,7 +32,9 @@ FOLDER = "dask"  # on the share
 _CERTIFICATE, _KEY, _ADDRESS = "certificate.pem", "key.pem", "scheduler.json"
 _VALID_DAYS = 3650
 _CLOCK_DAYS = 2  # by which the clock of another machine may be slow
-_GONE = JobState(ENDED, "Dask no longer knows the job")
+# Nothing but the end of the pipeline itself makes Dask forget a job.
+_GONE = JobState(ENDED, "the pipeline was started again, and Dask no longer knows the job", counted=False)
+_EXIT = "the worker ended with exit code {}"
 _CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # who vanished is reported at once
     "distributed.scheduler.worker-saturation": 1.0,
@@ -72,6 +74,8 @@ class DaskWorkers:
             place = f"{settings['cluster_host'] or 'any address'}, port {settings['cluster_port']}"
             raise PipelineError("cluster.configuration", f"Dask cannot listen on {place}: {error}") from error
         address = self._cluster.scheduler_address
+        if not settings["cluster_host"] and "://127." in address:
+            log.warning("This machine knows no address for others but %s: set cluster_host", address)
         self._write(_ADDRESS, f'{{"type": "Scheduler", "address": "{address}"}}\n')
         log.info("Dask listens at %s; on each machine of the cluster run: %s", address, self.command)
 
@@ -128,7 +132,13 @@ class DaskWorkers:
             job = f"{bundle.name}-{token}"
             command = worker_command(self._settings, bundle)
             self._futures[job] = self._client.submit(
-                subprocess.call, command, key=job, pure=False, retries=0, resources=resources
+                # Its exit code comes with the state: to ask for a result may wait for a machine that is gone.
+                subprocess.check_call,
+                command,
+                key=job,
+                pure=False,
+                retries=0,
+                resources=resources,
             )
             ids.append(job)
         return ids
@@ -154,9 +164,12 @@ class DaskWorkers:
             began = task in worker.executing
             return JobState(RUNNING if began else WAITING, machine=worker.host)
         if future.status == "finished":
-            return JobState(ENDED, f"the worker ended with exit code {future.result()}")
+            return JobState(ENDED, _EXIT.format(0))
         if future.status == "error":
-            return JobState(ENDED, f"the worker is gone ({type(future.exception()).__name__})")
+            error = future.exception()
+            if isinstance(error, subprocess.CalledProcessError):
+                return JobState(ENDED, _EXIT.format(error.returncode))
+            return JobState(ENDED, f"the worker is gone ({type(error).__name__})")
         return JobState(ENDED, "the job was cancelled", counted=False)
 
     def cancel(self, ids: Sequence[str]) -> None:

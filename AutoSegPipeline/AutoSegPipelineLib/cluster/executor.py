@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Protocol, Sequence
 
+from ..core import specs
 from ..core.cluster_settings import JobSize
+from ..core.engines import DECLARED, MODELS_DIR, models_folder
+from ..core.home import Home, default_root
 from ..core.settings import Settings
 
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
@@ -85,7 +88,21 @@ def worker_command(settings: Settings, bundle: Path) -> list[str]:
     """What works on ``bundle`` on another machine."""
     library = str(Path(__file__).resolve().parents[2])
     python = settings["cluster_python"] or sys.executable
-    return [python, "-c", _START, library, "worker", str(bundle)]
+    return [python, "-c", _START, library, "worker", *_flags(settings), str(bundle)]
+
+
+def _flags(settings: Settings) -> list[str]:
+    """The settings that hold there as here; what nobody set is for that machine to say."""
+    hung, models, declared = settings["hung_minutes"], settings[MODELS_DIR.name], settings[DECLARED.name]
+    flags = []
+    if hung != specs.BY_NAME["hung_minutes"].default:
+        flags += ["--hung-minutes", str(hung)]
+    if models:
+        flags += [MODELS_DIR.flag, str(models_folder(models).absolute())]
+    # The usual home of that machine may have a file of its own.
+    if os.path.isfile(declared) and Path(declared) != Home.at(default_root()).engines_file:
+        flags += [DECLARED.flag, os.path.abspath(declared)]
+    return flags
 
 
 # They hold on this machine and for this process only.

@@ -114,7 +114,7 @@ class _Inputs:
             name = f"{INPUT}/also-{len(self._taken)}/{source.name}"
         self._taken[path] = name
         if source.is_dir():
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+            self._make(self._folder / name)
             for below in sorted(source.rglob("*")):
                 if below.is_file() and not is_link(below):
                     self._copy(below, f"{name}/{below.relative_to(source).as_posix()}")
@@ -128,9 +128,15 @@ class _Inputs:
         if name in self.facts:
             return
         target = self._folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.folders.add(target.parent)
+        self._make(target.parent)
         self.facts[name] = copy_hashed(source, target)
+
+    def _make(self, folder: Path) -> None:
+        """``folder``, and with it each one up to the case's, which publishing makes durable."""
+        folder.mkdir(parents=True, exist_ok=True)
+        while folder != self._folder:
+            self.folders.add(folder)
+            folder = folder.parent
 
 
 def copy_hashed(source: Path, target: Path) -> FileFacts:

@@ -26,6 +26,7 @@ from .notes import Notes
 
 MOST_DEATHS = 2  # ends of the engine's process over one case; whoever made the bundle may try elsewhere
 _SLICE_SECONDS = 0.05
+_REMOVED_SECONDS = 60.0  # so long the share must show no such case: it may also be away
 
 
 class Worker(Protocol):
@@ -79,6 +80,7 @@ class CaseRun:
         self._described: dict[str, object] | None = None
         self._cancelled = False
         self._lost = False
+        self._missing_since: float | None = None
         self._over = False
 
     @property
@@ -200,9 +202,16 @@ class CaseRun:
         """Now and then: whether somebody cancelled the case or took it over."""
         if self._over:
             return
-        with suppress(OSError):  # a share that is away says nothing
+        try:
             self._lost = self._lost or self.claim.is_lost()
             self._cancelled = self._cancelled or self.claim.folder.is_cancelled
+            self._missing_since = None
+        except FileNotFoundError:
+            now = self._clock.monotonic()
+            self._missing_since = now if self._missing_since is None else self._missing_since
+            self._lost = now - self._missing_since >= _REMOVED_SECONDS
+        except OSError:
+            pass  # a share that is away says nothing
         if self._lost or self._cancelled:
             self._engine.cancel(self.key)
 

@@ -32,7 +32,7 @@ class Choice:
         return len(self._open) + len(self._elsewhere)
 
     def put_back(self, folder: CaseFolder) -> None:
-        """A case that was taken and has no result is the next one again."""
+        """A case that was taken and has no result is the next one again, or watched where somebody has it."""
         self._open.appendleft(folder)
 
     def take(self) -> Claim | None:

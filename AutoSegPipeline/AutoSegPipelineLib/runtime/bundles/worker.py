@@ -206,7 +206,8 @@ class BundleWorker:
         if self._run is not None:
             with suppress(OSError):
                 remove_tree(self._run.claim.making)
-            self._listener.note(f"{self._run.case.order.stem}: another worker took it over")
+            self._listener.note(f"{self._run.case.order.stem}: another worker took it over, or it is gone")
+            self._choice.put_back(self._run.claim.folder)  # its new worker may vanish, too
         self._case_is_over(False)
 
     def _case_is_over(self, has_result: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from AutoSegPipelineLib.core.bundles import packing as packing_module
 from AutoSegPipelineLib.core.bundles.layout import (
     KEPT,
     Bundle,
@@ -39,6 +40,20 @@ def test_a_bundle_is_complete_only_once_it_is_published(tmp_path: Path) -> None:
     assert (found.id, found.pipeline, found.cases) == (
         "one", "home-1", [BundleEntry("a" * 32, 3, "a" * 32 + "-3")],
     )  # fmt: skip
+
+
+def test_each_folder_of_a_series_is_durable_before_the_list_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "series" / "a").mkdir(parents=True)
+    (tmp_path / "series" / "a" / "1.dcm").touch()
+    packing = Packing(tmp_path / "one")
+    packing.add("a" * 32, 3, order(tmp_path / "series", "ct"))
+    durable: list[str] = []
+    monkeypatch.setattr(packing_module, "sync_paths", durable.extend)
+    folder = first(packing.publish()).path
+    made = [folder, *folder.rglob("*")]
+    assert {str(path) for path in made} <= set(durable)
 
 
 def test_an_order_comes_back_with_paths_of_the_machine_that_reads_it(tmp_path: Path) -> None:

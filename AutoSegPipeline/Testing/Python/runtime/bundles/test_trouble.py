@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 from AutoSegPipelineLib.core.bundles import claims
-from AutoSegPipelineLib.core.bundles.layout import Outcome
+from AutoSegPipelineLib.core.bundles.layout import PROGRESS, CaseProgress, Outcome
 from AutoSegPipelineLib.core.clock import SystemClock
+from AutoSegPipelineLib.core.messages.reader import plain
 from AutoSegPipelineLib.runtime.bundles import choice, notes
 from AutoSegPipelineLib.runtime.bundles.memory_kills import memory_kills
 from AutoSegPipelineLib.runtime.bundles.worker import (
     ALL_HAVE_RESULTS,
+    CASES_LEFT,
     TROUBLE,
 )
 from support.bundle_run import WAIT, Run, code_of, folders
@@ -148,6 +152,39 @@ def test_whoever_is_overtaken_stops_computing(tmp_path: Path) -> None:
     found = first.outcome()
     assert found is not None and found.host == "other"
     assert any("took it over" in note for note in run.notes)
+
+
+class FastClock(SystemClock):
+    """A minute passes in a second."""
+
+    def monotonic(self) -> float:
+        return 60 * super().monotonic()
+
+
+def test_whoever_works_on_a_bundle_that_was_removed_ends(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path, "a_slow600000")
+    run = Run(bundle, tmp_path, clock=FastClock())
+    run.until(lambda: (found := folders(bundle)[0].progress()) is not None and found.stage == "segmenting")
+    shutil.rmtree(bundle.path)
+    assert run.until_end(start=False).code == TROUBLE
+    assert not run.outcomes and not bundle.path.exists()
+
+
+def test_a_case_that_another_worker_took_over_is_left_not_done(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path, "a_slow60000")
+    (folder,) = folders(bundle)
+    run = Run(bundle, tmp_path)
+    run.until(lambda: (found := folder.progress()) is not None and found.stage == "segmenting")
+    assert claims.take(folder, 2, claims.Owner("other", 1, "elsewhere"))
+    counts = itertools.count(1)
+
+    def the_other_counts() -> bool:
+        progress = CaseProgress(next(counts), 2)
+        claims.write_json(folder.path / PROGRESS, plain(progress), durable=False)
+        return run.ending is not None
+
+    run_until(the_other_counts, WAIT)
+    assert run.ending is not None and run.ending.code == CASES_LEFT
 
 
 def test_memory_kills_are_counted_by_control_group(tmp_path: Path) -> None:
