@@ -54,7 +54,7 @@ WRITTEN: tuple[str, ...] = (
     """,
     # Whose turn it is, without reading rows.
     """
-    CREATE INDEX jobs_queued ON jobs (not_before, priority, queued_at, id) WHERE state = 'queued';
+    CREATE INDEX jobs_queued ON jobs (not_before, priority, queued_at, id, state) WHERE state = 'queued';
     """,
 )
 
