@@ -10,13 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import Callable
 
 from ..core import states
-from ..core.bundles.layout import KEPT, CaseFolder, Outcome
-from ..core.bundles.packing import fetch_result
+from ..core.bundles.layout import Bundle, CaseFolder, Outcome
 from ..core.cluster_settings import JobSize
 from ..core.errors import PipelineError
 from ..core.files import is_disk_full, remove_tree
@@ -25,9 +22,11 @@ from ..core.messages.cluster_messages import CaseAt, CaseBack, CaseDone, CaseFai
 from ..core.messages.reader import read
 from ..core.messages.worker_messages import CaseOrder
 from ..core.protocol import Key
+from .bringing import bring, next_log
 from .executor import ENDED, RUNNING, WAITING, Executor, JobState
 from .out_bundle import OutBundle, OutCase, pack, where
 from .share import Share
+from .starts import Starts
 from .submission import Submission
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,6 @@ Say = Callable[[Message, Key], None]
 NOBODY: Key = ("", 0)
 _SURE_LOOKS = 2  # an ended job's last files may show up late on a share
 _IDLE_LOOKS = 3  # a worker that is done ends by itself within these
-_LOG_BLOCK = 16 << 10
 
 
 class BundlesOut:
@@ -50,6 +48,7 @@ class BundlesOut:
         self._bundles: dict[str, OutBundle] = {}
         self._state: ClusterState | None = None
         self._submission = Submission(share, executor, self._bundles, self._end, self._give_back)
+        self._starts = Starts()
         self._sweep_due = False
 
     # --- what the pipeline says ---------------------------------------------------------------
@@ -93,21 +92,13 @@ class BundlesOut:
 
     def look(self) -> None:
         """Do what can be done now, and say how the cluster is."""
-        try:
-            self._share.check()
-            if self._sweep_due:
-                self._sweep_due = False
-                for name in self._share.ours():
-                    self._take_over(name)
-            trouble = self._submission.step()
-            self._watch_all()
-        except PipelineError as error:
-            trouble = error
-            self._excuse()
-        except OSError as error:
-            trouble = _trouble(error)
-            self._excuse()
-        trouble = trouble or self._no_room() or self._submission.rejected
+        trouble = self._tried(self._share.check)
+        if trouble is None:
+            # Results first: fetching them makes room on a share that is too full to pack another bundle.
+            trouble = self._tried(self._sweep) or self._tried(self._watch_all)
+            trouble = self._tried(self._submission.step) or trouble
+        trouble = trouble or self._tried(self._check_room)
+        trouble = trouble or self._submission.rejected or self._starts.trouble
         executor = self._executor
         code, reason = (trouble.code, trouble.message) if trouble else ("", "")
         state = ClusterState(code, reason, executor.workers, executor.command)
@@ -115,19 +106,29 @@ class BundlesOut:
             self._state = state
             self._say(state, NOBODY)
 
-    def _no_room(self) -> PipelineError | None:
-        """A full share, said before a bundle is to go out; nobody can write there that they are alive."""
+    def _tried(self, part: Callable[[], None]) -> PipelineError | None:
+        """Do one part of a look; what kept it from its end, if anything did."""
         try:
-            self._share.check(room=True)
-        except PipelineError as error:
+            part()
+        except (PipelineError, OSError) as error:
             self._excuse()
-            return error
+            return _trouble(error)
         return None
+
+    def _check_room(self) -> None:
+        """A full share, said before a bundle is to go out; nobody can write there that they are alive."""
+        self._share.check(room=True)
 
     def _excuse(self) -> None:
         """Nobody can be heard now, so nobody is silent."""
         for bundle in self._bundles.values():
             bundle.changed_at = time.monotonic()
+
+    def _sweep(self) -> None:
+        if self._sweep_due:
+            for name in self._share.ours():
+                self._take_over(name)
+            self._sweep_due = False
 
     def _take_over(self, name: str) -> None:
         if name not in self._bundles:
@@ -139,19 +140,19 @@ class BundlesOut:
     # --- watching -----------------------------------------------------------------------------
 
     def _watch_all(self) -> None:
-        """Each bundle, also after one that cannot be read now; raises OSError then."""
+        """Each bundle, also after one that cannot be read now; raises its error then."""
         out = [one for one in self._bundles.values() if one.packed]
         jobs = [one.job for one in out if one.job]
         # Asked before files are read: what an ended job has written is there by then.
         found = self._executor.states(jobs) if jobs else {}
-        failed: OSError | None = None
+        failed: Exception | None = None
         for bundle in out:
             bundle.state = found.get(bundle.job, bundle.state)
             try:
                 self._watch(bundle)
                 if bundle.is_settled:
                     self._clean(bundle)
-            except OSError as error:
+            except (PipelineError, OSError) as error:
                 failed, bundle.changed_at = error, time.monotonic()
         if failed is not None:
             raise failed
@@ -161,18 +162,13 @@ class BundlesOut:
             return
         bundle = self._share.bundle(out.name)
         counts: list[object] = [(one.host, one.pid, one.count) for one in bundle.workers()]
+        try:
+            out.read_list(bundle)
+        except PipelineError as error:
+            for case in out.open_cases:
+                self._end(case, CaseBack(error.message))
         for case in out.open_cases:
-            folder = out.folder(bundle, case)
-            if folder is None or not folder.path.is_dir():
-                self._end(case, CaseBack(f"it is missing in {out.name}"))
-                continue
-            os.listdir(folder.path)  # makes a network file system look again
-            self._send_log(case, folder)
-            outcome = folder.outcome()
-            if outcome is not None:
-                self._take(out, case, folder, outcome)
-            else:
-                counts.append(self._report(out, case, folder))
+            counts.append(self._watch_case(out, bundle, case))
         if counts != out.counts or out.state.state != RUNNING:
             out.counts, out.changed_at = counts, time.monotonic()
         elif time.monotonic() - out.changed_at > self._hung_seconds:
@@ -184,6 +180,28 @@ class BundlesOut:
             out.ended_looks += 1
             if out.ended_looks > _SURE_LOOKS:
                 self._give_back(out, out.state.counted)
+
+    def _watch_case(self, out: OutBundle, bundle: Bundle, case: OutCase) -> object:
+        """Its count while it has not ended, else None. Raises OSError."""
+        folder = out.folder(bundle, case)
+        if folder is None or not folder.path.is_dir():
+            self._end(case, CaseBack(f"it is missing in {out.name}"))
+            return None
+        os.listdir(folder.path)  # makes a network file system look again
+        said = next_log(case, folder)
+        if said:
+            self._say(Log(said), case.key)
+        try:
+            outcome = folder.outcome()
+        except PipelineError as error:  # damaged, or of a later program
+            log.error("%s: %s", out.name, error.message)
+            self._mark_cancelled(out, case)
+            self._end(case, CaseBack(error.message, counted=True))
+            return None
+        if outcome is None:
+            return self._report(out, case, folder)
+        self._take(out, case, folder, outcome)
+        return None
 
     def _report(self, out: OutBundle, case: OutCase, folder: CaseFolder) -> object:
         """Tell where the case is; its count, which a living worker raises."""
@@ -202,20 +220,6 @@ class BundlesOut:
             self._say(message, case.key)
         return progress.count if progress else None
 
-    def _send_log(self, case: OutCase, folder: CaseFolder) -> None:
-        try:
-            with open(folder.log, "rb") as stream:
-                stream.seek(case.logged)
-                data = stream.read(_LOG_BLOCK)
-        except OSError:
-            return
-        if b"\n" in data:  # a line that is being written waits
-            data = data[: data.rindex(b"\n") + 1]
-        elif len(data) < _LOG_BLOCK:
-            return
-        case.logged += len(data)
-        self._say(Log(data.decode("utf-8", "replace").rstrip()), case.key)
-
     # --- ends ---------------------------------------------------------------------------------
 
     def _take(self, out: OutBundle, case: OutCase, folder: CaseFolder, outcome: Outcome) -> None:
@@ -228,7 +232,7 @@ class BundlesOut:
             self._end(case, CaseFailed(error, place, outcome.memory, outcome.used))
             return
         try:
-            _bring(case.order, folder, outcome)
+            bring(case.order, folder, outcome)
         except PipelineError as error:
             log.error("%s: %s", out.name, error.message)
             self._end(case, CaseBack(error.message, counted=True))
@@ -241,20 +245,24 @@ class BundlesOut:
 
     def _give_back(self, out: OutBundle, counted: bool) -> None:
         """The job has ended: what has no result goes back into the pipeline's queue. Raises OSError."""
-        said = self._executor.log(out.job) if out.job and counted else ""
+        said = self._executor.log(out.job) if out.job else ""
         bundle = self._share.bundle(out.name)
         try:
             bundle.stop()
         except OSError as error:  # a full share; nobody is left to see it anyway
             log.warning("%s cannot be marked: %s", out.name, error)
+        begun = {case.key for case in out.cases.values() if out.claims(bundle, case)}
+        if begun:
+            self._starts.claimed()
+        elif counted:
+            log.error("%s ended before it took a case: %s %s", out.name, out.state.reason, said)
+            self._starts.unclaimed(out.state.reason, said)
         for case in out.open_cases:
-            folder = out.folder(bundle, case)
-            begun = folder is not None and folder.claim_number() > 0
+            at_it = case.key in begun
             self._mark_cancelled(out, case)
-            if begun and said:
-                self._say(Log(said, "error"), case.key)
-            memory = out.state.memory and begun
-            self._end(case, CaseBack(out.state.reason, counted and begun, memory))
+            if said and (at_it or not begun):
+                self._say(Log(said, "error" if counted else "warning"), case.key)
+            self._end(case, CaseBack(out.state.reason, counted and at_it, out.state.memory and at_it))
 
     def _mark_cancelled(self, out: OutBundle, case: OutCase) -> None:
         try:
@@ -281,22 +289,8 @@ class BundlesOut:
         del self._bundles[out.name]
 
 
-def _bring(order: CaseOrder, folder: CaseFolder, outcome: Outcome) -> None:
-    """Copy the files of a good outcome, each checked by its hash; what an earlier call left goes first."""
-    target = Path(order.out)
-    remove_tree(target)
-    target.mkdir(mode=0o700)
-    kept = {name: facts for name, facts in outcome.files.items() if name == KEPT}
-    others = {name: facts for name, facts in outcome.files.items() if name != KEPT}
-    fetch_result(folder, replace(outcome, files=others), target)
-    if kept and order.keep:
-        place = Path(order.keep)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fetch_result(folder, replace(outcome, files=kept), place.parent)
-        if place.name != KEPT:
-            os.replace(place.parent / KEPT, place)
-
-
-def _trouble(error: OSError) -> PipelineError:
+def _trouble(error: PipelineError | OSError) -> PipelineError:
+    if isinstance(error, PipelineError):
+        return error
     code = "environment.disk_full" if is_disk_full(error) else "environment.share_unreachable"
     return PipelineError(code, f"{error.filename or 'the share'}: {error.strerror or error}")

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.bundles.layout import Bundle, CaseFolder, CaseProgress
+from ..core.bundles.layout import Bundle, CaseFolder, CaseProgress, with_paths
 from ..core.bundles.packing import Packing
 from ..core.cluster_settings import JobSize
 from ..core.files import read_json, remove_tree, write_json
@@ -76,11 +76,20 @@ class OutBundle:
         """Whether nobody waits for anything in it."""
         return self.size is not None and all(case.settled for case in self.cases.values())
 
-    def folder(self, bundle: Bundle, case: OutCase) -> CaseFolder | None:
-        """The folder of ``case``, None where it has none; raises OSError, ``environment.*``."""
+    def read_list(self, bundle: Bundle) -> None:
+        """Read once which cases it has; raises OSError, ``environment.bundle_damaged``."""
         if not self.folders:
             self.folders = {(one.job, one.attempt): bundle.folder(one) for one in bundle.read().cases}
+
+    def folder(self, bundle: Bundle, case: OutCase) -> CaseFolder | None:
+        """The folder of ``case``, None where it has none; raises as :meth:`read_list`."""
+        self.read_list(bundle)
         return self.folders.get(case.key)
+
+    def claims(self, bundle: Bundle, case: OutCase) -> int:
+        """How many workers took ``case``; raises as :meth:`read_list`."""
+        folder = self.folder(bundle, case)
+        return folder.claim_number() if folder is not None and folder.path.is_dir() else 0
 
 
 def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
@@ -94,7 +103,7 @@ def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
         out.packed = True
         return []
     remove_tree(path)  # begun by a process that died
-    gone = [case for case in out.open_cases if not os.path.exists(case.order.path)]
+    gone = [case for case in out.open_cases if not all(map(os.path.exists, _inputs(case.order)))]
     try:
         packing = Packing(path, pipeline)
         for case in out.open_cases:
@@ -106,6 +115,18 @@ def pack(out: OutBundle, path: Path, pipeline: str) -> list[OutCase]:
         raise
     out.packed = True
     return gone
+
+
+def _inputs(order: CaseOrder) -> list[str]:
+    """All files and folders that ``order`` names."""
+    found: list[str] = []
+
+    def note(path: str) -> str:
+        found.append(path)
+        return path
+
+    with_paths(order, note)
+    return found
 
 
 def note_asked(path: Path, asked: Asked) -> None:

@@ -46,18 +46,14 @@ class Submission:
             return PipelineError("cluster.rejected", self._rejected[1])
         return None
 
-    def step(self) -> PipelineError | None:
-        """Pack and submit what is due; what keeps it back now, if anything does. Raises OSError."""
-        new = [one for one in self._bundles.values() if one.size is not None and not one.packed]
-        for bundle in new:
+    def step(self) -> None:
+        """Pack and submit what is due, also after one that cannot be packed now; raises its error then."""
+        failed: Exception | None = None
+        for bundle in [one for one in self._bundles.values() if one.size is not None and not one.packed]:
             try:
-                if not self._share.bundle(bundle.name).is_complete:
-                    self._share.check(room=True)
-                gone = pack(bundle, self._share.path / bundle.name, self._share.pipeline)
-            except PipelineError as error:
-                return error
-            for case in gone:
-                self._end(case, CaseBack("its staged input is gone", counted=True))
+                self._pack(bundle)
+            except (PipelineError, OSError) as error:
+                failed = error
         packed = [one for one in self._bundles.values() if one.packed and not one.job]
         self._look_up([one for one in packed if one.asked])
         due = [one for one in packed if not one.job and not one.asked and one.open_cases]
@@ -65,7 +61,14 @@ class Submission:
             alike = [one for one in due if one.size == due[0].size]
             due = [one for one in due if one.size != due[0].size]
             self._submit(alike)
-        return None
+        if failed is not None:
+            raise failed
+
+    def _pack(self, out: OutBundle) -> None:
+        if not self._share.bundle(out.name).is_complete:
+            self._share.check(room=True)
+        for case in pack(out, self._share.path / out.name, self._share.pipeline):
+            self._end(case, CaseBack("its staged input is gone", counted=True))
 
     def _look_up(self, unsure: list[OutBundle]) -> None:
         found: dict[str, list[str]] = {}

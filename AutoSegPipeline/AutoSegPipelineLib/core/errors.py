@@ -174,6 +174,7 @@ CODES: dict[str, str] = {
     ),
     "cluster.configuration": "Correct the setting that the message names.",
     "cluster.rejected": "The scheduler did not take the job: correct the cluster settings.",
+    "cluster.worker_failed": "Workers cannot start on the cluster's machines: read what the last one wrote.",
     # The environment is the cause (-> the pipeline pauses, the case waits).
     "environment.disk_full": "Free space on the disk; the pipeline resumes by itself.",
     "environment.results_unreachable": "Make the results folder reachable and writable again.",

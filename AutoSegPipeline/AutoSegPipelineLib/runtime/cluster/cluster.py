@@ -160,7 +160,7 @@ class Cluster:
         out = {job.staged[_BUNDLE]["name"] for job in self._out.values()}
         free = self._context.settings["cluster_bundles"] - len(out)
         held = self._conditions.paused is not None or self._host.state.code
-        if free <= 0 or held or self._steps or not self._ready:
+        if free <= 0 or held or self._steps or not (self._ready and self._host.listens):
             return
         self._steps.append(self._send_next(free))
         self._loop.wake()
@@ -176,6 +176,8 @@ class Cluster:
             return False
         begun = 0
         for job_id, expected in chosen.jobs:
+            if not self._host.listens:
+                break  # the next child hears of those that left
             job = self._context.store.jobs.find(job_id)
             if job is not None and job.state == states.QUEUED and not job.cancel:
                 self._begin(job, chosen, expected)

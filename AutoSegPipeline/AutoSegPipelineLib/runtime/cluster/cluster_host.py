@@ -12,11 +12,12 @@ from ...core.messages.cluster_messages import ClusterState
 from ...core.protocol import Envelope
 from ...core.settings import Settings
 from ..context import Context
-from ..processes.child import Spawn
+from ..processes.child import Exit, Spawn
 from ..processes.child_host import ChildHost
 from ..processes.child_kinds import CLUSTER
 
 _ID = "cluster_id"
+_NOT_ASKED = ClusterState("environment.scheduler_unreachable", "it was not asked yet")
 
 
 class ClusterHost(ChildHost):
@@ -38,7 +39,23 @@ class ClusterHost(ChildHost):
         self._on_said = on_message
         self._run_by: dict[str, object] = {}
         self._folder = str(context.home.work / CLUSTER.name)
-        self.state = ClusterState("environment.scheduler_unreachable", "it was not asked yet")
+        self._ending = False
+        self._alarmed = ""  # the last code that a child said, of which nobody need hear again
+        self.state = _NOT_ASKED
+
+    @property
+    def listens(self) -> bool:
+        """Whether a child takes bundles that is not about to end."""
+        return self.pid > 0 and not self._ending
+
+    def stop(self) -> None:
+        """End the child; until :attr:`ended` it finishes what it is at."""
+        self._ending = not self.ended
+        super().stop()
+
+    def _ended(self, ended: Exit) -> None:
+        self._ending, self.state = False, _NOT_ASKED
+        super()._ended(ended)
 
     def run_by(self, settings: Settings) -> None:
         """Begin, and begin again where a setting of the cluster has changed; what failed is left alone."""
@@ -74,8 +91,9 @@ class ClusterHost(ChildHost):
             self._works({"pid": self.pid, "error": None})
             self._on_hello()
         elif isinstance(message, ClusterState):
-            if message.code and message.code != self.state.code:
+            if message.code and message.code != self._alarmed:
                 self._context.bus.publish(AlarmRaised(message.code, message.reason))
+            self._alarmed = message.code
             self.state = message
             trouble = PipelineError(message.code, message.reason).to_dict() if message.code else None
             about = {"workers": message.workers, "command": message.command} if message.command else {}

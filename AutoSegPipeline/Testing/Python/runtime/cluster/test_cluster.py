@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Iterator
 
 import pytest
@@ -10,9 +11,16 @@ from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.messages.child_messages import Log, Message
-from AutoSegPipelineLib.core.messages.cluster_messages import CaseAt, CaseBack, CaseDone, CaseFailed
+from AutoSegPipelineLib.core.messages.cluster_messages import (
+    CaseAt,
+    CaseBack,
+    CaseDone,
+    CaseFailed,
+    ClusterState,
+)
 from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime.cluster.choice import MEMORY_STEP
+from AutoSegPipelineLib.runtime.processes.child import Exit
 from support.cluster import ClusterBench, chosen_by
 
 WHERE = "n7 (slurm 12_0)"
@@ -121,3 +129,26 @@ def test_a_priority_of_a_case_that_is_out_is_kept(out: Out) -> None:
     out.bench.pipeline.commands.set_priority(out.id, 80)
     out.hear(CaseBack("the job was preempted"))
     assert out.job.priority == 80
+
+
+def test_nothing_leaves_while_no_child_listens(out: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, cluster = out.cluster._host, out.cluster
+    out.hear(CaseBack("the node failed"))
+    job = out.job
+    job.not_before = 0.0
+    out.bench.pipeline.store.jobs.save(job)
+    cluster._ready, host.pid, host.state = True, 77, ClusterState()
+    host._ended(Exit(1, crashed=True))
+    assert not host.listens and host.state.code, "what a dead child said is no longer true"
+    host.state = ClusterState()
+    cluster._choose()
+    assert not cluster.has_work
+    monkeypatch.setattr(host, "_child", SimpleNamespace(quit=lambda grace: None))
+    host.pid = 78
+    host.stop()
+    cluster._choose()
+    assert not cluster.has_work, "the child is about to end"
+    host._ended(Exit(0, asked=True))
+    host.pid, host.state = 79, ClusterState()
+    cluster._choose()
+    assert cluster.has_work
