@@ -57,7 +57,8 @@ class Filter:
         job: str = Query("", max_length=32, description="a full id"),
         since: str = Query("", max_length=40, description="RFC 3339, or a day such as 2026-11-29 (UTC)"),
         until: str = Query("", max_length=40, description="the same; a day counts to its end"),
-        ok: Optional[bool] = Query(None, description="only what was allowed, or only what was refused"),
+        # No Optional: the FastAPI for Python 3.9 does not find names of this module for a class.
+        ok: bool = Query(None, description="only what was allowed, or only what was refused"),
     ) -> None:
         self.who, self.what, self.job, self.ok = who, what, job, ok
         self.since, self.until = _seconds(since, False), _seconds(until, True)
