@@ -60,7 +60,7 @@ def test_how_a_job_ended_is_known_without_asking_its_machine(
 
     monkeypatch.setattr(distributed.Future, "result", asked)
     monkeypatch.setattr(dask_workers, "worker_command", command)
-    ids = dask.submit([tmp_path / "0", tmp_path / "3"], JobSize())
+    ids = dask.submit([tmp_path / "0", tmp_path / "3"], JobSize(), "token")
     worker = subprocess.Popen(shlex.split(dask.command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: all(one.state == ENDED for one in dask.states(ids).values()), 60)

@@ -163,7 +163,7 @@ class FastClock(SystemClock):
 
 def test_whoever_works_on_a_bundle_that_was_removed_ends(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path, "a_slow600000")
-    run = Run(bundle, tmp_path, clock=FastClock())
+    run = Run(bundle, tmp_path, clock=FastClock(), patience_seconds=1.0)
     run.until(lambda: (found := folders(bundle)[0].progress()) is not None and found.stage == "segmenting")
     shutil.rmtree(bundle.path)
     assert run.until_end(start=False).code == TROUBLE
