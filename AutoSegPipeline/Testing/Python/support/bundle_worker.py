@@ -2,8 +2,9 @@
 
 The words are those of :mod:`.fake_worker` as far as they concern a worker on another machine:
 ``slowN`` (N ms of progress), ``fail``, ``memory`` (``engine.no_memory``), ``vanish`` (the process ends),
-``untilN`` (the words hold for attempts up to N). It claims cases by exclusive folders, as the real one
-does. Each case that it begins is a line ``job attempt host`` in ``BUNDLE/../ran.txt``.
+``disk`` (the share fills up under the result), ``untilN`` (the words hold for attempts up to N). It claims
+cases by exclusive folders, as the real one does. Each case that it begins is a line ``job attempt host`` in
+``BUNDLE/../ran.txt``.
 
 Started as ``bundle_worker.py PYTHON_ARGUMENTS`` it stands for ``cluster_python``: everything but a worker's
 command goes to the real Python.
@@ -63,13 +64,30 @@ def work_on(bundle: Path, folder: Path, case: dict) -> None:
         time.sleep(0.1 if "slow" in do else 0)
     if "vanish" in do:
         os._exit(9)
-    if "memory" in do:
+    if "disk" in do:
+        fill(bundle.parent / "filler")
+        try:
+            succeed(folder, order["stem"])
+        except OSError:
+            (folder / "claim-1").rmdir()  # as the real worker lets go of it
+            os._exit(1)
+    elif "memory" in do:
         error = {"code": "engine.no_memory", "message": "it did not fit"}
         finish(folder, {"ok": False, "error": error, "memory": True})
     elif "fail" in do:
         finish(folder, {"ok": False, "error": {"code": "engine.failed", "message": "told to"}})
     else:
         succeed(folder, order["stem"])
+
+
+def fill(path: Path) -> None:
+    """Take the room that the share has left."""
+    with open(path, "wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(4096)):
+                pass
+        except OSError:
+            return
 
 
 def succeed(folder: Path, stem: str) -> None:
