@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.bundles.layout import KEPT, CaseFolder, Outcome
 from ..core.bundles.packing import fetch_result
+from ..core.errors import PipelineError
 from ..core.files import remove_tree
 from ..core.messages.worker_messages import CaseOrder
 from .out_bundle import OutCase
+
+log = logging.getLogger(__name__)
 
 _LOG_BLOCK = 16 << 10
 
@@ -20,6 +24,23 @@ def bring(order: CaseOrder, folder: CaseFolder, outcome: Outcome) -> None:
 
     Each is checked by its hash: raises ``environment.bundle_damaged``, or OSError.
     """
+    try:
+        _bring(order, folder, outcome)
+    except PipelineError:
+        discard(order)
+        raise
+
+
+def discard(order: CaseOrder) -> None:
+    """Remove what was brought for an attempt that nobody wants; what was accepted lies elsewhere."""
+    if order.out:
+        try:
+            remove_tree(Path(order.out))
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", order.out, error)
+
+
+def _bring(order: CaseOrder, folder: CaseFolder, outcome: Outcome) -> None:
     target = Path(order.out)
     remove_tree(target)
     target.mkdir(mode=0o700)

@@ -22,7 +22,7 @@ from ..core.messages.cluster_messages import CaseAt, CaseBack, CaseDone, CaseFai
 from ..core.messages.reader import read
 from ..core.messages.worker_messages import CaseOrder
 from ..core.protocol import Key
-from .bringing import bring, next_log
+from .bringing import bring, discard, next_log
 from .executor import ENDED, RUNNING, WAITING, Executor, JobState
 from .out_bundle import OutBundle, OutCase, pack, where
 from .share import Share
@@ -50,6 +50,7 @@ class BundlesOut:
         self._submission = Submission(share, executor, self._bundles, self._end, self._give_back)
         self._starts = Starts()
         self._sweep_due = False
+        self.given_up = False  # all that is out
 
     # --- what the pipeline says ---------------------------------------------------------------
 
@@ -77,6 +78,20 @@ class BundlesOut:
         if bundle is not None and case is not None:
             case.over = case.settled = True
             self._mark_cancelled(bundle, case)
+            discard(case.order)
+
+    def give_up_all(self) -> None:
+        """Nobody wants anything that is out; :meth:`look` ends and removes it, a bundle at a time."""
+        self.given_up = True
+        for bundle in self._bundles.values():
+            bundle.size = bundle.size or JobSize()  # one whose last cases never came
+            for key in bundle.cases:
+                self.give_up(key)
+
+    @property
+    def is_any_out(self) -> bool:
+        """Whether a bundle is known that was not removed."""
+        return bool(self._bundles)
 
     def sweep(self) -> None:
         """What else lies on the share in our name is ended and removed, at the next look."""

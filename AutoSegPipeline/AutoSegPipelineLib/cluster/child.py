@@ -3,7 +3,7 @@
 It gets its settings in one ``serve`` message, says ``hello`` when its scheduler can be used, or ``failed``
 over what a person has to mend. Then it takes the pipeline's messages as they come and looks at the share
 and the scheduler every ``cluster_look_seconds``. It ends on ``quit`` and when its standard input closes;
-what is out stays out.
+what is out stays out, unless the pipeline gave all of it up: then it is ended and removed before.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Callable, Iterator, Mapping
 
 from ..core.child_channel import ChildChannel
 from ..core.child_main import LogToPipeline, heartbeats, take_channel
-from ..core.cluster_settings import DASK, SLURM
+from ..core.cluster_settings import CLEAN_SECONDS, DASK, SLURM
 from ..core.errors import PipelineError
 from ..core.messages.child_messages import Failed, Hello, Message, Serve
-from ..core.messages.cluster_messages import AllSent, CaseSettled, GiveUpCase, PackCase, SendBundle
+from ..core.messages.cluster_messages import AllSent, CaseSettled, GiveUpAll, GiveUpCase, PackCase, SendBundle
 from ..core.protocol import Envelope, Key
 from ..core.settings import Settings
 from .bundles_out import BundlesOut
@@ -31,6 +31,10 @@ from .dask_workers import DaskWorkers
 from .executor import Executor
 from .share import Share
 from .slurm import Slurm
+
+# Within the time that the pipeline gives a child that cleans up.
+_CLEAN_SECONDS = CLEAN_SECONDS - 10.0
+_CLEAN_LOOK_SECONDS = 0.5
 
 EXECUTORS: Mapping[str, Callable[[Path, Settings], Executor]] = {SLURM: Slurm, DASK: DaskWorkers}
 
@@ -83,9 +87,19 @@ def _loop(bundles: BundlesOut, received: queue.Queue[Envelope | None], seconds: 
             due = time.monotonic() + seconds
             continue
         if envelope is None:
+            if bundles.given_up:
+                _clean(bundles)
             return
         if _take(bundles, envelope):
             due = min(due, time.monotonic() + 0.2)  # what is new need not wait for the next look
+
+
+def _clean(bundles: BundlesOut) -> None:
+    """Look until nothing is out any more; what a share keeps back, the next child of this home removes."""
+    until = time.monotonic() + _CLEAN_SECONDS
+    while bundles.is_any_out and time.monotonic() < until:
+        bundles.look()
+        time.sleep(_CLEAN_LOOK_SECONDS)
 
 
 def _take(bundles: BundlesOut, envelope: Envelope) -> bool:
@@ -101,6 +115,8 @@ def _take(bundles: BundlesOut, envelope: Envelope) -> bool:
         return True
     elif isinstance(message, CaseSettled):
         bundles.settle(envelope.key)
+    elif isinstance(message, GiveUpAll):
+        bundles.give_up_all()
     elif isinstance(message, GiveUpCase):
         bundles.give_up(envelope.key)
     return False

@@ -17,6 +17,7 @@ from .spec import Spec
 
 NONE, SLURM, DASK = "none", "slurm", "dask"
 KINDS = (NONE, SLURM, DASK)
+CLEAN_SECONDS = 70.0  # what the cluster child gets to end and remove what is out when it is switched off
 _FOR = re.compile(r"(?P<value>.*\S)\s+for\s+(?P<whom>\S+)", re.IGNORECASE)
 _PER = "; VALUE for ENGINE and VALUE for ENGINE:TASK differ from it"
 

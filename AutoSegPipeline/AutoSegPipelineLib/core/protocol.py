@@ -44,6 +44,7 @@ from .messages.cluster_messages import (
     CaseFailed,
     CaseSettled,
     ClusterState,
+    GiveUpAll,
     GiveUpCase,
     PackCase,
     SendBundle,
@@ -61,8 +62,8 @@ MESSAGES: dict[str, type[Message]] = {
     kind.TYPE: kind
     for kind in (
         AllSent, Cancel, CaseAt, CaseBack, CaseDone, CaseFailed, CaseSettled, ClusterState, Describe, Done,
-        Failed, GiveUpCase, Guard, Heartbeat, Hello, Log, PackCase, Progress, Quit, RunCase, RunTask,
-        SendBundle, Serve, Serving, Stage,
+        Failed, GiveUpAll, GiveUpCase, Guard, Heartbeat, Hello, Log, PackCase, Progress, Quit, RunCase,
+        RunTask, SendBundle, Serve, Serving, Stage,
     )
 }  # fmt: skip
 

@@ -48,6 +48,13 @@ class GiveUpCase(Message):
 
 
 @dataclass(frozen=True)
+class GiveUpAll(Message):
+    """To the child, before ``quit``: nobody wants anything that is out; it ends when all of that is gone."""
+
+    TYPE: ClassVar[str] = "give_up_all"
+
+
+@dataclass(frozen=True)
 class CaseSettled(Message):
     """To the child: what became of this attempt stands in the pipeline's store."""
 

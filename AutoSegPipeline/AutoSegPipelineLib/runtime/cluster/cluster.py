@@ -11,8 +11,9 @@ from collections import deque
 from typing import Generator
 
 from ...core import states
-from ...core.cluster_settings import NONE, SLURM, JobSize, memory_steps
-from ...core.errors import PipelineError, from_dict
+from ...core.cluster_settings import NONE, JobSize
+from ...core.errors import PipelineError
+from ...core.events import AlarmRaised
 from ...core.job import Job
 from ...core.messages.child_messages import Log
 from ...core.messages.cluster_messages import (
@@ -26,7 +27,7 @@ from ...core.messages.cluster_messages import (
     PackCase,
     SendBundle,
 )
-from ...core.messages.reader import ProtocolError, plain, read
+from ...core.messages.reader import plain, read
 from ...core.protocol import Envelope
 from ..conditions import Conditions
 from ..context import Context
@@ -36,15 +37,15 @@ from ..loop import Loop
 from ..processes.child import Spawn
 from ..queue.case_ends import CaseEnds
 from ..queue.case_message import CaseMessages
-from .choice import MEMORY_STEP, Choice, Chosen
+from .choice import Choice, Chosen
 from .cluster_forecast import ClusterForecast
 from .cluster_host import ClusterHost
+from .returns import Returns
 
 log = logging.getLogger(__name__)
 
 _BUNDLE = "bundle"  # in a job's staged facts while it is out: the bundle's name and size
 _SAVE_EVERY = 1.0
-_BACK_WAIT = 2.0  # seconds before a case that came back may leave again
 
 
 class Cluster:
@@ -58,9 +59,9 @@ class Cluster:
         self._context = context
         self._conditions = conditions
         self._publisher = publisher
+        self._returns = Returns(context, publisher, case_ends, forecast, logs)
         self._case_messages = case_messages
         self._choice = choice
-        self._forecast = forecast
         self._case_ends = case_ends
         self._logs = logs
         self._loop = loop
@@ -68,7 +69,9 @@ class Cluster:
         self._out: dict[str, Job] = {}
         self._saved: dict[str, float] = {}
         self._steps: deque[Generator[None, None, bool]] = deque()
+        self._heard: deque[Envelope] = deque()  # ends of cases, each a slice of its own
         self._ready = False
+        self._complained = ""  # of which setting
         self._stopped = False
 
     # --- begin and end ------------------------------------------------------------------------
@@ -92,22 +95,31 @@ class Cluster:
             self._host.run_by(self._context.settings)
             self._choose()
         elif self._host.wanted:
-            for job in list(self._out.values()):
-                self._host.send(GiveUpCase(), job.id, job.attempt)
-                self._back(job, "The cluster was switched off.")
-            self._host.stop()
+            self._host.stop_clean()
             self._ready = False
+            self._steps.append(self._take_back())
+            self._loop.wake()
+
+    def _take_back(self) -> Generator[None, None, bool]:
+        for job in list(self._out.values()):
+            if self._out.get(job.id) is job:
+                self._leave(job)
+                self._returns.queue(job, "The cluster was switched off.")
+                yield
+        return False
 
     def stop(self) -> None:
         """The child ends; what is out stays out, until the next start takes it up."""
         self._stopped = True
         self._steps.clear()
+        self._heard.clear()
         self._host.stop()
 
     def abandon(self) -> None:
         """End the child and write nothing, as if this process had died."""
         self._stopped = True
         self._steps.clear()
+        self._heard.clear()
         self._out.clear()
         self.kill()
 
@@ -125,10 +137,13 @@ class Cluster:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`step` would do something."""
-        return bool(self._steps)
+        return bool(self._heard or self._steps)
 
     def step(self) -> None:
-        """One slice: a few cases that are chosen, or one that is sent."""
+        """One slice: the end of a case, a few cases that are chosen, or one that is sent."""
+        if self._heard:
+            self._take(self._heard.popleft())
+            return
         try:
             next(self._steps[0])
         except StopIteration as end:
@@ -170,8 +185,9 @@ class Cluster:
         try:
             chosen = yield from self._choice.next(free)
         except PipelineError as error:
-            log.error("%s", error)
+            self._complain(error)
             return False
+        self._complained = ""
         if chosen is None:
             return False
         begun = 0
@@ -187,6 +203,13 @@ class Cluster:
             self._host.send(SendBundle(chosen.bundle, chosen.size))
         return begun > 0
 
+    def _complain(self, error: PipelineError) -> None:
+        """A setting is wrong; said once, not at every look."""
+        if error.message != self._complained:
+            self._complained = error.message
+            log.error("%s", error)
+            self._context.bus.publish(AlarmRaised("cluster.configuration", error.message))
+
     def _begin(self, job: Job, chosen: Chosen, expected: float | None) -> None:
         job.attempt += 1
         job.progress, job.eta_s, job.where, job.cached_from = 0.0, expected, "", None
@@ -196,25 +219,42 @@ class Cluster:
         self._pack(job)
 
     def _pack(self, job: Job) -> None:
-        order = self._case_messages.order(job, self._publisher.staging(job), 0, cached=False)
+        order = self._case_messages.order(job, self._publisher.fetched(job), 0, cached=False)
         self._host.send(PackCase(job.staged[_BUNDLE]["name"], plain(order)), job.id, job.attempt)
 
     # --- hearing ------------------------------------------------------------------------------
 
     def _on_message(self, envelope: Envelope) -> None:
-        message, job = envelope.message, self._out.get(envelope.job)
-        if job is None or job.attempt != envelope.attempt or self._stopped:
+        message, job = envelope.message, self._of(envelope)
+        if job is None:
             return
         if isinstance(message, Log):
             self._logs.write(job.id, message.level, message.text)
         elif isinstance(message, CaseAt):
             self._on_at(job, message)
-        elif isinstance(message, CaseDone):
-            self._on_done(job, message)
+        else:
+            self._heard.append(envelope)
+            self._loop.wake()
+
+    def _of(self, envelope: Envelope) -> Job | None:
+        """The job that is out, where the message is about this attempt at it."""
+        job = self._out.get(envelope.job)
+        return None if job is None or job.attempt != envelope.attempt or self._stopped else job
+
+    def _take(self, envelope: Envelope) -> None:
+        message, job = envelope.message, self._of(envelope)
+        if job is None:
+            return
+        if isinstance(message, CaseDone):
+            self._leave(job)
+            self._returns.done(job, message)
         elif isinstance(message, CaseFailed):
-            self._on_failed(job, message)
+            self._leave(job)
+            self._returns.failed(job, message)
         elif isinstance(message, CaseBack):
-            self._on_back(job, message)
+            self._leave(job)
+            self._returns.back(job, message)
+        self._host.send(CaseSettled(), job.id, job.attempt)
 
     def _on_at(self, job: Job, message: CaseAt) -> None:
         now = self._context.clock.monotonic()
@@ -227,73 +267,11 @@ class Cluster:
             self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
         self._case_ends.stage(job, message.stage, job.message)
 
-    def _on_done(self, job: Job, message: CaseDone) -> None:
-        job.where = message.where
-        self._leave(job)
-        try:
-            self._case_ends.done(job, message.result, message.seconds, self._forecast)
-        except ProtocolError as error:
-            self._case_ends.vanished(job, error, "Its result could not be read; tried again.")
-        self._settled(job)
-
-    def _on_failed(self, job: Job, message: CaseFailed) -> None:
-        error = from_dict(message.error)
-        job.where = message.where
-        self._logs.write(job.id, "error", f"{message.where}: {error}")
-        self._leave(job)
-        if job.cancel or error.code == "job.cancelled":
-            self._case_ends.cancelled(job)
-        elif (message.memory or error.code == "engine.no_memory") and self._more_memory(job):
-            self._back(job, "Tried again with more memory.")
-        elif error.is_environment:
-            self._case_ends.vanished(job, error, f"{message.where}: {error.message}")
-        else:
-            self._case_ends.failed(job, error, message.used)
-        self._settled(job)
-
-    def _on_back(self, job: Job, message: CaseBack) -> None:
-        self._logs.write(job.id, "warning", f"back from the cluster: {message.reason}")
-        self._leave(job)
-        if job.cancel:
-            self._case_ends.cancelled(job)
-        elif message.memory and self._more_memory(job):
-            self._back(job, "Tried again with more memory.")
-        elif message.memory:
-            error = PipelineError("engine.no_memory", message.reason)
-            self._case_ends.failed(job, error, {})
-        elif message.counted:
-            job.where = ""
-            error = PipelineError(
-                "worker.vanished", f"{message.reason}, {job.vanished + 1} times over this case"
-            )
-            self._case_ends.vanished(job, error, f"Tried again: {message.reason}.")
-        else:
-            self._back(job, f"Back in the queue: {message.reason}.")
-        self._settled(job)
-
-    def _more_memory(self, job: Job) -> bool:
-        """Whether the next size of a job has more memory; the case gets it. Dask's workers have one size."""
-        if self._context.settings["cluster"] != SLURM:
-            return False
-        step = int(job.staged.get(MEMORY_STEP, 0)) + 1
-        if step >= memory_steps(self._context.settings.values, job.options):
-            return False
-        job.staged[MEMORY_STEP] = step
-        return True
-
     def _leave(self, job: Job) -> None:
         """It is no longer out; the caller writes the row."""
         self._out.pop(job.id, None)
         self._saved.pop(job.id, None)
         job.staged.pop(_BUNDLE, None)
-
-    def _back(self, job: Job, message: str) -> None:
-        self._leave(job)
-        job.where = ""
-        self._case_ends.back(job, message, wait=_BACK_WAIT)
-
-    def _settled(self, job: Job) -> None:
-        self._host.send(CaseSettled(), job.id, job.attempt)
 
     # --- commands -----------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Callable
 
+from ...core.cluster_settings import CLEAN_SECONDS
 from ...core.errors import PipelineError
 from ...core.events import AlarmRaised
 from ...core.messages.child_messages import Hello, Message
-from ...core.messages.cluster_messages import ClusterState
+from ...core.messages.cluster_messages import ClusterState, GiveUpAll
 from ...core.protocol import Envelope
 from ...core.settings import Settings
 from ..context import Context
@@ -52,6 +53,13 @@ class ClusterHost(ChildHost):
         """End the child; until :attr:`ended` it finishes what it is at."""
         self._ending = not self.ended
         super().stop()
+
+    def stop_clean(self) -> None:
+        """End the child when it has ended and removed all that is out; for a long time at most."""
+        self.send(GiveUpAll())
+        self.stop()
+        if self._child is not None:
+            self._child.quit(CLEAN_SECONDS)
 
     def _ended(self, ended: Exit) -> None:
         self._ending, self.state = False, _NOT_ASKED

@@ -40,6 +40,19 @@ class Publisher:
         """Where its worker writes; on the same disk as the results, so that a rename is enough."""
         return self.folder(job) / f".publish-{job.id}"
 
+    def fetched(self, job: Job) -> Path:
+        """Where what another machine made of this attempt lies until :meth:`accept`.
+
+        Nobody knows when an attempt that was given up is fetched at last; so no two share a folder.
+        """
+        return self.folder(job) / f".publish-{job.id}-{job.attempt}"
+
+    def accept(self, job: Job) -> None:
+        """What was fetched of this attempt is what will be published; raises OSError."""
+        remove_tree(self.staging(job))
+        os.replace(self.fetched(job), self.staging(job))
+        fsync_folder(self.folder(job))
+
     def prepare(self, job: Job) -> Path:
         """An empty folder for the worker.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from pathlib import Path
+from typing import Sequence
 
 import pytest
+from AutoSegPipelineLib.cluster.child import _loop
 from AutoSegPipelineLib.cluster.executor import ENDED, WAITING, JobState
 from AutoSegPipelineLib.core.messages.child_messages import Log
 from AutoSegPipelineLib.core.messages.cluster_messages import (
@@ -13,10 +16,12 @@ from AutoSegPipelineLib.core.messages.cluster_messages import (
     CaseBack,
     CaseDone,
     ClusterState,
+    GiveUpAll,
     PackCase,
 )
 from AutoSegPipelineLib.core.messages.reader import plain
 from AutoSegPipelineLib.core.messages.worker_messages import CaseOrder
+from AutoSegPipelineLib.core.protocol import Envelope
 from support.cluster_child import Child
 from support.pipeline import write_scan
 
@@ -124,3 +129,36 @@ def test_a_worker_that_takes_a_case_ends_the_row(tmp_path: Path) -> None:
 
 def no_room(_packing: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_what_was_fetched_for_a_case_that_nobody_wants_is_removed(tmp_path: Path) -> None:
+    child = Child(tmp_path)
+    child.send("a")
+    child.look()
+    child.work("a")
+    child.look()
+    assert (tmp_path / "out" / "a").exists()
+    child.out.give_up(("a", 1))
+    assert not (tmp_path / "out" / "a").exists()
+
+
+def test_a_child_that_is_switched_off_ends_and_removes_what_is_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child(tmp_path)
+    child.send("a")
+    child.send("b", bundle="bundle-00000002")
+    child.look()
+
+    def cancel(ids: Sequence[str]) -> None:
+        child.scheduler.cancelled += ids
+        child.scheduler.state = JobState(ENDED, "cancelled", counted=False)
+
+    monkeypatch.setattr(child.scheduler, "cancel", cancel)
+    monkeypatch.setattr("AutoSegPipelineLib.cluster.child._CLEAN_LOOK_SECONDS", 0.0)
+    received: queue.Queue[Envelope | None] = queue.Queue()
+    received.put(Envelope(GiveUpAll()))
+    received.put(None)
+    _loop(child.out, received, 60.0)
+    assert sorted(set(child.scheduler.cancelled)) == ["job-bundle-00000001", "job-bundle-00000002"]
+    assert not list(child.path.glob("bundle-*")) and not child.out.is_any_out

@@ -9,6 +9,7 @@ from typing import Iterator
 import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.errors import PipelineError
+from AutoSegPipelineLib.core.events import AlarmRaised, Event
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.messages.child_messages import Log, Message
 from AutoSegPipelineLib.core.messages.cluster_messages import (
@@ -17,6 +18,7 @@ from AutoSegPipelineLib.core.messages.cluster_messages import (
     CaseDone,
     CaseFailed,
     ClusterState,
+    GiveUpAll,
 )
 from AutoSegPipelineLib.core.protocol import Envelope
 from AutoSegPipelineLib.runtime.cluster.choice import MEMORY_STEP
@@ -54,6 +56,8 @@ class Out:
     def hear(self, message: Message, attempt: int | None = None) -> None:
         number = self.job.attempt if attempt is None else attempt
         self.cluster._on_message(Envelope(message, self.id, number))
+        while self.cluster._heard:
+            self.cluster.step()
 
 
 @pytest.fixture
@@ -143,12 +147,96 @@ def test_nothing_leaves_while_no_child_listens(out: Out, monkeypatch: pytest.Mon
     host.state = ClusterState()
     cluster._choose()
     assert not cluster.has_work
-    monkeypatch.setattr(host, "_child", SimpleNamespace(quit=lambda grace: None))
     host.pid = 78
-    host.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "_child", SimpleNamespace(quit=lambda grace: None))
+        host.stop()
     cluster._choose()
     assert not cluster.has_work, "the child is about to end"
     host._ended(Exit(0, asked=True))
     host.pid, host.state = 79, ClusterState()
     cluster._choose()
     assert cluster.has_work
+
+
+@pytest.mark.parametrize("code", ["worker.vanished", "worker.hung"])
+def test_a_worker_that_was_lost_over_a_case_does_not_fail_it_at_once(out: Out, code: str) -> None:
+    for number in range(5):
+        assert out.job.vanished == number
+        out.hear(CaseFailed(PipelineError(code, "2 workers died over it").to_dict(), WHERE))
+        if number < 4:
+            assert out.job.state == states.QUEUED
+            out.leave()
+    assert out.job.state == states.FAILED
+
+
+def test_only_what_was_fetched_of_the_attempt_that_is_out_is_taken(out: Out) -> None:
+    publisher = out.bench.pipeline.flow.publisher
+    first = publisher.fetched(out.job)
+    out.hear(CaseBack("the node failed"))
+    out.leave()
+    second = publisher.fetched(out.job)
+    for folder, text in ((first, "late"), (second, "right")):
+        folder.mkdir()
+        (folder / "one.gltf").write_text(text)
+    staging = publisher.staging(out.job)
+    out.hear(CaseDone({}, 1.0, WHERE))
+    assert (staging / "one.gltf").read_text() == "right" and not second.exists()
+    assert (first / "one.gltf").read_text() == "late", "it lies elsewhere"
+
+
+def test_a_result_that_is_not_there_is_tried_again(out: Out) -> None:
+    out.hear(CaseDone({}, 1.0, WHERE))
+    assert (out.job.state, out.job.vanished) == (states.QUEUED, 1)
+
+
+def test_ends_that_come_together_are_taken_one_by_one(out: Out) -> None:
+    for _ in range(2):
+        out.cluster._on_message(Envelope(CaseBack("the node failed"), out.id, out.job.attempt))
+    assert out.job.state == states.PREPARING, "each writes to the disk, so it waits for a slice"
+    out.cluster.step()
+    assert out.job.state == states.QUEUED and out.cluster.has_work
+    out.cluster.step()
+    assert not out.cluster.has_work
+
+
+def test_switching_off_gives_all_of_it_up_and_takes_back_a_case_at_a_time(
+    out: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, sent, waits = out.cluster._host, [], []
+    child = SimpleNamespace(send=lambda one: sent.append(one.message), quit=waits.append)
+    out.bench.pipeline.flow.context.settings = out.bench.settings.changed(cluster="none")
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "_child", child)
+        host._wanted = True
+        type(out.cluster).look(out.cluster)
+    assert sent == [GiveUpAll()] and waits[-1] >= 60, "it gets the time to end jobs and remove bundles"
+    assert out.job.state == states.PREPARING
+    out.cluster.step()
+    assert out.job.state == states.QUEUED and "bundle" not in out.job.staged
+
+
+def test_a_wrong_size_is_one_alarm(out: Out) -> None:
+    out.hear(CaseBack("the node failed"))
+    job = out.job
+    job.not_before = 0.0
+    out.bench.pipeline.store.jobs.save(job)
+    alarms: list[Event] = []
+    out.bench.pipeline.bus.subscribe(lambda event: alarms.append(event))
+    context = out.bench.pipeline.flow.context
+    context.settings = context.settings.changed(cluster_memory_gb=["much"])
+    host = out.cluster._host
+    for _ in range(3):
+        out.cluster._ready, host.pid, host.state = True, 77, ClusterState()
+        out.cluster._choose()
+        while out.cluster.has_work:
+            out.cluster.step()
+    (alarm,) = [event for event in alarms if isinstance(event, AlarmRaised)]
+    assert alarm.code == "cluster.configuration" and "cluster_memory_gb: 'much'" in alarm.message
+
+
+def test_a_case_that_was_out_when_the_cluster_was_switched_off_is_a_local_one_again(out: Out) -> None:
+    assert "bundle" in out.job.staged
+    out.bench.kill_and_start()
+    out.bench.until(lambda: out.job.state == states.QUEUED)
+    assert "bundle" not in out.job.staged
