@@ -73,6 +73,11 @@ class Home:
         return self.state / "store.sqlite"
 
     @property
+    def table(self) -> Path:
+        """The table over all cases; made again from result files where it is missing."""
+        return self.state / "table.sqlite"
+
+    @property
     def lock(self) -> Path:
         return self.state / "pipeline.lock"
 

@@ -25,6 +25,7 @@ FULL: dict[str, list[str]] = {
     "dicom_receive": [],
     "bundles": [],
     "cohort_table": [],
+    "many_cases": ["--cases", "10000"],
 }
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
@@ -36,6 +37,7 @@ QUICK: dict[str, list[str]] = {
     "dicom_receive": ["--instances", "400", "--rounds", "1"],
     "bundles": ["--cases", "6", "--small", "50"],
     "cohort_table": ["--cases", "1000"],
+    "many_cases": ["--cases", "100"],
 }
 
 

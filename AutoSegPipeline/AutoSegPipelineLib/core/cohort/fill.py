@@ -12,11 +12,12 @@ from ..home import Home
 from ..job import Job
 from ..result_formats import MANIFEST
 from ..store import Store
+from .forget import REVISION
 from .read_case import manifests, read_case
 from .table import About, Cohort
 
 _MANY = 500
-_REVISION, _STORE = "revision", "store"
+_STORE = "store"
 
 
 @dataclass
@@ -40,29 +41,41 @@ def fill_from_folder(
     found, known, filled = manifests(folder), cohort.stamps(), Filled()
     for name in leave_out:
         found.pop(name + MANIFEST, None)
-    cohort.begin()
-    for key in known.keys() - found.keys():
-        cohort.remove(key)
-    for number, (key, stamp) in enumerate(sorted(found.items())):
-        if known.get(key) != stamp:
-            _read(cohort, filled, folder / key, key, stamp, About())
-        if progress is not None:
-            progress(number + 1, len(found))
-    cohort.commit()
+    with cohort.filling():
+        for key in known.keys() - found.keys():
+            cohort.remove(key)
+        for number, (key, stamp) in enumerate(sorted(found.items())):
+            if known.get(key) != stamp:
+                _read(cohort, filled, folder / key, key, stamp, About())
+            if progress is not None:
+                progress(number + 1, len(found))
     return filled
 
 
 def fill_from_home(cohort: Cohort, home: Home, store: Store) -> Filled:
     """Every case of the pipeline that has results, with its review and who may see it."""
-    filled, now = Filled(), store.revision()
+    filled = Filled()
+    if _is_new(cohort, home, store):
+        with cohort.filling():
+            _fill(cohort, filled, home, store)
+    return filled
+
+
+def _since(cohort: Cohort, home: Home, store: Store) -> int:
+    """Up to which revision of the store the table has been filled; 0 where another store lay there."""
     same = cohort.meta(_STORE) == str(home.store)
-    since = int(cohort.meta(_REVISION) or 0) if same else 0
-    if since > now:
-        since = 0  # another store lies in its place
-    if since and since == now:
-        return filled
-    cohort.begin()
-    known = cohort.stamps()
+    since = int(cohort.meta(REVISION) or 0) if same else 0
+    return since if since <= store.revision() else 0
+
+
+def _is_new(cohort: Cohort, home: Home, store: Store) -> bool:
+    since = _since(cohort, home, store)
+    return since == 0 or since != store.revision()
+
+
+def _fill(cohort: Cohort, filled: Filled, home: Home, store: Store) -> None:
+    # The revision of before the first look: what happens during the looks is looked at again.
+    now, since, known = store.revision(), _since(cohort, home, store), cohort.stamps()
     if since == 0:
         for key in known:
             cohort.remove(key)
@@ -76,10 +89,8 @@ def fill_from_home(cohort: Cohort, home: Home, store: Store) -> Filled:
         if not jobs:
             break
         since = jobs[-1].revision
-    cohort.note(_REVISION, str(max(since, now)))
+    cohort.note(REVISION, str(now))
     cohort.note(_STORE, str(home.store))
-    cohort.commit()
-    return filled
 
 
 def _take(cohort: Cohort, filled: Filled, home: Home, job: Job, known: str) -> None:

@@ -6,6 +6,7 @@ own: an outlier among what one may see, never among what one may not.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import sqlite3
@@ -20,7 +21,7 @@ from .columns import BY_NAME, COLUMNS, NAMES, Cell
 from .norms import norm_of
 from .read_case import CaseRows, StructureRow
 
-_VERSION = 1
+VERSION = 1
 _STRUCTURE = StructureRow._fields
 _SCHEMA = f"""
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -96,38 +97,52 @@ class Cohort:
         )
         for pragma in (
             "journal_mode = WAL",
-            "synchronous = OFF",
+            "synchronous = NORMAL",  # with WAL no power cut can damage it
             "temp_store = MEMORY",
             "secure_delete = ON",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version != _VERSION:
+        if version != VERSION:
             self._create()
         self._connection.executescript(_NORMS)
         self._other_cases = False  # since what is usual was computed
+        self._changes = self._changes_by_others()
 
     def _create(self) -> None:
         tables = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in tables:
             self._connection.execute(f'DROP TABLE "{name}"')
         self._connection.executescript(_SCHEMA)
-        self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         self._connection.close()
 
     # --- filling ------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """What follows is in force with :meth:`commit`, all at once."""
-        self._connection.execute("BEGIN")
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """What is changed meanwhile is in force at the end, all at once, or not at all after an exception.
 
-    def commit(self) -> None:
-        self._connection.execute("COMMIT")
-        if self._other_cases:
+        Nobody else writes from the beginning on, so that a purge is either seen here or waits.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        changes = self._changes_by_others()
+        if self._other_cases or changes != self._changes:
             self._connection.execute("DELETE FROM norms")
-        self._other_cases = False
+        self._other_cases, self._changes = False, changes
+
+    def _changes_by_others(self) -> int:
+        """Another number after another connection has changed the table, as a purge does."""
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def meta(self, key: str) -> str:
         """A note on how far the table has been filled; empty for none."""

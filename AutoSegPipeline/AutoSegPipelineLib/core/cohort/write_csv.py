@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from typing import Iterable, Iterator, Sequence
 
 from ..spreadsheet import defused
@@ -20,17 +21,25 @@ def csv_pieces(rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(NAMES)
-    for number, row in enumerate(rows, 1):
-        cells = list(row)
-        for place in _FLAGS:
-            cells[place] = _WORDS[cells[place]]  # type: ignore[index]
-        for place in _TEXTS:
-            text = cells[place]
-            if text:
-                cells[place] = defused(str(text))
-        writer.writerow(cells)
-        if number % _ROWS == 0:
-            yield stream.getvalue().encode("utf-8")
-            stream.seek(0)
-            stream.truncate()
-    yield stream.getvalue().encode("utf-8")
+    left = iter(rows)
+    while True:
+        batch = list(itertools.islice(left, _ROWS))
+        if batch:
+            writer.writerows(zip(*_columns(batch)))
+        yield stream.getvalue().encode("utf-8")
+        if len(batch) < _ROWS:
+            return
+        stream.seek(0)
+        stream.truncate()
+
+
+def _columns(batch: Sequence[Sequence[Cell]]) -> list[Sequence[object]]:
+    """A column at a time: of its thousand cells most are the same few texts."""
+    columns: list[Sequence[object]] = list(zip(*batch))
+    for place in _FLAGS:
+        columns[place] = [_WORDS[cell] for cell in columns[place]]  # type: ignore[index]
+    for place in _TEXTS:
+        texts = {cell: defused(str(cell)) for cell in set(columns[place]) if cell}
+        if any(text != cell for cell, text in texts.items()):
+            columns[place] = [texts.get(cell, cell) for cell in columns[place]]
+    return columns

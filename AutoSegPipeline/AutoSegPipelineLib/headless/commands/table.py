@@ -6,10 +6,11 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable, Sequence
 
 import click
 
+from ...core.cohort.columns import Cell
 from ...core.cohort.fill import Filled, fill_from_folder, fill_from_home
 from ...core.cohort.run_record import superseded
 from ...core.cohort.table import Cohort, Query
@@ -60,8 +61,7 @@ def table(session: Session, out: Path | None, to: Path | None, as_json: bool) ->
         try:
             place.mkdir(parents=True, exist_ok=True)
             paths = [place / f"{STEM}.csv", place / f"{STEM}.parquet"]
-            _replace(paths[0], lambda part: _write_csv(part, cohort))
-            _replace(paths[1], lambda part: _write_parquet(part, cohort))
+            _write(paths[0], paths[1], cohort)
         except OSError as error:
             raise PipelineError(
                 "environment.results_unreachable", f"{place} cannot be written: {error.strerror}"
@@ -88,16 +88,24 @@ def _fill(session: Session, cohort: Cohort, out: Path | None) -> Filled:
         store.close()
 
 
-def _write_csv(path: Path, cohort: Cohort) -> None:
+def _write(csv: Path, parquet: Path, cohort: Cohort) -> None:
+    """Both files out of one pass over the rows; where only CSV can be written, that one before the error."""
+    from ...web.tables.parquet import can_write, parquet_beside, write_parquet
+
+    def both(part: Path) -> None:
+        _replace(csv, lambda other: _write_csv(other, parquet_beside(part, cohort.rows(Query()))))
+
+    if can_write():
+        _replace(parquet, both)
+    else:
+        _replace(csv, lambda part: _write_csv(part, cohort.rows(Query())))
+        write_parquet(parquet, ())
+
+
+def _write_csv(path: Path, rows: Iterable[Sequence[Cell]]) -> None:
     with open(path, "wb") as stream:
-        for piece in csv_pieces(cohort.rows(Query())):
+        for piece in csv_pieces(rows):
             stream.write(piece)
-
-
-def _write_parquet(path: Path, cohort: Cohort) -> None:
-    from ...web.tables.parquet import write_parquet
-
-    write_parquet(path, cohort.rows(Query()))
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:

@@ -12,6 +12,7 @@ from typing import Iterator
 
 from ...core import states
 from ...core.clock import parse_rfc3339
+from ...core.cohort.forget import forget, forget_deleted
 from ...core.events import AlarmRaised
 from ...core.files import free_bytes, read_json, remove_tree
 from ...core.job import Job
@@ -43,6 +44,9 @@ class Retention:
     def steps(self) -> Iterator[None]:
         """One pass in small steps."""
         short = self._disk_is_short()
+        # For what was purged while somebody was using the table.
+        forget_deleted(self._context.home.table, self._context.store)
+        yield
         if not self._clock_is_plausible():
             return
         now = self._context.clock.now()
@@ -109,3 +113,4 @@ class Retention:
             self._context.store.ledger.blind(job.id)
             self._context.store.requests.forget_job(job.id)
             self._context.store.jobs.delete(job.id)
+        forget(self._context.home.table, [job.id])

@@ -74,10 +74,6 @@ class VisibleJobs:
         )
         return [self.shown(job) for job in found]
 
-    def own_results(self) -> List[Job]:
-        """The jobs of :meth:`get_own` that have a result, also while they run again."""
-        return self._jobs.list(published=True, scope=self.own)
-
     def _filter(
         self, states: Sequence[str] | None = None, search: str = "", door: str | None = None,
         ids: Sequence[str] | None = None,

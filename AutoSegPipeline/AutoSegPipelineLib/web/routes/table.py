@@ -76,12 +76,12 @@ async def show_methods(
     """A methods paragraph for a paper about these finished cases, and what it cites."""
     context = context_of(request)
     visible = VisibleJobs(context, principal)
-    jobs = [visible.get_own(one) for one in job] if job else visible.own_results()
-    unfinished = next((one for one in jobs if not one.has_result), None)
+    jobs = [visible.get_own(one) for one in job] if job else None
+    unfinished = next((one for one in jobs or () if not one.has_result), None)
     if unfinished is not None:
         text = f"job {unfinished.id[:8]} is {unfinished.state}; it has no results"
         raise PipelineError("request.wrong_state", text)
-    return (await table_of(context).methods(jobs)).to_dict()
+    return (await table_of(context).methods(jobs, visible.own)).to_dict()
 
 
 @router.get("/api/v1/table.{kind}", response_class=Response, responses={200: {"content": {"text/csv": {}}}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
 
 from ...core.cohort.columns import COLUMNS, COUNT, FLAG, NUMBER, TEXT, Cell
 from ...core.errors import PipelineError
@@ -24,7 +24,12 @@ def can_write() -> bool:
 
 
 def write_parquet(path: Path, rows: Iterable[Sequence[Cell]]) -> int:
-    """Write ``rows`` (zstd, texts as dictionaries); how many there were.
+    """Write ``rows`` (zstd, texts as dictionaries); how many there were. Raises as :func:`parquet_beside`."""
+    return sum(1 for _ in parquet_beside(path, rows))
+
+
+def parquet_beside(path: Path, rows: Iterable[Sequence[Cell]]) -> Iterator[Sequence[Cell]]:
+    """Pass ``rows`` on, and write them while they pass; the file is complete when the last was taken.
 
     Raises ``table.no_parquet`` without pyarrow, and OSError.
     """
@@ -32,14 +37,14 @@ def write_parquet(path: Path, rows: Iterable[Sequence[Cell]]) -> int:
         from pyarrow import parquet
     except ImportError as error:
         raise PipelineError("table.no_parquet", f"Parquet needs the package pyarrow: {error}") from error
-    written, left = 0, iter(rows)
+    left = iter(rows)
     with parquet.ParquetWriter(path, _schema(), compression="zstd") as writer:
         while True:
             batch = list(itertools.islice(left, _ROWS))
             if not batch:
-                return written
+                return
             writer.write_table(_table(batch))
-            written += len(batch)
+            yield from batch
 
 
 def _schema() -> pyarrow.Schema:
@@ -52,12 +57,16 @@ def _schema() -> pyarrow.Schema:
 
 def _table(batch: Sequence[Sequence[Cell]]) -> pyarrow.Table:
     import pyarrow
+    from pyarrow import compute
 
     schema, arrays = _schema(), []
     for column, values in zip(COLUMNS, zip(*batch)):
+        wanted = schema.field(column.name).type
         if column.kind == FLAG:
-            values = tuple(None if value is None else bool(value) for value in values)
-        elif column.kind == TEXT:
-            values = tuple(value or None for value in values)
-        arrays.append(pyarrow.array(values, schema.field(column.name).type))
+            arrays.append(pyarrow.array(values, pyarrow.int8()).cast(wanted))
+            continue
+        array = pyarrow.array(values, wanted)
+        if column.kind == TEXT:
+            array = compute.if_else(compute.equal(array, ""), None, array)
+        arrays.append(array)
     return pyarrow.Table.from_arrays(arrays, schema=schema)

@@ -1,6 +1,7 @@
 """The table of this home, kept beside the store and brought up to date when somebody asks for it.
 
-SQLite and the reading of result files would hold the event loop, so that one thread does it.
+SQLite and the reading of result files would hold the event loop, so that threads do it: one the table, one
+the methods.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable, Iterator, TypeVar
 
-from ...core.cohort.fill import Filled, fill_from_home
+from ...core.cohort.fill import fill_from_home
+from ...core.cohort.forget import remove_table
 from ...core.cohort.methods import Methods, methods_of
 from ...core.cohort.table import Cohort, Query, as_document
 from ...core.cohort.write_csv import csv_pieces
@@ -29,6 +31,7 @@ from .parquet import can_write, write_parquet
 KEY = "table"
 CSV, PARQUET = "csv", "parquet"
 _PIECE = 1 << 20
+_MANY = 500
 T = TypeVar("T")
 
 
@@ -37,10 +40,10 @@ class TableService:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._path = home.state / "table.sqlite"
+        self._path = home.table
         self._thread = ThreadPoolExecutor(1, "table")
+        self._readers = ThreadPoolExecutor(1, "methods")  # thousands of manifests hold up no page
         self._cohort: Cohort | None = None
-        self._filled = Filled()
 
     async def page(self, query: Query, scope: Scope, limit: int, offset: int) -> dict[str, object]:
         """Some rows as JSON shows them, how many there are, and what one may filter by."""
@@ -60,11 +63,22 @@ class TableService:
         """Bring the table up to date before it is sent."""
         await self._do(self._fresh)
 
-    async def methods(self, jobs: list[Job]) -> Methods:
-        """The methods paragraph for these finished cases."""
-        folders = [Path(job.out) if job.out else self._home.results for job in jobs]
-        paths = [folder / f"{job.name}{MANIFEST}" for folder, job in zip(folders, jobs)]
-        return await self._do(lambda: methods_of(paths))
+    async def methods(self, jobs: list[Job] | None, scope: Scope) -> Methods:
+        """The methods paragraph for these finished cases, or for all in ``scope``."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._methods, jobs, scope)
+
+    def _methods(self, jobs: list[Job] | None, scope: Scope) -> Methods:
+        if jobs is not None:
+            return methods_of(map(self._manifest, jobs))
+        store = Store(self._home.store)
+        try:
+            return methods_of(map(self._manifest, _with_results(store, scope)))
+        finally:
+            store.close()
+
+    def _manifest(self, job: Job) -> Path:
+        return (Path(job.out) if job.out else self._home.results) / f"{job.name}{MANIFEST}"
 
     def pieces(self, kind: str, query: Query, scope: Scope) -> Iterator[bytes]:
         """The rows as a file, a piece at a time, with a connection of its own; after :meth:`ready`."""
@@ -84,27 +98,50 @@ class TableService:
     def _fresh(self) -> Cohort:
         if self._cohort is None:
             create_private(self._path)
-            try:
-                self._cohort = Cohort(self._path)
-            except sqlite3.DatabaseError:  # damaged: everything in it stands in result files
-                self._path.unlink()
-                create_private(self._path)
-                self._cohort = Cohort(self._path)
+            self._cohort = Cohort(self._path)
         store = Store(self._home.store)
         try:
-            self._filled = fill_from_home(self._cohort, self._home, store)
+            fill_from_home(self._cohort, self._home, store)
         finally:
             store.close()
         return self._cohort
 
     async def _do(self, action: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, action)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._sound, action)
+
+    def _sound(self, action: Callable[[], T]) -> T:
+        """Do it; where the table is damaged, do it again with one made from the result files."""
+        try:
+            return action()
+        except sqlite3.OperationalError:  # a full disk, a lock: nothing that another table would mend
+            raise
+        except sqlite3.DatabaseError:
+            self._let_go()
+            remove_table(self._path)
+            return action()
+
+    def _let_go(self) -> None:
+        if self._cohort is not None:
+            self._cohort.close()
+        self._cohort = None
 
     def close(self) -> None:
         """Wait for what is under way, and let go of the file."""
+        self._readers.shutdown()
         self._thread.shutdown()
-        if self._cohort is not None:
-            self._cohort.close()
+        self._let_go()
+
+
+def _with_results(store: Store, scope: Scope) -> Iterator[Job]:
+    """Every case in ``scope`` that has a result, also while it runs again; a page of them at a time."""
+    since = 0
+    while True:
+        jobs = store.jobs.list(since=since, limit=_MANY, scope=scope, published=True)
+        yield from jobs
+        if not jobs:
+            return
+        since = jobs[-1].revision
 
 
 def table_of(context: WebContext) -> TableService:

@@ -7,6 +7,7 @@ from typing import Iterator
 
 import pytest
 from AutoSegPipelineLib.core.cohort.fill import fill_from_home
+from AutoSegPipelineLib.core.cohort.forget import forget, forget_deleted
 from AutoSegPipelineLib.core.cohort.table import Cohort, Query, as_document
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.job import Job
@@ -23,7 +24,7 @@ class Scene:
         self.home = Home.at(root)
         self.home.create()
         self.store = Store(self.home.store)
-        self.cohort = Cohort(self.home.state / "table.sqlite")
+        self.cohort = Cohort(self.home.table)
 
     def add(self, name: str, volume: float, by: str = "", sha: str = "1") -> Job:
         job = Job(name=name, label=f"{name}.nii", door="web" if by else "inbox", submitted_by=by)
@@ -93,3 +94,57 @@ def test_a_review_shows_without_reading_files_and_a_retry_reads_them(scene: Scen
     scene.store.jobs.delete(other.id)
     scene.fill()
     assert [row["case"] for row in scene.rows()] == ["a"], "it runs again and its results are there"
+
+
+def test_what_is_purged_while_the_table_is_filled_is_missed_by_no_later_filling(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, other = scene.add("gone", 10.0), scene.add("other", 20.0)
+    assert scene.fill() == 2
+    other.review = review_of("good", "", "ada", 0.0, other.outputs)
+    scene.store.jobs.save(other)
+    real = scene.store.jobs.deleted
+
+    def then_one_goes(since: int) -> list[str]:
+        found = real(since)
+        scene.store.jobs.delete(gone.id)
+        scene.store.jobs.save(other)
+        return found
+
+    monkeypatch.setattr(scene.store.jobs, "deleted", then_one_goes)
+    scene.fill()
+    monkeypatch.undo()
+    scene.fill()
+    assert [row["case"] for row in scene.rows()] == ["other"]
+
+
+def test_a_purge_takes_the_case_out_of_the_table_and_out_of_its_bytes(scene: Scene) -> None:
+    job = scene.add("Doe", 10.0)
+    for number in range(12):
+        scene.add(f"c{number}", 20.0 + number)
+    scene.fill()
+    assert {row["cohort_n"] for row in scene.rows()} == {13}
+    assert forget(scene.home.table, [job.id])
+    assert not any(b"Doe" in path.read_bytes() for path in scene.home.state.glob("table.sqlite*"))
+    scene.store.jobs.delete(job.id)
+    scene.fill()
+    assert {row["cohort_n"] for row in scene.rows()} == {12}, "what is usual is computed without it"
+
+
+def test_a_purge_while_somebody_fills_the_table_is_made_good_later(scene: Scene) -> None:
+    job = scene.add("Doe", 10.0)
+    scene.fill()
+    scene.store.jobs.delete(job.id)
+    with scene.cohort.filling():
+        assert not forget(scene.home.table, [job.id])
+    assert [row["case"] for row in scene.rows()] == ["Doe"]
+    assert forget_deleted(scene.home.table, scene.store)
+    assert scene.rows() == []
+
+
+def test_a_damaged_table_is_removed_by_a_purge(scene: Scene, tmp_path: Path) -> None:
+    path = tmp_path / "table.sqlite"
+    path.write_bytes(b"Doe" * 2000)
+    assert forget(path, ["any"]) and not path.exists()
+    path.write_bytes(b"Doe" * 2000)
+    assert forget_deleted(path, scene.store) and not path.exists()

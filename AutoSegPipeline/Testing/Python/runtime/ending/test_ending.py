@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib.core import states
+from AutoSegPipelineLib.core.cohort.read_case import CaseRows
+from AutoSegPipelineLib.core.cohort.table import Cohort
 from AutoSegPipelineLib.core.errors import PipelineError
 from support.pipeline import Bench, Later, leftovers, write_scan
 
@@ -86,6 +88,9 @@ def test_a_purge_leaves_no_trace_but_the_stem(tmp_path: Path) -> None:
         bench.drop("Doe.nii")
         (job,) = bench.until_ended(1)
         bench.until(lambda: not leftovers(bench))
+        cohort = Cohort(bench.home.table)
+        cohort.put(job.id, "1", CaseRows("Doe", "Doe.nii", job.id, "CT", "", ""))
+        cohort.close()
         bench.pipeline.commands.purge(job.id)
         left = [path for path in bench.home.root.rglob("*") if "Doe" in path.name or job.id in str(path)]
         assert left == []
