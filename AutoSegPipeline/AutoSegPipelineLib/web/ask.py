@@ -41,7 +41,8 @@ async def ask_each(
     Raises ``request.no_pipeline`` where none runs.
     """
     check_running(context)
-    questions = [requests.Question(context.store, context.home, one, by, seconds) for one in commands]
+    with context.store.transaction():  # one wait for the disk, not one for each of a hundred
+        questions = [requests.Question(context.store, context.home, one, by, seconds) for one in commands]
     answers: dict[int, requests.Answer | PipelineError] = {}
     while True:
         # The pipeline answers in this order, so that the first open one is the one to look at.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...core import review, states
 from ...core.crash_points import reached
 from ...core.errors import PipelineError
@@ -112,9 +114,11 @@ class Finisher:
 
     def _publish_failed(self, job: Job, error: PipelineError) -> None:
         job.vanished += 1
-        job.staged.pop("coming", None)
+        coming = job.staged.pop("coming", [])
         if not self._publisher.is_complete(job):
-            self._publisher.remove(job)  # half of it was replaced before
+            # Half of it was replaced before; what was renamed already may have names that the old had not.
+            self._publisher.remove(job)
+            self._publisher.remove(replace(job, outputs=coming))
             job.outputs = []
         if job.vanished >= VANISHED_LIMIT:
             job.error = error.to_dict()

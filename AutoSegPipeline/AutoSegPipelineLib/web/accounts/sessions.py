@@ -60,14 +60,19 @@ class Sessions:
         self._database = database
         self._clock = clock
 
-    def begin(self, user: str, address: str, hours: float, agent: str = "") -> str:
-        """A new login; the answer is the secret for the cookie."""
+    def begin(
+        self, user: str, address: str, hours: float, agent: str = "", proved: float | None = None
+    ) -> str:
+        """A new login; the answer is the secret for the cookie.
+
+        ``proved`` is when its owner showed who it is, seconds since 1970; None: just now.
+        """
         secret, now = new_secret(), self._clock.now()
         with self._database.transaction():
             self._database.execute("DELETE FROM sessions WHERE created <= ?", (now - hours * 3600,))
             self._database.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (hash_of(secret), user, now, now, address, now, _plain(agent)),
+                (hash_of(secret), user, now, now, address, now if proved is None else proved, _plain(agent)),
             )
             self._database.execute(
                 "DELETE FROM sessions WHERE user = ? AND hash NOT IN "

@@ -69,10 +69,12 @@ async def log_in(context: WebContext, given: Credentials) -> str:
     return begin_session(context, user.name, given.address, given.agent)
 
 
-def begin_session(context: WebContext, name: str, address: str, agent: str) -> str:
-    """The secret of a new session of an account that has shown who it is."""
+def begin_session(
+    context: WebContext, name: str, address: str, agent: str, proved: float | None = None
+) -> str:
+    """The secret of a new session of an account that has shown who it is, now or at ``proved``."""
     context.accounts.users.noted_login(name)
-    return context.accounts.sessions.begin(name, address, context.config.session_hours, agent)
+    return context.accounts.sessions.begin(name, address, context.config.session_hours, agent, proved)
 
 
 async def check(context: WebContext, given: Credentials) -> None:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 10.0  # for each answer of the provider
 _KEEP_SECONDS = 3600.0  # what a provider says of itself and its keys
+_FAILED_SECONDS = 5.0  # for so long nobody else waits for a provider that did not answer
 _LEEWAY = 60  # seconds by which the clocks may differ
 # Signatures with the provider's public key alone: `none` and HMAC are no proof of who signed.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -88,6 +89,7 @@ class Begun:
     onward: str
     redirect: str
     at: float
+    again: bool = False  # the provider was asked to ask for everything again
 
 
 class Provider:
@@ -96,6 +98,7 @@ class Provider:
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
         self._kept: dict[str, tuple[float, dict[str, object] | None]] = {}
+        self._failed: dict[str, float] = {}
 
     def begin(self, redirect: str, onward: str, again: bool = False) -> tuple[str, Begun]:
         """The address of the provider's login, and what to remember. ``again``: log in again."""
@@ -103,7 +106,7 @@ class Provider:
 
         begun = Begun(
             secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(64), onward, redirect,
-            time.monotonic(),
+            time.monotonic(), again,
         )  # fmt: skip
         with self._session(OAuth2Session, redirect) as session:
             more = {"prompt": "login", "max_age": "0"} if again else {}
@@ -123,6 +126,8 @@ class Provider:
             raise _refused("the answer has no code")
         token = self._exchanged(begun, answer["code"])
         claims = self._checked(str(token.get("id_token", "")), begun.nonce)
+        if begun.again and time.time() - proved_at(claims) > time.monotonic() - begun.at + _LEEWAY:
+            raise _refused("it was to ask for everything again, and does not say that it did (auth_time)")
         if self.config.role_claim not in claims or self.config.name_claim not in claims:
             more = self._user_info(str(token.get("access_token", "")))
             if more.get("sub") == claims["sub"]:
@@ -217,11 +222,14 @@ class Provider:
 
         at, found = self._kept.get(name, (0.0, None))
         if found is None or time.monotonic() - at > _KEEP_SECONDS:
+            if time.monotonic() - self._failed.get(name, -_FAILED_SECONDS) < _FAILED_SECONDS:
+                raise _refused("it did not answer a moment ago")
             try:
                 answer = requests.get(address, timeout=SECONDS, allow_redirects=False)
                 answer.raise_for_status()
                 found = answer.json()
             except (requests.RequestException, ValueError) as error:
+                self._failed[name] = time.monotonic()
                 raise _refused(f"it does not answer: {error}") from error
             if not isinstance(found, dict):
                 raise _refused("it answers with no JSON object")
@@ -234,6 +242,13 @@ class Provider:
             self.config.client_id, self.config.client_secret or None, token_endpoint_auth_method=method,
             scope=self.config.scopes, redirect_uri=redirect, code_challenge_method="S256",
         )  # fmt: skip
+
+
+def proved_at(claims: Mapping[str, object]) -> float:
+    """When somebody last showed the provider who it is, seconds since 1970; 0 where it does not say."""
+    found = claims.get("auth_time")
+    number = isinstance(found, (int, float)) and not isinstance(found, bool)
+    return min(float(found), time.time()) if number else 0.0  # type: ignore[arg-type]
 
 
 @functools.lru_cache(maxsize=4)

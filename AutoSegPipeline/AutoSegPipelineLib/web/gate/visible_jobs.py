@@ -178,6 +178,10 @@ class VisibleJobs:
         if self._nameless:
             job = self.stored(job)
             name = real_name(job, name) if self.hides_names(job) else name
+        return self.stored_file(job, name)
+
+    def stored_file(self, job: Job, name: str) -> Path:
+        """As :meth:`file`, of a job and a name as they are kept; it asks only the disk, from any thread."""
         if any(output["name"] == name for output in job.outputs):
             folder = Path(job.out) if job.out else self._home.results
             path = folder / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import AsyncIterator, Iterator, Sequence, Tuple, Union
+from typing import AsyncIterator, Callable, Iterator, Sequence, Tuple, Union
 
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream
 
@@ -16,7 +16,8 @@ _PIECE = 1 << 20
 _COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb", ".usdz")
 
 
-Named = Tuple[str, Union[Path, bytes]]
+# A file, or what makes the bytes when it is their turn.
+Named = Tuple[str, Union[Path, Callable[[], bytes]]]
 
 
 def pieces(files: Sequence[Named]) -> Iterator[bytes]:
@@ -39,8 +40,8 @@ def pieces(files: Sequence[Named]) -> Iterator[bytes]:
 def _archive(files: Sequence[Named]) -> Iterator[bytes]:
     archive = ZipStream()
     for name, path in files:
-        if isinstance(path, bytes):
-            archive.add(path, name, compress_type=ZIP_DEFLATED, compress_level=1)
+        if not isinstance(path, Path):
+            archive.add(path(), name, compress_type=ZIP_DEFLATED, compress_level=1)
             yield from archive.file()
             continue
         before = os.stat(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,7 +17,7 @@ from ..context import context_of
 from ..documents import result_document
 from ..gate import audit_trail
 from ..gate.principal import VIEWER, Principal, needs
-from ..gate.shared_names import NAMED_SCENES, unnamed_scene
+from ..gate.shared_names import NAMED_SCENES, real_name, unnamed_scene
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import disposition, named_in, send
 from ..http.zip_stream import Named, ZipOfFiles
@@ -67,12 +69,31 @@ async def result_zip(
     if named_in(request.headers.get("if-none-match", ""), tag[2:]):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = disposition(f"{job.name}.zip")
-    return ZipOfFiles(_files(visible, job), headers)
+    return ZipOfFiles(await _files(visible, [(job, "")]), headers)
 
 
-def _files(visible: VisibleJobs, job: Job, folder: str = "") -> list[Named]:
-    names = [str(output["name"]) for output in job.outputs]
-    return [(folder + name, _as_shown(visible, job, visible.file(job, name))) for name in names]
+async def _files(visible: VisibleJobs, jobs: list[tuple[Job, str]]) -> list[Named]:
+    """What an archive of these jobs holds, each with the folder in front; the disk is asked in a thread."""
+    wanted: list[tuple[str, Job, str, bool]] = []
+    for job, folder in jobs:
+        hidden = visible.hides_names(job)
+        stored = visible.stored(job) if hidden else job
+        for name in (str(output["name"]) for output in job.outputs):
+            wanted.append((folder + name, stored, real_name(stored, name) if hidden else name, hidden))
+
+    def found() -> list[Named]:
+        named: list[Named] = []
+        for shown, stored, name, hidden in wanted:
+            path = visible.stored_file(stored, name)
+            unnamed = hidden and name.endswith(NAMED_SCENES)
+            named.append((shown, partial(_unnamed, path, stored) if unnamed else path))
+        return named
+
+    return await asyncio.get_running_loop().run_in_executor(None, found)
+
+
+def _unnamed(path: Path, stored: Job) -> bytes:
+    return unnamed_scene(path.read_bytes(), stored)
 
 
 @router.get(".zip", response_class=Response, responses=_ZIP)
@@ -101,7 +122,7 @@ async def results_zip(
         audit_trail.note(context, request.scope, _ZIPPED, principal.name, detail=more, durable=False)
     headers = {"Cache-Control": "private, no-store"}
     headers["Content-Disposition"] = disposition(f"results-{total}.zip")
-    return ZipOfFiles([one for job in found for one in _files(visible, job, f"{job.name}/")], headers)
+    return ZipOfFiles(await _files(visible, [(job, f"{job.name}/") for job in found]), headers)
 
 
 @router.get("/{case}", response_model=ResultDocument)
@@ -126,19 +147,12 @@ async def result_file(
     visible = VisibleJobs(context_of(request), principal)
     job = case_of(visible, case)
     path = visible.file(job, name)
-    as_shown = _as_shown(visible, job, path)
-    if isinstance(as_shown, bytes):
+    if path.name.endswith(NAMED_SCENES) and visible.hides_names(job):
+        work = partial(_unnamed, path, visible.stored(job))
+        as_shown = await asyncio.get_running_loop().run_in_executor(None, work)
         headers = {"Content-Disposition": disposition(name), "Cache-Control": "private, no-cache"}
         return Response(as_shown, headers=headers, media_type=media_type(name))
     return send(request, path, name, etag=etag_of(job, name), inline=inline)
-
-
-def _as_shown(visible: VisibleJobs, job: Job, path: Path) -> Path | bytes:
-    """The file itself, or the bytes of one whose text a link shows without names."""
-    stored = visible.stored(job)
-    if path.name.endswith(NAMED_SCENES) and visible.hides_names(stored):
-        return unnamed_scene(path.read_bytes(), stored)
-    return path
 
 
 def case_of(visible: VisibleJobs, case: str) -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import AsyncIterator, Callable, TypeVar
 
@@ -12,26 +12,53 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from ...core.errors import PipelineError
-from ..accounts.secret import hash_of
 from ..context import WebContext, context_of
 from ..gate import audit_trail, identify, password_login
-from ..gate.provider import Begun, Provider, provider_of
+from ..gate.begun_logins import SECONDS, BegunLogins
+from ..gate.provider import Provider, proved_at, provider_of
 from ..pages.render import page
 from .login import inside
 
 router = APIRouter(include_in_schema=False)
 _COOKIE = "sso"
-_SECONDS = 600  # from the link to the way back
-_MOST = 1000  # logins on their way
 _KEY = "single sign-on"
+_AT_ONCE = 4  # each may wait for the provider for ten seconds
+_MOST_WAITING = 40
 T = TypeVar("T")
+
+
+class _Calls:
+    """Calls of the provider in threads of their own: one that hangs must not hold up downloads."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "provider")
+        self._waiting = 0
+        self.begun = BegunLogins()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """``work()`` in a thread. Raises ``account.too_many``."""
+        if self._waiting >= _MOST_WAITING:
+            raise PipelineError("account.too_many", "too many logins at once; try again in 5 s", seconds=5)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Wait for nothing that has not begun."""
+        self._threads.shutdown(wait=False)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(context: WebContext) -> AsyncIterator[None]:
     """A file that cannot be used is reported when the page begins, not at the first login."""
     provider_of(context.config.oidc)
-    yield
+    calls = context.shared[_KEY] = _Calls()
+    try:
+        yield
+    finally:
+        calls.close()
 
 
 @router.get("/login/provider")
@@ -40,16 +67,12 @@ async def begin(request: Request, next: str = "", again: bool = False) -> Respon
     context, provider = context_of(request), _provider(request)
     base = context.config.base_path
     redirect = f"{request.scope['scheme']}://{request.headers['host']}{base}/login/provider/back"
-    address, begun = await _run(partial(provider.begin, redirect, inside(next, base), again))
-    waiting = _waiting(context)
-    for key in [key for key, one in waiting.items() if time.monotonic() - one.at > _SECONDS]:
-        del waiting[key]
-    while len(waiting) >= _MOST:
-        del waiting[min(waiting, key=lambda key: waiting[key].at)]
-    waiting[hash_of(begun.state)] = begun
+    calls: _Calls = context.shared[_KEY]
+    address, begun = await calls.run(partial(provider.begin, redirect, inside(next, base), again))
+    calls.begun.add(begun, audit_trail.address_of(request.scope))
     answer = RedirectResponse(address, 303)
     # Lax: the provider sends the browser back here, which is another site's request.
-    cookie = identify.set_cookie(context, _COOKIE, begun.state, request.scope["scheme"], _SECONDS, "Lax")
+    cookie = identify.set_cookie(context, _COOKIE, begun.state, request.scope["scheme"], SECONDS, "Lax")
     answer.headers.append("Set-Cookie", cookie)
     return answer
 
@@ -62,17 +85,19 @@ async def back(request: Request) -> Response:
     answer = dict(request.query_params)
     cookies = identify.read_cookies(request.headers.get("cookie", ""))
     state = cookies.get(identify.cookie_name(context, _COOKIE, scheme), "")
-    begun = _waiting(context).pop(hash_of(state), None) if state and state == answer.get("state") else None
-    if begun is None or time.monotonic() - begun.at > _SECONDS:
+    calls: _Calls = context.shared[_KEY]
+    begun = calls.begun.take(state) if state and state == answer.get("state") else None
+    if begun is None:
         raise PipelineError("account.provider", "this login did not begin in this browser, or took too long")
     try:
-        claims = await _run(partial(provider.finish, begun, answer))
+        claims = await calls.run(partial(provider.finish, begun, answer))
         name = _account(context, provider, claims)
     except PipelineError as error:
         audit_trail.note(context, scope, "login", "", via="provider", detail=error.code, ok=False)
         raise
     agent = request.headers.get("user-agent", "")
-    secret = password_login.begin_session(context, name, audit_trail.address_of(scope), agent)
+    address, proved = audit_trail.address_of(scope), proved_at(claims)
+    secret = password_login.begin_session(context, name, address, agent, proved)
     audit_trail.note(context, scope, "login", name, via="provider")
     # A page of ours that goes on by itself: with a redirect the browser would still count as coming from
     # the provider, and keep back the cookie that no other site may send.
@@ -110,12 +135,3 @@ def _provider(request: Request) -> Provider:
     if found is None or not context.accounts.users.exist():
         raise PipelineError("request.not_found", "there is no single sign-on here")
     return found
-
-
-def _waiting(context: WebContext) -> dict[str, Begun]:
-    found: dict[str, Begun] = context.shared.setdefault(_KEY, {})
-    return found
-
-
-async def _run(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(None, work)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import logging
 import threading
+import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from AutoSegPipelineLib.core.errors import PipelineError
-from AutoSegPipelineLib.web.gate.provider import Provider, ProviderConfig
+from AutoSegPipelineLib.web.gate.provider import Provider, ProviderConfig, proved_at
 from support.security import Answer, Browser, Served
 
 ROLES = {"imaging-admins": "admin", "imaging": "operator", "ward": "viewer"}
@@ -138,6 +140,66 @@ def test_a_first_login_makes_the_account_with_the_highest_role_of_its_groups(
     with served.accounts() as book:
         assert book.users.is_of_provider("anna")
         assert [one.via for one in book.audit.list(2, who="anna")] == ["provider", "provider"]
+
+
+@pytest.mark.parametrize("ago", [7200.0, 0.0])
+def test_a_login_is_as_fresh_as_the_provider_says(
+    served: Served, issuer: str, monkeypatch: pytest.MonkeyPatch, ago: float
+) -> None:
+    from oidc_provider_mock._storage import AuthorizationCode
+
+    assert [proved_at(claims) for claims in ({}, {"auth_time": True}, {"auth_time": "now"})] == [0.0] * 3
+    monkeypatch.setattr(AuthorizationCode, "get_auth_time", lambda self: int(time.time() - ago))
+    known(issuer, "25", "hanna", "imaging")
+    cookie = next(one for one in log_in(served, "25").cookies if "session" in one).split(";")[0]
+    proof = Browser(served, cookie, "").ask("GET", "/api/v1/session").json["csrf"]
+    wanted = {"label": "x", "role": "viewer", "days": 1}
+    answer = Browser(served, cookie, proof).json("POST", "/api/v1/account/tokens", wanted)
+    assert answer.status == 201 if ago == 0.0 else answer.code == "account.reauthenticate"
+
+    begun = begin(served, "/account&again=true")
+    assert parse_qs(urlsplit(begun.address).query)["max_age"] == ["0"]
+    answer = served.ask("GET", agree(begun.address, "25"), headers={"Cookie": begun.cookie})
+    assert answer.status == 200 if ago == 0.0 else answer.code == "account.provider"
+
+
+def test_a_provider_that_does_not_answer_is_left_alone_for_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def get(address: str, **_: object) -> object:
+        asked.append(address)
+        raise requests.ConnectionError("nobody there")
+
+    monkeypatch.setattr(requests, "get", get)
+    provider = Provider(ProviderConfig.read(described(tmp_path, "https://provider.example")))
+    for _ in range(3):
+        with pytest.raises(PipelineError, match="could not be used"):
+            provider.begin("http://127.0.0.1:1/login/provider/back", "/")
+    assert len(asked) == 1
+
+
+def test_calls_that_hang_hold_up_nothing_but_logins() -> None:
+    from AutoSegPipelineLib.web.routes.single_sign_on import _MOST_WAITING, _Calls
+
+    free = threading.Event()
+
+    async def crowd() -> None:
+        calls = _Calls()
+        hanging = [asyncio.ensure_future(calls.run(lambda: free.wait(60))) for _ in range(_MOST_WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(PipelineError) as raised:
+            await calls.run(lambda: None)
+        assert raised.value.code == "account.too_many"
+        # A download reads its file in the threads of the loop, which are all free.
+        await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(None, lambda: None), 60)
+        free.set()
+        await asyncio.gather(*hanging)
+        await calls.run(lambda: None)
+        calls.close()
+
+    asyncio.run(crowd())
 
 
 def test_no_password_logs_in_to_such_an_account(served: Served, issuer: str) -> None:

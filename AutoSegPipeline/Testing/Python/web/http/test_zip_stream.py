@@ -37,6 +37,23 @@ def test_names_times_and_bytes_come_back_and_nothing_is_logged(
     assert caplog.records == []
 
 
+def test_bytes_are_made_when_it_is_their_turn(tmp_path: Path) -> None:
+    made: list[str] = []
+    (tmp_path / "big.glb").write_bytes(bytes(8 << 20))
+
+    def late() -> bytes:
+        made.append("late")
+        return b"scene"
+
+    stream = pieces([("big.glb", tmp_path / "big.glb"), ("late.gltf", late)])
+    first = next(stream)
+    assert not made
+    target = tmp_path / "all.zip"
+    target.write_bytes(first + b"".join(stream))
+    with zipfile.ZipFile(target) as archive:
+        assert archive.read("late.gltf") == b"scene"
+
+
 def test_a_file_that_changes_while_it_is_sent_breaks_the_archive_off(page: Served) -> None:
     big = random.Random(1).randbytes(1 << 20) * 64
     case = page.add_job(states.DONE, {".glb": big})
