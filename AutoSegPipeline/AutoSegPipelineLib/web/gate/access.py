@@ -75,6 +75,7 @@ TABLE: dict[str, Access] = {
     "POST /api/v1/jobs/review": Access(OPERATOR),  # a line for each job, which the route writes
     "GET /api/v1/results": _SEE,
     "GET /api/v1/results.zip": Access(VIEWER, policy="file"),  # as does this one
+    "POST /api/v1/results.zip": Access(VIEWER, policy="file", own_proof=True),
     "GET /api/v1/results/{case}": _RESULT,
     "GET /api/v1/results/{case}.zip": Access(VIEWER, share=True, audit="result.zip", policy="file"),
     "GET /api/v1/results/{case}/files/{name}": _FILE,

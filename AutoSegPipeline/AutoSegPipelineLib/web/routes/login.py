@@ -74,7 +74,7 @@ async def end_session(request: Request, principal: Principal = Depends(needs(VIE
 @router.post("/login", include_in_schema=False)
 async def login(request: Request) -> Response:
     """The login form, sent by the page's script as JSON or by the browser itself."""
-    fields = await _fields(request)
+    fields = await fields_of(request)
     scripted = "application/json" in request.headers.get("content-type", "")
     base = context_of(request).config.base_path
     onward = inside(fields.get("next", ""), base)
@@ -106,7 +106,7 @@ async def logout(request: Request) -> Response:
     found: Optional[Principal] = request.scope.get(KEY)
     if found is None or found.via != "session":
         return answer
-    given = request.headers.get(security.CSRF_HEADER) or (await _fields(request)).get("csrf", "")
+    given = request.headers.get(security.CSRF_HEADER) or (await fields_of(request)).get("csrf", "")
     security.check_proof(found, given)
     return _log_out(request, found, answer)
 
@@ -161,7 +161,7 @@ def _give(request: Request, answer: Response, secret: str) -> None:
     answer.headers.append("Set-Cookie", cookie)
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def fields_of(request: Request) -> dict[str, str]:
     """The fields of a small JSON object or form."""
     body = await request.body()
     if "application/json" in request.headers.get("content-type", ""):

@@ -15,7 +15,7 @@ from ...core.job import Job
 from ...core.result_formats import media_type
 from ..context import context_of
 from ..documents import result_document
-from ..gate import audit_trail
+from ..gate import audit_trail, security
 from ..gate.principal import VIEWER, Principal, needs
 from ..gate.shared_names import NAMED_SCENES, real_name, unnamed_scene
 from ..gate.visible_jobs import VisibleJobs
@@ -23,6 +23,7 @@ from ..http.file_response import disposition, named_in, send
 from ..http.zip_stream import Named, ZipOfFiles
 from ..models import PROBLEMS, ResultDocument, ResultPage
 from .jobs import LONGEST_SEARCH
+from .login import fields_of
 from .original import etag_of
 
 router = APIRouter(prefix="/api/v1/results", tags=["results"], responses=PROBLEMS)
@@ -34,6 +35,31 @@ _BYTES: dict[Any, dict[str, Any]] = {
     206: {"description": "the part asked for"},
 }
 _ZIP: dict[Any, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
+_LONGEST_IDS = 33 * MOST_ZIPPED
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["jobs"],
+                    "properties": {
+                        "jobs": {
+                            "type": "string",
+                            "maxLength": _LONGEST_IDS,
+                            "description": "ids, separated by commas",
+                        },
+                        "csrf": {
+                            "type": "string",
+                            "description": "with a login, unless the header carries it",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
 
 
 @router.get("", response_model=ResultPage)
@@ -100,11 +126,31 @@ def _unnamed(path: Path, stored: Job) -> bytes:
 async def results_zip(
     request: Request,
     principal: Principal = Depends(needs(VIEWER)),
-    jobs: Optional[str] = Query(None, max_length=33 * MOST_ZIPPED, description="ids, separated by commas"),
+    jobs: Optional[str] = Query(None, max_length=_LONGEST_IDS, description="ids, separated by commas"),
     search: str = Query("", max_length=LONGEST_SEARCH, description="without `jobs`: all results that match"),
     door: Optional[str] = Query(None, max_length=20),
 ) -> Response:
     """The files of up to a thousand cases in one archive, a folder for each case, made while it is sent."""
+    return _archive(request, principal, jobs, search, door)
+
+
+@router.post(".zip", response_class=Response, responses=_ZIP, openapi_extra=_FORM)
+async def results_zip_of_form(request: Request, principal: Principal = Depends(needs(VIEWER))) -> Response:
+    """The same archive of the jobs of a form: more of them than proxies take in an address."""
+    fields = await fields_of(request)
+    if principal.via == "session":
+        security.check_proof(
+            principal, request.headers.get(security.CSRF_HEADER, "") or fields.get("csrf", "")
+        )
+    jobs = fields.get("jobs", "")
+    if not 0 < len(jobs) <= _LONGEST_IDS:
+        raise PipelineError("request.invalid", f"`jobs` names one to {MOST_ZIPPED} jobs")
+    return _archive(request, principal, jobs)
+
+
+def _archive(
+    request: Request, principal: Principal, jobs: Optional[str], search: str = "", door: Optional[str] = None
+) -> Response:
     context = context_of(request)
     visible = VisibleJobs(context, principal)
     ids = None if jobs is None else list(dict.fromkeys(one.strip().lower() for one in jobs.split(",")))

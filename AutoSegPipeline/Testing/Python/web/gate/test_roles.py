@@ -76,6 +76,7 @@ TABLE: dict[str, Row] = {
     "GET /api/v1/jobs/ids": Row(VIEWER),
     "POST /api/v1/jobs/actions": Row(OPERATOR, body={}),
     "GET /api/v1/results.zip": Row(VIEWER),
+    "POST /api/v1/results.zip": Row(VIEWER, body=b"jobs=0"),
     "GET /api/v1/results": Row(VIEWER, lists=True),
     "GET /api/v1/results/{case}": Row(SEES, link=True),
     "GET /api/v1/results/{case}.zip": Row(SEES, link=True),

@@ -140,6 +140,7 @@ def test_several_results_come_as_one_archive(site: Served, browser: Browser) -> 
     page.get_by_role("checkbox", name="Select pair-b.nii.gz").check()
     with page.expect_download() as download:
         page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Download").click()
+    assert "?" not in download.value.url, "a thousand ids are too long for an address"
     with zipfile.ZipFile(Path(download.value.path())) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {"pair-a", "pair-b"}
 
@@ -161,3 +162,37 @@ def test_the_result_of_a_case_that_runs_again_stays_usable(
     with zipfile.ZipFile(Path(download.value.path())) as archive:
         assert {name.split("/")[0] for name in archive.namelist()} == {job.name}
     assert job.id in site.get("/api/v1/jobs/ids?published=true").json()["ids"]
+
+
+def test_an_archive_that_cannot_be_made_is_reported(site: Served, browser: Browser) -> None:
+    job = site.add_job(states.DONE, label="broken-archive.nii.gz", name="broken-archive")
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill("broken-archive")
+    page.get_by_role("checkbox", name=f"Select {job.label}").check()
+    page.route(
+        "**/results.zip", lambda route: route.fulfill(status=404, body="{}", content_type="application/json")
+    )
+    with browser.expecting("404"):
+        page.get_by_role("group", name="Selected jobs").get_by_role("button", name="Download").click()
+        page.get_by_text("The archive could not be made.").first.wait_for()
+
+
+def test_shift_selects_also_what_was_not_loaded_and_the_box_knows_its_list(
+    site: Served, browser: Browser
+) -> None:
+    for number in range(200):
+        site.add_job(states.CANCELLED, label=f"range{number:03d}.nii.gz")
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill("range")
+    page.get_by_role("checkbox", name="Select range199.nii.gz").check()
+    page.evaluate("document.querySelector('#jobs-scroll').scrollTop = 1e6")
+    page.get_by_role("checkbox", name="Select range000.nii.gz").click(modifiers=["Shift"])
+    page.get_by_text("200 jobs selected").wait_for()
+    box = page.get_by_role("checkbox", name="Select all jobs of this list")
+    page.wait_for_function("document.querySelector('#jobs-choose-all').checked")
+    site.add_job(states.CANCELLED, label="elsewhere.nii.gz")
+    page.get_by_role("searchbox", name="Search the jobs").fill("elsewhere")
+    rows(page).filter(has_text="elsewhere").wait_for()
+    assert not box.is_checked(), "what is selected is of another list"
+    page.get_by_role("button", name="Clear the selection").click()
+    assert page.evaluate("document.activeElement.id") == "jobs-choose-all"

@@ -55,6 +55,26 @@ def test_names_are_hidden_and_revealed_one_by_one_on_the_full_screen(
     assert not page.evaluate("document.fullscreenElement") and not page.evaluate("autosegViewer.hover.off")
 
 
+def test_escape_leaves_the_teaching_mode_where_there_is_no_full_screen(site: Site, browser: Browser) -> None:
+    page = viewer(browser, site.pair[0])  # type: ignore[attr-defined]
+    page.evaluate("delete Element.prototype.requestFullscreen")
+    page.get_by_role("button", name="Teaching").click()
+    page.locator(".teach-label").first.wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".teach").wait_for(state="hidden")
+
+
+def test_an_old_result_is_found_by_a_search_and_compared(site: Site, browser: Browser) -> None:
+    page = viewer(browser, site.pair[1])  # type: ignore[attr-defined]
+    page.get_by_role("button", name="Compare with").click()
+    field = page.get_by_role("searchbox", name="Search the other results")
+    field.fill("nothing")
+    page.locator("#compare-with").filter(has_text="No other result matches").wait_for()
+    field.fill("befo")
+    page.get_by_label("Compare with").select_option(label="before.nii.gz")
+    page.wait_for_url("**/compare/**")
+
+
 def test_labels_stand_apart_and_their_lines_end_at_their_structures(site: Site, browser: Browser) -> None:
     page = viewer(browser, site.pair[0])  # type: ignore[attr-defined]
     page.locator("#show-all").click()

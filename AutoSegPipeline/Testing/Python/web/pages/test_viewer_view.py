@@ -69,6 +69,16 @@ def test_a_link_shows_exactly_the_view_that_it_was_made_of(site: Site, browser: 
     assert np.allclose(crosshair(page), crosshair(other), atol=0.1)
 
 
+def test_a_second_link_in_the_same_tab_shows_nothing_of_the_first(site: Site, browser: Browser) -> None:
+    page = viewer(browser, site.job)  # type: ignore[attr-defined]
+    shown = page.evaluate("autosegViewer.scene.structures.map((one) => [one.colour, one.opacity])")
+    page.goto(f"{page.url}#v=1&o=0.12ab34.40")
+    page.wait_for_function("autosegViewer.link.state().looks")
+    page.goto(f"{page.url.split('#')[0]}#v=1&x=R25")
+    page.wait_for_function("autosegViewer.overlay.cut[1] === 25")
+    assert page.evaluate("autosegViewer.scene.structures.map((one) => [one.colour, one.opacity])") == shown
+
+
 def test_a_link_that_is_broken_foreign_or_newer_shows_what_is_understood(
     site: Site, browser: Browser
 ) -> None:

@@ -156,6 +156,10 @@ def test_several_results_come_in_one_archive_with_a_folder_each(tmp_path: Path) 
             assert archive.read(f"{two.name}/{two.name}.gltf") == b"22"
             assert len(archive.namelist()) == 4
         assert page.get(f"/api/v1/results.zip?jobs={one.id},{other.id}").status == 404
+        form = page.request("POST", "/api/v1/results.zip", f"jobs={one.id}".encode())
+        assert form.status == 200 and "results-1.zip" in form.headers["content-disposition"]
+        for wrong in ("", "jobs=", "jobs=" + "a" * 33001):
+            assert page.request("POST", "/api/v1/results.zip", wrong.encode()).status == 422, wrong[:9]
         assert (
             "results-1.zip"
             in page.get(f"/api/v1/results.zip?search={one.name}").headers["content-disposition"]

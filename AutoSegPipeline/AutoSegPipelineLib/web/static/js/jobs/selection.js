@@ -1,5 +1,5 @@
 // Jobs that were chosen, also over what is drawn, and what is done to all of them.
-import { address, ask, getJson, mayDo, part, via } from "../api.js";
+import { address, ask, csrf, getJson, mayDo, part, via } from "../api.js";
 import { announce, byId, el, icon, setText, toast } from "../dom.js";
 import { askReview, confirm, progressDialog, shareMany } from "../dialogs.js";
 import { many } from "../words.js";
@@ -27,27 +27,46 @@ export class Selection {
       if (via === "session") tools.push(button("Share", "share", () => this.share()));
       tools.push(button("Delete", "trash", () => this.act("delete", ENDED, "Delete", "deleted"), "danger"));
     }
-    tools.push(button("Clear the selection", "cancel", () => { this.clear(); this.all.focus(); }, "plain"));
+    tools.push(button("Clear the selection", "cancel", () => this.clear(), "plain"));
     byId("jobs-chosen-tools").replaceChildren(...tools);
   }
 
   /** With `range` everything between this one and the last that was chosen. */
-  choose(job, on, range, pages) {
-    const [from, to] = [pages.at(range && this.last ? this.last : job.id), pages.at(job.id)].sort((a, b) => a - b);
-    for (const one of from < 0 ? [job] : pages.jobs.slice(from, to + 1)) {
-      if (on && one) this.ids.add(one.id);
-      else if (one) this.ids.delete(one.id);
-    }
+  async choose(job, on, range, pages) {
+    const begin = range && this.last ? this.last : job.id;
     this.last = job.id;
+    for (const id of await this.between(begin, job.id, pages)) {
+      if (on) this.ids.add(id);
+      else this.ids.delete(id);
+    }
     this.show();
+  }
+
+  /** The ids from one job to another; the server knows those that were not loaded. */
+  async between(one, other, pages) {
+    const [from, to] = [pages.at(one), pages.at(other)].sort((a, b) => a - b);
+    const known = from < 0 ? [] : Array.from(pages.jobs.slice(from, to + 1), (job) => job?.id);
+    if (known.length && known.every(Boolean)) return known;
+    try {
+      const ids = await this.listed();
+      const [first, last] = [ids.indexOf(one), ids.indexOf(other)].sort((a, b) => a - b);
+      return first < 0 ? [other] : ids.slice(first, last + 1);
+    } catch (error) {
+      toast(error.message, "bad", error.hint);
+      return [other];
+    }
+  }
+
+  /** The ids of the list, in its order. */
+  async listed() {
+    const { states, search } = this.table.pages;
+    return (await getJson(`api/v1/jobs/ids?${new URLSearchParams({ ...(states && { state: states }), ...(search && { search }) })}`)).ids;
   }
 
   /** Everything that filter and search leave, not only what is drawn. */
   async chooseAll() {
-    const { states, search } = this.table.pages;
     try {
-      const found = await getJson(`api/v1/jobs/ids?${new URLSearchParams({ ...(states && { state: states }), ...(search && { search }) })}`);
-      this.ids = new Set(found.ids);
+      this.ids = new Set(await this.listed());
       announce(`${many(this.ids.size, "job")} selected.`);
     } catch (error) {
       toast(error.message, "bad", error.hint);
@@ -74,11 +93,15 @@ export class Selection {
 
   show() {
     const size = this.ids.size;
+    const { jobs, total } = this.table.pages;
+    const focused = this.bar.contains(document.activeElement);
     this.bar.hidden = size === 0;
     setText(this.said, `${many(size, "job")} selected`);
-    this.all.checked = size > 0 && size >= this.table.pages.total;
+    // Chosen jobs may be of another list.
+    this.all.checked = size > 0 && size >= total && jobs.every((job) => !job || this.ids.has(job.id));
     this.all.indeterminate = size > 0 && !this.all.checked;
-    this.all.disabled = size === 0 && this.table.pages.total === 0;
+    this.all.disabled = size === 0 && total === 0;
+    if (focused && this.bar.hidden) (this.all.disabled ? byId("jobs-search") : this.all).focus();
   }
 
   /** Those of the chosen that are in `states` now. */
@@ -140,10 +163,7 @@ export class Selection {
       const ids = await this.published();
       if (!ids.length) return toast("None of the selected jobs has results.", "warn");
       if (ids.length > MOST_ZIPPED) return toast(`One archive holds ${MOST_ZIPPED.toLocaleString("en")} results at most; ${ids.length.toLocaleString("en")} are selected.`, "warn");
-      const link = el("a", { href: address(`api/v1/results.zip?jobs=${ids.join(",")}`), download: "" });
-      document.body.append(link);
-      link.click();
-      link.remove();
+      sendForm("api/v1/results.zip", { jobs: ids.join(","), csrf });
       const left = this.ids.size - ids.length;
       return toast(`${many(ids.length, "result")} in one archive.${left ? ` ${many(left, "selected job")} without results left out.` : ""}`);
     } catch (error) {
@@ -176,7 +196,31 @@ export class Selection {
     const ids = await this.published().catch(() => []);
     if (!ids.length) return toast("None of the selected jobs has results.", "warn");
     if (ids.length > MOST_SHARED) return toast(`At most ${MOST_SHARED} results can be shared at once.`, "warn");
-    const { jobs } = await getJson(`api/v1/jobs?limit=500&ids=${ids.join(",")}`);
-    return shareMany(jobs);
+    try {
+      const { jobs } = await getJson(`api/v1/jobs?limit=500&ids=${ids.join(",")}`);
+      return await shareMany(jobs);
+    } catch (error) {
+      return toast(error.message, "bad", error.hint);
+    }
+  }
+}
+
+/** A download by POST, as a thousand ids are too long for an address. What the frame loads is no download but a problem. */
+function sendForm(path, fields) {
+  const frame = el("iframe", { name: "download", hidden: true });
+  const form = el("form", { method: "post", action: address(path), target: "download", hidden: true },
+    ...Object.entries(fields).map(([name, value]) => el("input", { type: "hidden", name, value })));
+  document.querySelector("iframe[name=download]")?.remove();
+  document.body.append(frame, form);
+  frame.addEventListener("load", () => { if (!isBlank(frame)) toast("The archive could not be made.", "bad", "Reload the page and try again."); });
+  form.submit();
+  form.remove();
+}
+
+function isBlank(frame) {
+  try {
+    return frame.contentWindow.location.href === "about:blank";
+  } catch {
+    return false; // of another origin: the browser's own page
   }
 }

@@ -194,8 +194,8 @@ export class JobTable {
     });
   }
 
-  choose(job, on, range) {
-    this.selection.choose(job, on, range, this.pages);
+  async choose(job, on, range) {
+    await this.selection.choose(job, on, range, this.pages);
     this.windowed.later();
   }
 }

@@ -12,6 +12,7 @@ export class UploadList {
   constructor(options, live) {
     this.options = options;
     live.addEventListener("job", (event) => { for (const line of this.lines) line.jobChanged(event.detail.job); });
+    live.addEventListener("gone", (event) => { for (const line of this.lines) line.jobGone(event.detail.id); });
     this.lines = [];
     this.list = byId("uploads");
     this.over = byId("uploads-done");
@@ -152,6 +153,15 @@ class Line {
   jobChanged(job) {
     if (!this.transfer.jobs.includes(job.id) || (this.jobs.get(job.id)?.revision ?? -1) >= job.revision) return;
     this.jobs.set(job.id, job);
+    this.settle();
+    this.show();
+  }
+
+  /** Of a job that was deleted nothing more is to be heard. */
+  jobGone(id) {
+    if (!this.transfer.jobs.includes(id)) return;
+    this.transfer.jobs = this.transfer.jobs.filter((one) => one !== id);
+    this.jobs.delete(id);
     this.settle();
     this.show();
   }

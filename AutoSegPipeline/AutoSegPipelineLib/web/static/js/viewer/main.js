@@ -1,9 +1,10 @@
 // The viewer's page: loads what there is, ties the parts together, says what is missing.
-import { address, getJson, part } from "../api.js";
-import { announce, bar, byId, el, icon, setText, toast } from "../dom.js";
+import { address, mayDo, part } from "../api.js";
+import { announce, bar, byId, el, icon, setText } from "../dom.js";
 import { showFiles } from "../dialogs.js";
 import { bytes, many, millilitres, warningTitle } from "../words.js";
 import { place } from "./anatomy.js";
+import { compareWith } from "./compare_with.js";
 import { fetchBytes, toGlb } from "./glb.js";
 
 const facts = JSON.parse(byId("main").dataset.facts);
@@ -26,8 +27,9 @@ function head() {
       el("li", {}, el("b", { text: `${warningTitle(one.code)}: ` }), one.message))));
   }
   if (facts.missing.length) {
-    say("warn", "The viewer's libraries are not installed:", facts.missing.join(", "), ". On the server run ",
-      el("code", { text: "python3 autoseg.py install viewer" }), ", then load this page again. All files can be downloaded without them.");
+    const remedy = mayDo("admin") ? [" On the server run ", el("code", { text: "python3 autoseg.py install viewer" }), ", then load this page again."]
+      : [" An administrator can install them."];
+    say("warn", "The viewer's libraries are not installed:", `${facts.missing.join(", ")}.`, ...remedy, " All files can be downloaded without them.");
   }
 }
 
@@ -76,21 +78,6 @@ async function openScene() {
   });
   viewer.overlay.addEventListener("where", () => announce(where()));
   viewer.tree.addEventListener("shown", () => viewer.slices?.paint());
-}
-
-/** A button that becomes a list of the other results; choosing one opens both side by side. */
-function compareButton() {
-  const button = el("button", { type: "button", class: "button small", id: "compare", text: "Compare with ...", onclick: async () => {
-    const { results } = await getJson("api/v1/results?limit=200").catch((error) => { toast(error.message, "bad", error.hint); return { results: [] }; });
-    const others = results.filter((one) => one.job !== facts.id);
-    if (!others.length) return toast("There is no other result to compare with.", "warn");
-    const list = el("select", { id: "compare-with", "aria-label": "Compare with" }, el("option", { value: "", text: "Compare with ..." }),
-      ...others.map((one) => el("option", { value: one.job, text: one.label || one.name })));
-    list.addEventListener("change", () => { if (list.value) location.href = address(`compare/${part(facts.id)}?with=${part(list.value)}`); });
-    button.replaceWith(list);
-    list.focus();
-  } });
-  return button;
 }
 
 async function openSlices() {
@@ -144,7 +131,7 @@ async function start() {
     const { ViewLink } = await import("./view_link.js");
     viewer.link = new ViewLink(viewer);
     byId("head-tools").append(viewer.link.button());
-    if (!facts.share) byId("head-tools").append(compareButton());
+    if (!facts.share) byId("head-tools").append(compareWith(facts.id));
   }
   viewer.ready = true;
   document.documentElement.dataset.ready = "true";

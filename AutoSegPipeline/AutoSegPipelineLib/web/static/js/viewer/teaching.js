@@ -27,6 +27,10 @@ export class Teaching {
     this.labels = [];
     scene.addEventListener("drawn", () => { if (this.on) this.place(); });
     tree.addEventListener("shown", () => { if (this.on) this.make(); });
+    // The browser's own full screen is left by the browser.
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.on && !document.fullscreenElement) this.set(false);
+    });
     document.addEventListener("fullscreenchange", () => { if (this.on && !document.fullscreenElement) this.set(false); });
   }
 

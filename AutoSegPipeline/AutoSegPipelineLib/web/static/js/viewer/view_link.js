@@ -49,6 +49,7 @@ export class ViewLink {
     if (!state) return;
     if (state.newer) toast("This link was made by a newer version; what is unknown here is left out.", "warn");
     state.shown?.forEach((on, place) => { if (scene.structures[place].visible !== on) tree.show(scene.structures[place], on); });
+    tree.resetLooks(); // those of a link that was shown before
     for (const [place, colour, percent] of state.looks ?? []) tree.look(scene.structures[place], colour, percent / 100);
     overlay.setCut(...(state.cut ?? ["", 50]));
     measures.restore(state.measures ?? []);
