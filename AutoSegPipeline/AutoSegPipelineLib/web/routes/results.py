@@ -131,7 +131,7 @@ async def results_zip(
     door: Optional[str] = Query(None, max_length=20),
 ) -> Response:
     """The files of up to a thousand cases in one archive, a folder for each case, made while it is sent."""
-    return _archive(request, principal, jobs, search, door)
+    return await _archive(request, principal, jobs, search, door)
 
 
 @router.post(".zip", response_class=Response, responses=_ZIP, openapi_extra=_FORM)
@@ -145,10 +145,10 @@ async def results_zip_of_form(request: Request, principal: Principal = Depends(n
     jobs = fields.get("jobs", "")
     if not 0 < len(jobs) <= _LONGEST_IDS:
         raise PipelineError("request.invalid", f"`jobs` names one to {MOST_ZIPPED} jobs")
-    return _archive(request, principal, jobs)
+    return await _archive(request, principal, jobs)
 
 
-def _archive(
+async def _archive(
     request: Request, principal: Principal, jobs: Optional[str], search: str = "", door: Optional[str] = None
 ) -> Response:
     context = context_of(request)

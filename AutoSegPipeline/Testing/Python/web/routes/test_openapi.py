@@ -104,7 +104,16 @@ def test_every_operation_says_what_it_does_and_how_it_fails(document: dict[str, 
 
 
 def test_the_answers_of_the_api_have_types(document: dict[str, Any]) -> None:
-    files = ("/log", ".zip", ".csv", "/table.{kind}", "/files/{name}", "/scan", "/download/{filename}", "/metrics")
+    files = (
+        "/log",
+        ".zip",
+        ".csv",
+        "/table.{kind}",
+        "/files/{name}",
+        "/scan",
+        "/download/{filename}",
+        "/metrics",
+    )
     for method, path, operation in operations(document):
         if path.endswith(files) or method == "OPTIONS":
             continue
