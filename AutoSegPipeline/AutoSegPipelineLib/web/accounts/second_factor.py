@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import Any
+from types import ModuleType
 
 from ...core.clock import Clock
 from ...core.errors import PipelineError
@@ -132,7 +132,7 @@ def _kept(code: str) -> str:
     return hash_of("".join(char for char in code.lower() if char.isalnum()))
 
 
-def _pyotp() -> Any:
+def _pyotp() -> ModuleType:
     try:
         import pyotp
     except ImportError as error:

@@ -112,6 +112,7 @@ HEADLESS = parts("headless/cli.py", "click.utils", "make_str(value)")
 STANDARD = [
     *parts("core/child_channel.py", "os", "_exit"),
     *parts("headless/app.py", "os", "_exit"),
+    *parts("headless/bundle_host.py", "os", "_exit"),
     *parts("processing/dicom_objects/build.py", "os", "_exit"),
     *parts("runtime/logs.py", "logging.handlers:RotatingFileHandler", "_open()"),
     *parts(

@@ -19,11 +19,12 @@ import pytest
 from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.events import WebFailed, WebServing
 from AutoSegPipelineLib.core.home import Home
+from AutoSegPipelineLib.core.own_packages import FOLDER
 from AutoSegPipelineLib.core.settings import Settings
 from AutoSegPipelineLib.runtime.processes import web_host
 from AutoSegPipelineLib.runtime.processes.child_command import library_parent
 from AutoSegPipelineLib.runtime.processes.child_kinds import WEB
-from AutoSegPipelineLib.runtime.wiring import PACKAGES, real_spawns
+from AutoSegPipelineLib.runtime.wiring import real_spawns
 from support.web import Served, WebBench, request
 from support.web_events import Listener
 
@@ -276,8 +277,8 @@ def test_a_certificate_that_cannot_serve_is_an_error_with_a_code(
 def test_packages_in_the_homes_private_folder_are_found(tmp_path: Path) -> None:
     home = Home.at(tmp_path)
     home.create()
-    (home.state / PACKAGES).mkdir()
-    (home.state / PACKAGES / "only_here.py").write_text("")
+    (home.state / FOLDER).mkdir()
+    (home.state / FOLDER / "only_here.py").write_text("")
     child: Any = real_spawns(home, Settings.defaults())[WEB](print, print, print)
     start = child._command[1:-1]  # the folders are its arguments; the last one is the module that it runs
     found = subprocess.run([sys.executable, *start, "only_here"], env=child._env, check=False)

@@ -63,8 +63,13 @@ def test_packages_of_the_home_are_for_our_own_python(tmp_path: Path) -> None:
         spawn = spawner(kind, home, Settings.defaults(), python)
         return str(folder) in vars(spawn(nothing, nothing, nothing))["_command"][3]
 
-    assert [kind.name for kind in KINDS if finds(kind)] == ["worker", "intake", "web", "dicom"]
-    assert [kind.name for kind in KINDS if finds(kind, "/another/python")] == ["intake", "web", "dicom"]
+    assert [kind.name for kind in KINDS if finds(kind)] == ["worker", "intake", "web", "dicom", "cluster"]
+    assert [kind.name for kind in KINDS if finds(kind, "/another/python")] == [
+        "intake",
+        "web",
+        "dicom",
+        "cluster",
+    ]
     (folder / MARK).write_text('{"python": "3.1"}')
     assert not any(finds(kind) for kind in KINDS), "compiled for another Python"
     (folder / MARK).write_text(f'{{"python": "{sys.version_info[0]}.{sys.version_info[1]}"}}')
