@@ -115,7 +115,7 @@ def test_the_lines_are_what_they_always_were() -> None:
         "models": 2,
     }  # fmt: skip
     commands, answers = (
-        "case cancel describe guard quit serve task pack send_bundle all_sent give_up settled",
+        "case cancel describe guard quit serve task pack send_bundle all_sent give_up give_up_all settled",
         "hello stage progress log serving case_at case_done case_failed case_back cluster_state",
     )
     assert set(MESSAGES) == {*commands.split(), *answers.split(), "done", "failed", "heartbeat"}

@@ -267,3 +267,11 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def wait_until(page: Any, expression: str, seconds: float = 60.0) -> None:
+    """Wait until ``expression`` holds; the page's policy forbids what ``wait_for_function`` does."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        time.sleep(0.05)

@@ -55,6 +55,7 @@ def test_a_second_factor_is_set_up_and_asked_for_at_the_next_login(site: Site, b
     totp = pyotp.TOTP(page.locator("code.secret").inner_text().replace(" ", ""))
     page.get_by_label("The code that the app shows").fill(totp.now())
     page.get_by_role("button", name="Turn it on").click()
+    page.locator("#recovery-codes li").nth(9).wait_for()
     codes = page.locator("#recovery-codes li").all_inner_texts()
     assert len(codes) == 10
     page.get_by_role("button", name="I have kept them").click()

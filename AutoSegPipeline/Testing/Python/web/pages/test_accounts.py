@@ -124,6 +124,7 @@ def test_a_shared_link_shows_one_result_to_a_stranger_until_it_is_taken_back(
     page = logged_in(browser, "ada")
     page.locator("#results-list .result").filter(has_text="torso").get_by_role("button", name="Share").click()
     dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Show the file's name and who uploaded it").check()
     dialog.get_by_role("button", name="Create the link").click()
     link = dialog.get_by_label("Link (shown only now)").input_value()
     assert link.startswith(f"{site.url}/share/")

@@ -11,7 +11,7 @@ from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.store.store import Store
 from support.web import Served
-from support.web_page import Browser
+from support.web_page import Browser, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +105,7 @@ def test_focus_stays_near_a_row_that_was_deleted(site: Served, browser: Browser)
     page.keyboard.press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     rows(page).filter(has_text=gone).wait_for(state="detached")
-    page.wait_for_function(f"document.activeElement.ariaLabel === 'Delete: {stays}'")
+    wait_until(page, f"document.activeElement.ariaLabel === 'Delete: {stays}'")
 
 
 def test_jobs_are_selected_over_what_is_drawn_and_deleted_together(site: Served, browser: Browser) -> None:
@@ -189,7 +189,7 @@ def test_shift_selects_also_what_was_not_loaded_and_the_box_knows_its_list(
     page.get_by_role("checkbox", name="Select range000.nii.gz").click(modifiers=["Shift"])
     page.get_by_text("200 jobs selected").wait_for()
     box = page.get_by_role("checkbox", name="Select all jobs of this list")
-    page.wait_for_function("document.querySelector('#jobs-choose-all').checked")
+    wait_until(page, "document.querySelector('#jobs-choose-all').checked")
     site.add_job(states.CANCELLED, label="elsewhere.nii.gz")
     page.get_by_role("searchbox", name="Search the jobs").fill("elsewhere")
     rows(page).filter(has_text="elsewhere").wait_for()

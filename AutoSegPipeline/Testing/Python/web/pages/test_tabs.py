@@ -7,7 +7,7 @@ from typing import Any, Iterator
 import pytest
 from AutoSegPipelineLib.core import states
 from support.web import Served
-from support.web_page import DESKTOP, Browser
+from support.web_page import DESKTOP, Browser, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def test_when_the_tab_that_listens_closes_another_goes_on_and_misses_nothing(
 ) -> None:
     first, *others = tabs(browser, 3, NO_WORKER)
     for page in (first, *others):
-        page.wait_for_function("autoseg.live.ready")
+        wait_until(page, "autoseg.live.ready")
     first.close()
     job = site.add_job(states.QUEUED, label="after-the-leader.nii.gz")
     all_see(others, job.label)
@@ -78,7 +78,7 @@ def test_a_browser_with_neither_has_a_stream_for_each_tab(site: Served, browser:
 
 def told_offline(page: Any) -> Any:
     """The page was told that the network has gone, which the server's answers do not notice."""
-    page.wait_for_function("autoseg.live.ready")
+    wait_until(page, "autoseg.live.ready")
     page.evaluate("dispatchEvent(new Event('offline'))")
     banner = page.get_by_text("The server does not answer.")
     banner.wait_for()

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 import numpy as np
 import pytest
 from support.headless import write_scan
-from support.web_page import PHONE, Browser, Site, viewer
+from support.web_page import PHONE, Browser, Site, viewer, wait_until
 from support.web_viewer import until_still
 
 pytestmark = pytest.mark.slow
@@ -101,7 +101,7 @@ def test_on_a_phone_a_swipe_scrolls_and_two_fingers_turn_and_zoom(site: Site, br
         page.locator("#tabs").get_by_role("button", name=pane).click()
         page.evaluate("scrollTo(0, 0)")
         touch(page, [(0.5, 0.8), (0.5, 0.3)], stage=stage)
-        page.wait_for_function("scrollY > 50")
+        wait_until(page, "scrollY > 50")
     page.locator("#tabs").get_by_role("button", name="3D").click()
     page.evaluate("scrollTo(0, 0)")
     assert np.allclose(page.evaluate(DIRECTION), before, atol=1e-6), "a swipe up turned nothing"

@@ -8,7 +8,7 @@ from typing import Iterator
 import numpy as np
 import pytest
 from support.headless import write_scan
-from support.web_page import Browser, Site, viewer, violations
+from support.web_page import Browser, Site, viewer, violations, wait_until
 from support.web_viewer import click_at, crosshair, pixels, seen_at, until_still
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def test_a_link_shows_exactly_the_view_that_it_was_made_of(site: Site, browser: 
     page.get_by_label("Measure", exact=True).select_option("d")
     page.locator("#stage").press("Enter")
     click_at(page, 0.5, 0.5)
-    page.wait_for_function("location.hash.length > 60")
+    wait_until(page, "location.hash.length > 60")
     wanted = page.evaluate(STATE)
     page.get_by_role("button", name="Link to this view").click()
     link = page.evaluate("location.href")
@@ -73,9 +73,9 @@ def test_a_second_link_in_the_same_tab_shows_nothing_of_the_first(site: Site, br
     page = viewer(browser, site.job)  # type: ignore[attr-defined]
     shown = page.evaluate("autosegViewer.scene.structures.map((one) => [one.colour, one.opacity])")
     page.goto(f"{page.url}#v=1&o=0.12ab34.40")
-    page.wait_for_function("autosegViewer.link.state().looks")
+    wait_until(page, "autosegViewer.link.state().looks")
     page.goto(f"{page.url.split('#')[0]}#v=1&x=R25")
-    page.wait_for_function("autosegViewer.overlay.cut[1] === 25")
+    wait_until(page, "autosegViewer.overlay.cut[1] === 25")
     assert page.evaluate("autosegViewer.scene.structures.map((one) => [one.colour, one.opacity])") == shown
 
 
@@ -192,4 +192,4 @@ def test_a_cut_is_filled_with_the_colour_of_what_it_goes_through(site: Site, bro
     rows, columns = np.nonzero(cap)
     assert cap[rows.min() : rows.max(), columns.min() : columns.max()].mean() > 0.4, "and nothing beside it"
     page.get_by_label("Cut away").select_option("")
-    assert not page.evaluate("autosegViewer.scene.caps.group.visible")
+    wait_until(page, "!autosegViewer.scene.caps.group.visible")

@@ -204,11 +204,13 @@ def test_another_engine_joins_the_first_one(site: Site, browser: Browser) -> Non
     page.get_by_role("checkbox", name="teeth 1").check()
     page.get_by_text("own:teeth, normal quality, 1 structure").wait_for()
     assert page.evaluate("window.autoseg.options.values()") == {
-        "engine": "auto,own:teeth", "structures": ["teeth_1"],
+        "engine": "auto,own:teeth", "structures": ["teeth_1"], "expect": "auto",
     }  # fmt: skip
     page.get_by_label("Engine").select_option("own")
     page.get_by_label("Task").select_option("jaw")
-    assert page.evaluate("window.autoseg.options.values()") == {"engine": "own", "task": "jaw"}
+    assert page.evaluate("window.autoseg.options.values()") == {
+        "engine": "own", "task": "jaw", "expect": "auto",
+    }  # fmt: skip
     also.select_option("tissue:tissue")
     assert page.evaluate("window.autoseg.options.values()")["engine"] == "own:jaw,tissue:tissue"
 
@@ -253,6 +255,7 @@ def test_segmentations_are_recognised_by_their_content(site: Site, browser: Brow
     }
     kinds = {}
     for name, job in jobs.items():
+        assert job["state"] == "done", job["error"]
         (manifest,) = (site.home / "results").rglob(f"{job['name']}.manifest.json")
         kinds[name] = json.loads(manifest.read_text())["kind"]
     assert kinds == {"dropped.nii.gz": "segmentation", "scan-beside.nii.gz": "scan"}

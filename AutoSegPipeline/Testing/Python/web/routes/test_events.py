@@ -77,7 +77,7 @@ def test_who_comes_back_with_the_last_id_misses_nothing(page: Served) -> None:
     with Listener(page.port) as listener:
         listener.until(lambda: listener.of("hello"))
         page.add_job(states.QUEUED)
-        listener.until(lambda: listener.of("job"))
+        listener.until(lambda: [one for one in listener.of("job") if one["data"]["state"] == "queued"])
         last = listener.of("job")[-1]["id"]
     missed = [page.add_job(states.QUEUED).id for _ in range(3)]
     page.store.jobs.delete(missed[0])
