@@ -51,7 +51,7 @@ def test_two_files_and_a_folder_of_dicom_are_uploaded_and_finish_before_ones_eye
     page.locator("#uploads-done .upload.sent").nth(2).wait_for(state="attached")
     names = page.locator("#uploads-done .name").all_text_contents()
     assert sorted(names) == ["one.nii.gz", "study 23 files", "two.nii.gz"]
-    page.locator("#jobs-body").get_by_text("CT series 1").wait_for()
+    page.locator("#jobs-body").get_by_text("CT series 1").last.wait_for()
     dicom = next(label for label in site.jobs() if label.startswith("CT series 1"))
     for label in ("one.nii.gz", "two.nii.gz", dicom):
         wait_for_state(page, label, "done")
@@ -245,21 +245,22 @@ def test_segmentations_are_recognised_by_their_content(site: Site, browser: Brow
     on = torso((61, 51, 30), (6.0, 6.0, 6.0)).volume.grid
     array = np.zeros(on.array_shape, "u1")
     array[4:9, 10:20, 5:15] = 1
-    write_nifti(Volume(array, on), tmp_path / "dropped.nii.gz")
+    write_nifti(Volume(array, on), tmp_path / "organs-by-content.nii.gz")
     page = browser.page()
     assert page.get_by_label("What it is").input_value() == "auto"
-    choose(page, [tmp_path / "dropped.nii.gz", write_scan(tmp_path / "scan-beside.nii.gz", 7.5)])
-    wait_for_state(page, "dropped.nii.gz", "done")
+    choose(page, [tmp_path / "organs-by-content.nii.gz", write_scan(tmp_path / "scan-beside.nii.gz", 7.5)])
+    wait_for_state(page, "organs-by-content.nii.gz", "done")
     jobs = {
-        name: site.until_ended(site.jobs()[name]["id"]) for name in ("dropped.nii.gz", "scan-beside.nii.gz")
+        name: site.until_ended(site.jobs()[name]["id"])
+        for name in ("organs-by-content.nii.gz", "scan-beside.nii.gz")
     }
     kinds = {}
     for name, job in jobs.items():
         assert job["state"] == "done", job["error"]
         (manifest,) = (site.home / "results").rglob(f"{job['name']}.manifest.json")
         kinds[name] = json.loads(manifest.read_text())["kind"]
-    assert kinds == {"dropped.nii.gz": "segmentation", "scan-beside.nii.gz": "scan"}
-    assert "export.by_content" in {one["code"] for one in jobs["dropped.nii.gz"]["warnings"]}
+    assert kinds == {"organs-by-content.nii.gz": "segmentation", "scan-beside.nii.gz": "scan"}
+    assert "export.by_content" in {one["code"] for one in jobs["organs-by-content.nii.gz"]["warnings"]}
 
 
 def test_a_table_beside_an_uploaded_file_that_names_its_own_labels_is_mentioned(
