@@ -32,6 +32,7 @@ SQLITE_FLOOR = (3, 30)
 _GB = 1 << 30
 _NO_PAGE = "there is no web page"
 _NO_PACS = "there is no exchange with a PACS"
+_NO_SIGN_ON = "there is no single sign-on"
 # distribution -> what is lost without it; those without words are needed for any case.
 _PACKAGES = {
     "numpy": "", "scipy": "", "vtk": "", "SimpleITK": "", "pydicom": "", "PySide6-Essentials": "",
@@ -42,6 +43,10 @@ _PACKAGES = {
     "Jinja2": _NO_PAGE, "zipstream-ng": _NO_PAGE, "prometheus_client": _NO_PAGE,
     "pyarrow": "the table over all cases cannot be written as Parquet",
     "argon2-cffi": "accounts cannot be used",
+    "zxcvbn": "accounts cannot be made, nor passwords changed",
+    "pyotp": "accounts cannot have a second factor",
+    "segno": "the QR code of a second factor cannot be shown",
+    "Authlib": _NO_SIGN_ON, "joserfc": _NO_SIGN_ON,
     "pynetdicom": _NO_PACS, "dicomweb-client": _NO_PACS,
     "dicom-anonymizer": "what is sent cannot be de-identified",
 }  # fmt: skip

@@ -25,6 +25,7 @@ from ..core.own_packages import MARK
 
 PARTS = (
     "fastapi", "starlette", "uvicorn", "multipart", "jinja2", "zipstream", "prometheus_client", "argon2",
+    "zxcvbn", "pyotp", "segno", "authlib", "joserfc", "cryptography",
     "pynetdicom", "dicomweb_client", "dicomanonymizer", "highdicom",
 )  # fmt: skip
 _LOOK_SECONDS = 0.2

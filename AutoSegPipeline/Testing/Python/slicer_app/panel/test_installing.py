@@ -23,6 +23,7 @@ PINS = re.compile(r"^([A-Za-z0-9_.-]+)==([^;\s#]+)\s*(;[^#\n]*)?", re.M)
 MODULES = {
     "python-multipart": "multipart",
     "argon2-cffi": "argon2",
+    "Authlib": "authlib",
     "Jinja2": "jinja2",
     "zipstream-ng": "zipstream",
     "dicom-anonymizer": "dicomanonymizer",
