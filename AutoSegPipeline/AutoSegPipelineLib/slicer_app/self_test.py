@@ -19,6 +19,7 @@ import slicer
 import vtk
 
 from ..core import process_tree
+from ..core.files import remove_tree
 from ..processing.phantom import Phantom, torso
 from . import shared_session
 
@@ -52,8 +53,6 @@ class ModuleTest(unittest.TestCase):
 
     def tearDown(self) -> None:
         """Leave nothing behind."""
-        from AutoSegPipelineLib.core.files import remove_tree
-
         shared_session.stop()
         shared_session.use_home(None)
         remove_tree(self.folder)

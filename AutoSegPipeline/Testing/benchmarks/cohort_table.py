@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 import psutil
-from meters import HERE, said_load
+from meters import said_load
+from support import headless
 from support.cohort import write_cohort
 
 SECONDS, MEGABYTES = 60.0, 1000.0
@@ -35,11 +36,7 @@ def parsed(folder: Path) -> float:
 def command(folder: Path) -> tuple[float, float, float]:
     """(seconds, CPU seconds, most resident megabytes) of the command."""
     begun, peak, cpu = time.perf_counter(), 0.0, 0.0
-    paths = os.pathsep.join(filter(None, (str(HERE.parent.parent), os.environ.get("PYTHONPATH", ""))))
-    process = psutil.Popen(
-        [sys.executable, "-m", "AutoSegPipelineLib.headless", "table", str(folder)],
-        env={**os.environ, "PYTHONPATH": paths},
-    )
+    process = psutil.Popen([*headless.COMMAND, "table", str(folder)], env=headless.clean_environment())
     while process.poll() is None:
         try:
             peak = max(peak, process.memory_info().rss / 1e6)

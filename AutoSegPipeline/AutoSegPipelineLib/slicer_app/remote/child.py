@@ -139,12 +139,8 @@ class Requests:
                     "request.invalid", f"another machine's jobs cannot be changed by {asked.kind}"
                 )
             return {"ok": True, **action(store, asked)}
-        except PipelineError as error:
-            return {"error": error.to_dict()}
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            return {
-                "error": PipelineError("remote.unreachable", f"{type(error).__name__}: {error}").to_dict()
-            }
+        except (PipelineError, OSError, KeyError, TypeError, ValueError) as error:
+            return {"error": _coded(error).to_dict()}
 
     def _review(self, store: Store, asked: Request) -> dict[str, object]:
         body = {"mark": asked.args.get("mark", ""), "remark": asked.args.get("remark", "")}

@@ -19,9 +19,10 @@ import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.slicer_app.servers import Servers
 from support.embedded_server import autoseg_of
+from support.orthanc import free_port
 from support.pipeline import Bench, write_scan
 from support.slicer_sources import each_source, needs_sources, slicer_of
-from support.web_server import curl, free_port
+from support.web_server import curl
 
 pytestmark = needs_sources
 
@@ -97,7 +98,7 @@ def test_nothing_is_installed_while_a_slicer_with_pip_ensure_is_tested(
     source: Path, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not (source / "Base" / "Python" / "slicer" / "packaging.py").exists():
-        pytest.skip("has no slicer.packaging")
+        pytest.skip(f"{source.name} is a Slicer before 5.12, which has no slicer.packaging.pip_ensure")
     make_wheel(site.parent / "wheels", "little")
     with slicer_of(source, monkeypatch, testing=True) as slicer:
         our_pip(slicer).install(["little"])

@@ -46,13 +46,6 @@ class BaseRequestHandler:
     """What a handler inherits from."""
 
 
-def free_port() -> int:
-    """A port of this machine that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(params=[None, *SOURCES], ids=lambda source: source.name if source else "")
 def slicer_web_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``import WebServer`` and ``import WebServerLib`` as inside Slicer: ours, and those of each source."""
