@@ -103,7 +103,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("oidc", "text", "", "File that names the OpenID Connect provider through which people log in; empty means none."),
     Spec("dicom", "bool", False, "Exchange DICOM with a PACS, as dicom.json in the home says."),
     *cluster_settings.SETTINGS,
-    Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed."),
+    Spec("webhook_url", "text", "", "URL that hears by POST when a job is done or failed, or a send to a PACS is given up."),
     Spec("webhook_secret", "text", "", "Secret with which what the webhook hears is signed."),
 )  # fmt: skip
 
