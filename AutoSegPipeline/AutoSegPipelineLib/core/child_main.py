@@ -6,10 +6,12 @@ import contextlib
 import logging
 import os
 import threading
-from typing import Iterator
+from typing import Callable, Iterator
 
 from .child_channel import ChildChannel
-from .messages.child_messages import Heartbeat, Log
+from .errors import PipelineError
+from .messages.child_messages import Failed, Heartbeat, Log, Serve
+from .protocol import Envelope
 
 HEARTBEAT_SECONDS = 5.0
 _LONGEST = 8000  # characters of a record: a line of the protocol is bounded
@@ -37,6 +39,24 @@ def heartbeats(channel: ChildChannel) -> Iterator[None]:
         yield
     finally:
         ended.set()
+
+
+def serve_first(channel: ChildChannel, serve: Callable[[Serve, Iterator[Envelope]], None]) -> int:
+    """Call ``serve`` with the first ``serve`` message and the commands after it, which it takes to their end.
+
+    The exit code: 1 where it raised :class:`.errors.PipelineError`, which the pipeline hears as ``failed``;
+    0 otherwise, also where ``quit`` came first.
+    """
+    commands = channel.commands()
+    with heartbeats(channel):
+        first = next((one.message for one in commands if isinstance(one.message, Serve)), None)
+        try:
+            if first is not None:
+                serve(first, commands)
+        except PipelineError as error:
+            channel.send(Failed(error.to_dict()))
+            return 1
+    return 0
 
 
 class LogToPipeline(logging.Handler):

@@ -13,13 +13,14 @@ import platform
 import signal
 import sys
 import threading
+from functools import partial
 from typing import Iterator
 
 from ..core.child_channel import ChildChannel
-from ..core.child_main import LogToPipeline, heartbeats, take_channel
+from ..core.child_main import LogToPipeline, serve_first, take_channel
 from ..core.error_origin import stack_of
 from ..core.errors import PipelineError
-from ..core.messages.child_messages import Failed, Hello, Serve
+from ..core.messages.child_messages import Hello, Serve
 from ..core.pacs.store import PacsStore
 from ..core.protocol import Envelope
 from ..core.settings import Settings
@@ -44,7 +45,7 @@ def missing_packages() -> list[str]:
     return [name for module, name in PACKAGES.items() if importlib.util.find_spec(module) is None]
 
 
-def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) -> None:
+def _serve(channel: ChildChannel, message: Serve, commands: Iterator[Envelope]) -> None:
     missing = missing_packages()
     if missing:
         raise PipelineError("pacs.packages_missing", f"the PACS needs the packages {', '.join(missing)}")
@@ -86,16 +87,7 @@ def main() -> int:
         logging.getLogger(name).setLevel(level)
     channel.start()
     threading.excepthook = _end_with_the_thread
-    commands = channel.commands()
-    with heartbeats(channel):
-        try:
-            for envelope in commands:
-                if isinstance(envelope.message, Serve):
-                    _serve(channel, commands, envelope.message)
-        except PipelineError as error:
-            channel.send(Failed(error.to_dict()))
-            return 1
-    return 0
+    return serve_first(channel, partial(_serve, channel))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import platform
 import socket
 import sys
 import threading
+from typing import Iterator
 
 from ..core.child_channel import ChildChannel
-from ..core.child_main import LogToPipeline, heartbeats, take_channel
+from ..core.child_main import LogToPipeline, serve_first, take_channel
 from ..core.errors import PipelineError
-from ..core.messages.child_messages import Failed, Hello, Serve
+from ..core.messages.child_messages import Hello, Serve
 from ..core.messages.web_messages import Serving
+from ..core.protocol import Envelope
 from ..core.settings import Settings
 from .config import WebConfig
 
@@ -26,8 +28,9 @@ from .config import WebConfig
 class _Child:
     """One run: configuration in, server up, told to end."""
 
-    def __init__(self, channel: ChildChannel) -> None:
+    def __init__(self, channel: ChildChannel, commands: Iterator[Envelope]) -> None:
         self._channel = channel
+        self._commands = commands
         self._loop: asyncio.AbstractEventLoop | None = None
         self._quit: asyncio.Event | None = None
 
@@ -52,19 +55,10 @@ class _Child:
         self._channel.send(Serving(config.url(port), port))
 
     def _obey(self) -> None:
-        for _ in self._channel.commands():
+        for _ in self._commands:
             pass
         if self._loop is not None and self._quit is not None:
             self._loop.call_soon_threadsafe(self._quit.set)
-
-
-def _configuration(channel: ChildChannel) -> WebConfig | None:
-    """The configuration of the first ``serve`` message; None when told to end before."""
-    for envelope in channel.commands():
-        message = envelope.message
-        if isinstance(message, Serve):
-            return WebConfig.of(message.home.home, Settings(message.settings, {}))
-    return None
 
 
 def main() -> int:
@@ -74,16 +68,12 @@ def main() -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of each start and end, as we do
     channel.start()
     channel.send(Hello(os.getpid(), "web", platform.python_version()))
-    with heartbeats(channel):
-        config = _configuration(channel)
-        if config is None:
-            return 0
-        try:
-            asyncio.run(_Child(channel).serve(config))
-        except PipelineError as error:
-            channel.send(Failed(error.to_dict()))
-            return 1
-    return 0
+
+    def serve(message: Serve, commands: Iterator[Envelope]) -> None:
+        config = WebConfig.of(message.home.home, Settings(message.settings, {}))
+        asyncio.run(_Child(channel, commands).serve(config))
+
+    return serve_first(channel, serve)
 
 
 if __name__ == "__main__":
