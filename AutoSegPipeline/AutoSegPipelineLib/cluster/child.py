@@ -15,14 +15,14 @@ import queue
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, Mapping
 
 from ..core.child_channel import ChildChannel
-from ..core.child_main import LogToPipeline, heartbeats, take_channel
-from ..core.cluster_settings import CLEAN_SECONDS, DASK, SLURM
-from ..core.errors import PipelineError
-from ..core.messages.child_messages import Failed, Hello, Message, Serve
+from ..core.child_main import LogToPipeline, serve_first, take_channel
+from ..core.cluster_settings import CLEAN_SECONDS, DASK, SLURM, share_folder
+from ..core.messages.child_messages import Hello, Message, Serve
 from ..core.messages.cluster_messages import AllSent, CaseSettled, GiveUpAll, GiveUpCase, PackCase, SendBundle
 from ..core.protocol import Envelope, Key
 from ..core.settings import Settings
@@ -42,15 +42,12 @@ EXECUTORS: Mapping[str, Callable[[Path, Settings], Executor]] = {SLURM: Slurm, D
 def open_share(message: Serve) -> Share:
     """The share of the settings; raises ``cluster.configuration`` where none is named."""
     settings = message.settings
-    folder = str(settings["cluster_share"])
-    if not folder or not Path(folder).is_absolute():
-        raise PipelineError("cluster.configuration", f"cluster_share {folder!r} is no absolute path")
     least = int(str(settings["disk_min_free_mb"])) << 20
     note = message.home.home.state / "cluster-share.json"
-    return Share(Path(folder), str(settings["cluster_id"]), note, least)
+    return Share(share_folder(settings), str(settings["cluster_id"]), note, least)
 
 
-def _serve(channel: ChildChannel, commands: Iterator[Envelope], message: Serve) -> None:
+def _serve(channel: ChildChannel, message: Serve, commands: Iterator[Envelope]) -> None:
     settings = Settings(message.settings, {})
     share = open_share(message)
     share.check()
@@ -128,17 +125,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[LogToPipeline(channel)])
     logging.getLogger("submitit").setLevel(logging.ERROR)
     channel.start()
-    commands = channel.commands()
-    with heartbeats(channel):
-        try:
-            for envelope in commands:
-                if isinstance(envelope.message, Serve):
-                    _serve(channel, commands, envelope.message)
-                    break
-        except PipelineError as error:
-            channel.send(Failed(error.to_dict()))
-            return 1
-    return 0
+    return serve_first(channel, partial(_serve, channel))
 
 
 if __name__ == "__main__":

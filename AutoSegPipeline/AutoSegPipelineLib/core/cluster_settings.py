@@ -9,6 +9,7 @@ from __future__ import annotations
 # ruff: noqa: E501 - a table is read by its columns
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import List, Mapping, Sequence, cast
 
 from .engine_list import wanted_engines
@@ -50,6 +51,14 @@ class JobSize:
     memory_gb: float = 0.0
     minutes: int = 0
     arguments: List[str] = field(default_factory=list)
+
+
+def share_folder(settings: Mapping[str, object]) -> Path:
+    """The folder on the share; raises ``cluster.configuration`` where none is named."""
+    folder = str(settings["cluster_share"])
+    if not Path(folder).is_absolute():
+        raise PipelineError("cluster.configuration", f"cluster_share {folder!r} is no absolute path")
+    return Path(folder)
 
 
 def job_size(settings: Mapping[str, object], options: Mapping[str, object], memory_step: int = 0) -> JobSize:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from pathlib import Path
 from typing import Iterator
 
-from ..core.cluster_settings import DASK, NONE, SLURM, job_size
+from ..core.cluster_settings import DASK, NONE, SLURM, job_size, share_folder
 from ..core.errors import PipelineError
 from ..core.files import free_bytes
 from ..core.settings import Settings
@@ -47,10 +46,11 @@ def cluster(session: Session, settings: Settings) -> Iterator[Finding]:
 
 
 def _share(settings: Settings) -> Finding:
-    folder = Path(settings["cluster_share"])
     fix = "Set cluster_share to a folder that every machine sees under the same path."
-    if not settings["cluster_share"] or not folder.is_absolute():
-        return Finding("cluster", FAIL, f"cluster_share {str(folder)!r} is no absolute path", fix)
+    try:
+        folder = share_folder(settings.values)
+    except PipelineError as error:
+        return Finding("cluster", FAIL, error.message, fix)
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("cluster", FAIL, f"{folder} cannot be reached or written", fix)
     return Finding("cluster", OK, f"share {folder}, {free_bytes(folder) >> 30} GB free")

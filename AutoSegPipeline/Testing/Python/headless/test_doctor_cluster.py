@@ -41,6 +41,12 @@ def test_a_share_that_is_missing_and_programs_that_are_not_there(
     assert "sbatch, squeue, scancel: not on the PATH" in texts
 
 
+@pytest.mark.parametrize("share", ["", "share"])
+def test_a_share_that_is_no_absolute_path_is_shown_as_it_was_set(share: str) -> None:
+    found = {one.text: one.status for one in findings(cluster="dask", cluster_share=share)}
+    assert found[f"cluster_share {share!r} is no absolute path"] == FAIL
+
+
 def test_the_command_that_starts_a_worker_is_shown(tmp_path: Path) -> None:
     error = {"code": "environment.disk_full", "message": "1 MB are free", "hint": "Free space."}
     note = {"error": error, "workers": 0, "command": "python -m distributed.cli.dask_worker"}
