@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from ..core.bundles.layout import Bundle
+from ..core.bundles.packing import PREFIX
 from ..core.errors import PipelineError
 from ..core.files import free_bytes, read_json, write_json
 
 _MARK = "autoseg-share.json"
-_BUNDLE = "bundle-"
 
 
 class Share:
@@ -58,7 +58,7 @@ class Share:
         found = []
         for path in self.path.iterdir():
             bundle = Bundle(path)
-            if path.name.startswith(_BUNDLE) and bundle.is_complete:
+            if path.name.startswith(PREFIX) and bundle.is_complete:
                 try:
                     if bundle.read().pipeline == self.pipeline:
                         found.append(path.name)

@@ -32,12 +32,13 @@ from .layout import (
     with_paths,
 )
 
+PREFIX = "bundle-"  # of the folder of each bundle that a pipeline makes
 _BLOCK = 1 << 20
 
 
 def new_name() -> str:
     """A name that no other bundle has."""
-    return f"bundle-{uuid.uuid4().hex[:8]}"
+    return f"{PREFIX}{uuid.uuid4().hex[:8]}"
 
 
 class Packing:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import uuid
 from dataclasses import dataclass, field
 from typing import Generator
 
+from ...core.bundles.packing import new_name
 from ...core.cluster_settings import JobSize, job_size
 from ...core.engine_list import host_engine
 from ...core.job import Job
@@ -28,7 +28,7 @@ class Chosen:
     """Cases for one bundle: ids of jobs and the seconds that each is expected to take."""
 
     size: JobSize
-    bundle: str = field(default_factory=lambda: f"bundle-{uuid.uuid4().hex[:8]}")
+    bundle: str = field(default_factory=new_name)
     jobs: list[tuple[str, float | None]] = field(default_factory=list)
 
 
@@ -47,7 +47,7 @@ class Choice:
         ``options.invalid`` for a wrong setting.
         """
         store, settings = self._context.store, self._context.settings
-        queued = store.jobs.counts()["queued"]
+        queued = store.jobs.counts()[QUEUED]
         if not queued:
             return None
         fair = max(1, math.ceil(queued / (free_bundles + 1)))
@@ -69,8 +69,8 @@ class Choice:
             limit = size.minutes * 60.0
             if limit:
                 seconds += limit * _UNKNOWN if expected is None else expected
-            if chosen.jobs and seconds > limit * _FILL and limit:
-                break
+                if chosen.jobs and seconds > limit * _FILL:
+                    break
             chosen.jobs.append((job.id, expected))
             if len(chosen.jobs) >= most:
                 break
