@@ -79,7 +79,6 @@ class Recovery:
     def _died(self, job: Job, counted: bool) -> None:
         job.deaths += counted
         job.progress, job.eta_s = 0.0, None
-        job.staged.pop("bundle", None)  # it was out when the cluster was switched off
         if job.deaths >= (HOST_DEATHS_LIMIT if needs_host(job.options) else DEATHS_LIMIT):
             error = PipelineError("pipeline.died", f"the pipeline ended {job.deaths} times during {job.name}")
             job.error = error.to_dict()

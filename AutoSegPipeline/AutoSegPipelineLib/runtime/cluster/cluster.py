@@ -81,11 +81,12 @@ class Cluster:
         return bool(self._context.settings["cluster"] != NONE)
 
     def takes_up(self, job: Job) -> bool:
-        """At the start: whether ``job`` is out, so that its attempt goes on."""
-        if not self._wanted or _BUNDLE not in job.staged:
-            return False
-        self._out[job.id] = job
-        return True
+        """At the start: whether ``job`` is out, so that its attempt goes on; else it is here again."""
+        if self._wanted and _BUNDLE in job.staged:
+            self._out[job.id] = job
+            return True
+        job.staged.pop(_BUNDLE, None)  # it was out when the cluster was switched off
+        return False
 
     def look(self) -> None:
         """Every two seconds: does the child run as the settings say, can a bundle leave?"""
