@@ -127,7 +127,9 @@ class Slurm:
     def log(self, job_id: str) -> str:
         """See :class:`.executor.Executor`."""
         try:
-            text = (self._folder / f"{job_id}_0_log.err").read_bytes()[-_LOG_BYTES:]
+            with open(self._folder / f"{job_id}_0_log.err", "rb") as stream:
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LOG_BYTES))
+                text = stream.read(_LOG_BYTES)
         except OSError:
             return ""
         return text.decode("utf-8", "replace").strip()

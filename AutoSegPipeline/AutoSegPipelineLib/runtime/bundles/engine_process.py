@@ -54,7 +54,7 @@ class EngineProcess:
         slot = self._slot = WorkerSlot(child=None)  # type: ignore[arg-type]
         slot.child = self._spawn(
             lambda envelope: self._heard(slot, envelope),
-            lambda text: self._on_log(text),
+            self._on_log,
             lambda end: self._ended(slot, end),
             on_hung=lambda seconds: self._hung(slot, seconds),
         )
