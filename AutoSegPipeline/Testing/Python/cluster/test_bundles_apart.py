@@ -22,7 +22,7 @@ from AutoSegPipelineLib.core.messages.cluster_messages import (
 from AutoSegPipelineLib.core.messages.reader import plain
 from AutoSegPipelineLib.core.messages.worker_messages import CaseOrder
 from AutoSegPipelineLib.core.protocol import Envelope
-from support.cluster_child import Child
+from support.cluster_child import Child, no_room
 from support.pipeline import write_scan
 
 
@@ -125,10 +125,6 @@ def test_a_worker_that_takes_a_case_ends_the_row(tmp_path: Path) -> None:
         child.out.settle(("a", number))
     child.look()
     assert child.heard(ClusterState)[-1].code == "" and len(child.heard(CaseBack)) == 5
-
-
-def no_room(_packing: object) -> None:
-    raise OSError(28, "No space left on device")
 
 
 def test_what_was_fetched_for_a_case_that_nobody_wants_is_removed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from AutoSegPipelineLib.core.messages.cluster_messages import (
     CaseFailed,
     ClusterState,
 )
-from support.cluster_child import Child, Crash, Scheduler
+from support.cluster_child import Child, Crash, Scheduler, no_room
 
 
 def test_a_result_comes_back_and_the_bundle_goes(tmp_path: Path) -> None:
@@ -193,7 +193,3 @@ def test_nothing_is_left_of_a_bundle_that_did_not_fit(
     assert child.heard(ClusterState)[-1].code == ("environment.disk_full" if full else "")
     assert bool(child.scheduler.submitted) is not full
     assert (child.path / "bundle-00000001").exists() is not full
-
-
-def no_room(_packing: object) -> None:
-    raise OSError(28, "No space left on device")

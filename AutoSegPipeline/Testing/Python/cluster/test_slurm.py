@@ -42,11 +42,21 @@ def small_share(folder: Path, megabytes: int) -> Iterator[Path]:
     share.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(share)]
     if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("this user or container may not mount a tmpfs, which stands for a share that is full")
     try:
         yield share
     finally:
         subprocess.run(["umount", "-l", str(share)], check=True)
+
+
+def test_of_what_a_job_wrote_the_end_is_read(tmp_path: Path) -> None:
+    (tmp_path / scheduler.FOLDER).mkdir()
+    (tmp_path / scheduler.FOLDER / "7_0_log.err").write_bytes(b"x" * 5000 + b"\xe4 the last words\n")
+    one = scheduler.Slurm(tmp_path, Settings.defaults())
+    said = one.log("7")
+    assert said.startswith("x") and said.endswith("\ufffd the last words") and len(said) < 2000
+    (tmp_path / scheduler.FOLDER / "8_0_log.err").write_bytes(b"short\n")
+    assert (one.log("8"), one.log("9")) == ("short", "")
 
 
 def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tmp_path: Path) -> None:

@@ -117,7 +117,9 @@ def test_two_that_publish_at_the_same_moment_leave_one_result(
     assert sorted(os.listdir(case.result)) == ["of_2", "outcome.json"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only the count tells")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only Linux says in /proc that a process has ended"
+)
 def test_a_process_of_this_machine_that_has_ended_is_known_to_be_dead(case: CaseFolder) -> None:
     assert not is_dead(this_process())
     assert not is_dead(replace(this_process(), machine="another", pid=2**22))

@@ -161,7 +161,7 @@ def test_a_result_cannot_name_a_file_outside_its_folder(tmp_path: Path, name: st
     assert caught.value.code == "environment.bundle_damaged"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets only some users make symbolic links")
 def test_a_result_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     folder, outcome = finished(make_bundle(tmp_path, "ct"))
     secret = tmp_path / "secret"
