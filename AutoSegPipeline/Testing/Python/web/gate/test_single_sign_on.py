@@ -19,6 +19,7 @@ import pytest
 import requests
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.web.gate.provider import Provider, ProviderConfig, proved_at
+from support.programs import package
 from support.security import Answer, Browser, Served
 
 ROLES = {"imaging-admins": "admin", "imaging": "operator", "ward": "viewer"}
@@ -29,7 +30,7 @@ def issuer() -> Iterator[str]:
     """A provider that wants a nonce and proofs of PKCE; it knows whoever :func:`known` names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it still uses a part of Authlib that has moved
-        oidc_provider_mock = pytest.importorskip("oidc_provider_mock", reason="has no wheel for this Python")
+        oidc_provider_mock = package("oidc_provider_mock")
         from werkzeug.serving import make_server
 
         app = oidc_provider_mock.app(require_nonce=True)
