@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Callable, TypeVar
+from typing import TYPE_CHECKING
 
 from ...core.errors import PipelineError
 from ..accounts import passwords
+from .few_at_once import FewAtOnce
 
 if TYPE_CHECKING:
     from ..context import WebContext
 
-T = TypeVar("T")
 _AT_ONCE = 2  # hashes: 64 MiB and four threads each
 _MOST_WAITING = 20
 _KEY = "hashing"
 
 
-class Hashing:
-    """Runs hashes in threads, few at a time; who comes when too many wait is sent away."""
+class Hashing(FewAtOnce):
+    """Hashes passwords, away from the event loop."""
 
     def __init__(self) -> None:
-        self._free = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """``work()`` in a thread. Raises ``account.too_many``."""
-        if self._waiting >= _MOST_WAITING:
-            raise PipelineError("account.too_many", "too many logins at once; try again in 5 s", seconds=5)
-        self._waiting += 1
-        try:
-            async with self._free:
-                return await asyncio.get_running_loop().run_in_executor(None, work)
-        finally:
-            self._waiting -= 1
+        super().__init__(_AT_ONCE, _MOST_WAITING, _KEY)
 
 
 def hashing(context: WebContext) -> Hashing:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import AsyncIterator, Callable, TypeVar
+from typing import AsyncIterator
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +13,7 @@ from ...core.errors import PipelineError
 from ..context import WebContext, context_of
 from ..gate import audit_trail, identify, password_login
 from ..gate.begun_logins import SECONDS, BegunLogins
+from ..gate.few_at_once import FewAtOnce
 from ..gate.provider import Provider, proved_at, provider_of
 from ..pages.render import page
 from .login import inside
@@ -24,30 +23,14 @@ _COOKIE = "sso"
 _KEY = "single sign-on"
 _AT_ONCE = 4  # each may wait for the provider for ten seconds
 _MOST_WAITING = 40
-T = TypeVar("T")
 
 
-class _Calls:
-    """Calls of the provider in threads of their own: one that hangs must not hold up downloads."""
+class _Calls(FewAtOnce):
+    """Calls of the provider: one that hangs must not hold up downloads."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "provider")
-        self._waiting = 0
+        super().__init__(_AT_ONCE, _MOST_WAITING, "provider")
         self.begun = BegunLogins()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """``work()`` in a thread. Raises ``account.too_many``."""
-        if self._waiting >= _MOST_WAITING:
-            raise PipelineError("account.too_many", "too many logins at once; try again in 5 s", seconds=5)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
-
-    def close(self) -> None:
-        """Wait for nothing that has not begun."""
-        self._threads.shutdown(wait=False)
 
 
 @contextlib.asynccontextmanager
