@@ -6,6 +6,7 @@ VIEWER = "viewer"  # sees and downloads
 OPERATOR = "operator"  # uploads; cancels, retries, reorders and deletes its own
 ADMIN = "admin"  # everything, the audit log included
 ROLES = (VIEWER, OPERATOR, ADMIN)
+PATTERN = f"^({'|'.join(ROLES)})$"  # of one of them in a request
 
 
 def at_least(role: str, wanted: str) -> bool:

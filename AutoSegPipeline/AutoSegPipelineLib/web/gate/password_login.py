@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterator
 
 from ...core.errors import PipelineError
 from ..accounts import passwords
@@ -73,12 +74,21 @@ async def check(context: WebContext, given: Credentials) -> None:
         return
     if not given.code.strip():
         raise PipelineError("account.code_needed", "the account has a second factor")
-    # Counted apart from passwords: whoever has the password must not guess codes for ever.
+    with code_counted(context, user, given.address):
+        if not accounts.second_factors.check(user, given.code):
+            raise PipelineError("account.code_wrong", "the code is wrong, too old or was used before")
+
+
+@contextlib.contextmanager
+def code_counted(context: WebContext, user: str, address: str) -> Iterator[None]:
+    """Count a try of a code, apart from passwords: whoever has the password must not guess codes for ever.
+
+    Raises ``account.too_many``; a block that ends well was the right code.
+    """
     counted = f"code of {user}"
-    accounts.backoff.begin(counted, given.address)
-    if not accounts.second_factors.check(user, given.code):
-        raise PipelineError("account.code_wrong", "the code is wrong, too old or was used before")
-    accounts.backoff.succeeded(counted, given.address)
+    context.accounts.backoff.begin(counted, address)
+    yield
+    context.accounts.backoff.succeeded(counted, address)
 
 
 async def check_password(context: WebContext, name: str, password: str, address: str) -> None:

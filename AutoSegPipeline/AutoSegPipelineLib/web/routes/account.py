@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from ...core.errors import PipelineError
+from ..accounts.roles import PATTERN
 from ..context import context_of
 from ..gate import audit_trail, identify, password_login
 from ..gate.password_login import Credentials
@@ -31,7 +32,7 @@ class NewToken(BaseModel):
     """What a token is for, what it may do at most, and for how long."""
 
     label: str = Field(min_length=1, max_length=80)
-    role: str = Field(OPERATOR, pattern="^(viewer|operator|admin)$")
+    role: str = Field(OPERATOR, pattern=PATTERN)
     days: float = Field(90, gt=0, le=730)
 
 

@@ -154,14 +154,11 @@ async def confirm_factor(
     """Turn the second factor on with a first code; the recovery codes are reported here and never again."""
     context = context_of(request)
     needs_proof(context, principal)
-    counted, address = f"code of {principal.name}", audit_trail.address_of(request.scope)
-    context.accounts.backoff.begin(counted, address)
     try:
-        codes = context.accounts.second_factors.confirm(principal.name, given.code)
+        with password_login.code_counted(context, principal.name, audit_trail.address_of(request.scope)):
+            codes = context.accounts.second_factors.confirm(principal.name, given.code)
     except PipelineError as error:
-        error.data["status"] = 403
-        raise
-    context.accounts.backoff.succeeded(counted, address)
+        raise password_login.refused(error) from error
     context.accounts.sessions.end_others(principal.name, principal.key)
     audit_trail.note(context, request.scope, "factor.on", principal.name)
     return {"codes": codes}

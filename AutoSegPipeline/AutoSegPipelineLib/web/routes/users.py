@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from ...core.errors import PipelineError
+from ..accounts.roles import PATTERN
 from ..accounts.users import User
 from ..context import WebContext, context_of
 from ..gate import audit_trail, password_login
@@ -17,7 +18,6 @@ from ..gate.reauthentication import needs_proof
 from ..models import PROBLEMS
 
 router = APIRouter(prefix="/api/v1/users", tags=["account"], responses=PROBLEMS)
-_ROLE = "^(viewer|operator|admin)$"
 
 
 class UserDocument(BaseModel):
@@ -42,14 +42,14 @@ class NewUser(BaseModel):
     """A new account."""
 
     name: str = Field(min_length=1, max_length=64)
-    role: str = Field(OPERATOR, pattern=_ROLE)
+    role: str = Field(OPERATOR, pattern=PATTERN)
     password: str = Field(min_length=1, max_length=1024)
 
 
 class ChangedUser(BaseModel):
     """What shall be different; what is left out stays. ``second_factor`` can be turned off only."""
 
-    role: Optional[str] = Field(None, pattern=_ROLE)
+    role: Optional[str] = Field(None, pattern=PATTERN)
     disabled: Optional[bool] = None
     password: Optional[str] = Field(None, min_length=1, max_length=1024)
     second_factor: Optional[bool] = None
