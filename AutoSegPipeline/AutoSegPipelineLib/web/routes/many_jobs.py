@@ -7,14 +7,14 @@ from typing import Annotated, Callable, List, Optional
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...core.commands import Cancel, Command, JobCommand, Purge, Retry, Review
+from ...core.commands import Cancel, JobCommand, Purge, Retry, Review
 from ...core.errors import PipelineError
-from ...core.hints import PAGE, hint_at
+from ...core.hints import PAGE, error_at
 from ...core.specs import did_you_mean
 from ..ask import ask_each
-from ..context import WebContext, context_of
+from ..context import context_of
 from ..gate import audit_trail
-from ..gate.principal import OPERATOR, VIEWER, Principal, may_change, needs, principal_of
+from ..gate.principal import OPERATOR, VIEWER, Principal, may_change, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..models import PROBLEMS, ReviewedJobs, ReviewsBody
 from .jobs import LONGEST_SEARCH, wanted_states
@@ -110,28 +110,17 @@ async def act_on_jobs(
     if command is None:
         hint = did_you_mean(given.action, tuple(_ACTIONS))
         raise PipelineError("request.invalid", f"action is one of {', '.join(_ACTIONS)}{hint}")
-    context = context_of(request)
-    visible = VisibleJobs(context, principal)
-    refused: dict[str, PipelineError] = {}
-    asked: dict[str, JobCommand] = {}
-    for job_id in dict.fromkeys(given.jobs):
-        try:
-            job = visible.get(job_id)
-            may_change(principal, job)
-            asked[job_id] = command(job.id)
-        except PipelineError as error:
-            refused[job_id] = error
-    answers = await ask_each(context, list(asked.values()), principal.name)
-    for (job_id, one), answer in zip(asked.items(), answers):
-        if isinstance(answer, PipelineError):
-            refused[job_id] = answer
-        _note(context, request, f"job.{given.action}", one.job, refused.get(job_id))
+    visible = VisibleJobs(context_of(request), principal)
+
+    def wanted(job_id: str) -> JobCommand:
+        job = visible.get(job_id)
+        may_change(principal, job)
+        return command(job.id)
+
+    ends = await _ask_all(request, principal, f"job.{given.action}", given.jobs, wanted)
     return {
-        "done": [job_id for job_id in asked if job_id not in refused],
-        "failed": [
-            {"job": job, "code": one.code, "message": one.message, "hint": hint_at(PAGE, one.code, one.hint)}
-            for job, one in refused.items()
-        ],
+        "done": [job for job, problem in ends.items() if problem is None],
+        "failed": [{"job": job, **problem} for job, problem in ends.items() if problem is not None],
     }
 
 
@@ -140,34 +129,36 @@ async def review_jobs(
     request: Request, body: ReviewsBody, principal: Principal = Depends(needs(OPERATOR))
 ) -> object:
     """The same review for many jobs; each answers for itself, so that one that is gone stops no other."""
+    visible = VisibleJobs(context_of(request), principal)
+
+    def wanted(job_id: str) -> JobCommand:
+        return Review(visible.get_own(job_id).id, body.mark, body.remark, principal.name)
+
+    ends = await _ask_all(request, principal, "job.review", body.jobs, wanted)
+    return {"jobs": [{"job": job, "error": problem} for job, problem in ends.items()]}
+
+
+async def _ask_all(
+    request: Request, principal: Principal, what: str, jobs: list[str], wanted: Callable[[str], JobCommand]
+) -> dict[str, dict[str, str] | None]:
+    """Why it was not done to each of ``jobs``, None where it was; ``wanted`` gives its command or raises.
+
+    A line of the audit trail for each that was asked for, as the address for one job writes it.
+    """
     context = context_of(request)
-    visible = VisibleJobs(context, principal)
-    found: dict[str, int | PipelineError] = {}  # the place of its command, or why there is none
-    commands: list[Command] = []
-    for wanted in dict.fromkeys(body.jobs):
+    ends: dict[str, PipelineError | None] = {}
+    commands: dict[str, JobCommand] = {}
+    for job in dict.fromkeys(jobs):
         try:
-            job = visible.get_own(wanted)
-            commands.append(Review(job.id, body.mark, body.remark, principal.name))
-            found[wanted] = len(commands) - 1
+            ends[job], commands[job] = None, wanted(job)
         except PipelineError as error:
-            found[wanted] = error
-    answers = await ask_each(context, commands, principal.name)
-    for command, answer in zip(commands, answers):
-        problem = answer if isinstance(answer, PipelineError) else None
-        _note(context, request, "job.review", str(command.about), problem)
-    ends = {wanted: answers[one] if isinstance(one, int) else one for wanted, one in found.items()}
-    return {
-        "jobs": [
-            {"job": wanted, "error": end.to_dict() if isinstance(end, PipelineError) else None}
-            for wanted, end in ends.items()
-        ]
-    }
-
-
-def _note(
-    context: WebContext, request: Request, what: str, job: str, problem: Optional[PipelineError]
-) -> None:
-    """A line of the audit trail as the address for one job writes it."""
-    code = problem.code if problem is not None else ""
-    who = principal_of(request).name
-    audit_trail.note(context, request.scope, what, who, job=job, detail=code, ok=not code, durable=False)
+            ends[job] = error
+    answers = await ask_each(context, list(commands.values()), principal.name)
+    for (job, command), answer in zip(commands.items(), answers):
+        ends[job] = problem = answer if isinstance(answer, PipelineError) else None
+        why, ok = (problem.code, False) if problem is not None else ("", True)
+        about = command.job
+        audit_trail.note(
+            context, request.scope, what, principal.name, job=about, detail=why, ok=ok, durable=False
+        )
+    return {job: error_at(PAGE, one.to_dict() if one is not None else None) for job, one in ends.items()}
