@@ -1,11 +1,9 @@
 // Accounts, share links and the audit log, for admins.
-import { address, ask, getJson, part } from "../api.js";
+import { address, ask, getJson, part, userName as me } from "../api.js";
 import { confirm, open } from "../dialogs.js";
 import { byId, el, toast } from "../dom.js";
 import { askProved } from "./proof.js";
 import { button, moment, row, sub, trying } from "./tables.js";
-
-const me = document.querySelector(".who b")?.textContent ?? "";
 
 // --- accounts -------------------------------------------------------------------------------------
 

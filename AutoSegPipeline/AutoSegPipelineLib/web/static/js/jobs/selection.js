@@ -32,10 +32,10 @@ export class Selection {
   }
 
   /** With `range` everything between this one and the last that was chosen. */
-  async choose(job, on, range, pages) {
+  async choose(job, on, range) {
     const begin = range && this.last ? this.last : job.id;
     this.last = job.id;
-    for (const id of await this.between(begin, job.id, pages)) {
+    for (const id of await this.between(begin, job.id)) {
       if (on) this.ids.add(id);
       else this.ids.delete(id);
     }
@@ -43,7 +43,8 @@ export class Selection {
   }
 
   /** The ids from one job to another; the server knows those that were not loaded. */
-  async between(one, other, pages) {
+  async between(one, other) {
+    const { pages } = this.table;
     const [from, to] = [pages.at(one), pages.at(other)].sort((a, b) => a - b);
     const known = from < 0 ? [] : Array.from(pages.jobs.slice(from, to + 1), (job) => job?.id);
     if (known.length && known.every(Boolean)) return known;
@@ -173,11 +174,11 @@ export class Selection {
 
   /** Say of all of them whether they are good or bad. */
   async review() {
-    const ids = await this.published().catch(() => []);
-    if (!ids.length) return toast("None of the selected jobs has results.", "warn");
-    const given = await askReview(ids.length);
-    if (!given) return undefined;
     try {
+      const ids = await this.published();
+      if (!ids.length) return toast("None of the selected jobs has results.", "warn");
+      const given = await askReview(ids.length);
+      if (!given) return undefined;
       let kept = 0;
       for (let at = 0; at < ids.length; at += AT_ONCE) {
         const answer = await (await ask("POST", "api/v1/jobs/review", { ...given, jobs: ids.slice(at, at + AT_ONCE) })).json();
@@ -193,10 +194,10 @@ export class Selection {
   }
 
   async share() {
-    const ids = await this.published().catch(() => []);
-    if (!ids.length) return toast("None of the selected jobs has results.", "warn");
-    if (ids.length > MOST_SHARED) return toast(`At most ${MOST_SHARED} results can be shared at once.`, "warn");
     try {
+      const ids = await this.published();
+      if (!ids.length) return toast("None of the selected jobs has results.", "warn");
+      if (ids.length > MOST_SHARED) return toast(`At most ${MOST_SHARED} results can be shared at once.`, "warn");
       const { jobs } = await getJson(`api/v1/jobs?limit=500&ids=${ids.join(",")}`);
       return await shareMany(jobs);
     } catch (error) {

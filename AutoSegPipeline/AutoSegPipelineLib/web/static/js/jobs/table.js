@@ -1,6 +1,6 @@
 // The table of jobs: the server filters, searches, counts and orders; a window of it is drawn here.
 import { announce, byId, el, setText } from "../dom.js";
-import { ENDED, STATES } from "../words.js";
+import { ENDED, RUNNING, STATES, WAITING } from "../words.js";
 import { Selection } from "./selection.js";
 import { JobPages } from "./pages.js";
 import { Row } from "./row.js";
@@ -12,10 +12,7 @@ const FILTERS = [
   ["done", "Done", "done"],
   ["problems", "Problems", "refused,failed"],
 ];
-const GROUPS = {
-  running: ["preparing", "segmenting", "exporting", "publishing"],
-  waiting: ["receiving", "inspecting", "queued"],
-};
+const GROUPS = { running: [...RUNNING], waiting: [...WAITING] };
 const PAUSE_MS = 300; // between two looks that changes bring about
 
 export class JobTable {
@@ -181,7 +178,7 @@ export class JobTable {
   leave(id, held) {
     const { row } = this.rows.get(id);
     this.rows.delete(id);
-    const gone = !this.pages.jobs.some((job) => job?.id === id) && !this.known.has(id);
+    const gone = this.pages.at(id) < 0 && !this.known.has(id);
     row.remove();
     if (held?.id !== id) return;
     queueMicrotask(() => {
@@ -195,7 +192,7 @@ export class JobTable {
   }
 
   async choose(job, on, range) {
-    await this.selection.choose(job, on, range, this.pages);
+    await this.selection.choose(job, on, range);
     this.windowed.later();
   }
 }

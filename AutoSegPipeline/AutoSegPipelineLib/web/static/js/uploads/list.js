@@ -1,7 +1,7 @@
 // The uploads that people see: one line each, with progress, speed, pause, resume, cancel.
 import { getJson } from "../api.js";
 import { announce, bar, byId, el, iconButton, setText, toast } from "../dom.js";
-import { ENDED, PROBLEMS, bytes, duration, many } from "../words.js";
+import { ENDED, PROBLEMS, STATES, bytes, duration, many } from "../words.js";
 import { dropped, pickedFolder, withData } from "./drop.js";
 import { Transfer } from "./transfer.js";
 
@@ -184,7 +184,7 @@ class Line {
     if (one.state === "paused") return `Paused, ${amount}`;
     const [first] = this.problems;
     if (first) {
-      const what = first.state === "refused" ? "Refused" : "Failed";
+      const [what] = STATES[first.state];
       const some = this.transfer.jobs.length > 1 ? ` (${this.problems.length} of ${this.transfer.jobs.length} jobs)` : "";
       return `${what}${some}: ${first.error?.message ?? ""} ${first.error?.hint ?? ""}`.trim();
     }
