@@ -1,6 +1,6 @@
 // Questions and longer texts in front of the page. `dialog` keeps the focus inside and gives it back.
 import { ask, getJson, part, address } from "./api.js";
-import { bar, el, setText, toast } from "./dom.js";
+import { bar, button, el, setText, toast } from "./dom.js";
 import { bytes, clockTime, many } from "./words.js";
 
 let count = 0;
@@ -17,10 +17,6 @@ export function open(title, body, buttons) {
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
-}
-
-function button(text, onclick, kind = "") {
-  return el("button", { type: "button", class: `button ${kind}`, text, onclick });
 }
 
 /** Ask before something that cannot be undone; whether it was confirmed. */

@@ -53,6 +53,11 @@ export function icon(name, extra = "") {
   return svg;
 }
 
+/** A button with words on it. */
+export function button(text, onclick, kind = "") {
+  return el("button", { type: "button", class: `button ${kind}`, text, onclick });
+}
+
 /** A square button that shows a drawing and is called `label`. */
 export function iconButton(name, label, onclick, props = {}) {
   return el("button", { type: "button", class: "button icon plain", "aria-label": label, title: label, onclick, ...props },

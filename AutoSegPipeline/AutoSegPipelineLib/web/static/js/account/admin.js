@@ -1,9 +1,9 @@
 // Accounts, share links and the audit log, for admins.
 import { address, ask, getJson, part, userName as me } from "../api.js";
 import { confirm, open } from "../dialogs.js";
-import { byId, el, toast } from "../dom.js";
+import { button, byId, el, toast } from "../dom.js";
 import { askProved } from "./proof.js";
-import { button, moment, row, sub, trying } from "./tables.js";
+import { moment, row, sub, trying } from "./tables.js";
 
 // --- accounts -------------------------------------------------------------------------------------
 
@@ -18,12 +18,12 @@ function userRow(user) {
     ...["viewer", "operator", "admin"].map((one) => el("option", { text: one, selected: one === user.role })));
   role.addEventListener("change", () => change(user, { role: role.value }, `${user.name} is ${role.value} now.`));
   const tools = el("div", { class: "row" });
-  if (!user.provider) tools.append(button("Set password", () => setPassword(user)));
+  if (!user.provider) tools.append(button("Set password", () => setPassword(user), "small"));
   if (user.second_factor) {
     tools.append(button("Turn second factor off", async () => {
       const yes = await confirm(`Turn off the second factor of ${user.name}?`, "Do so only when you know that it is them who ask: afterwards their password is enough.", "Turn it off");
       if (yes) await change(user, { second_factor: false }, `The second factor of ${user.name} is off.`);
-    }));
+    }, "small"));
   }
   if (user.name !== me) {
     tools.append(button(user.disabled ? "Let in again" : "Disable", async () => {
@@ -51,7 +51,7 @@ function setPassword(user) {
   const dialog = open(`A new password for ${user.name}`, [
     el("p", { text: "Every login and token of the account ends." }),
     el("div", {}, el("label", { for: "reset-password", text: "New password" }), field),
-  ], [button("Cancel", () => dialog.close(), ""), yes]);
+  ], [button("Cancel", () => dialog.close()), yes]);
   field.focus();
 }
 

@@ -1,8 +1,8 @@
 // The second factor: turned on with an authenticator app, off, and its recovery codes.
 import { getJson } from "../api.js";
-import { byId, el } from "../dom.js";
+import { button, byId, el } from "../dom.js";
 import { askProved } from "./proof.js";
-import { button, trying } from "./tables.js";
+import { trying } from "./tables.js";
 
 export function startFactor() {
   trying(show);
@@ -13,7 +13,7 @@ async function show() {
   byId("factor-state").textContent = state.on ? `on; ${state.codes_left} recovery codes left` : "off";
   byId("factor").replaceChildren(...(state.on ? [
     el("div", { class: "row" },
-      button("New recovery codes", () => trying(renew), ""),
+      button("New recovery codes", () => trying(renew)),
       button("Turn it off", () => trying(turnOff), "danger")),
   ] : [
     el("p", { text: "With it, logging in needs a code of an authenticator app besides the password." }),
@@ -34,7 +34,7 @@ async function begin() {
     el("div", {}, el("label", { for: "factor-code", text: "2. The code that the app shows" }), code),
     said,
     el("div", { class: "row" }, el("button", { type: "submit", class: "button primary", text: "Turn it on" }),
-      button("Cancel", () => trying(show), "")));
+      button("Cancel", () => trying(show))));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {

@@ -1,9 +1,9 @@
 // One's own account: password, second factor, logins, tokens.
 import { address, ask, getJson, part } from "../api.js";
-import { byId, el, toast } from "../dom.js";
+import { button, byId, el, toast } from "../dom.js";
 import { startFactor } from "./factor.js";
 import { askProved } from "./proof.js";
-import { browserName, button, moment, row, sub, trying } from "./tables.js";
+import { browserName, moment, row, sub, trying } from "./tables.js";
 
 const password = document.getElementById("password");
 

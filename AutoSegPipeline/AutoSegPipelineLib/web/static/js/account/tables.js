@@ -1,9 +1,5 @@
-// What the pages about accounts share: rows, buttons, and saying what went wrong.
+// What the pages about accounts share: rows, and saying what went wrong.
 import { el, toast } from "../dom.js";
-
-export function button(text, onclick, kind = "small") {
-  return el("button", { type: "button", class: `button ${kind}`, text, onclick });
-}
 
 /** Runs `work`; a problem is shown, and nothing else happens. */
 export async function trying(work) {
