@@ -30,22 +30,22 @@ export function confirm(title, text, yes, no = "Keep it") {
   });
 }
 
-/** What a person thinks of `number` results: {mark, remark}, or null. */
-export function askReview(number) {
+/** What a person thinks of one result or of several: {mark, remark}, or null; `said` of an earlier review. */
+export function askReview(title, { mark = "good", remark: before = "", said = "" } = {}) {
   return new Promise((resolve) => {
     const marks = [["good", "Good"], ["bad", "Bad"], ["", "No mark"]].map(([value, text]) => {
-      const radio = el("input", { type: "radio", name: "review-mark", value, checked: value === "good" });
+      const radio = el("input", { type: "radio", name: "review-mark", value, checked: value === mark });
       return [radio, el("label", { class: "check" }, radio, text)];
     });
-    const remark = el("textarea", { id: "review-remark", rows: 3, maxlength: 2000 });
+    const remark = el("textarea", { id: "review-remark", rows: 3, maxlength: 2000, text: before });
     const keep = button("Keep the review", () => {
       resolve({ mark: marks.find(([radio]) => radio.checked)[0].value, remark: remark.value.trim() });
       dialog.close();
     }, "primary");
-    const dialog = open(`Review ${many(number, "result")}`, [
+    const dialog = open(title, [
       el("fieldset", {}, el("legend", { text: "The segmentation is" }), ...marks.map(([, label]) => label)),
       el("div", {}, el("label", { for: "review-remark", text: "Remark" }), remark),
-      el("p", { class: "hint", text: "No mark and no remark take an earlier review back." }),
+      el("p", { class: "hint", text: `${said} No mark and no remark take an earlier review back.`.trim() }),
     ], [button("Close", () => dialog.close()), keep]);
     dialog.addEventListener("close", () => resolve(null));
   });

@@ -41,9 +41,9 @@ def test_rows_are_sorted_filtered_and_reviewed(site: Site, browser: Browser) -> 
     assert 0 < rows.count() < count
     assert all("ung" in text for text in page.locator("#table-body td:nth-child(2)").all_inner_texts())
     page.get_by_role("button", name=re.compile("^Review first")).first.click()
-    page.get_by_label("bad", exact=True).check()
+    page.get_by_label("Bad", exact=True).check()
     page.get_by_label("Remark").fill("motion")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Keep the review").click()
     page.get_by_role("button", name=re.compile("now bad")).first.wait_for()
     page.get_by_label("Review", exact=True).select_option("good")
     page.get_by_text("No row is like that.").wait_for()

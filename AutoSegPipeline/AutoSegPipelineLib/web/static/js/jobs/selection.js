@@ -177,7 +177,7 @@ export class Selection {
     try {
       const ids = await this.published();
       if (!ids.length) return toast("None of the selected jobs has results.", "warn");
-      const given = await askReview(ids.length);
+      const given = await askReview(`Review ${many(ids.length, "result")}`);
       if (!given) return undefined;
       let kept = 0;
       for (let at = 0; at < ids.length; at += AT_ONCE) {

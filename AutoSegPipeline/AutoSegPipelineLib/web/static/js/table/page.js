@@ -1,8 +1,8 @@
 // The table over all cases: the server sorts, filters and pages; here it is shown.
-import { address, ask, getJson, mayDo, part } from "../api.js";
+import { address, getJson, part } from "../api.js";
 import { announce, byId, el, setText, toast } from "../dom.js";
 import { many } from "../words.js";
-import { Reviews } from "./review.js";
+import { reviewCell } from "./review.js";
 
 const ROWS = 50;
 const COLUMNS = [
@@ -39,7 +39,7 @@ function flags(row) {
   return found.join(", ");
 }
 
-function line(row, reviews) {
+function line(row) {
   const mean = row.mean === null ? "" : `${number(row.mean, 1)}${row.intensity_unit ? ` ${row.intensity_unit}` : ""}`;
   return el("tr", { class: row.outlier ? "outlier" : "" },
     el("th", { scope: "row" }, el("a", { href: address(`view/${part(row.job)}`), text: row.case, title: row.label })),
@@ -49,7 +49,7 @@ function line(row, reviews) {
     el("td", { class: "number", text: mean }),
     el("td", { class: "number", text: number(row.mean_z, 1) }),
     el("td", { class: "flags", text: flags(row) }),
-    el("td", {}, reviews.cell(row)));
+    el("td", {}, reviewCell(row, look)));
 }
 
 function head() {
@@ -83,7 +83,7 @@ async function look() {
   if (mine !== asked) return; // a later question is under way
   state.total = found.total;
   setText(byId("table-count"), `${many(found.total, "row")} of ${many(found.cases, "case")}`);
-  byId("table-body").replaceChildren(...found.rows.map((row) => line(row, reviews)));
+  byId("table-body").replaceChildren(...found.rows.map(line));
   const none = found.rows.length === 0;
   byId("table-empty").hidden = !none;
   setText(byId("table-empty-text"), found.cases ? "No row is like that." : "Finished cases appear here, a row for each structure.");
@@ -119,7 +119,6 @@ async function writeMethods() {
   }
 }
 
-const reviews = new Reviews(ask, mayDo("operator"), look);
 let typing = 0;
 byId("table-filters").addEventListener("submit", (event) => event.preventDefault());
 byId("table-filters").addEventListener("input", () => {
