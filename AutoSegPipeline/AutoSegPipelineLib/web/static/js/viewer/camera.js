@@ -3,6 +3,8 @@ import * as THREE from "../../../assets/three/build/three.module.js";
 import { OrbitControls } from "../../../assets/three/examples/jsm/controls/OrbitControls.js";
 import { SIDES, fromRas, letters, toRas } from "./anatomy.js";
 
+const STEP = Math.PI / 24; // of a key
+
 export class View {
   /** `changed` is called when something else is seen. */
   constructor(stage, changed) {
@@ -104,6 +106,12 @@ export class View {
     this.camera.zoom = Math.min(200, Math.max(0.2, this.camera.zoom * factor));
     this.camera.updateProjectionMatrix();
     this.changed();
+  }
+
+  /** What keys do that turn and zoom. */
+  get keys() {
+    return { ArrowLeft: () => this.turn(STEP, 0), ArrowRight: () => this.turn(-STEP, 0), ArrowUp: () => this.turn(0, STEP), ArrowDown: () => this.turn(0, -STEP),
+      "+": () => this.zoom(1.15), "=": () => this.zoom(1.15), "-": () => this.zoom(1 / 1.15) };
   }
 
   size() {

@@ -71,9 +71,7 @@ function tools(scenes) {
     stage.tabIndex = 0;
     stage.setAttribute("role", "application");
     stage.setAttribute("aria-label", `3D view of ${cases[side].label || cases[side].name}. Arrow keys turn, plus and minus zoom.`);
-    const turn = Math.PI / 24;
-    const acts = { ArrowLeft: () => scene.view.turn(turn, 0), ArrowRight: () => scene.view.turn(-turn, 0), ArrowUp: () => scene.view.turn(0, turn),
-      ArrowDown: () => scene.view.turn(0, -turn), "+": () => scene.view.zoom(1.15), "-": () => scene.view.zoom(1 / 1.15) };
+    const acts = scene.view.keys;
     stage.addEventListener("keydown", (event) => {
       if (!acts[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();

@@ -3,7 +3,6 @@ import { announce, el, icon, setText } from "../dom.js";
 import { SIDES } from "./anatomy.js";
 import { picture } from "./picture.js";
 
-const STEP = Math.PI / 24;
 const LENGTHS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 
 /** Events: `where`: somebody asks for the mark's place. */
@@ -76,9 +75,8 @@ export class Overlay extends EventTarget {
 
   keys(stage) {
     const acts = {
-      ArrowLeft: () => this.view.turn(STEP, 0), ArrowRight: () => this.view.turn(-STEP, 0),
-      ArrowUp: () => this.view.turn(0, STEP), ArrowDown: () => this.view.turn(0, -STEP),
-      "+": () => this.view.zoom(1.15), "=": () => this.view.zoom(1.15), "-": () => this.view.zoom(1 / 1.15), 0: () => this.scene.fit(),
+      ...this.view.keys,
+      0: () => this.scene.fit(),
       w: () => this.dispatchEvent(new Event("where")),
       ...Object.fromEntries(Object.keys(SIDES).map((letter) => [letter.toLowerCase(), () => {
         this.view.lookFrom(letter);
