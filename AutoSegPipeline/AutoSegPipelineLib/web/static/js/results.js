@@ -3,11 +3,11 @@ import { address, getJson, mayDo, part, via } from "./api.js";
 import { byId, el, icon, setText } from "./dom.js";
 import { fileAddress, fileTable, share } from "./dialogs.js";
 import { removeJob } from "./jobs/actions.js";
+import { Pace } from "./pace.js";
 import { bytes, clockTime, many, warningTitle } from "./words.js";
 
 const SHOWN = 24;
 const MOST = 480; // cards; what is older is found by a search
-const PAUSE_MS = 300; // between two looks that changes bring about
 
 // A card asks for its statistics when it is seen.
 const watcher = new IntersectionObserver((entries) => {
@@ -25,10 +25,10 @@ export class ResultGrid {
     this.search = "";
     this.total = 0;
     this.list = byId("results-list");
+    this.pace = new Pace(() => this.look());
     for (const type of ["ready", "reset", "online"]) live.addEventListener(type, () => this.look());
-    live.addEventListener("gone", (event) => { if (this.cards.has(event.detail.id)) this.soon(); });
-    live.addEventListener("job", ({ detail: { job } }) => { if (job.outputs.length || this.cards.has(job.id)) this.soon(); });
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && this.stale) this.soon(); });
+    live.addEventListener("gone", (event) => { if (this.cards.has(event.detail.id)) this.pace.soon(); });
+    live.addEventListener("job", ({ detail: { job } }) => { if (job.outputs.length || this.cards.has(job.id)) this.pace.soon(); });
     byId("results-search").addEventListener("input", (event) => {
       this.search = event.target.value.trim();
       this.limit = SHOWN;
@@ -37,30 +37,16 @@ export class ResultGrid {
     byId("results-more").addEventListener("click", () => { this.limit = Math.min(MOST, this.limit + SHOWN); this.look(); });
   }
 
-  soon() {
-    this.stale = true;
-    if (this.timer || document.hidden) return;
-    this.timer = setTimeout(() => this.look(), this.pause ?? PAUSE_MS);
-  }
-
   /** Ask the server for the newest results that the search leaves. */
-  async look() {
-    clearTimeout(this.timer);
-    this.timer = 0;
-    this.stale = false;
+  look() {
     this.request?.abort();
-    const request = this.request = new AbortController();
-    const begun = performance.now();
+    const { signal } = this.request = new AbortController();
     const query = new URLSearchParams({ published: "true", limit: this.limit, ...(this.search && { search: this.search }) });
-    try {
-      const page = await getJson(`api/v1/jobs?${query}`, request.signal);
+    return this.pace.run(async () => {
+      const page = await getJson(`api/v1/jobs?${query}`, signal);
       this.total = page.total;
       this.draw(page.jobs);
-    } catch {
-      return; // aborted by a later one, or the server is away: it is asked again when it is back
-    } finally {
-      this.pause = Math.max(PAUSE_MS, 3 * (performance.now() - begun));
-    }
+    });
   }
 
   draw(shown) {

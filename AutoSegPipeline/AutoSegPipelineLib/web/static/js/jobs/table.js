@@ -1,5 +1,6 @@
 // The table of jobs: the server filters, searches, counts and orders; a window of it is drawn here.
 import { announce, byId, el, setText } from "../dom.js";
+import { Pace } from "../pace.js";
 import { ENDED, RUNNING, STATES, WAITING } from "../words.js";
 import { Selection } from "./selection.js";
 import { JobPages } from "./pages.js";
@@ -13,7 +14,6 @@ const FILTERS = [
   ["problems", "Problems", "refused,failed"],
 ];
 const GROUPS = { running: [...RUNNING], waiting: [...WAITING] };
-const PAUSE_MS = 300; // between two looks that changes bring about
 
 export class JobTable {
   constructor(live) {
@@ -29,13 +29,13 @@ export class JobTable {
       missing: (first, last) => this.pages.fill(first, last),
     });
     this.selection = new Selection(this);
+    this.pace = new Pace(() => this.look());
     this.makeFilters();
     live.addEventListener("ready", () => this.look());
     live.addEventListener("reset", () => this.look());
     live.addEventListener("online", () => this.look());
     live.addEventListener("job", (event) => this.changed(event.detail.job));
     live.addEventListener("gone", (event) => this.forget(event.detail.id));
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && this.stale) this.soon(); });
     byId("jobs-search").addEventListener("input", (event) => this.showList({ search: event.target.value.trim() }));
   }
 
@@ -68,29 +68,12 @@ export class JobTable {
   }
 
   /** Ask for the part that is in view; `fromTop` of another list. */
-  async look(fromTop = false) {
-    clearTimeout(this.timer);
-    this.timer = 0;
-    this.stale = false;
-    const number = this.looks = (this.looks ?? 0) + 1;
-    if (fromTop) this.pages.clear();
-    const begun = performance.now();
-    const [first, last] = fromTop ? [0, 20] : this.windowed.range();
-    try {
+  look(fromTop = false) {
+    return this.pace.run(() => {
+      if (fromTop) this.pages.clear();
       this.fromTop = fromTop || this.fromTop;
-      await this.pages.refresh(first, last);
-    } catch {
-      return; // aborted by a later one, or the server is away: it is asked again when it is back
-    } finally {
-      if (number === this.looks) this.pause = Math.max(PAUSE_MS, 3 * (performance.now() - begun));
-    }
-  }
-
-  /** Ask again soon, once for many changes; a tab that nobody sees asks when it is seen. */
-  soon() {
-    this.stale = true;
-    if (this.timer || document.hidden) return;
-    this.timer = setTimeout(() => this.look(), this.pause ?? PAUSE_MS);
+      return this.pages.refresh(...(fromTop ? [0, 20] : this.windowed.range()));
+    });
   }
 
   taken() {
@@ -131,16 +114,16 @@ export class JobTable {
     }
     const shown = this.pages.update(job);
     if (shown) this.windowed.later();
-    if (!shown || shown.state !== job.state || shown.priority !== job.priority) this.soon();
+    if (!shown || shown.state !== job.state || shown.priority !== job.priority) this.pace.soon();
   }
 
   forget(id) {
     this.known.delete(id);
     this.selection.drop(id);
-    if (this.pages.drop(id) < 0) return this.soon();
+    if (this.pages.drop(id) < 0) return this.pace.soon();
     this.windowed.forget(this.pages.total);
     this.windowed.later();
-    return this.soon();
+    return this.pace.soon();
   }
 
   /** Rows for the places from `first` to before `last`, null where a job is not known yet. */
