@@ -139,6 +139,17 @@ def test_whoever_has_the_password_cannot_try_codes_for_ever(served: Served) -> N
     assert found[:5] == ["account.code_wrong"] * 5 and "account.too_many" in found
 
 
+def test_a_first_code_cannot_be_tried_for_ever_either_and_the_refusal_says_how_long(served: Served) -> None:
+    with served.accounts() as book:
+        book.users.add("begins", "viewer", PASSWORD)
+    begins, path = browser(served, "begins"), "/api/v1/account/second-factor"
+    assert begins.ask("POST", path).status == 201
+    found = [begins.json("PUT", path, {"code": f"{number:06d}"}) for number in range(8)]
+    assert [(one.status, one.code) for one in found[:5]] == [(403, "account.code_wrong")] * 5
+    last = next(one for one in found if one.code == "account.too_many")
+    assert int(last.headers["retry-after"]) > 0
+
+
 def test_admins_make_change_and_disable_accounts_and_the_log_has_it(served: Served) -> None:
     ada = browser(served, "ada")
     wanted = {"name": "new.person", "role": "viewer", "password": "rain on blue horses"}
