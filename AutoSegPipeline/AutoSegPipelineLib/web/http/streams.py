@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncIterator, Mapping, Optional
+from typing import Any, AsyncIterator, Generator, Mapping, Optional
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -43,6 +43,29 @@ class Streamed(Response):
                 gone.cancel()
             await source.aclose()  # type: ignore[attr-defined]
             self.close()
+
+
+class FromGenerator(Streamed):
+    """Sends what ``source`` yields; a thread makes each piece, and closes it however it ended."""
+
+    def __init__(self, source: Generator[bytes, None, None], headers: Mapping[str, str], kind: str) -> None:
+        super().__init__(200, headers, kind)
+        self._source = source
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Bit by bit."""
+        step = self._step()
+        try:
+            while (piece := await asyncio.shield(step)) is not None:
+                yield piece
+                step = self._step()
+        finally:
+            # Nobody can stop a thread, and a generator may only be closed when it stands still.
+            await asyncio.wait({step})
+            await asyncio.get_running_loop().run_in_executor(None, self._source.close)
+
+    def _step(self) -> asyncio.Future[Optional[bytes]]:
+        return asyncio.get_running_loop().run_in_executor(None, lambda: next(self._source, None))
 
 
 async def _until(source: AsyncIterator[bytes], gone: asyncio.Future[None]) -> AsyncIterator[bytes]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
-from typing import AsyncIterator, Callable, Iterator, Sequence, Tuple, Union
+from typing import Callable, Generator, Iterator, Sequence, Tuple, Union
 
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream
 
-from .streams import Streamed
+from .streams import FromGenerator
 
 _PIECE = 1 << 20
 # Compressed already: to do it again costs time and saves nothing.
@@ -20,7 +19,7 @@ _COMPRESSED = (".gz", ".zip", ".png", ".jpg", ".seg.nrrd", ".glb", ".usdz")
 Named = Tuple[str, Union[Path, Callable[[], bytes]]]
 
 
-def pieces(files: Sequence[Named]) -> Iterator[bytes]:
+def pieces(files: Sequence[Named]) -> Generator[bytes, None, None]:
     """The archive of ``files``, each under the name given with it, in pieces of about a megabyte.
 
     Raises :class:`OSError` where a file is gone, or changes while it is read: the archive must not
@@ -61,18 +60,8 @@ def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
-class ZipOfFiles(Streamed):
-    """Sends :func:`pieces`, reading and packing in a thread; its length is not known before its end."""
+class ZipOfFiles(FromGenerator):
+    """Sends :func:`pieces`; its length is not known before its end."""
 
     def __init__(self, files: Sequence[Named], headers: dict[str, str]) -> None:
-        super().__init__(200, headers, "application/zip")
-        self._source = pieces(files)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Bit by bit."""
-        loop = asyncio.get_running_loop()
-        while True:
-            piece = await loop.run_in_executor(None, next, self._source, None)
-            if piece is None:
-                return
-            yield piece
+        super().__init__(pieces(files), headers, "application/zip")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from typing import AsyncIterator, Iterator, Optional
+from typing import AsyncIterator, Optional
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -15,7 +14,7 @@ from ..context import WebContext, context_of
 from ..gate.principal import VIEWER, Principal, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..http.file_response import disposition
-from ..http.streams import Streamed
+from ..http.streams import FromGenerator
 from ..models import PROBLEMS, MethodsDocument, TablePage
 from ..pages.render import page
 from ..tables.parquet import can_write
@@ -101,25 +100,4 @@ async def table_file(
     await service.ready()
     pieces = service.pieces(kind, query, VisibleJobs(context, principal).own)
     headers = {"Content-Disposition": disposition(f"cohort.{kind}"), "Cache-Control": "no-store"}
-    return _Pieces(pieces, headers, _FILES[kind])
-
-
-class _Pieces(Streamed):
-    """Sends what a generator makes in a thread; it is closed when nobody listens any more."""
-
-    def __init__(self, source: Iterator[bytes], headers: dict[str, str], kind: str) -> None:
-        super().__init__(200, headers, kind)
-        self._source = source
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Bit by bit."""
-        loop = asyncio.get_running_loop()
-        while True:
-            piece = await loop.run_in_executor(None, next, self._source, None)
-            if piece is None:
-                return
-            yield piece
-
-    def close(self) -> None:
-        """Let go of the table."""
-        self._source.close()  # type: ignore[attr-defined]
+    return FromGenerator(pieces, headers, _FILES[kind])

@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Iterator, TypeVar
+from typing import Callable, Generator, Iterator, TypeVar
 
 from ...core.cohort.fill import fill_from_home
 from ...core.cohort.forget import remove_table
@@ -80,7 +80,7 @@ class TableService:
     def _manifest(self, job: Job) -> Path:
         return (Path(job.out) if job.out else self._home.results) / f"{job.name}{MANIFEST}"
 
-    def pieces(self, kind: str, query: Query, scope: Scope) -> Iterator[bytes]:
+    def pieces(self, kind: str, query: Query, scope: Scope) -> Generator[bytes, None, None]:
         """The rows as a file, a piece at a time, with a connection of its own; after :meth:`ready`."""
         cohort = Cohort(self._path)
         try:
