@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable, Sequence
 
 from ...core import states
@@ -36,39 +36,37 @@ class RecordKeeper:
 
     def began(self, number: int, job_id: str) -> None:
         """The input was submitted: a run after a crash knows that its leftovers are ours."""
-        unit, facts = self.todo[number]
-        single = len(unit.files) == 1 and not unit.folders and not unit.files[0].lower().endswith(".zip")
-        entry = Entry(
-            unit.key, BEGUN, job_id, facts.stat, self.asked, facts.size, facts.newest_ns, time.time_ns(),
-            version=self.version, single=single,
-        )  # fmt: skip
-        self._open[number] = entry
+        entry = self._open[number] = self._entry(number, job_id)
         # Its end is synced; a power cut before that leaves a case of another name at most.
         self._keep(entry, durable=False)
 
     def copied(self, number: int, sha256: tuple[str, ...]) -> None:
         """The bytes that are processed have these hashes."""
-        entry = self._open[number]
-        self._open[number] = Entry(**{**vars(entry), "content": content_of(sha256)})
+        self._open[number] = replace(self._open[number], content=content_of(sha256))
 
     def ended(self, number: int, family: list[Job]) -> None:
         """Everything that came out of the input has ended."""
-        unit, facts = self.todo[number]
-        entry = self._open.pop(number, None) or Entry(
-            unit.key, BEGUN, "", facts.stat, self.asked, facts.size, facts.newest_ns, time.time_ns()
-        )
+        entry = self._open.pop(number, None) or self._entry(number, "")
         found = {job.state for job in family}
         state = next(
             (one for one in (states.CANCELLED, states.FAILED) if one in found),
             states.DONE if states.DONE in found else states.REFUSED,
         )
         names = [job.name for job in family if job.state == states.DONE]
-        self._keep(Entry(**{**vars(entry), "state": state, "names": names, "version": self.version}), True)
+        self._keep(replace(entry, state=state, names=names), durable=True)
         self.settled += state in (states.DONE, states.REFUSED)
         left = self.left
         if left and time.monotonic() - self._said_at > _EVERY_SECONDS:
             self._said_at = time.monotonic()
             self.say(f"{left:,} of {len(self.todo):,} scans left")
+
+    def _entry(self, number: int, job_id: str) -> Entry:
+        unit, facts = self.todo[number]
+        single = len(unit.files) == 1 and not unit.folders and not unit.files[0].lower().endswith(".zip")
+        return Entry(
+            unit.key, BEGUN, job_id, facts.stat, self.asked, facts.size, facts.newest_ns, time.time_ns(),
+            version=self.version, single=single,
+        )  # fmt: skip
 
     def _keep(self, entry: Entry, durable: bool) -> None:
         self.record.add(entry)
