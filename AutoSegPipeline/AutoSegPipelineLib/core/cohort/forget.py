@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Iterable
 
 from ..store import Store
-from .table import VERSION
+from .table import VERSION, remove_case
 
 REVISION = "revision"  # the note of how far the table has been filled from the store
 
@@ -47,9 +47,7 @@ def _remove(connection: sqlite3.Connection, keys: Iterable[str]) -> bool:
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("BEGIN IMMEDIATE")
     for key in keys:
-        where = "(SELECT number FROM cases WHERE key = ?)"
-        connection.execute(f"DELETE FROM structures WHERE number IN {where}", (key,))
-        connection.execute("DELETE FROM cases WHERE key = ?", (key,))
+        remove_case(connection, key)
     connection.execute("COMMIT")
     # The log beside the file still holds what was deleted.
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -88,6 +88,13 @@ class Query:
                 raise PipelineError("request.invalid", f"there is no {what} {value!r}{hint}")
 
 
+def remove_case(connection: sqlite3.Connection, key: str) -> bool:
+    """Delete the rows of a case; whether there were any."""
+    where = "(SELECT number FROM cases WHERE key = ?)"
+    connection.execute(f"DELETE FROM structures WHERE number IN {where}", (key,))
+    return connection.execute("DELETE FROM cases WHERE key = ?", (key,)).rowcount > 0
+
+
 class Cohort:
     """Cases by key: the manifest's name in a folder, the job's id in a home."""
 
@@ -182,10 +189,7 @@ class Cohort:
 
     def remove(self, key: str) -> None:
         """Take a case out; one that is not there is fine."""
-        where = "(SELECT number FROM cases WHERE key = ?)"
-        self._connection.execute(f"DELETE FROM structures WHERE number IN {where}", (key,))
-        gone = self._connection.execute("DELETE FROM cases WHERE key = ?", (key,))
-        self._other_cases = self._other_cases or gone.rowcount > 0
+        self._other_cases = remove_case(self._connection, key) or self._other_cases
 
     # --- reading ------------------------------------------------------------------------------------
 
