@@ -14,6 +14,7 @@ from typing import Any, Iterable
 from ..engines import BY_NAME
 from ..errors import PipelineError
 from .citations import OF_LIBRARY, WORKS, Citation, this_program
+from .read_case import NOT_OURS, unreadable
 
 PROGRAM = "autosegpipeline"
 _LIBRARIES = {"numpy": "NumPy", "scipy": "SciPy", "SimpleITK": "SimpleITK", "vtk": "VTK"}
@@ -70,9 +71,8 @@ def methods_of(manifests: Iterable[Path]) -> Methods:
     for path in manifests:
         try:
             tally.add(json.loads(path.read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            raise PipelineError("table.unreadable", f"{path.name} cannot be used: {why}") from error
+        except NOT_OURS as error:
+            raise unreadable(path, error) from error
     if not tally.cases:
         raise PipelineError("request.invalid", "there is no finished case to write about")
     cited = _cited(tally)

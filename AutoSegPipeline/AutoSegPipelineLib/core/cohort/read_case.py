@@ -16,6 +16,8 @@ from ..result_formats import MANIFEST
 _LEFT = re.compile(r"(^|[_\W])left($|[_\W])", re.IGNORECASE)
 _RIGHT = re.compile(r"(^|[_\W])right($|[_\W])", re.IGNORECASE)
 _STATISTICS = ".statistics.json"
+# What reading a file raises that is gone, or is not what this program writes.
+NOT_OURS = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class StructureRow(NamedTuple):
@@ -74,9 +76,14 @@ def read_case(path: Path) -> CaseRows:
             created=str(manifest.get("created") or ""),
             structures=rows,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        raise PipelineError("table.unreadable", f"{path.name} cannot be used: {why}") from error
+    except NOT_OURS as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> PipelineError:
+    """What to raise for ``error``, one of :data:`NOT_OURS`, at the manifest ``path``."""
+    why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return PipelineError("table.unreadable", f"{path.name} cannot be used: {why}")
 
 
 @functools.lru_cache(maxsize=4096)
