@@ -12,6 +12,7 @@ import dataclasses
 import json
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from . import states
@@ -96,6 +97,10 @@ class Job:
     def has_result(self) -> bool:
         """Whether it has a published result, also while it runs again and where that did not succeed."""
         return bool(self.outputs)
+
+    def folder(self, results: Path) -> Path:
+        """Where its results are: in a folder of its own, else in ``results``, the home's."""
+        return Path(self.out) if self.out else results
 
     @property
     def ended(self) -> bool:

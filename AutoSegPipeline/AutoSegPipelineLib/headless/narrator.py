@@ -180,7 +180,7 @@ def ending(job: Job, results: Path) -> str:
         seconds = took(job)
         spent = f" in {duration(seconds)}" if seconds is not None else ""
         cached = " (from the cache)" if job.cached_from else ""
-        folder = Path(job.out) if job.out else results
+        folder = job.folder(results)
         shown = next((o["name"] for o in job.outputs if o.get("kind") == "gltf"), "")
         warned = f"; {news(job)}" if job.warnings else ""
         return f"done {label}{spent}{cached}: {folder / shown}{warned}"

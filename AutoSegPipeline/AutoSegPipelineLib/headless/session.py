@@ -69,7 +69,7 @@ def job_document(job: Job, results: Path) -> dict[str, object]:
     ``results`` is where they are when the job names no folder of its own.
     """
     document = job.to_dict()
-    folder = Path(job.out) if job.out else results
+    folder = job.folder(results)
     document["outputs"] = [{**found, "path": str(folder / found["name"])} for found in job.outputs]
     return document
 

@@ -102,8 +102,7 @@ def _take(cohort: Cohort, filled: Filled, home: Home, job: Job, known: str) -> N
     if known == stamp:
         cohort.describe(job.id, about)
         return
-    folder = Path(job.out) if job.out else home.results
-    _read(cohort, filled, folder / str(named[0]["name"]), job.id, stamp, about, job.id)
+    _read(cohort, filled, job.folder(home.results) / str(named[0]["name"]), job.id, stamp, about, job.id)
 
 
 def about_job(job: Job) -> About:

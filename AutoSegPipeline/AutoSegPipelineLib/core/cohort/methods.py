@@ -13,6 +13,8 @@ from typing import Any, Iterable
 
 from ..engines import BY_NAME
 from ..errors import PipelineError
+from ..job import Job
+from ..result_formats import MANIFEST
 from .citations import OF_LIBRARY, WORKS, Citation, this_program
 from .read_case import NOT_OURS, unreadable
 
@@ -60,6 +62,16 @@ class _Tally:
                 self.weights.setdefault(str(name), set()).add(str(sha))
         for name, version in manifest["versions"].items():
             self.versions.setdefault(name, Counter())[str(version)] += 1
+
+
+def manifest_of(job: Job, results: Path) -> Path:
+    """Where the manifest of ``job`` is; ``results`` is the home's folder.
+
+    Raises ``request.wrong_state`` where it has no results.
+    """
+    if not job.has_result:
+        raise PipelineError("request.wrong_state", f"job {job.id[:8]} is {job.state}; it has no results")
+    return job.folder(results) / f"{job.name}{MANIFEST}"
 
 
 def methods_of(manifests: Iterable[Path]) -> Methods:

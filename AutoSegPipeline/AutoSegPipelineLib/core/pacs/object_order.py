@@ -88,7 +88,7 @@ def order_for(
     headers = find_headers(home, job.id)
     if headers is None:
         raise PipelineError("pacs.no_source_headers", f"No DICOM headers are kept of {name}.")
-    folder = Path(job.out) if job.out else home.results
+    folder = job.folder(home.results)
     # Of the two files of statistics the table is no use here.
     files = {str(one["kind"]): folder / str(one["name"]) for one in job.outputs if one["name"][-4:] != ".csv"}
     for needed in dict.fromkeys(["seg", "manifest", *(_MADE_OF[kind] for kind in kinds)]):

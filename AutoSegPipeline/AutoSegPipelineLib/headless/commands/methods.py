@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ...core.cohort.methods import methods_of
+from ...core.cohort.methods import manifest_of, methods_of
 from ...core.cohort.read_case import manifests
 from ...core.cohort.run_record import superseded
 from ...core.errors import PipelineError
@@ -65,11 +65,6 @@ def _manifests(session: Session, wanted: tuple[str, ...]) -> list[Path]:
     store = existing_store(session)
     try:
         jobs = [store.jobs.get(one) for one in wanted] if wanted else store.jobs.list(published=True)
-        unfinished = next((job for job in jobs if not job.has_result), None)
-        if unfinished is not None:
-            text = f"job {unfinished.id[:8]} is {unfinished.state}; it has no results"
-            raise PipelineError("request.wrong_state", text)
-        places = [(Path(job.out) if job.out else session.home.results, job) for job in jobs]
-        return [folder / f"{job.name}{MANIFEST}" for folder, job in places]
+        return [manifest_of(job, session.home.results) for job in jobs]
     finally:
         store.close()

@@ -34,7 +34,7 @@ class Publisher:
 
     def folder(self, job: Job) -> Path:
         """Where the results of ``job`` belong."""
-        return Path(job.out) if job.out else self._context.home.results
+        return job.folder(self._context.home.results)
 
     def staging(self, job: Job) -> Path:
         """Where its worker writes; on the same disk as the results, so that a rename is enough."""

@@ -34,7 +34,7 @@ class Results:
                 continue
             for output in job.outputs:
                 if output["name"] == name:
-                    folder = Path(job.out) if job.out else self._folder
+                    folder = job.folder(self._folder)
                     path = folder / name
                     return (path, output) if contained(folder, path) else None
         return None

@@ -183,7 +183,7 @@ class VisibleJobs:
     def stored_file(self, job: Job, name: str) -> Path:
         """As :meth:`file`, of a job and a name as they are kept; it asks only the disk, from any thread."""
         if any(output["name"] == name for output in job.outputs):
-            folder = Path(job.out) if job.out else self._home.results
+            folder = job.folder(self._home.results)
             path = folder / name
             if contained(folder, path) and not is_link(path) and path.is_file():
                 return path

@@ -16,13 +16,12 @@ from typing import Callable, Generator, Iterator, TypeVar
 
 from ...core.cohort.fill import fill_from_home
 from ...core.cohort.forget import remove_table
-from ...core.cohort.methods import Methods, methods_of
+from ...core.cohort.methods import Methods, manifest_of, methods_of
 from ...core.cohort.table import Cohort, Query, as_document
 from ...core.cohort.write_csv import csv_pieces
 from ...core.files import create_private
 from ...core.home import Home
 from ...core.job import Job
-from ...core.result_formats import MANIFEST
 from ...core.store import Store
 from ...core.store.scope import Scope
 from ..context import WebContext
@@ -64,13 +63,13 @@ class TableService:
         await self._do(self._fresh)
 
     async def methods(self, jobs: list[Job] | None, scope: Scope) -> Methods:
-        """The methods paragraph for these finished cases, or for all in ``scope``."""
+        """The methods paragraph for these cases, or for all in ``scope``; raises as :func:`manifest_of`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._methods, jobs, scope)
 
     def _methods(self, jobs: list[Job] | None, scope: Scope) -> Methods:
         if jobs is not None:
-            return methods_of(map(self._manifest, jobs))
+            return methods_of([self._manifest(job) for job in jobs])  # the states before the files
         store = Store(self._home.store)
         try:
             return methods_of(map(self._manifest, _with_results(store, scope)))
@@ -78,7 +77,7 @@ class TableService:
             store.close()
 
     def _manifest(self, job: Job) -> Path:
-        return (Path(job.out) if job.out else self._home.results) / f"{job.name}{MANIFEST}"
+        return manifest_of(job, self._home.results)
 
     def pieces(self, kind: str, query: Query, scope: Scope) -> Generator[bytes, None, None]:
         """The rows as a file, a piece at a time, with a connection of its own; after :meth:`ready`."""
