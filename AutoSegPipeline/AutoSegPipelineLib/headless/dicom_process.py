@@ -12,14 +12,7 @@ from .session import Session, user_name
 
 def process_note(session: Session) -> dict[str, Any] | None:
     """What the running pipeline says of its dicom process; None where there is neither."""
-    store = session.store() if session.is_running else None
-    if store is None:
-        return None
-    try:
-        found: dict[str, Any] | None = store.meta.get(DICOM.name)
-        return found
-    finally:
-        store.close()
+    return session.child_note(DICOM.name)
 
 
 def asked(

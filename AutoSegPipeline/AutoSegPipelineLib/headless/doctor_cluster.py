@@ -11,6 +11,7 @@ from ..core.cluster_settings import DASK, NONE, SLURM, job_size, share_folder
 from ..core.errors import PipelineError
 from ..core.files import free_bytes
 from ..core.settings import Settings
+from ..runtime.processes.child_kinds import CLUSTER
 from .findings import FAIL, OK, WARN, Finding
 from .session import Session
 
@@ -71,10 +72,7 @@ def _slurm() -> Iterator[Finding]:
 
 
 def _running(session: Session) -> Iterator[Finding]:
-    if not session.is_running:
-        return
-    store = session.store()
-    note = (store.meta.get("cluster") if store is not None else None) or {}
+    note = session.child_note(CLUSTER.name) or {}
     error = note.get("error")
     if error:
         yield Finding("cluster", WARN, f"{error['message']} ({error['code']})", str(error.get("hint") or ""))

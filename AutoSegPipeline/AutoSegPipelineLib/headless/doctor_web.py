@@ -7,6 +7,7 @@ from typing import Iterator
 
 from ..core.errors import PipelineError
 from ..core.settings import Settings
+from ..runtime.processes.child_kinds import WEB
 from ..web.config import WebConfig
 from ..web.http.sockets import check_certificate, listen
 from .findings import FAIL, OK, WARN, Finding
@@ -20,10 +21,8 @@ def page(session: Session, settings: Settings) -> Iterator[Finding]:
         check_certificate(config)
     except PipelineError as error:
         yield Finding("web", FAIL, error.message, error.hint)
-    store = session.store() if session.is_running else None
-    if store is not None:
-        note = store.meta.get("web") or {}
-        store.close()
+    if session.is_running:
+        note = session.child_note(WEB.name) or {}
         wrong = note.get("error")
         if wrong:
             yield Finding("web", FAIL, f"{wrong['message']} ({wrong['code']})", wrong.get("hint", ""))

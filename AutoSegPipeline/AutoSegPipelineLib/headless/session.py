@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping
 
 from ..core.errors import PipelineError
 from ..core.home import Home, default_root
@@ -57,6 +57,17 @@ class Session:
     def is_running(self) -> bool:
         """Whether a pipeline holds this home now."""
         return HomeLock(self.home.lock).is_held()
+
+    def child_note(self, name: str) -> dict[str, Any] | None:
+        """What the running pipeline says of its child ``name``; None where there is neither."""
+        store = self.store() if self.is_running else None
+        if store is None:
+            return None
+        try:
+            found: dict[str, Any] | None = store.meta.get(name)
+            return found
+        finally:
+            store.close()
 
     def job_document(self, job: Job) -> dict[str, object]:
         """:meth:`Job.to_dict` with the ``path`` of each output."""

@@ -14,12 +14,10 @@ class Session:
     """As far as the findings ask it; ``note`` is what the running pipeline wrote."""
 
     def __init__(self, note: dict | None = None) -> None:
-        self.is_running = note is not None
         self._note = note
 
-    def store(self):
-        note = self._note
-        return type("Store", (), {"meta": type("Meta", (), {"get": staticmethod(lambda name: note)})})
+    def child_note(self, name: str) -> dict | None:
+        return self._note
 
 
 def findings(note: dict | None = None, **settings: object) -> list[Finding]:
