@@ -16,7 +16,6 @@ from .forget import REVISION
 from .read_case import manifests, read_case
 from .table import About, Cohort
 
-_MANY = 500
 _STORE = "store"
 
 
@@ -82,13 +81,8 @@ def _fill(cohort: Cohort, filled: Filled, home: Home, store: Store) -> None:
         known = {}
     for key in store.jobs.deleted(since) if since else ():
         cohort.remove(key)
-    while True:
-        jobs = store.jobs.list(since=since, limit=_MANY)
-        for job in jobs:
-            _take(cohort, filled, home, job, known.get(job.id, ""))
-        if not jobs:
-            break
-        since = jobs[-1].revision
+    for job in store.jobs.changed(since):
+        _take(cohort, filled, home, job, known.get(job.id, ""))
     cohort.note(REVISION, str(now))
     cohort.note(_STORE, str(home.store))
 

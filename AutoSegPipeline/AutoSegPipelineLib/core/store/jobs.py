@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple, Sequence
+from typing import Iterable, Iterator, List, NamedTuple, Sequence
 
 from .. import states
 from ..clock import Clock
@@ -15,6 +15,7 @@ from .database import Database
 from .job_filter import JobFilter
 from .scope import EVERYTHING, Scope
 
+PAGE = 500  # jobs in memory at a time where all are looked at
 _COLUMNS = ", ".join(f'"{name}"' for name in COLUMNS)
 _MARKS = ", ".join(f":{name}" for name in COLUMNS)
 _SETS = ", ".join(f'"{name}" = :{name}' for name in COLUMNS if name != "id")
@@ -162,6 +163,17 @@ class Jobs:
         order = "revision" if since is not None else ("rowid DESC" if newest_first else "rowid")
         sql = f"SELECT * FROM jobs WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ? OFFSET ?"
         return [Job.from_row(row) for row in self._database.rows(sql, (*values, limit, offset))]
+
+    def changed(
+        self, since: int = 0, scope: Scope = EVERYTHING, published: bool | None = None
+    ) -> Iterator[Job]:
+        """Every job changed after the revision ``since``, as :meth:`list` has them, a page at a time.
+
+        One that changes meanwhile may come twice.
+        """
+        while page := self.list(since=since, limit=PAGE, scope=scope, published=published):
+            yield from page
+            since = page[-1].revision
 
     def place(self, job_id: str) -> int:
         """Where ``job_id`` stands in the order of arrival; 0 when it is gone."""

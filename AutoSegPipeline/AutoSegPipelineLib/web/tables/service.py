@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Generator, Iterator, TypeVar
+from typing import Callable, Generator, TypeVar
 
 from ...core.cohort.fill import fill_from_home
 from ...core.cohort.forget import remove_table
@@ -30,7 +30,6 @@ from .parquet import can_write, write_parquet
 KEY = "table"
 CSV, PARQUET = "csv", "parquet"
 _PIECE = 1 << 20
-_MANY = 500
 T = TypeVar("T")
 
 
@@ -72,7 +71,7 @@ class TableService:
             return methods_of([self._manifest(job) for job in jobs])  # the states before the files
         store = Store(self._home.store)
         try:
-            return methods_of(map(self._manifest, _with_results(store, scope)))
+            return methods_of(map(self._manifest, store.jobs.changed(scope=scope, published=True)))
         finally:
             store.close()
 
@@ -130,17 +129,6 @@ class TableService:
         self._readers.shutdown()
         self._thread.shutdown()
         self._let_go()
-
-
-def _with_results(store: Store, scope: Scope) -> Iterator[Job]:
-    """Every case in ``scope`` that has a result, also while it runs again; a page of them at a time."""
-    since = 0
-    while True:
-        jobs = store.jobs.list(since=since, limit=_MANY, scope=scope, published=True)
-        yield from jobs
-        if not jobs:
-            return
-        since = jobs[-1].revision
 
 
 def table_of(context: WebContext) -> TableService:

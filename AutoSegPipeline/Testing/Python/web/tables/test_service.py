@@ -83,7 +83,7 @@ def test_pages_are_shown_while_a_methods_paragraph_is_written(
         return Methods(len(read), "", "")
 
     monkeypatch.setattr(service, "methods_of", slow)
-    monkeypatch.setattr(service, "_MANY", 7)
+    monkeypatch.setattr("AutoSegPipelineLib.core.store.jobs.PAGE", 7)
 
     async def both() -> int:
         methods = asyncio.create_task(table.methods(None, EVERYTHING))
