@@ -1,6 +1,6 @@
 """What `autoseg run FOLDER -o OUT` has done so far: lines of JSON in OUT, one for each beginning and end.
 
-A scan is known by its path below the folder and by a hash of its bytes, so that a later run tells done,
+A scan is known by hashes of its path below the folder and of its bytes, so that a later run tells done,
 changed and new apart. A line is appended and synced when a scan begins and when its last case has ended;
 a line that a crash cut off is passed over. The file is plain text and may lie on a network share.
 """
@@ -26,11 +26,11 @@ BEGUN = "begun"
 class Entry:
     """One line. ``state`` is begun, done, refused, failed or cancelled.
 
-    ``unit`` is the path of a scan (a file, or the first folder of a DICOM study) with the cohort's folder in
-    front. ``stat`` changes with the size or time of any of its files, ``content`` with their bytes (empty:
-    not known), ``size`` is bytes of all together, ``newest_ns`` the latest time among them. ``asked`` changes
-    with the options. ``at_ns`` is when it began, by our clock; ``single``: one file that holds one scan;
-    ``names`` are the cases in OUT.
+    ``unit`` is a hash of the path of a scan (a file, or the first folder of a DICOM study) with the cohort's
+    folder in front; the path itself may name the patient. ``stat`` changes with the size or time of any of
+    its files, ``content`` with their bytes (empty: not known), ``size`` is bytes of all together,
+    ``newest_ns`` the latest time among them. ``asked`` changes with the options. ``at_ns`` is when it began,
+    by our clock; ``single``: one file that holds one scan; ``names`` are the cases in OUT.
     """
 
     unit: str

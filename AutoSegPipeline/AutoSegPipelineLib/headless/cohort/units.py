@@ -7,6 +7,7 @@ its study. Two headers of each such folder are read, the first and the last by n
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +34,15 @@ class Unit:
     options: tuple[str, ...] = ()
 
     @property
-    def key(self) -> str:
-        """The path of its first file or folder, below the name of ``root``."""
+    def path(self) -> str:
+        """That of its first file or folder, below the name of ``root``."""
         first = (*self.files, *self.folders)[0]
         return f"{self.root.name}/{first}" if first != "." else self.root.name
+
+    @property
+    def key(self) -> str:
+        """Stands for :attr:`path` in a record that people pass on: archives name folders after patients."""
+        return hashlib.sha256(self.path.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def members(self) -> tuple[str, ...]:
         """Every file of it, as they are on the disk now."""

@@ -24,6 +24,11 @@ from support.cohort import structure, write_case
 LONG_AGO = (time.time() - 3600) * 1e9
 
 
+def key_of(name: str) -> str:
+    """How the record knows the scan ``name`` of the folder ``cohort``."""
+    return Unit(Path("cohort"), (name,)).key
+
+
 def put(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +65,7 @@ def test_volumes_are_units_with_what_belongs_to_them(tmp_path: Path) -> None:
     put(root, "z.zip", "sub/b.mhd", "sub/b.raw", "sub/c_0000.nii.gz", "sub/c_0001.nii.gz", "sub/lost.img")
     (root / "sub" / "b.mhd").write_text("ElementDataFile = b.raw\n")
     (root / "link.nii").symlink_to(root / "a.nii.gz")
-    found = {unit.key: unit.members() for unit in units_of(root)}
+    found = {unit.path: unit.members() for unit in units_of(root)}
     assert found == {
         "cohort/a.nii.gz": ("a.nii.gz", "options.json", "a.options.json"),
         "cohort/z.zip": ("z.zip", "options.json"),
@@ -75,14 +80,14 @@ def test_folders_of_one_study_stay_together_and_studies_apart(tmp_path: Path) ->
     for folder, study in (("p1/s1", "1.2.1"), ("p1/s2", "1.2.1"), ("p2/s1", "1.2.2"), ("p3", "1.2.3")):
         write_instances(root / folder, study)
     put(root, "p4/unknown", "p1/notes.txt")
-    found = {unit.key: unit.folders for unit in units_of(root)}
+    found = {unit.path: unit.folders for unit in units_of(root)}
     assert found == {
         "cohort/p1/s1": ("p1/s1", "p1/s2"),
         "cohort/p2/s1": ("p2/s1",),
         "cohort/p3": ("p3",),
         "cohort/p4": ("p4",),
     }
-    (first,) = [unit for unit in units_of(root) if unit.key == "cohort/p1/s1"]
+    (first,) = [unit for unit in units_of(root) if unit.path == "cohort/p1/s1"]
     assert first.members() == ("p1/s1/0.dcm", "p1/s1/1.dcm", "p1/s2/0.dcm", "p1/s2/1.dcm")
 
 
@@ -109,7 +114,7 @@ class Scene:
             "names": [stem] if state == "done" else [], "job": f"job-{stem}", "single": True, **about,
         }  # fmt: skip
         writer = RecordWriter(self.out)
-        writer.write(Entry(unit=f"cohort/{name}", state=state, stat=facts.stat, **values))  # type: ignore[arg-type]
+        writer.write(Entry(unit=key_of(name), state=state, stat=facts.stat, **values))  # type: ignore[arg-type]
         writer.close()
         if state == "done":
             write_case(self.out, stem, [structure("liver", 1.0, None)])
@@ -117,7 +122,7 @@ class Scene:
     def plan(
         self, asked: str = "o", version: str = "1", again: bool = False
     ) -> tuple[list[str], dict[str, int]]:
-        """(keys of what is to be done, counts)."""
+        """(paths of what is to be done, counts)."""
         writer = RecordWriter(self.out)
         record = read_record(self.out)
 
@@ -127,7 +132,7 @@ class Scene:
 
         plan = Planner(self.out, record, asked, version, again, note).plan(units_of(self.root))
         writer.close()
-        return [unit.key.partition("/")[2] for unit, _ in plan.todo], dict(plan.counts)
+        return [unit.path.partition("/")[2] for unit, _ in plan.todo], dict(plan.counts)
 
 
 @pytest.fixture
@@ -157,7 +162,7 @@ def test_a_scan_that_was_only_touched_is_done_and_one_of_other_bytes_is_not(scen
     (scene.root / "b.nii").write_text("B.NII")
     (scene.root / "c.nii").write_text("much longer than before")
     assert scene.plan() == (["b.nii", "c.nii"], {"done": 2, "changed": 2})
-    assert read_record(scene.out).units["cohort/a.nii"].stat == facts_of(Unit(scene.root, ("a.nii",))).stat
+    assert read_record(scene.out).units[key_of("a.nii")].stat == facts_of(Unit(scene.root, ("a.nii",))).stat
 
 
 def test_a_change_within_the_grain_of_time_stamps_is_seen(scene: Scene) -> None:
@@ -179,7 +184,7 @@ def test_a_scan_that_was_moved_is_done(scene: Scene) -> None:
     (scene.root / "b.nii").unlink()
     scene.add("f.nii", "F.NII")
     assert scene.plan() == (["f.nii"], {"done": 3, "new": 1})
-    assert read_record(scene.out).units["cohort/e.nii"].names == ["a"]
+    assert read_record(scene.out).units[key_of("e.nii")].names == ["a"]
     assert scene.plan() == (["f.nii"], {"done": 3, "new": 1}), "found once, known from then on"
 
 

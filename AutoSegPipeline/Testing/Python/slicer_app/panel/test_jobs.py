@@ -59,8 +59,9 @@ def test_a_dropped_scan_is_told_processed_and_can_be_opened_loaded_repeated_and_
     assert not place.session.watching
     ui.retryButton.click()
     place.until(lambda: place.session.autoseg.job(job.id).attempt == 2)
-    place.until_state("chest.nii.gz", "done")
     place.until(lambda: place.session.autoseg.job(job.id).ended)
+    place.until_state("chest.nii.gz", "done")
+    place.until(ui.goodButton.isEnabled)  # the buttons follow the table, which follows the job
     assert [one.id for one in place.panel.jobs.table.selected] == [job.id], "the selection follows the job"
 
     ui.goodButton.click()
