@@ -22,7 +22,9 @@ class TimedH11(H11Protocol):
         self._headers_due: asyncio.TimerHandle | None = None
         self._write_due: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(  # type: ignore[override]  # uvicorn narrows it too
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         self._expect_headers()
 
