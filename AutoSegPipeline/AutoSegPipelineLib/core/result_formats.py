@@ -77,8 +77,8 @@ FORMATS: tuple[ResultFormat, ...] = (
         "volumes, intensities, positions",
     ),
     ResultFormat(
-        "picture", "Picture", {".png": "image/png"}, "picture", "rendered from the front and from the left",
-        written=OVERVIEW, picture=True,
+        "picture", "Picture", {".png": "image/png"}, "picture",
+        "surfaces from the front and from the left, three slices", written=OVERVIEW, picture=True,
     ),
     ResultFormat(
         "report", "Report", {".report.html": "text/html; charset=utf-8"}, "report", "one page for people",

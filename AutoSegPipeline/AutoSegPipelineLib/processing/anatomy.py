@@ -35,14 +35,14 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
 )  # fmt: skip
 _COLOURS: tuple[tuple[tuple[str, ...], Colour], ...] = (
-    (("lung", "lobe"), (0.87, 0.62, 0.60)),
-    (("airway", "trachea", "bronchus"), (0.62, 0.82, 0.90)),
+    (("lung", "lungs", "lobe"), (0.87, 0.62, 0.60)),
+    (("airway", "airways", "trachea", "bronchus", "bronchi"), (0.62, 0.82, 0.90)),
     (("heart", "atrium", "ventricle", "myocardium", "atrial"), (0.74, 0.22, 0.20)),
     (("artery", "arteries", "aorta", "carotid"), (0.86, 0.16, 0.14)),
     (("vein", "vena", "veins", "portal"), (0.22, 0.38, 0.78)),
     (("liver",), (0.58, 0.27, 0.20)),
     (("spleen",), (0.52, 0.20, 0.33)),
-    (("kidney",), (0.68, 0.33, 0.24)),
+    (("kidney", "kidneys"), (0.68, 0.33, 0.24)),
     (("gallbladder",), (0.42, 0.62, 0.27)),
     (("pancreas",), (0.90, 0.72, 0.42)),
     (("stomach",), (0.86, 0.55, 0.47)),
@@ -55,7 +55,11 @@ _COLOURS: tuple[tuple[tuple[str, ...], Colour], ...] = (
     (("skin", "body", "torso"), (0.87, 0.70, 0.58)),
     (("costal", "cartilages"), (0.68, 0.82, 0.86)),
 )
-_GROUP_COLOURS: dict[str, Colour] = {"bones": (0.92, 0.87, 0.74), "muscles": (0.72, 0.32, 0.28)}
+_GROUP_COLOURS: dict[str, Colour] = {
+    "bones": (0.92, 0.87, 0.74),
+    "muscles": (0.72, 0.32, 0.28),
+    "vessels": (0.86, 0.16, 0.14),
+}
 
 
 def _words(name: str) -> list[str]:

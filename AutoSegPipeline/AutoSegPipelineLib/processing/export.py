@@ -11,6 +11,7 @@ from ..core.files import fsync_file, sha256
 from ..core.messages.worker_messages import Output
 from ..core.progress import Report
 from . import heap
+from .drawing.sections import make_sections
 from .export_data import ExportData
 from .measure import measure
 from .picture import Shot, begin_picture, close_painter
@@ -28,7 +29,8 @@ def write_files(data: ExportData, report: Report) -> None:
     more memory than either. Raises PipelineError ``export.*``, OSError.
     """
     with data.watch.time("statistics"):
-        data.measured = measure(data.found.segmentation, data.found.volume, Portion(report, 0.0, 0.1))
+        data.measured = measure(data.found.segmentation, data.found.volume, Portion(report, 0.0, 0.09))
+    _cut_slices(data, Portion(report, 0.09, 0.1))
     data.found.volume = None  # surfaces of a large scan need much memory, and nothing needs the scan any more
     _make_surfaces(data, Portion(report, 0.1, 0.55))
     shot = _begin_picture(data)
@@ -92,11 +94,22 @@ def _is_large(data: ExportData) -> bool:
     return data.found.segmentation.layers[0].size > LARGE_SCAN
 
 
-def _begin_picture(data: ExportData) -> Shot | None:
+def _cut_slices(data: ExportData, report: Report) -> None:
+    """The slices of the picture, where a format needs it."""
     if not any(result_formats.BY_KIND[kind].picture for kind in data.case.options["formats"]):
-        return None
+        return
+    report.progress(0.0, "cutting slices for the picture")
+    found = data.found
     with data.watch.time("picture"):
-        return begin_picture(data.case.work / "picture.png", data.surfaces, data.case.work)
+        data.sections = make_sections(found.segmentation, data.measured, found.volume, found.modality)
+
+
+def _begin_picture(data: ExportData) -> Shot | None:
+    if data.sections is None:
+        return None
+    work = data.case.work
+    with data.watch.time("picture"):
+        return begin_picture(work / "picture.png", data.surfaces, data.sections, work)
 
 
 def _finish_picture(data: ExportData, shot: Shot | None, report: Report) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..core import result_formats
 from ..core.messages.worker_messages import CaseResult, used_texts
 from .case import Case
+from .drawing.sections import Sections
 from .layers import Flat, flatten
 from .measure import Measured
 from .source_segmentation import SourceSegmentation
@@ -17,6 +18,7 @@ from .surfaces import Budget, Surface
 class ExportData:
     """The case, its segmentation and what was computed from it; ``result`` grows with each file.
 
+    ``sections`` are the slices that the picture shows, None where nobody asks for a picture;
     ``picture`` is the drawn PNG in the work folder, None where nothing was or could be drawn.
     """
 
@@ -27,6 +29,7 @@ class ExportData:
         self.surfaces: list[Surface] = []
         self.budget = Budget()
         self.measured: list[Measured] = []
+        self.sections: Sections | None = None
         self.picture: Path | None = None
         self._flat: Flat | None = None
         grid = found.segmentation.grid

@@ -1,4 +1,4 @@
-"""The picture of a case: the surfaces from the front, drawn by a process of its own.
+"""The picture of a case, surfaces and slices, drawn by a process of its own.
 
 VTK ends its process where it finds no OpenGL library, and a graphics
 driver may do so at any time. So one small process draws, stays warm for the
@@ -25,12 +25,13 @@ from ..core.progress import Report
 from .child_processes import end_child, start_child
 
 if TYPE_CHECKING:
+    from .drawing.sections import Sections
     from .surfaces import Surface
 
 LIMIT_SECONDS = 120.0
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m")  # VTK colours its words
 _LIBRARY_PARENT = str(Path(__file__).resolve().parents[2])
-_MODULE = "AutoSegPipelineLib.processing.drawing_process"
+_MODULE = "AutoSegPipelineLib.processing.drawing.process"
 
 
 class Painter:
@@ -159,12 +160,12 @@ _painter = Painter()
 
 
 def begin_picture(
-    path: Path, surfaces: Sequence[Surface], work: Path, painter: Painter | None = None
+    path: Path, surfaces: Sequence[Surface], sections: Sections, work: Path, painter: Painter | None = None
 ) -> Shot:
-    """Ask for a picture of ``surfaces`` at ``path``; what it needs travels through ``work``."""
+    """Ask for a picture at ``path``; ``work`` is the folder for what the drawing process needs."""
     painter = painter or _painter
     request = work / f"picture-{os.urandom(6).hex()}.npz"
-    arrays = {}
+    arrays = {f"slice{number}": image for number, image in enumerate(sections.images)}
     for number, surface in enumerate(surfaces):
         arrays[f"points{number}"] = surface.points
         arrays[f"triangles{number}"] = surface.triangles
@@ -184,6 +185,8 @@ def begin_picture(
         {
             "arrays": str(request),
             "segments": segments,
+            "mm_per_pixel": sections.mm_per_pixel,
+            "in_a_row": sections.in_a_row,
             "path": str(path),
             "answer": str(request.with_suffix(".json")),
         }

@@ -17,7 +17,7 @@ from ..formats.geometry import is_finite
 from ..formats.header import Header
 from ..formats.volume_file import NRRD, VolumeFile, format_of, read_volume_file
 from ..formats.voxels import read_voxels
-from .anatomy import distinct_colour, guess_group
+from .anatomy import guess_group, likely_colour
 from .layers import smallest_type
 from .seg_nrrd_fields import FACTS, TAG
 from .terminology import parse_entry
@@ -122,21 +122,20 @@ def _segment(volume: VolumeFile, number: int, layers: int) -> Segment:
         return volume.header.values.get(f"Segment{number}_{key}", default)
 
     tags = _tags(get("Tags"))
+    title = " ".join((get("Name") or get("ID")).split())
+    identity = get("ID")
+    own = tags.get(TAG + "Name")
+    name = own or machine_name(title if _AUTOMATIC_ID.fullmatch(identity) else identity)
     try:
         # Slicer before 4.11 wrote one layer for each segment, with the value 1, and neither key.
         layer = int(get("Layer") or (number if layers > 1 else 0))
         value = int(get("LabelValue") or 1)
         priority = int(tags.get(TAG + "Priority") or 0)
         opacity = float(tags.get(TAG + "Opacity") or 1)
-        red, green, blue = (
-            (float(x) for x in get("Color").split()) if get("Color") else distinct_colour(number)
-        )
+        stated = tuple(float(x) for x in get("Color").split())
+        red, green, blue = stated or likely_colour(name, number)
     except ValueError:
         raise PipelineError("input.corrupt", f"{volume.name}: segment {number} is damaged") from None
-    title = " ".join((get("Name") or get("ID")).split())
-    identity = get("ID")
-    own = tags.get(TAG + "Name")
-    name = own or machine_name(title if _AUTOMATIC_ID.fullmatch(identity) else identity)
     codes = parse_entry(tags.get("TerminologyEntry", ""))
     return Segment(
         layer=layer,

@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 FULL: dict[str, list[str]] = {
     "surfaces": [],
     "clinical": [],
+    "picture": [],
     "intake": [],
     "overhead": [],
     "web": [],
@@ -30,6 +31,7 @@ FULL: dict[str, list[str]] = {
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
     "clinical": ["--shape", "244", "202", "224"],
+    "picture": ["--shape", "256", "256", "300"],
     "intake": ["--files", "1000", "--settle", "1"],
     "overhead": ["--cases", "3", "--idle", "10"],
     "web": ["--mb", "100", "--rounds", "1", "--requests", "400"],

@@ -13,7 +13,6 @@ from ...core.pacs.source_series import FILE, HEADER, SERIES, SourceSeries, Sourc
 from ...formats.dicom_seg.errors import damaged
 from ...formats.dicom_seg.write import write_dicom
 from .group import series_name
-from .instance import Instance
 from .stack import Stack
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 # Patient, study, series, frame of reference, request, procedure; nothing private, no acquisition, no pixels.
 _GROUPS = (0x0008, 0x0010, 0x0020, 0x0032, 0x0038, 0x0040)
+_BURNED_IN = 0x00280301
 _LONGEST = 16 * 1024  # bytes or characters of one element
 
 
@@ -34,7 +34,7 @@ def keep_headers(stack: Stack, folder: str, content: str) -> list[dict[str, str]
     if len({(one.study_uid, one.series_uid, one.frame_of_reference) for one in stack.instances}) > 1:
         return [_not_kept(stack, "its slices name several studies, series or frames of reference")]
     try:
-        header = _header(stack.first)
+        header = _header(stack)
     except damaged() as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -73,15 +73,18 @@ def source_series(stack: Stack, content: str) -> SourceSeries:
     )  # fmt: skip
 
 
-def _header(one: Instance) -> bytes:
-    """The elements of :data:`_GROUPS` as a DICOM file of its own."""
+def _header(stack: Stack) -> bytes:
+    """The elements of :data:`_GROUPS` as a DICOM file of its own; text in any slice's pixels counts."""
     import pydicom
 
+    one = stack.first
     data = pydicom.dcmread(one.path, stop_before_pixels=True, force=True)
     kept = pydicom.Dataset()
     for tag in sorted(data.keys()):
-        if tag.group in _GROUPS and _is_short(data, tag):
+        if (tag.group in _GROUPS or tag == _BURNED_IN) and _is_short(data, tag):
             kept[tag] = data[tag]
+    if any(instance.burned_in for instance in stack.instances):
+        kept.BurnedInAnnotation = "YES"
     meta = pydicom.dataset.FileMetaDataset()
     meta.MediaStorageSOPClassUID = pydicom.uid.UID(one.sop_class)
     meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(one.sop_uid)

@@ -97,11 +97,17 @@ def _picture(data: ExportData) -> str:
     png = base64.b64encode(data.picture.read_bytes()).decode("ascii")
     titles = [one.title for one in data.measured]
     named = ", ".join(titles[:12]) + (f" and {len(titles) - 12} more" if len(titles) > 12 else "")
-    alt = f"3D surfaces from the front and from the patient's left side: {named}"
+    window = data.sections.window if data.sections is not None else ""
+    slices = f"the scan ({window}) with the structures' outlines" if window else "the structures"
+    alt = (
+        "3D surfaces from the front and from the patient's left side, and axial, coronal and sagittal slices "
+        f"of {slices}: {named}"
+    )
     return (
         f'<figure><img src="data:image/png;base64,{png}" alt="{escape(alt)}">'
-        "<figcaption>From the front (the patient's right is on the left of the picture) and from the "
-        "patient's left side. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
+        "<figcaption>Surfaces from the front (the patient's right is on the left of the picture) and from "
+        f"the patient's left; axial (seen from the feet), coronal and sagittal slices of {escape(slices)}. "
+        "All have one scale. R right, L left, A front, P back, S head, I feet.</figcaption></figure>"
     )
 
 

@@ -10,7 +10,7 @@ import SimpleITK
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.segmentation import Code, Segment, Segmentation
 from AutoSegPipelineLib.core.structure_names import machine_name
-from AutoSegPipelineLib.processing.anatomy import guess_group, readable_title
+from AutoSegPipelineLib.processing.anatomy import guess_group, likely_colour, readable_title
 from AutoSegPipelineLib.processing.layers import flatten
 from AutoSegPipelineLib.processing.phantom import write_metaimage, write_nifti, write_nrrd
 from AutoSegPipelineLib.processing.read_segmentation import read_segmentation
@@ -255,3 +255,20 @@ def test_names_become_titles_groups_and_machine_names():
     assert [guess_group(n) for n in ("rib_left_4", "aorta", "iliopsoas_left", "spleen", "body", "xyz")] == [
         "bones", "vessels", "muscles", "organs", "tissue", "other",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, colour",
+    [
+        ("left_rib_4", "ivory"), ("Femur", "ivory"), ("hepatic_vessels", "red"), ("renal_artery", "red"),
+        ("iliac_trunk", "red"), ("portal_vein", "blue"), ("lungs", "pink"), ("psoas", "red"),
+    ],
+)  # fmt: skip
+def test_what_nobody_coloured_has_the_colour_of_an_atlas(name, colour):
+    red, green, blue = likely_colour(name, 3)
+    assert {
+        "ivory": red > 0.8 and green > 0.75 and 0.6 < blue < green,
+        "red": red > 1.8 * green and red > 1.8 * blue,
+        "blue": blue > 1.5 * green > 1.5 * red,
+        "pink": red > green >= blue > 0.5,
+    }[colour]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from AutoSegPipelineLib.core.home import Home
 from AutoSegPipelineLib.core.incoming import folder_of
-from AutoSegPipelineLib.core.pacs.source_series import FILE, find_headers, keep_beside
+from AutoSegPipelineLib.core.pacs.source_series import FILE, HEADER, find_headers, keep_beside
 from support.dicom import edit, edit_all, warned
 from support.dicom_objects import even, tilted
 from support.intake import look, only_case
@@ -83,3 +85,14 @@ def test_they_are_found_where_a_power_cut_has_left_them(tmp_path: Path) -> None:
     assert not (volume.parent / FILE).exists()
     keep_beside(home, "a" * 32, volume)  # nothing is left to move: a scan that is no DICOM, or once more
     assert find_headers(home, "a" * 32) == found
+
+
+@pytest.mark.parametrize("stated, kept_as", [({3: "YES"}, "YES"), ({0: "NO"}, "NO"), ({}, "")])
+def test_whether_text_is_in_the_pixels_of_any_slice_is_kept(stated, kept_as, tmp_path: Path) -> None:
+    folder = even(tmp_path / "in")
+    for number, value in stated.items():
+        edit(sorted(folder.iterdir())[number], BurnedInAnnotation=value)
+    case = only_case(look(folder))
+    with zipfile.ZipFile(Path(case["path"]).with_name(FILE)) as archive:
+        header = pydicom.dcmread(io.BytesIO(archive.read(HEADER)))
+    assert header.get("BurnedInAnnotation", "") == kept_as

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pydicom
 import pytest
 import SimpleITK
 import trimesh
+from AutoSegPipelineLib.processing.dicom_objects.capture import capture_object
+from AutoSegPipelineLib.processing.dicom_objects.source import Source
 from AutoSegPipelineLib.processing.surfaces import make_surfaces
 from AutoSegPipelineLib.processing.writers.stl import write_stl_zip
 from support import dicom_objects as made
@@ -61,6 +64,18 @@ def test_the_picture_keeps_its_colours(result) -> None:
     assert np.array_equal(data.pixel_array, picture)
     assert (data.Modality, data.BurnedInAnnotation) == ("OT", "NO")
     assert [line for line in errors_of(file) if "StudiesContainingOther" not in line] == []
+
+
+@pytest.mark.parametrize(
+    "stated, modality, said",
+    [("YES", "CT", "YES"), ("NO", "US", "NO"), ("", "MR", "NO"), ("", "US", None)],
+)
+def test_text_in_the_pixels_of_the_scan_is_text_in_the_picture(result, stated, modality, said) -> None:
+    source = Source.read(Path(result.order("capture").headers))
+    source.header.BurnedInAnnotation = stated
+    source.series = replace(source.series, modality=modality)
+    data = capture_object(result.folder / "a.png", source, "1.2.3.4")
+    assert data.get("BurnedInAnnotation") == said
 
 
 def test_what_was_not_ordered_is_not_written(result) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.segmentation import Segment, Segmentation
+from AutoSegPipelineLib.processing.anatomy import likely_colour
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_facts, read_seg_nrrd
 from AutoSegPipelineLib.processing.writers.seg_nrrd import write_seg_nrrd
 from support.processing import DIRECTIONS, centroid_ras, grid, two_layers
@@ -99,10 +100,12 @@ def test_a_file_of_an_old_slicer_has_one_layer_for_each_segment(tmp_path):
         "NRRD0004\ntype: unsigned char\ndimension: 4\nspace: right-anterior-superior\nsizes: 2 3 1 1\n"
         "space directions: none (1,0,0) (0,1,0) (0,0,1)\nkinds: vector domain domain domain\nencoding: raw\n"
         "space origin: (1,2,3)\nSegment0_ID:=Segment_1\nSegment0_Name:=Liver\nSegment0_Color:=1 0 0\n"
-        "Segment1_ID:=Segment_2\nSegment1_Name:=Spleen\nSegment1_Color:=0 1 0\n\n"
+        "Segment1_ID:=Segment_2\nSegment1_Name:=Spleen\n\n"
     )
     path.write_bytes(head.encode() + bytes([1, 0, 1, 1, 0, 1]))
     read = read_seg_nrrd(path)
     assert [(s.name, s.layer, s.value) for s in read.segments] == [("liver", 0, 1), ("spleen", 1, 1)]
+    # Without a colour of its own a structure gets the one that its name means.
+    assert [s.colour for s in read.segments] == [(1.0, 0.0, 0.0), likely_colour("spleen", 1)]
     assert read.layers[0].ravel().tolist() == [1, 1, 0] and read.layers[1].ravel().tolist() == [0, 1, 1]
     assert read.grid.origin == (-1.0, -2.0, 3.0)

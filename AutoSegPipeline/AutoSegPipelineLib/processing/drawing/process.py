@@ -1,7 +1,7 @@
 """The drawing process' main: one JSON request a line, one picture each, until input ends.
 
-A request names an ``.npz`` with points (LPS mm), triangles and normals, a table
-of segments, where the picture goes and where the answer goes. The answer is a
+A request names an ``.npz`` with points (LPS mm), triangles, normals and slices, a table
+of segments, the scale, where the picture goes and where the answer goes. The answer is a
 JSON file ``{"problem": ""}``, renamed into place when the picture is complete.
 """
 
@@ -34,7 +34,9 @@ def main() -> int:
 
 
 def _draw(request: dict[str, Any]) -> None:
-    from .scene import Mesh, draw_scene
+    from .scene import FRONT, SIDE, Mesh, draw_views
+    from .sections import PLANES
+    from .sheet import Panel, assemble, write_png
 
     with np.load(request["arrays"]) as arrays:
         meshes = [
@@ -44,9 +46,12 @@ def _draw(request: dict[str, Any]) -> None:
             )
             for n, segment in enumerate(request["segments"])
         ]  # fmt: skip
+        slices = [Panel(arrays[f"slice{n}"], plane.letters) for n, plane in enumerate(PLANES)]
+    scale = float(request["mm_per_pixel"])
+    views = [Panel(image, view.letters) for image, view in zip(draw_views(meshes, scale), (FRONT, SIDE))]
     part = request["path"] + ".part.png"
     try:
-        draw_scene(meshes, part)
+        write_png(assemble([*views, *slices], bool(request["in_a_row"]), scale), part)
         os.replace(part, request["path"])
     finally:
         if os.path.exists(part):

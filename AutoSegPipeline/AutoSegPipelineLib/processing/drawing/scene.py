@@ -1,7 +1,7 @@
-"""What the picture shows: the structures from the front, outer tissue like glass, letters for the sides.
+"""The surfaces of the picture: from the front and from the left, outer tissue like glass.
 
 Orthographic, seen from anterior as in a radiologist's coronal view: the
-patient's right is on the left. Runs only in the drawing process (``drawing_process.py``).
+patient's right is on the left. Runs only in the drawing process (:mod:`.process`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Tuple
 
 import numpy as np
 
+from .sections import GLASS_BELOW
+from .shading import shaded
+from .sheet import GROUND, Letters, Size
+
 if TYPE_CHECKING:
     from vtkmodules.vtkCommonDataModel import vtkPolyData
-    from vtkmodules.vtkRenderingCore import vtkActor, vtkRenderer, vtkRenderWindow, vtkTextActor
+    from vtkmodules.vtkRenderingCore import vtkActor, vtkRenderer, vtkRenderWindow
 
 Vector = Tuple[float, float, float]
-BACKGROUND_TOP, BACKGROUND_BOTTOM = (0.16, 0.19, 0.24), (0.05, 0.06, 0.08)
 GLASS_GROUPS = ("muscles",)  # they wrap what one wants to see
-GLASS_BELOW = 0.7  # opacity
-WIDTH, MIN_HEIGHT, MAX_HEIGHT = 1400, 420, 1500  # pixels
 MOST_ACTORS = 256  # more surfaces are drawn as one: each costs a call to the graphics library
-BORDER = 64  # pixels around each view, for the letters
+FINER = 2  # each pixel is drawn as so many by so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,67 +40,75 @@ class Mesh:
 
 @dataclass(frozen=True)
 class View:
-    """A direction to look in, what is up, and the letters at the picture's left, right, top, bottom."""
+    """A direction to look in, what is up, and the letters around; ``across`` is the LPS axis to the right."""
 
     look: Vector
     up: Vector
-    letters: tuple[str, str, str, str]
+    across: int
+    letters: Letters
 
 
-FRONT = View((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), ("R", "L", "S", "I"))
-SIDE = View((-1.0, 0.0, 0.0), (0.0, 0.0, 1.0), ("A", "P", "S", "I"))
+FRONT = View((0.0, 1.0, 0.0), (0.0, 0.0, 1.0), 0, ("R", "L", "S", "I"))
+SIDE = View((-1.0, 0.0, 0.0), (0.0, 0.0, 1.0), 1, ("A", "P", "S", "I"))
 
 
-def draw_scene(meshes: list[Mesh], path: str) -> None:
-    """Render to a PNG at ``path``; raises RuntimeError when VTK wrote none."""
-    import vtkmodules.vtkRenderingFreeType
+def draw_views(meshes: list[Mesh], mm_per_pixel: float) -> tuple[np.ndarray, np.ndarray]:
+    """What :data:`FRONT` and :data:`SIDE` show, uint8 (row, column, 3), cut to the surfaces."""
     import vtkmodules.vtkRenderingOpenGL2  # noqa: F401
-    from vtkmodules.vtkIOImage import vtkPNGWriter
-    from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
-    low, high = _bounds(meshes)
-    layout = plan_layout(high - low)
+    front, side = view_sizes(meshes, mm_per_pixel)
     window = vtkRenderWindow()
     window.SetOffScreenRendering(1)
-    window.SetSize(layout.width, layout.height)
-    window.SetMultiSamples(8)
-    edge = layout.front_width / layout.width
-    _add_view(window, meshes, FRONT, (0.0, 0.0, edge, 1.0), layout)
-    _add_view(window, meshes, SIDE, (edge, 0.0, 1.0, 1.0), layout)
+    window.SetSize(FINER * (front[0] + side[0]), FINER * front[1])
+    window.SetMultiSamples(0)
+    edge = front[0] / (front[0] + side[0])
+    fine = mm_per_pixel / FINER
+    reach = _add_view(window, meshes, FRONT, (0.0, 0.0, edge, 1.0), fine)
+    _add_view(window, meshes, SIDE, (edge, 0.0, 1.0, 1.0), fine)
     window.Render()
-    grab = vtkWindowToImageFilter()
-    grab.SetInput(window)
-    grab.ReadFrontBufferOff()
-    grab.ShouldRerenderOff()
-    grab.Update()
-    writer = vtkPNGWriter()
-    writer.SetFileName(path)
-    writer.SetInputConnection(grab.GetOutputPort())
-    writer.Write()
+    colours, depths = _grab(window)
     window.Finalize()
-    if writer.GetErrorCode():
-        raise RuntimeError(f"VTK could not write the picture (error {writer.GetErrorCode()})")
+    depths = np.where(depths < 1.0, depths * np.float32(2.0 * reach), np.float32(np.inf))
+    cut = FINER * front[0]
+    return (
+        _coarser(shaded(colours[:, :cut], depths[:, :cut], fine)),
+        _coarser(shaded(colours[:, cut:], depths[:, cut:], fine)),
+    )
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Pixels of the picture and of its front view, and how many millimetres a pixel is."""
-
-    width: int
-    height: int
-    front_width: int
-    mm_per_pixel: float
+def view_sizes(meshes: list[Mesh], mm_per_pixel: float) -> tuple[Size, Size]:
+    """Columns and rows of each view."""
+    low, high = _bounds(meshes)
+    x, y, z = (max(int(np.ceil(length / mm_per_pixel)) + 2, 16) for length in high - low)
+    return (x, z), (y, z)
 
 
-def plan_layout(extent: np.ndarray) -> Layout:
-    """Both views at one scale, side by side, the picture cut to the anatomy; ``extent`` is x, y, z in mm."""
-    across, deep, tall = (max(float(length), 1.0) for length in extent)
-    wide = (WIDTH - 4 * BORDER) / (across + deep)
-    scale = min(wide, (MAX_HEIGHT - 2 * BORDER) / tall)  # pixels a millimetre
-    front = round(across * scale) + 2 * BORDER
-    side = round(deep * scale) + 2 * BORDER
-    height = max(round(tall * scale) + 2 * BORDER, MIN_HEIGHT)
-    return Layout(front + side, height, front, 1.0 / scale)
+def _grab(window: vtkRenderWindow) -> tuple[np.ndarray, np.ndarray]:
+    """Colours, uint8 (row, column, 3), and depths, 0 to 1 with 1 for nothing, from above downwards."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+    found = []
+    for depths in (False, True):
+        grab = vtkWindowToImageFilter()
+        grab.SetInput(window)
+        grab.ReadFrontBufferOff()
+        grab.ShouldRerenderOff()
+        if depths:
+            grab.SetInputBufferTypeToZBuffer()
+        grab.Update()
+        columns, rows, _ = grab.GetOutput().GetDimensions()
+        values = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
+        found.append(values.reshape(rows, columns, -1)[::-1].copy())
+    return found[0], found[1][..., 0]
+
+
+def _coarser(image: np.ndarray) -> np.ndarray:
+    """Each square of :data:`FINER` by :data:`FINER` pixels as one."""
+    rows, columns = image.shape[0] // FINER, image.shape[1] // FINER
+    mean = image.reshape(rows, FINER, columns, FINER, 3).mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(np.rint(mean), np.uint8)
 
 
 def _bounds(meshes: list[Mesh]) -> tuple[np.ndarray, np.ndarray]:
@@ -109,15 +118,14 @@ def _bounds(meshes: list[Mesh]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _add_view(
-    window: vtkRenderWindow, meshes: list[Mesh], view: View, viewport: tuple[float, ...], layout: Layout
-) -> None:
+    window: vtkRenderWindow, meshes: list[Mesh], view: View, viewport: tuple[float, ...], mm_per_pixel: float
+) -> float:
+    """Add a view to the window; half of the depth that it reaches, in mm."""
     from vtkmodules.vtkRenderingCore import vtkRenderer
 
     renderer = vtkRenderer()
     renderer.SetViewport(*viewport)
-    renderer.GradientBackgroundOn()
-    renderer.SetBackground(*BACKGROUND_BOTTOM)
-    renderer.SetBackground2(*BACKGROUND_TOP)
+    renderer.SetBackground(*(channel / 255.0 for channel in GROUND))
     # The glass is sorted from back to front once; peeling it apart for each frame takes ten times as long.
     renderer.SetUseDepthPeeling(0)
     if hasattr(renderer, "SetUseOIT"):
@@ -134,17 +142,7 @@ def _add_view(
     if glass:
         renderer.AddActor(_glass_actor(glass, view))
     _light(renderer)
-    _aim(renderer, meshes, view, layout)
-    width = layout.front_width if view is FRONT else layout.width - layout.front_width
-    inset, middle = BORDER * 0.42, layout.height / 2
-    places = (
-        (inset, middle),
-        (width - inset, middle),
-        (width / 2, layout.height - inset),
-        (width / 2, inset),
-    )
-    for place, letter in zip(places, view.letters):
-        renderer.AddViewProp(_letter(letter, place))
+    return _aim(renderer, meshes, view, mm_per_pixel * window.GetSize()[1] / 2.0)
 
 
 def _is_glass(mesh: Mesh) -> bool:
@@ -279,7 +277,7 @@ def _light(renderer: vtkRenderer) -> None:
         renderer.AddLight(light)
 
 
-def _aim(renderer: vtkRenderer, meshes: list[Mesh], view: View, layout: Layout) -> None:
+def _aim(renderer: vtkRenderer, meshes: list[Mesh], view: View, half_height: float) -> float:
     low, high = _bounds(meshes)
     centre, reach = (low + high) / 2.0, float(np.linalg.norm(high - low)) or 1.0
     camera = renderer.GetActiveCamera()
@@ -287,22 +285,6 @@ def _aim(renderer: vtkRenderer, meshes: list[Mesh], view: View, layout: Layout) 
     camera.SetFocalPoint(*centre)
     camera.SetPosition(*(centre - np.asarray(view.look) * reach * 2.0))
     camera.SetViewUp(*view.up)
-    camera.SetParallelScale(layout.height * layout.mm_per_pixel / 2.0)
+    camera.SetParallelScale(half_height)
     camera.SetClippingRange(reach, reach * 3.0)
-
-
-def _letter(text: str, place: tuple[float, float]) -> vtkTextActor:
-    from vtkmodules.vtkRenderingCore import vtkTextActor
-
-    actor = vtkTextActor()
-    actor.SetInput(text)
-    look = actor.GetTextProperty()
-    look.SetFontFamilyToArial()
-    look.SetFontSize(30)
-    look.BoldOn()
-    look.SetColor(0.96, 0.84, 0.42)
-    look.SetJustificationToCentered()
-    look.SetVerticalJustificationToCentered()
-    actor.GetPositionCoordinate().SetCoordinateSystemToViewport()
-    actor.GetPositionCoordinate().SetValue(*place)
-    return actor
+    return reach
