@@ -222,14 +222,15 @@ class BundlesOut:
         """Tell where the case is; its count, which a living worker raises."""
         progress = folder.progress()
         name = self._executor.name
+        waits = out.state.state == WAITING
+        reason = f" ({out.state.reason})" if waits and out.state.reason not in ("", "None") else ""
         if progress is None:
-            waits = out.state.state == WAITING
-            reason = f" ({out.state.reason})" if waits and out.state.reason not in ("", "None") else ""
             text = f"In the queue of {name}{reason}" if waits else "In a bundle that is worked on"
             message = CaseAt(states.PREPARING, 0.0, text, where(name, out.job, machine=out.state.machine))
         else:
             place = where(name, progress.scheduler_job or out.job, progress, out.state.machine)
-            message = CaseAt(progress.stage, progress.progress, progress.message, place, progress.eta_s)
+            text = f"{progress.message}{reason}".strip()
+            message = CaseAt(progress.stage, progress.progress, text, place, progress.eta_s)
         if message != case.said:
             case.said = message
             self._say(message, case.key)

@@ -31,7 +31,8 @@ _WAITS = (
     "SPECIAL_EXIT",
     "RESV_DEL_HOLD",
 )
-_RUNS = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT", "SIGNALING", "RESIZING")
+_SUSPENDED = ("SUSPENDED", "STOPPED")  # its worker stands still and is not to blame
+_RUNS = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "RESIZING")
 # state -> what to say, whether the case at hand may be to blame, whether memory was it
 _ENDS = {
     "COMPLETED": ("the job ended", True, False),
@@ -78,6 +79,8 @@ class Slurm:
                 jobs = [executor.submit(subprocess.call, command) for command in commands]
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             raise _submission_error(str(error)) from error
+        finally:
+            self._remove_links()
         return [str(job.job_id) for job in jobs]
 
     def find(self, token: str, count: int) -> list[str]:
@@ -136,9 +139,20 @@ class Slurm:
 
     def forget(self, job_id: str) -> None:
         """See :class:`.executor.Executor`."""
+        array, _, number = job_id.partition("_")
         for path in self._folder.glob(f"{job_id}_*"):
             with contextlib.suppress(OSError):
                 path.unlink()
+        if number and not any(self._folder.glob(f"{array}_*_*")):  # the script is that of all jobs of an array
+            with contextlib.suppress(OSError):
+                (self._folder / f"{array}_submission.sh").unlink()
+
+    def _remove_links(self) -> None:
+        """submitit leaves a link to each script under the name that it had before Slurm gave the job an id."""
+        for path in self._folder.glob(".submission_file_*.sh"):
+            with contextlib.suppress(OSError):
+                if path.is_symlink():
+                    path.unlink()
 
     def stop(self) -> None:
         """Jobs go on."""
@@ -160,6 +174,8 @@ def partitions() -> list[str]:
 def _state(state: str, node: str, why: str) -> JobState:
     if state in _WAITS:
         return JobState(WAITING, why)
+    if state in _SUSPENDED:
+        return JobState(WAITING, "suspended", machine=node)
     if state in _RUNS:
         return JobState(RUNNING, machine=node)
     reason, counted, memory = _ENDS.get(state, (f"the job ended as {state}", True, False))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from AutoSegPipelineLib.cluster.executor import ENDED, RUNNING, JobState
+from AutoSegPipelineLib.cluster.executor import ENDED, RUNNING, WAITING, JobState
 from AutoSegPipelineLib.core.messages.cluster_messages import (
     CaseAt,
     CaseBack,
@@ -96,6 +96,17 @@ def test_a_worker_whose_counts_stand_still_is_ended(tmp_path: Path) -> None:
     assert child.scheduler.cancelled[:1] == ["job-bundle-00000001"]
     (back,) = child.heard(CaseBack)
     assert back.counted and "no progress" in back.reason
+
+
+def test_a_worker_that_the_scheduler_suspended_may_stand_still(tmp_path: Path) -> None:
+    child = Child(tmp_path, hung_seconds=0.0)
+    child.send("a")
+    child.look()
+    (child.folder("a") / "claim-1").mkdir()
+    child.scheduler.state = JobState(WAITING, "suspended", machine="n1")
+    child.look(4)
+    assert child.scheduler.cancelled == [] and child.heard(CaseBack) == []
+    assert "(suspended)" in child.heard(CaseAt)[-1].message
 
 
 def test_a_new_child_takes_up_what_is_out_and_ends_what_nobody_wants(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Iterator
@@ -59,6 +60,18 @@ def test_of_what_a_job_wrote_the_end_is_read(tmp_path: Path) -> None:
     assert (one.log("8"), one.log("9")) == ("short", "")
 
 
+def test_the_files_of_a_job_go_with_it_and_the_script_with_the_last_of_an_array(tmp_path: Path) -> None:
+    folder = tmp_path / scheduler.FOLDER
+    folder.mkdir()
+    for name in ("7_submission.sh", "7_0_submitted.pkl", "7_0_0_log.err", "7_1_submitted.pkl", "70_0_0_log.err"):
+        (folder / name).touch()
+    one = scheduler.Slurm(tmp_path, Settings.defaults())
+    one.forget("7_0")
+    assert sorted(os.listdir(folder)) == ["70_0_0_log.err", "7_1_submitted.pkl", "7_submission.sh"]
+    one.forget("7_1")
+    assert os.listdir(folder) == ["70_0_0_log.err"]
+
+
 def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tmp_path: Path) -> None:
     with ClusterBench(tmp_path / "home") as bench:
         ids = bench.submit(tmp_path / "scans", "one", "two", "slow600-three")
@@ -73,6 +86,7 @@ def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tm
         assert "the case one is worked on" in bench.home.job_log(ids[0]).read_text()
         assert sorted(bench.ran()) == sorted((one, 1) for one in ids)
         bench.until(lambda: not bench.bundles())
+        bench.until(lambda: not os.listdir(bench.share / scheduler.FOLDER))
         bench.until(lambda: not leftovers(bench))
         assert cluster.jobs("RUNNING", "PENDING") == []
 
@@ -240,6 +254,18 @@ def test_cancel_and_pause_reach_the_cluster(cluster: Slurm, tmp_path: Path) -> N
         assert bench.job(waits).state == states.QUEUED and len(bench.ran()) == 1
         bench.pipeline.commands.resume()
         bench.until(lambda: bench.job(waits).state == states.DONE)
+
+
+def test_a_job_that_slurm_suspends_goes_on_later(cluster: Slurm, tmp_path: Path) -> None:
+    with ClusterBench(tmp_path / "home") as bench:
+        (one,) = bench.submit(tmp_path / "scans", "slow3000")
+        bench.until(lambda: bench.job(one).state == states.SEGMENTING)
+        (job,) = cluster.jobs("RUNNING")
+        cluster.ask("scontrol", "suspend", job)
+        bench.until(lambda: "(suspended)" in bench.job(one).message)
+        cluster.ask("scontrol", "resume", job)
+        bench.until(lambda: bench.job(one).state == states.DONE)
+        assert bench.job(one).attempt == 1
 
 
 def test_a_job_that_slurm_does_not_take_comes_back(cluster: Slurm, tmp_path: Path) -> None:

@@ -51,9 +51,10 @@ def test_progress_and_log_lie_beside_the_case(tmp_path: Path) -> None:
     run.until(lambda: (found := folder.progress()) is not None and found.stage == "segmenting")
     first = folder.progress()
     assert first is not None and (first.claim, first.scheduler_job, first.pid) == (1, "4711_2", os.getpid())
-    run_until(lambda: (now := folder.progress()) is not None and now.progress > first.progress, WAIT)
-    now = folder.progress()
-    assert now is not None and now.count > first.count and now.message == "pretending"
+    run_until(lambda: (now := folder.progress()) is not None and now.count > first.count, WAIT)
+    now = folder.progress()  # a slow machine may see only its end
+    assert now is not None and now.progress >= first.progress and now.progress > 0
+    assert now.message == "pretending" or now.stage != "segmenting"
     run.until_end(start=False)
     assert run.outcomes["a_slow3000"].scheduler_job == "4711_2"
 
