@@ -143,12 +143,12 @@ class Slurm:
         for path in self._folder.glob(f"{job_id}_*"):
             with contextlib.suppress(OSError):
                 path.unlink()
-        if number and not any(self._folder.glob(f"{array}_*_*")):  # the script is that of all jobs of an array
+        if number and not any(self._folder.glob(f"{array}_*_*")):  # an array has one script
             with contextlib.suppress(OSError):
                 (self._folder / f"{array}_submission.sh").unlink()
 
     def _remove_links(self) -> None:
-        """submitit leaves a link to each script under the name that it had before Slurm gave the job an id."""
+        """submitit leaves a link to each script under the name of before the job had an id."""
         for path in self._folder.glob(".submission_file_*.sh"):
             with contextlib.suppress(OSError):
                 if path.is_symlink():

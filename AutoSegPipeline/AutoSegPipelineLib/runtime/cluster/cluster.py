@@ -259,11 +259,13 @@ class Cluster:
 
     def _on_at(self, job: Job, message: CaseAt) -> None:
         now = self._context.clock.monotonic()
-        moved = message.where != job.where or now - self._saved.get(job.id, -_SAVE_EVERY) >= _SAVE_EVERY
+        said = message.message or job.message
+        changed = message.where != job.where or said != job.message  # perhaps the last for a long time
+        due = changed or now - self._saved.get(job.id, -_SAVE_EVERY) >= _SAVE_EVERY
         job.where, job.eta_s = message.where, message.eta_s if message.eta_s is not None else job.eta_s
         job.progress = min(max(message.fraction, 0.0), 1.0)
-        job.message = message.message or job.message
-        if moved:
+        job.message = said
+        if due:
             self._saved[job.id] = now
             self._conditions.durably(lambda: self._context.store.jobs.save(job, durable=False))
         self._case_ends.stage(job, message.stage, job.message)

@@ -63,7 +63,13 @@ def test_of_what_a_job_wrote_the_end_is_read(tmp_path: Path) -> None:
 def test_the_files_of_a_job_go_with_it_and_the_script_with_the_last_of_an_array(tmp_path: Path) -> None:
     folder = tmp_path / scheduler.FOLDER
     folder.mkdir()
-    for name in ("7_submission.sh", "7_0_submitted.pkl", "7_0_0_log.err", "7_1_submitted.pkl", "70_0_0_log.err"):
+    for name in (
+        "7_submission.sh",
+        "7_0_submitted.pkl",
+        "7_0_0_log.err",
+        "7_1_submitted.pkl",
+        "70_0_0_log.err",
+    ):
         (folder / name).touch()
     one = scheduler.Slurm(tmp_path, Settings.defaults())
     one.forget("7_0")

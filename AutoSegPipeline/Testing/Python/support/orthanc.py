@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import random
 import socket
 import subprocess
 import time
@@ -26,10 +28,23 @@ def needed(*programs: str) -> None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port of loopback that nobody uses now, and that no other call gives.
+
+    Each process of a parallel run has its own range, below those from which systems give ports by themselves.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = 12000 + worker % 8 * 2000
+    for number in _PORTS:
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", first + number))
+            except OSError:
+                continue
+            return first + number
+    raise AssertionError(f"no port from {first} to {first + 1999} is free")
+
+
+_PORTS = iter(random.sample(range(2000), 2000))
 
 
 @dataclass

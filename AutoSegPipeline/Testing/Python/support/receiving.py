@@ -101,7 +101,11 @@ def associate(port: int, called: str = "AUTOSEG", calling: str = "SENDER", paths
               for one in (dcmread(path, stop_before_pixels=True) for path in paths)}  # fmt: skip
     for sop_class, syntax in sorted(wanted):
         ae.add_requested_context(sop_class, syntax)
-    return ae.associate("127.0.0.1", port, ae_title=called, tls_args=tls)
+    for _ in range(5):  # pynetdicom may see the end of a connection before the refusal that came over it
+        found = ae.associate("127.0.0.1", port, ae_title=called, tls_args=tls)
+        if found.is_established or found.is_rejected or tls:
+            break
+    return found
 
 
 def send(port: int, *paths: Path, called: str = "AUTOSEG", calling: str = "SENDER") -> list[Any]:

@@ -70,7 +70,6 @@ function sortBy(name) {
 
 async function look() {
   const mine = ++asked;
-  head();
   setText(byId("table-count"), "Reading ...");
   let found;
   try {
@@ -81,6 +80,7 @@ async function look() {
     return;
   }
   if (mine !== asked) return; // a later question is under way
+  head(); // together with the rows that are in this order
   state.total = found.total;
   setText(byId("table-count"), `${many(found.total, "row")} of ${many(found.cases, "case")}`);
   byId("table-body").replaceChildren(...found.rows.map(line));
@@ -128,4 +128,5 @@ byId("table-filters").addEventListener("input", () => {
 byId("table-before").addEventListener("click", () => { state.offset = Math.max(0, state.offset - ROWS); look(); });
 byId("table-after").addEventListener("click", () => { state.offset += ROWS; look(); });
 byId("methods-button").addEventListener("click", writeMethods);
+head();
 look();
