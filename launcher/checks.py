@@ -17,6 +17,7 @@ from . import extras
 from .environment import (
     BASE,
     CLUSTER,
+    OPENVINO,
     SLICER_58,
     SLICER_CORE,
     SLICER_PACKAGES_39,
@@ -206,7 +207,7 @@ def _totalsegmentator(folder: Path) -> dict[str, str]:
         return {}
     environment = Environment(folder, BASE, say, python.path, python.tag, name=what)
     try:
-        environment.ensure(TEST, CLUSTER, USDZ)
+        environment.ensure(TEST, CLUSTER, USDZ, OPENVINO)
         if not extras.is_whole(environment, TOTALSEGMENTATOR):
             extras.install(environment, parse_torch(usual()), TOTALSEGMENTATOR)
     except Trouble as error:

@@ -1,7 +1,7 @@
 """``install totalsegmentator`` or ``nnunet``: an engine into the program's own environment, after asking
 which torch.
 
-``install viewer`` is in :mod:`.viewer`, ``install cluster`` and ``install usdz`` in :mod:`.packages`.
+``install viewer`` is in :mod:`.viewer`; ``cluster``, ``usdz`` and ``openvino`` are in :mod:`.packages`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ Usage: python3 autoseg.py [--venv DIR] COMMAND ...
   install    install what is needed and stop there; `install totalsegmentator` adds that engine,
              `install nnunet` the engine for your own models, `install viewer` the libraries of
              the page's 3D viewer where set-up could not have them, `install cluster` what Slurm
-             and Dask need, `install usdz` what results as USDZ need
+             and Dask need, `install usdz` what results as USDZ need, `install openvino` what
+             computes networks faster on the CPU
   test       run every check of the project (arguments go to pytest); `test --fast` leaves out
              the tests that start processes or compute for long
   ...        `python3 autoseg.py --help` lists the rest once it is installed

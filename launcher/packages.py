@@ -1,9 +1,9 @@
-"""``install cluster`` and ``install usdz``: packages into the program's own environment."""
+"""``install cluster``, ``usdz`` and ``openvino``: packages into the program's own environment."""
 
 from __future__ import annotations
 
 from . import pins
-from .environment import CLUSTER, USDZ, Environment, Part
+from .environment import CLUSTER, OPENVINO, USDZ, Environment, Part
 from .installer import say
 from .trouble import Trouble
 
@@ -11,6 +11,7 @@ from .trouble import Trouble
 PACKAGES: dict[str, tuple[Part, str]] = {
     CLUSTER.name: (CLUSTER, "a cluster"),
     USDZ.name: (USDZ, "results as USDZ"),
+    OPENVINO.name: (OPENVINO, "faster networks on the CPU"),
 }
 
 

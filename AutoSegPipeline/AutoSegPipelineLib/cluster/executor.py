@@ -10,7 +10,7 @@ from typing import Mapping, Protocol, Sequence
 
 from ..core import specs
 from ..core.cluster_settings import JobSize
-from ..core.engines import DECLARED, MODELS_DIR, models_folder
+from ..core.engines import BACK_END, DECLARED, MODELS_DIR, models_folder
 from ..core.home import Home, default_root
 from ..core.settings import Settings
 
@@ -99,6 +99,8 @@ def _flags(settings: Settings) -> list[str]:
         flags += ["--hung-minutes", str(hung)]
     if models:
         flags += [MODELS_DIR.flag, str(models_folder(models).absolute())]
+    if settings[BACK_END.name] != BACK_END.default:
+        flags += [BACK_END.flag, settings[BACK_END.name]]
     # The usual home of that machine may have a file of its own.
     if os.path.isfile(declared) and Path(declared) != Home.at(default_root()).engines_file:
         flags += [DECLARED.flag, os.path.abspath(declared)]

@@ -131,8 +131,17 @@ DECLARED = Spec(
     "",
     "File that declares programs as engines; empty takes engines.json in the home.",
 )
+# What engines of networks share.
+BACK_END = Spec(
+    "back_end",
+    "choice",
+    "auto",
+    "What computes networks on the CPU; auto takes OpenVINO where it is installed and decides as torch does.",
+    ("auto", "torch", "openvino", "openvino-bf16"),
+)
+BACK_END_PACKAGE = "openvino"  # what pip adds for it
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}
-SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), DECLARED)
+SETTINGS: tuple[Spec, ...] = (*(spec for row in ENGINES for spec in row.settings), BACK_END, DECLARED)
 # Engines that do not run in a worker, so no worker describes them.
 ELSEWHERE: tuple[str, ...] = tuple(row.name for row in ENGINES if not row.engine)
 

@@ -52,7 +52,8 @@ def resolved_parts(described: Plain, options: Plain, modality: str = "") -> list
 def identity(described: Plain, options: Plain, modality: str = "") -> list[list[str]]:
     """Name, version, tasks and weights of each engine that these options come to.
 
-    Raises :class:`PipelineError` for options that cannot be resolved.
+    On the CPU also what computes networks there in place of torch. Raises :class:`PipelineError` for
+    options that cannot be resolved.
     """
     known = {str(engine["name"]): engine for engine in described.get("engines", ())}
     answer = []
@@ -60,7 +61,8 @@ def identity(described: Plain, options: Plain, modality: str = "") -> list[list[
         engine = known.get(part["engine"], {})
         used = [word.partition(":")[0] for word in part["task"].split(",")]
         weights = [str(task.get("weights") or "") for task in engine.get("tasks", ()) if task["name"] in used]
-        answer.append([part["engine"], str(engine.get("version") or ""), part["task"], *weights])
+        back_end = [str(engine["back_end"])] if part["device"] == "cpu" and engine.get("back_end") else []
+        answer.append([part["engine"], str(engine.get("version") or ""), part["task"], *weights, *back_end])
     return answer
 
 

@@ -21,7 +21,7 @@ from ..core.lock import HomeLock
 from ..core.settings import Settings
 from .doctor_cases import engines, picture, self_test
 from .doctor_cluster import cluster
-from .doctor_engines import broken_models, device, slicers, weights, workers
+from .doctor_engines import back_end, broken_models, device, slicers, weights, workers
 from .doctor_pacs import exchange
 from .doctor_web import page
 from .findings import FAIL, OK, WARN, Finding
@@ -79,6 +79,7 @@ def examine(
     if all(finding.status != FAIL for finding in found):
         yield from engines(python, settings)
         yield device(python, gpu.status == OK and shutil.which("nvidia-smi") is not None)
+        yield from back_end(python, settings)
         yield from weights(settings)
         yield from broken_models(settings)
     if with_self_test:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from ..core.engines import ENGINES, EngineRow
 from ..core.errors import PipelineError
@@ -19,6 +19,17 @@ _DEVICE = (
     "names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]\n"
     "print(json.dumps({'torch': torch.__version__, 'cuda': torch.version.cuda, 'gpus': names,"
     " 'works': bool(torch.cuda.is_available()), 'mps': bool(mps and mps.is_available())}))\n"
+)
+# Its usage statistics, a package of their own, are sent even on import.
+_BACK_END = (
+    "import importlib.util, json, sys\n"
+    "found = {'torch': importlib.util.find_spec('torch') is not None, 'openvino': '', 'bf16': False}\n"
+    "if importlib.util.find_spec('openvino') is not None:\n"
+    "    sys.modules['openvino_telemetry'] = None\n"
+    "    import openvino\n"
+    "    able = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')\n"
+    "    found.update(openvino=openvino.__version__.partition('-')[0], bf16='BF16' in able)\n"
+    "print(json.dumps(found))\n"
 )
 
 
@@ -75,6 +86,43 @@ def judged(found: dict[str, Any], gpu_here: bool) -> Finding:
         return Finding("device", WARN, text, _other_torch())
     text = f"NO GPU IS USED though one is here: {torch} for CUDA {found['cuda']} does not reach it"
     return Finding("device", WARN, text, "Update the GPU's driver, or choose a torch for its CUDA version.")
+
+
+def back_end(python: str | None, settings: Settings) -> Iterator[Finding]:
+    """What computes networks on the CPU; nothing where no torch is, and so no networks are."""
+    try:
+        found = ask(python, ["-c", _BACK_END])
+    except PipelineError as error:
+        fix = "Install it again, or set back_end=torch."
+        yield Finding("back end", WARN, f"OpenVINO does not work: {error.message}", fix)
+        return
+    if found["torch"]:
+        yield judged_back_end(found, str(settings["back_end"]), python)
+
+
+def judged_back_end(found: Mapping[str, object], wanted: str, python: str | None) -> Finding:
+    """What is here, against the setting ``back_end``."""
+    version, fix = found["openvino"], "python3 autoseg.py install openvino"
+    if python is not None:
+        fix = f"{python} -m pip install openvino"
+    if wanted == "torch":
+        return Finding("back end", OK, "torch computes networks on the CPU, as the setting back_end says")
+    if not version:
+        text = "torch computes networks on the CPU; OpenVINO, which is faster there, is not installed"
+        return (
+            Finding("back end", OK, f"{text} ({fix})")
+            if wanted == "auto"
+            else Finding("back end", WARN, text, fix)
+        )
+    if wanted == "openvino-bf16" and not found["bf16"]:
+        text = f"OpenVINO {version} computes in single precision: this processor has no bf16"
+        return Finding("back end", WARN, text, "Set back_end=auto.")
+    precision = " in bf16" if wanted == "openvino-bf16" else ""
+    return Finding(
+        "back end",
+        OK,
+        f"OpenVINO {version} computes networks on the CPU{precision}, if it decides as torch does",
+    )
 
 
 def _other_torch() -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
-from ..core.engines import ENGINES, EngineRow
+from ..core.engines import BACK_END_PACKAGE, ENGINES, EngineRow
 from ..core.home import Home
+from ..processing.engines.networks.back_ends import kept
 from .package_install import packages_folder
 from .panel.texts import _
 
@@ -44,10 +45,15 @@ def look(home: Home) -> list[Download]:
         if weights is not None and weights.is_dir() and any(weights.iterdir()):
             title = _("Trained models of {engine}").format(engine=row.shown)
             found.append(Download(title, size_of(weights), weights))
-        there = tuple(name for name in row.pip if _installed(name))
+        there = tuple(name for name in row.pip if is_installed(name))
         if there:
             title = _("Python packages of {engine} in Slicer").format(engine=row.shown)
             found.append(Download(title, 0, None, there))
+    if is_installed(BACK_END_PACKAGE):
+        found.append(Download(_("OpenVINO in Slicer"), 0, None, (BACK_END_PACKAGE,)))
+    converted = kept.folder()
+    if converted.is_dir() and any(converted.iterdir()):
+        found.append(Download(_("Networks converted for OpenVINO"), size_of(converted), converted))
     return found
 
 
@@ -59,7 +65,8 @@ def _weights_folder(row: EngineRow) -> Path | None:
     return found
 
 
-def _installed(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether Slicer's Python has the package."""
     try:
         metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -16,6 +16,8 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 os.umask(0o077)
 # Pipelines of tests serve no page, unless a test asks for one: they would meet on one port.
 os.environ["AUTOSEG_WEB"] = "no"
+# Labels of tests are the package's bit for bit, and nothing is kept in the user's own folders.
+os.environ["AUTOSEG_BACK_END"] = "torch"
 # The one application of this process must know of widgets before anything makes a plain one.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 try:

@@ -1,15 +1,19 @@
 """A warm worker against one ``TotalSegmentator`` process for each case, on the same scans.
 
     python warm_totalsegmentator.py [--networks tiny real] [--quality fastest fast] [--cases 10]
-                                    [--processes 10] [--large] [--device cpu]
+                                    [--processes 10] [--sides process quick torch openvino]
+                                    [--large] [--device cpu]
 
 Run it with a Python that has TotalSegmentator, torch and the packages of
 requirements/base.txt. It makes its own weights, so nothing is fetched: ``tiny`` exact
 ones, and ``real`` networks as large as the published ones, at random. The command
 line runs with its defaults, as TotalSegmentator's extension for Slicer does; the
-worker also makes surfaces, glTF and manifest of each case. Half of the processes
-run before the worker and half after it, so that a machine that gets busier or idler
-counts for both. Labels of both are compared voxel for voxel.
+worker also makes surfaces, glTF and manifest of each case. ``quick`` are processes with
+the package's own quick flags (``-sl -ro 1``), whose labels stay at the network's
+resolution; ``torch`` and ``openvino`` are workers with that ``back_end``. Half of the processes
+run before the workers and half after them, so that a machine that gets busier or idler
+counts for both. Labels of the workers are compared with those of the processes, in all voxels and
+by the Dice of each structure.
 """
 
 from __future__ import annotations
@@ -46,7 +50,11 @@ NETWORKS = {  # the windows of the models for fast and fastest
     "tiny": {297: (32, 64, 72), 298: (16, 56, 64)},  # hardly larger than the scans, so that tiny stays tiny
     "real": {297: (112, 112, 128), 298: (64, 64, 64)},  # of the published models
 }
-AIMS = {("tiny", "fastest"): 20, ("tiny", "fast"): 7, ("real", "fastest"): 10, ("real", "fast"): 4}
+AIMS = {("tiny", "fastest"): 20, ("tiny", "fast"): 7, ("real", "fastest"): 14, ("real", "fast"): 6}
+PROCESSES = {"process": (), "quick": ("-sl", "-ro", "1")}
+WORKERS = ("torch", "openvino")
+SIDES = (*PROCESSES, *WORKERS)
+FEW = 50  # voxels of a structure below which a Dice says nothing
 
 
 class Meter:
@@ -112,16 +120,21 @@ def cpu_of_ended() -> float:
 
 
 def cold(
-    scans: dict[int, Path], folder: Path, quality: str, device: str, env: dict[str, str]
+    scans: dict[int, Path],
+    folder: Path,
+    quality: str,
+    device: str,
+    env: dict[str, str],
+    side: str = "process",
 ) -> dict[str, Any]:
     """One process of the package's command line for each scan."""
     seconds, peak, before = [], 0.0, cpu_of_ended()
     for number, scan in scans.items():
         begin = time.perf_counter()
-        target = folder / f"theirs-{quality}-{number}.nii.gz"
+        target = folder / f"{side}-{quality}-{number}.nii.gz"
         command = [sys.executable, "-c", PROGRAM, "-i", str(scan), "-o", str(target), "--ml"]
         child = subprocess.Popen(
-            [*command, "--" + quality, "--device", device], env=env,
+            [*command, "--" + quality, "--device", device, *PROCESSES[side]], env=env,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         meter = Meter(child.pid)
@@ -134,18 +147,22 @@ def cold(
     return {"seconds": seconds, "cpu": cpu_of_ended() - before, "peak_mb": peak}
 
 
-def warm(scans: list[Path], folder: Path, quality: str, device: str, env: dict[str, str]) -> dict[str, Any]:
+def warm(
+    scans: list[Path], folder: Path, quality: str, device: str, env: dict[str, str], side: str = "torch"
+) -> dict[str, Any]:
     """One worker for all of them; the first case, which loads everything, is told apart."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "AutoSegPipelineLib.processing.worker"], env=env,
+        [sys.executable, "-m", "AutoSegPipelineLib.processing.worker"],
+        env={**env, "AUTOSEG_BACK_END": side},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert child.stdin is not None and child.stdout is not None
     meter = Meter(child.pid)
     seconds, timings, before = [], [], 0.0
+    networks: list[Any] = []
     for number, scan in enumerate([scans[-1], *scans]):
         begin = time.perf_counter()
-        out = folder / f"ours-{quality}-{number}"
+        out = folder / f"{side}-{quality}-{number}"
         case = {
             "kind": "scan", "path": str(scan), "modality": "CT", "stem": "case", "out": str(out),
             "work": str(out / "work"), "options": {
@@ -162,6 +179,8 @@ def warm(scans: list[Path], folder: Path, quality: str, device: str, env: dict[s
             raise SystemExit(f"the worker failed: {message['error']}")
         seconds.append(time.perf_counter() - begin)
         timings.append(unpack("result", message)["timings"])
+        manifest = json.loads((out / "case.manifest.json").read_text(encoding="utf-8"))
+        networks = manifest["engines"][0]["facts"]["networks"]
         if number == 0:
             meter.look()
             before = meter.cpu
@@ -173,17 +192,23 @@ def warm(scans: list[Path], folder: Path, quality: str, device: str, env: dict[s
     parts = {what: sum(one.get(what, 0.0) for one in timings[1:]) for what in timings[-1]}
     return {
         "first": seconds[0], "seconds": seconds[1:], "cpu": used, "peak_mb": meter.peak_mb, "parts": parts,
+        "networks": networks,
     }  # fmt: skip
 
 
-def compare(folder: Path, quality: str, count: int) -> int:
-    """In how many cases the labels are the same in every voxel."""
-    same = 0
+def compare(folder: Path, quality: str, side: str, count: int) -> dict[str, Any]:
+    """How alike a worker's labels are to those of the processes: cases, voxels, the least Dice."""
+    same, equal, dice = 0, [], []
     for number in range(count):
-        theirs = read_volume(folder / f"theirs-{quality}-{number}.nii.gz").array
-        ours = read_seg_nrrd(folder / f"ours-{quality}-{number + 1}" / "case.seg.nrrd").layers[0]
+        theirs = read_volume(folder / f"process-{quality}-{number}.nii.gz").array
+        ours = read_seg_nrrd(folder / f"{side}-{quality}-{number + 1}" / "case.seg.nrrd").layers[0]
         same += bool(np.array_equal(ours, theirs))
-    return same
+        equal.append(float(np.mean(ours == theirs)))
+        for label in np.unique(theirs[theirs > 0]):
+            one, other = ours == label, theirs == label
+            if other.sum() >= FEW:
+                dice.append(2.0 * float((one & other).sum()) / float(one.sum() + other.sum()))
+    return {"same": same, "of": count, "equal": min(equal), "dice": min(dice), "structures": len(dice)}
 
 
 def device_name(device: str) -> str:
@@ -202,6 +227,7 @@ def main() -> None:
     parser.add_argument("--quality", nargs="+", default=["fastest", "fast"], choices=["fastest", "fast"])
     parser.add_argument("--cases", type=int, default=10, help="scans, all of which the worker does")
     parser.add_argument("--processes", type=int, help="how many of them get a process too; all by default")
+    parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--large", action="store_true", help="112 slices in place of 30")
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
@@ -213,25 +239,42 @@ def main() -> None:
 
 
 def compete(folder: Path, networks: str, given: argparse.Namespace) -> None:
-    """Both sides with the networks of one kind."""
+    """All sides with the networks of one kind."""
     home = folder / "home"
     for number, patch in NETWORKS[networks].items():
         synthetic.make_weights(home, [number], patch, networks == "real")
     env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(LIBRARY)}
+    env.update({name: str(folder / "data") for name in ("XDG_DATA_HOME", "LOCALAPPDATA")})
     scans = make_scans(folder, given.cases, given.large)
     count = min(given.processes or given.cases, given.cases)
+    halves = [dict(enumerate(scans[: count // 2])), dict(enumerate(scans[:count]))]
+    halves[1] = {number: scan for number, scan in halves[1].items() if number not in halves[0]}
     for quality in given.quality:
-        halves = [dict(enumerate(scans[: count // 2])), dict(enumerate(scans[:count]))]
-        halves[1] = {number: scan for number, scan in halves[1].items() if number not in halves[0]}
-        first = cold(halves[0], folder, quality, given.device, env)
-        ours = warm(scans, folder, quality, given.device, env)
-        second = cold(halves[1], folder, quality, given.device, env)
-        theirs = {
-            "seconds": first["seconds"] + second["seconds"],
-            "cpu": first["cpu"] + second["cpu"],
-            "peak_mb": max(first["peak_mb"], second["peak_mb"]),
-        }
-        report(networks, quality, theirs, ours, compare(folder, quality, count))
+        found: dict[str, dict[str, Any]] = {}
+        for half in halves:
+            for side in PROCESSES:
+                if side in given.sides:
+                    found[side] = joined(
+                        found.get(side), cold(half, folder, quality, given.device, env, side)
+                    )
+            for side in WORKERS:
+                if side in given.sides and side not in found:
+                    found[side] = warm(scans, folder, quality, given.device, env, side)
+        for side in WORKERS:
+            if side in found and "process" in found:
+                found[side]["alike"] = compare(folder, quality, side, count)
+        report(networks, quality, found)
+
+
+def joined(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """The figures of both halves."""
+    if one is None:
+        return other
+    return {
+        "seconds": one["seconds"] + other["seconds"],
+        "cpu": one["cpu"] + other["cpu"],
+        "peak_mb": max(one["peak_mb"], other["peak_mb"]),
+    }
 
 
 def load() -> str:
@@ -239,35 +282,44 @@ def load() -> str:
     return f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
 
 
-def report(networks: str, quality: str, theirs: dict[str, Any], ours: dict[str, Any], same: int) -> None:
-    """The figures of one quality."""
-    aim = AIMS[networks, quality]
+def report(networks: str, quality: str, found: dict[str, dict[str, Any]]) -> None:
+    """The figures of one quality, of every side."""
     print(f"\n{networks} networks, {quality}; {load()}")
-    print(f"{'':10} {'s/case':>8} {'cases/h':>9} {'CPU s/case':>11} {'peak MB':>8}")
-    means, cpus = [], []
-    for who, found in (("process", theirs), ("warm", ours)):
-        means.append(statistics.mean(found["seconds"]))
-        cpus.append(found["cpu"] / len(found["seconds"]))
-        print(f"{who:10} {means[-1]:8.2f} {3600 / means[-1]:9.0f} {cpus[-1]:11.2f} {found['peak_mb']:8.0f}")
-    ratio, cases = means[0] / means[1], len(ours["seconds"])
-    medians = [statistics.median(found["seconds"]) for found in (theirs, ours)]
-    print(
-        f"{ratio:.1f} times the cases per hour (aim: {aim}), {medians[0] / medians[1]:.1f} by medians, "
-        f"1/{cpus[0] / cpus[1]:.1f} of the CPU seconds"
-    )
+    print(f"{'':10} {'s/case':>8} {'median':>8} {'cases/h':>9} {'CPU s/case':>11} {'peak MB':>8}")
+    means = {}
+    for side, one in found.items():
+        means[side], cpu = statistics.mean(one["seconds"]), one["cpu"] / len(one["seconds"])
+        print(
+            f"{side:10} {means[side]:8.2f} {statistics.median(one['seconds']):8.2f} "
+            f"{3600 / means[side]:9.0f} {cpu:11.2f} {one['peak_mb']:8.0f}"
+        )
+    for side in WORKERS:
+        if side in found:
+            _worker(side, found, means, AIMS[networks, quality])
+    print(json.dumps({"networks": networks, "quality": quality, **found}), flush=True)
+
+
+def _worker(side: str, found: dict[str, dict[str, Any]], means: dict[str, float], aim: int) -> None:
+    ours = found[side]
+    cases = len(ours["seconds"])
+    ratios = [f"{means[other] / means[side]:.1f} times {other}" for other in found if other != side]
+    print(f"warm with {side}: {', '.join(ratios) or 'nothing to compare with'} (aim: {aim} times process)")
     network = ours["parts"]["network"] / cases
-    outside = means[1] - network
-    print(
-        f"of a warm case the network takes {network:.2f} s, all else {outside:.2f} s "
-        f"({outside / network:.0%} of the network's)"
-    )
+    outside = means[side] - network
+    print(f"    network {network:.2f} s, all else {outside:.2f} s ({outside / network:.0%} of the network's)")
     print("    " + ", ".join(f"{what} {seconds / cases:.3f}" for what, seconds in ours["parts"].items()))
     print(
-        f"the worker's first case, with start and loading, {ours['first']:.1f} s; "
-        f"labels the same in {same} of {len(theirs['seconds'])} cases"
+        f"    the first case, with start, loading and, for openvino, conversion and comparison: "
+        f"{ours['first']:.1f} s"
     )
-    about = {"networks": networks, "quality": quality, "ratio": round(ratio, 2), "same": same}
-    print(json.dumps({**about, "process": theirs, "warm": ours}), flush=True)
+    if "alike" in ours:
+        alike = ours["alike"]
+        print(
+            f"    labels the same in {alike['same']} of {alike['of']} cases, in {alike['equal']:.4%} of the "
+            f"voxels of the worst; least Dice of {alike['structures']} structures {alike['dice']:.5f}"
+        )
+    if side == "openvino":
+        print(f"    {json.dumps(ours['networks'])}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from .jobs import as_json
 if TYPE_CHECKING:
     from ..batch import Batch
 
-RUN_SETTINGS = ("worker_python", "slicer", "engines_file", "models_dir")
+RUN_SETTINGS = ("worker_python", "slicer", "engines_file", "models_dir", "back_end")
 RUN_OPTIONS = tuple(name for name in specs.OPTION_NAMES if name != "priority")
 out_folder = click.option(
     "-o", "--out", required=True, metavar="OUT", type=click.Path(file_okay=False, path_type=Path),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from ...core.engines import ENGINES, EngineRow
+from ...core.engines import BACK_END_PACKAGE, ENGINES, EngineRow
 from ...runtime import qt
 from .. import downloads, package_install
 from ..session import Session
@@ -21,7 +21,9 @@ _MANAGER = "View > Extension Manager"
 
 @dataclass(frozen=True)
 class Dependency:
-    """One row: ``install`` says what the button does about it: :data:`OWN`, an engine's name, nothing."""
+    """One row: ``install`` says what the button does about it: :data:`OWN`, an engine's name, a package or
+    nothing.
+    """
 
     name: str
     state: str
@@ -42,6 +44,7 @@ def look(session: Session, engines: list[dict[str, object]]) -> list[Dependency]
         if row.package:
             described = next((one for one in engines if one.get("name") == row.name), None)
             rows.append(_engine(row, described, not row.module or host.extension(row.module)))
+    rows += _back_end(engines)
     for name, module in {row.extension: row.module for row in ENGINES if row.extension}.items():
         rows.append(_extension(name, host.extension(module), _users(name)))
     there = host.extension("OpenAnatomyExport")
@@ -75,6 +78,19 @@ def _engine(row: EngineRow, described: dict[str, object] | None, ready: bool) ->
     else:
         advice = _("The extension {name} installs it.").format(name=row.extension)
     return Dependency(name, state, advice, row.name if ready and described is not None else "")
+
+
+def _back_end(engines: list[dict[str, object]]) -> list[Dependency]:
+    """What computes networks faster on the CPU, where an engine with networks works."""
+    works = {one.get("name") for one in engines if one.get("ok")}
+    if not any(row.name in works and "torch" in row.pip for row in ENGINES):
+        return []
+    name = _("OpenVINO for the worker")
+    if downloads.is_installed(BACK_END_PACKAGE):
+        return [Dependency(name, _("installed"))]
+    text = _("Install... adds {packages}, which computes networks faster on the CPU.")
+    advice = text.format(packages=BACK_END_PACKAGE)
+    return [Dependency(name, _("not installed"), advice, BACK_END_PACKAGE)]
 
 
 def _users(extension: str) -> str:
@@ -224,6 +240,8 @@ class DependenciesPart(Part):
             say(_("The extension {name} installs what it needs.").format(name=name))
             host.set_up_extension(module)
         packages = list(dict.fromkeys(package for row in wanted for package in row.added))
+        if any(one.install == BACK_END_PACKAGE for one in self._rows):
+            packages.append(BACK_END_PACKAGE)
         if packages:
             say(_("Installing {packages} ...").format(packages=", ".join(packages)))
             host.install(packages)

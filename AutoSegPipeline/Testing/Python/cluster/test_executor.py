@@ -16,13 +16,17 @@ def asked(tmp_path: Path, **settings: object) -> dict[str, object]:
     words = command[command.index("worker") + 1 :]
     found = worker.make_context("worker", words).params
     assert found["folder"] == tmp_path / "bundle"
-    return {name: found[name] for name in ("hung_minutes", "models_dir", "engines_file") if found[name]}
+    names = ("hung_minutes", "models_dir", "back_end", "engines_file")
+    return {name: found[name] for name in names if found[name]}
 
 
 def test_what_was_set_here_holds_on_the_other_machine(tmp_path: Path) -> None:
     declared = tmp_path / "engines.json"
     declared.write_text("{}")
-    wanted = {"hung_minutes": 90.0, "models_dir": str(tmp_path / "models"), "engines_file": str(declared)}
+    wanted = {
+        "hung_minutes": 90.0, "models_dir": str(tmp_path / "models"), "back_end": "openvino",
+        "engines_file": str(declared),
+    }  # fmt: skip
     assert asked(tmp_path, **wanted) == wanted
 
 

@@ -108,6 +108,16 @@ def test_a_list_comes_to_engines_tasks_and_devices() -> None:
     ]
 
 
+def test_what_computes_networks_on_the_cpu_is_part_of_what_a_result_comes_from() -> None:
+    engine = {**TEETH, "back_end": "openvino 1"}
+    described = {"engines": [engine]}
+    options = {**ALL, "engine": "own:teeth", "quality": "fast"}
+    here = identity(described, {**options, "device": "cpu"}, "CT")
+    assert here == [["own", "1", "teeth:fast", "abc", "openvino 1"]]
+    assert identity({"engines": [TEETH]}, {**options, "device": "cpu"}, "CT") == [here[0][:-1]]
+    assert identity(described, {**options, "device": "gpu:1"}, "CT") == [here[0][:-1]]
+
+
 def test_memory_trouble_lowers_the_quality_where_a_task_follows_the_option() -> None:
     assert next_rung({"quality": "normal", "engine": "total:total:fast,own:teeth:fast"}) is None
     rung = next_rung({"quality": "normal", "engine": "total:total:fast,own:teeth"})

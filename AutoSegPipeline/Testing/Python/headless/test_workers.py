@@ -150,6 +150,21 @@ def test_no_gpu_in_use_is_said_loudly() -> None:
     assert works.status == "ok" and "on the GPU: RTX" in works.text
 
 
+def test_what_computes_networks_on_the_cpu_is_said_with_what_to_do() -> None:
+    found = {"torch": True, "openvino": "2026.4.1", "bf16": False}
+    for word in ("auto", "openvino"):
+        finding = doctor_engines.judged_back_end(found, word, None)
+        assert finding.status == "ok" and "OpenVINO 2026.4.1" in finding.text
+    assert doctor_engines.judged_back_end(found, "torch", None).text.startswith("torch computes")
+    coarse = doctor_engines.judged_back_end(found, "openvino-bf16", None)
+    assert coarse.status == "warn" and "no bf16" in coarse.text
+    assert "in bf16" in doctor_engines.judged_back_end({**found, "bf16": True}, "openvino-bf16", None).text
+    without = {**found, "openvino": ""}
+    assert doctor_engines.judged_back_end(without, "auto", None).status == "ok"
+    asked = doctor_engines.judged_back_end(without, "openvino", "/other/python")
+    assert asked.status == "warn" and asked.fix == "/other/python -m pip install openvino"
+
+
 def test_doctor_tells_of_slicers_of_the_workers_python_and_fails_where_it_is_gone(tmp_path: Path) -> None:
     bad = autoseg(
         "--home", tmp_path, "doctor", "--no-self-test", "--json", env={"AUTOSEG_SLICER": "/nowhere"}

@@ -85,6 +85,7 @@ def write_requirements(root: Path, base: str = "tiny==1.0", extra: str = "totals
     (folder / "nnunet.txt").write_text("nnunetv2==1.0\n")
     (folder / "cluster.txt").write_text("torchvision==0.2\n")
     (folder / "usdz.txt").write_text("totalsegmentator==1.0\n")
+    (folder / "openvino.txt").write_text("nnunetv2==1.0\n")
     (folder / "torch.txt").write_text("torch==2.0\ntorchvision==0.2\n")
 
 
@@ -153,10 +154,16 @@ def test_packages_come_on_request_alone_and_again_with_new_pins(
     assert versions(tmp_path)["torchvision"] == "0.2+cpu" and "cluster" in marker(tmp_path)["extras"]
     assert "totalsegmentator" not in versions(tmp_path)
     assert launch(checkout, tmp_path, "install", "usdz").returncode == 0
+    assert launch(checkout, tmp_path, "install", "openvino").returncode == 0
     try:
         write_requirements(checkout, base="tiny==2.0")
         assert launch(checkout, tmp_path, "list").returncode == 7
-        assert versions(tmp_path) == {"tiny": "2.0", "torchvision": "0.2+cpu", "totalsegmentator": "1.0"}
+        assert versions(tmp_path) == {
+            "tiny": "2.0",
+            "torchvision": "0.2+cpu",
+            "totalsegmentator": "1.0",
+            "nnunetv2": "1.0",
+        }
         (checkout / "requirements" / "usdz.txt").write_text('tiny==2.0; python_version < "3"\n')
         answer = launch(checkout, tmp_path, "install", "usdz")
         assert answer.returncode == 1 and "no ready-made package" in answer.stderr

@@ -68,13 +68,20 @@ def write_scan(folder: Path, **how: Any) -> tuple[Path, np.ndarray]:
     return write_nifti(volume, folder / f"scan{how.get('seed', 0)}.nii.gz"), truth
 
 
+def user_data(folder: Path) -> dict[str, str]:
+    """Variables that move the user's data folder to ``folder``."""
+    return {name: str(folder) for name in ("XDG_DATA_HOME", "LOCALAPPDATA", "HOME")}
+
+
 def run_there(
-    *arguments: str, home: Path | None = None, seconds: float = 300
+    *arguments: str, home: Path | None = None, seconds: float = 300, data: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the other Python."""
+    """Run the other Python; ``data`` takes the place of the user's data folder."""
     env = {**os.environ, **QUIET, "PYTHONPATH": LIBRARY}
     if home is not None:
         env["TOTALSEG_HOME_DIR"] = str(home)
+    if data is not None:
+        env.update(user_data(data))
     return subprocess.run(
         [PYTHON, *arguments], env=env, capture_output=True, text=True, timeout=seconds, check=False
     )

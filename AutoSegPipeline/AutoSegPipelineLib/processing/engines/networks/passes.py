@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator, Optional
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,7 @@ class Passes:
         self._layer = 0
         self._done, self._passes = 0, 1
         self._known = False
+        self._instead: Optional[Callable[[], None]] = None
         network.register_forward_pre_hook(self._pass_begins)
         for layer in layers:
             layer.register_forward_pre_hook(self._layer_begins)
@@ -31,15 +33,36 @@ class Passes:
         """The next tile goes through the network ``passes`` times."""
         self._done, self._passes = 0, max(passes, 1)
 
+    def within(self, fraction: float) -> None:
+        """The pass at hand is at ``fraction``: of a network whose layers do not run by themselves."""
+        if self._instead is not None:
+            self._instead()
+        else:
+            self._report(min((self._done + fraction) / self._passes, 1.0))
+
+    @contextmanager
+    def aside(self, ask: Callable[[], None]) -> Iterator[None]:
+        """Passes of no tile: they move nothing, and ``ask`` hears of each layer instead."""
+        self._instead = ask
+        try:
+            yield
+        finally:
+            self._instead = None
+
     def _pass_begins(self, _module: object, _inputs: object) -> None:
         self._layer = 0
 
     def _layer_begins(self, _module: object, _inputs: object) -> None:
+        if self._instead is not None:
+            self._instead()
+            return
         within = min(self._layer / self._layers, 1.0)
         self._layer += 1
         self._report(min((self._done + within) / self._passes, 1.0))
 
     def _pass_ends(self, _module: object, _inputs: object, _output: object) -> None:
+        if self._instead is not None:
+            return
         self._done += 1
         if not self._known and self._layer:
             self._known, self._layers = True, self._layer

@@ -29,13 +29,21 @@ class Weights:
     """A trained network's ``folder`` and which of its files count.
 
     ``folds`` is one, several or None for all that are there. ``load`` gives them to a new predictor;
-    nnU-Net's own way, which trusts the files, where there is none.
+    nnU-Net's own way, which trusts the files, where there is none. ``name`` is for people; empty takes the
+    folders'.
     """
 
     folder: str
     folds: object = None
     checkpoint: str = CHECKPOINT
     load: Optional[Callable[[nnUNetPredictor], None]] = None
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call the network: its model and its configuration."""
+        place = Path(self.folder)
+        return self.name or f"{place.parent.name} {place.name.rpartition('__')[2]}"
 
     def key(self, device: object) -> Key:
         """What tells loaded predictors apart."""
@@ -73,7 +81,7 @@ class Models:
         predictor = self._kept.pop(key, None)
         if predictor is None:
             self._make_room()
-            predictor = new_predictor(device, weights.give_to)
+            predictor = new_predictor(device, weights.give_to, weights.title)
             self.loads += 1
             note_model(key)
         self._kept[key] = predictor

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from ....core.errors import Cancelled
 from . import window
+from .back_ends import choice
 from .passes import Passes
 from .progress import Course
 from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 
-def new_predictor(device: torch.device, load: Callable[[nnUNetPredictor], None]) -> nnUNetPredictor:
-    """A predictor on ``device`` with the networks that ``load`` gives to it."""
+def new_predictor(
+    device: torch.device, load: Callable[[nnUNetPredictor], None], title: str = ""
+) -> nnUNetPredictor:
+    """A predictor on ``device`` with the networks that ``load`` gives to it; ``title`` is for people."""
     predictor = _predictor_class()(device=device)
+    predictor.title = title
     load(predictor)
     if len(predictor.list_of_parameters) == 1:
         # nnU-Net loads them before each prediction; the network's own need no second copy in memory.
@@ -54,6 +58,8 @@ def _predictor_class() -> type:
         stopped: Cancelled | None = None
         head: Head | None = None
         passes: Passes | None = None
+        chosen: choice.Choice | None = None
+        title = ""
         _scan: object = None
 
         def __init__(self, device: object) -> None:
@@ -117,7 +123,11 @@ def _predictor_class() -> type:
         def logits(self, data: object) -> object:
             """Scores for preprocessed ``data``; raises ``Cancelled`` with everything tidied up."""
             self.stopped = None
-            scores = self.predict_logits_from_preprocessed_data(data)
+            choice.use(self, data)
+            try:
+                scores = self.predict_logits_from_preprocessed_data(data)
+            finally:
+                choice.rest(self)
             if self.stopped is not None:
                 raise self.stopped
             return scores

@@ -32,6 +32,8 @@ class Course:
         self._window, self._windows = -1, 1
         self._last = 0.0
         self.network_seconds = 0.0  # what the networks themselves took
+        self.networks: list[dict[str, object]] = []  # what computed each of them, for the manifest
+        self.network_warnings: list[dict[str, str]] = []
 
     def check(self) -> None:
         """Raise ``Cancelled`` when somebody asked for it."""
@@ -56,6 +58,17 @@ class Course:
         self._tile, self._tiles = 0.0, 1
         self._window, self._windows = -1, max(windows, 1)
         self._within(0.0, "preparing the network's input")
+
+    def trying_back_ends(self) -> None:
+        """The network meets its first case: torch and another back end are compared on a window."""
+        self._within(0.0, "comparing the network's back ends, once")
+
+    def used_network(self, note: dict[str, object], warning: str = "") -> None:
+        """``note`` says what computes the network of this prediction; told once for each network."""
+        if note not in self.networks:
+            self.networks.append(note)
+            if warning:
+                self.network_warnings.append({"code": "engine.back_end", "message": warning})
 
     def tiles_begin(self, count: int) -> None:
         """The sliding window has ``count`` steps."""

@@ -20,6 +20,7 @@ class Head:
 
     def __init__(self, layer: torch.nn.Module) -> None:
         self.part: Optional[Box] = None
+        self.layer = layer
         self._own = layer.forward
         # By shape and part: whether the part alone gives the same numbers.
         self._same: dict[tuple[object, ...], bool] = {}

@@ -15,7 +15,7 @@ FAILURES = (
 _MEMORY = (
     "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory",
     "defaultcpuallocator", "unable to allocate", "insufficient available cpu ram", "your ram was full",
-    "cublas_status_alloc_failed",
+    "cublas_status_alloc_failed", "bad_alloc",
 )  # fmt: skip
 _GPU_GONE = (
     "no cuda-capable device", "device-side", "gpu is lost", "unspecified launch failure", "cuda driver",

@@ -16,6 +16,7 @@ from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task, structures_absent
 from ..networks import devices
+from ..networks.back_ends import wanted as back_ends
 from ..networks.progress import Course
 from . import store
 from .prediction import costs, predict_model
@@ -61,8 +62,8 @@ class NnUnetEngine:
             return ""
 
     def facts(self) -> dict[str, object]:
-        """GPUs that torch sees, and what ``auto`` takes."""
-        return devices.facts()
+        """GPUs that torch sees, what ``auto`` takes, and what may compute on the CPU."""
+        return {**devices.facts(), **back_ends.facts()}
 
     def check(self) -> Check:
         """Whether nnU-Net is here and a model is; that nnU-Net works is kept, as imports take seconds."""
@@ -89,7 +90,7 @@ class NnUnetEngine:
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
         warnings = [_trusted(run) for run in runs if run.model.trusted]
-        network = 0.0
+        network, networks = 0.0, []
         for number, run in enumerate(runs):
             portion = Portion(report, number / len(runs), (number + 1) / len(runs))
             course = Course(portion, costs(place / run.model.name, run, volume.grid), run.model.name)
@@ -99,6 +100,8 @@ class NnUnetEngine:
                 error.data.setdefault("used", used)
                 raise
             network += course.network_seconds
+            networks += [note for note in course.networks if note not in networks]
+            warnings += [one for one in course.network_warnings if one not in warnings]
             more, found, absent = layers_of(run, labels, len(layers), {one.name for one in segments})
             layers += more
             segments += found
@@ -110,6 +113,7 @@ class NnUnetEngine:
         facts: dict[str, object] = {
             "used": {**used, "licence": "; ".join(licences)} if licences else used,
             "timings": {"network": network},
+            "networks": networks,
             "weights": {run.model.name: run.model.weights_sha256 for run in runs},
         }
         if volume.modality or runs[0].model.modality:

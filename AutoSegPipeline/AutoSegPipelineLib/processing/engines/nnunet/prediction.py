@@ -145,7 +145,8 @@ def _predictor(
     stage = run.model.stages[number]
     loads, begin = POOL.loads, time.perf_counter()
     load = partial(_load, place, _with_folds(run.model, number, folds), number)
-    weights = Weights(str(place / stage.folder), folds, stage.checkpoint, load)
+    name = f"{run.model.name} {stage.configuration}"
+    weights = Weights(str(place / stage.folder), folds, stage.checkpoint, load, name)
     predictor = POOL.get(weights, device, run.effort.step, run.effort.mirror)
     if POOL.loads > loads:
         seconds = time.perf_counter() - begin

@@ -14,6 +14,7 @@ from ...stage_progress import Portion
 from ...volume import Volume
 from ..base import Check, Task, structures_absent
 from ..networks import devices
+from ..networks.back_ends import wanted as back_ends
 from ..networks.progress import Course
 from . import weights
 from .catalogue import catalogue
@@ -65,8 +66,9 @@ class TotalSegmentatorEngine:
         ]
 
     def facts(self) -> dict[str, object]:
-        """GPUs that torch sees, what ``auto`` takes, and whether a licence number is stored."""
-        return {**devices.facts(), "licensed": weights.has_licence()}
+        """GPUs that torch sees, what ``auto`` takes, what may compute on the CPU, and whether a licence
+        number is stored."""
+        return {**devices.facts(), **back_ends.facts(), "licensed": weights.has_licence()}
 
     def weights_hash(self, task: str) -> str:
         """See :class:`~..base.Engine`; of the weights for every quality of the task."""
@@ -96,7 +98,7 @@ class TotalSegmentatorEngine:
         }
         layers: list[np.ndarray] = []
         segments: list[Segment] = []
-        network = 0.0
+        network, networks = 0.0, []
         for number, run in enumerate(request.runs):
             portion = Portion(report, number / len(request.runs), (number + 1) / len(request.runs))
             course = Course(portion, _costs(run, volume), run.task.name)
@@ -106,13 +108,15 @@ class TotalSegmentatorEngine:
                 error.data.setdefault("used", used)
                 raise
             network += course.network_seconds
+            networks += [note for note in course.networks if note not in networks]
+            warnings += course.network_warnings
             request.warnings += [w for w in warnings if w not in request.warnings]
             found, absent = _segments(run, labels, len(layers), {segment.name for segment in segments})
             request.warnings += absent
             segments += found
             layers.append(labels)
         report.progress(1.0, f"found {len(segments)} structures")
-        facts = {**request.facts, "used": used, "timings": {"network": network}}
+        facts = {**request.facts, "used": used, "timings": {"network": network}, "networks": networks}
         return Segmentation(volume.grid, layers, tuple(segments), request.warnings, facts)
 
 

@@ -191,6 +191,25 @@ def test_nnunet_is_added_by_pip_after_the_extension_pytorch(place: Place) -> Non
     assert place.host.asked[1:] == [("set up", "PyTorchUtils"), ("install", "nnunetv2>=2.3.1")]
 
 
+def test_openvino_is_offered_where_networks_work_and_can_be_removed(place: Place, monkeypatch) -> None:
+    make_wheels(place.folder / "wheels")
+    name, converted = "OpenVINO for the worker", place.folder / "converted"
+    place.panel.dependencies.describe([{"name": "tissue", "ok": True}, {"name": "nnunet", "ok": False}])
+    assert name not in shown(place)
+    place.panel.dependencies.describe([{"name": "nnunet", "ok": True}])
+    assert shown(place)[name][0] == "not installed" and "adds openvino" in shown(place)[name][1]
+    place.ui.installButton.click()
+    place.until(lambda: finished(place))
+    assert ("install", "openvino") in place.host.asked
+    monkeypatch.setattr(downloads, "is_installed", lambda package: package == "openvino")
+    monkeypatch.setattr(downloads.kept, "folder", lambda: converted)
+    (converted / "a").mkdir(parents=True)
+    place.ui.checkButton.click()
+    assert shown(place)[name][0] == "installed"
+    found = [one for one in downloads.look(place.session.home) if "OpenVINO" in one.title]
+    assert [one.packages or one.folder for one in found] == [("openvino",), converted]
+
+
 def test_what_pip_could_not_install_is_said_also_after_the_homes_own_packages(place: Place) -> None:
     make_wheels(place.folder / "wheels")
     place.host.extensions = {"PyTorchUtils"}

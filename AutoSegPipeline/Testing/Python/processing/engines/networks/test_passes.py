@@ -56,3 +56,18 @@ def test_layers_count_in_the_order_in_which_they_run() -> None:
     passes.tile_begins(1)
     network.run([three, one, two])
     assert said == pytest.approx([0.0, 1 / 3, 2 / 3]) and unused in network.modules()
+
+
+def test_passes_of_no_tile_move_nothing_and_still_ask() -> None:
+    layers = [Module() for _ in range(3)]
+    network, said, asked = Module(*layers), [], []  # type: ignore[var-annotated]
+    passes = Passes(network, said.append)  # type: ignore[arg-type]
+    passes.tile_begins(2)
+    with passes.aside(lambda: asked.append(1)):
+        network.run(layers)
+        passes.within(0.5)
+    assert (said, len(asked)) == ([], 4)
+    passes.within(0.5)
+    network.run([])
+    passes.within(0.5)
+    assert said == [0.25, 0.75]

@@ -1,0 +1,190 @@
+"""Which back end computes a network: decided when it meets its first case, and told with every case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Optional
+
+from .....core.errors import Cancelled
+from .....core.progress import no_check
+from ..processors import cpu_threads
+from ..trouble import FAILURES, short
+from . import kept, parity, wanted
+from .parity import LEAST, LEAST_BF16, Parity
+from .runner import Runner
+from .windows import Reference
+
+if TYPE_CHECKING:
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``note`` is what the manifest says of the network; ``warning`` that it is not what was asked for."""
+
+    note: dict[str, object]
+    runner: Optional[Runner] = None
+    warning: str = ""
+
+
+def use(predictor: nnUNetPredictor, data: torch.Tensor) -> None:
+    """Let the chosen back end compute ``predictor``'s network, and tell its course.
+
+    ``data`` (channels, ...) is the preprocessed case at hand, a part of which both back ends try at the
+    first time. Raises ``Cancelled`` and what torch raises.
+    """
+    if predictor.chosen is None:
+        predictor.chosen = _choose(predictor, data)
+        if predictor.chosen.runner is not None:
+            predictor.network.forward = predictor.chosen.runner
+        if predictor.course is not None:
+            predictor.course.log(_line(predictor.chosen.note))
+    if predictor.course is not None:
+        predictor.course.used_network(predictor.chosen.note, predictor.chosen.warning)
+
+
+def rest(predictor: nnUNetPredictor) -> None:
+    """The case is through this network."""
+    if predictor.chosen is not None and predictor.chosen.runner is not None:
+        predictor.chosen.runner.rest()
+
+
+def _choose(predictor: nnUNetPredictor, data: torch.Tensor) -> Choice:
+    reason = _why_torch(predictor)
+    if reason:
+        return _torch(predictor, reason)
+    reference = Reference(predictor, data)
+    try:
+        asked = wanted.wanted() == wanted.BF16
+        able = asked and _has_bf16()
+        lacks = "the processor does not compute in bf16" if asked and not able else ""
+        for bf16 in (True, False) if able else (False,):
+            found, runner = _openvino(predictor, reference, bf16)
+            if runner is not None:
+                return _chosen(predictor, runner, found, bf16, lacks)
+            lacks = f"{'bf16' if bf16 else 'OpenVINO'} decided otherwise than torch: {found.text()}"
+        return _torch(predictor, lacks, found)
+    except Cancelled:
+        raise
+    except FAILURES as error:
+        if reference.failed:
+            raise
+        return _torch(predictor, f"OpenVINO cannot run it: {type(error).__name__}: {short(str(error))}")
+
+
+def _why_torch(predictor: nnUNetPredictor) -> str:
+    """Why nothing but torch comes into question; empty where OpenVINO does."""
+    if predictor.device.type != "cpu":
+        return f"it computes on {predictor.device}"
+    if wanted.wanted() == wanted.TORCH:
+        return "the setting back_end says so"
+    if not wanted.openvino_version():
+        return "OpenVINO is not installed"
+    if len(predictor.list_of_parameters) != 1:
+        return f"it averages {len(predictor.list_of_parameters)} folds"
+    if hasattr(predictor.network, "_orig_mod"):
+        return "torch compiles it"
+    return ""
+
+
+def _openvino(
+    predictor: nnUNetPredictor, reference: Reference, bf16: bool
+) -> tuple[Parity, Optional[Runner]]:
+    """How alike OpenVINO decides, and what computes with it where that is alike enough."""
+    import torch
+
+    from .compiled import Compiled, convert, save
+
+    network, layer, shape = predictor.network, predictor.head and predictor.head.layer, reference.shape
+    least, threads = (LEAST_BF16 if bf16 else LEAST), cpu_threads()
+    about = (
+        wanted.openvino_version(),
+        torch.__version__,
+        "bf16" if bf16 else "f32",
+        _processor(),
+        str(layer),
+    )
+    name = kept.key(network, shape, about)
+    record = kept.find(name)
+    if record is not None and not record.parity.holds(least):
+        return record.parity, None
+    if record is not None and record.model is not None:
+        try:
+            compiled = Compiled(record.model, bf16, threads)
+            return record.parity, Runner(compiled, shape, layer, predictor.passes, record.seconds)
+        except RuntimeError as error:
+            _log(predictor, f"{record.model} cannot be used: {error}")
+            kept.forget(name)
+    decided = reference.decided()
+    with predictor.passes.aside(no_check):
+        # An error out of the conversion would hide a cancel.
+        model = convert(network, shape, layer)
+    compiled = Compiled(model, bf16, threads)
+    runner = Runner(compiled, shape, layer, predictor.passes)
+    found = parity.worst([reference.compare(runner, *one) for one in decided])
+    accepted = found.holds(least)
+    try:
+        kept.keep(name, found, runner.seconds, (lambda path: save(model, path)) if accepted else None)
+    except (OSError, RuntimeError) as error:
+        _log(predictor, f"the converted network is not kept: {error}")
+    return found, (runner if accepted else None)
+
+
+@lru_cache(maxsize=1)
+def _processor() -> str:
+    from .compiled import processor
+
+    return processor()
+
+
+@lru_cache(maxsize=1)
+def _has_bf16() -> bool:
+    from .compiled import has_bf16
+
+    return has_bf16()
+
+
+def _chosen(predictor: nnUNetPredictor, runner: Runner, found: Parity, bf16: bool, lacks: str) -> Choice:
+    note: dict[str, object] = {
+        "network": predictor.title,
+        "back_end": wanted.OPENVINO,
+        "version": wanted.openvino_version(),
+        "precision": "bf16" if bf16 else "f32",
+        "parity": found.to_dict(),
+    }
+    warning = ""
+    if bf16:
+        warning = f"{predictor.title} was computed in bf16, which differs from torch: {found.text()}."
+    elif lacks:
+        note["reason"] = lacks
+        warning = f"{predictor.title} was computed in single precision: {lacks}."
+    return Choice(note, runner, warning)
+
+
+def _torch(predictor: nnUNetPredictor, reason: str, found: Optional[Parity] = None) -> Choice:
+    import torch
+
+    note: dict[str, object] = {
+        "network": predictor.title, "back_end": wanted.TORCH, "version": str(torch.__version__),
+        "reason": reason,
+    }  # fmt: skip
+    if found is not None:
+        note["parity"] = found.to_dict()
+    asked, warning = wanted.wanted(), ""
+    if asked in (wanted.OPENVINO, wanted.BF16) and predictor.device.type == "cpu":
+        warning = f"{predictor.title} was computed by torch, not by {asked}: {reason}."
+        if not wanted.openvino_version():
+            warning += f" Install it with: {wanted.INSTALL}"
+    return Choice(note, None, warning)
+
+
+def _line(note: dict[str, object]) -> str:
+    why = f" ({note['reason']})" if "reason" in note else ""
+    return f"{note['network']}: computed by {note['back_end']} {note['version']}{why}"
+
+
+def _log(predictor: nnUNetPredictor, text: str) -> None:
+    if predictor.course is not None:
+        predictor.course.log(text, "warning")

@@ -1,0 +1,49 @@
+"""Which back end the settings ask for, and whether it is here. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from types import ModuleType
+from typing import Mapping
+
+from .....core.engines import BACK_END, BACK_END_PACKAGE
+
+TORCH, OPENVINO, BF16 = "torch", "openvino", "openvino-bf16"
+INSTALL = "python3 autoseg.py install openvino"
+_TELEMETRY = "openvino_telemetry"
+
+
+def wanted(variables: Mapping[str, str] | None = None) -> str:
+    """The setting ``back_end``: ``auto``, ``torch``, ``openvino`` or ``openvino-bf16``."""
+    given = (os.environ if variables is None else variables).get(BACK_END.environment)
+    return str(BACK_END.parse(given, BACK_END.environment)) if given else str(BACK_END.default)
+
+
+def openvino_version() -> str:
+    """The version that is installed; empty for none."""
+    try:
+        return metadata.version(BACK_END_PACKAGE)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def facts() -> dict[str, object]:
+    """``back_end``: what may compute networks on the CPU in place of torch; nothing where nothing may."""
+    version = openvino_version()
+    if not version or wanted() == TORCH:
+        return {}
+    return {"back_end": f"openvino {version}{' bf16' if wanted() == BF16 else ''}"}
+
+
+def openvino() -> ModuleType:
+    """The module, without its usage statistics: a package of its own sends them, even on import.
+
+    Raises ImportError, and OSError where a library of its own is missing.
+    """
+    if OPENVINO not in sys.modules:
+        sys.modules.setdefault(_TELEMETRY, None)  # type: ignore[arg-type]  # as if it were not there
+    import openvino
+
+    return openvino
