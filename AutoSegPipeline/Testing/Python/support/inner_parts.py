@@ -132,10 +132,16 @@ TOTALSEGMENTATOR = [
         "nnUNetPredictor", "change_spacing", "get_output_folder",
     ),
     *parts(f"{_ENGINE}/seams.py", "totalsegmentator.python_api", "download_pretrained_weights(task_id)"),
+    *parts(f"{_ENGINE}/seams.py", "totalsegmentator.nnunet", "undo_crop(img, ref_img, bbox)"),
+    *parts(
+        f"{_ENGINE}/seams.py", "totalsegmentator.postprocessing",
+        "keep_largest_blob(data, debug)", "remove_small_blobs(img, interval, debug)",
+    ),
+    *parts(f"{_ENGINE}/resampling.py", "totalsegmentator.resampling", "resample_img", "change_spacing"),
     *parts(f"{_ENGINE}/seams.py", _PREDICT, "tqdm"),
     *parts(f"{_ENGINE}/seams.py", "totalsegmentator.libs", "tqdm"),
     *parts(
-        f"{_NETWORKS}/predict.py", "nnunetv2.inference.export_prediction",
+        f"{_NETWORKS}/label_map.py", "nnunetv2.inference.export_prediction",
         "convert_predicted_logits_to_segmentation_with_correct_shape(predicted_logits, plans_manager, "
         "configuration_manager, label_manager, properties_dict)",
     ),
@@ -143,6 +149,18 @@ TOTALSEGMENTATOR = [
         f"{_NETWORKS}/predict.py",
         "nnunetv2.preprocessing.preprocessors.default_preprocessor:DefaultPreprocessor",
         "run_case(image_files, seg_file, plans_manager, configuration_manager, dataset_json)",
+    ),
+    *parts(
+        f"{_NETWORKS}/quick_crop.py", "nnunetv2.preprocessing.preprocessors.default_preprocessor",
+        "crop_to_nonzero(data, seg)",
+    ),
+    *parts(
+        f"{_NETWORKS}/label_map.py", "nnunetv2.preprocessing.resampling.default_resampling",
+        "resample_data_or_seg_to_shape(data, new_shape, current_spacing, new_spacing)",
+    ),
+    *parts(
+        f"{_NETWORKS}/label_map.py", "nnunetv2.utilities.label_handling.label_handling:LabelManager",
+        "apply_inference_nonlin(logits)", "foreground_labels",
     ),
     *parts(
         f"{_ENGINE}/statistics.py", "totalsegmentator.python_api",
@@ -168,7 +186,11 @@ TOTALSEGMENTATOR = [
     ),
     *parts(
         f"{_NETWORKS}/window.py", f"{_PREDICT}:nnUNetPredictor",
-        "_internal_predict_sliding_window_return_logits(data, slicers, do_on_device)",
+        "_internal_get_sliding_window_slicers(image_size)",
+    ),
+    *parts(
+        f"{_NETWORKS}/window.py", "acvl_utils.cropping_and_padding.padding",
+        "pad_nd_image(image, new_shape, mode, kwargs, return_slicer, shape_must_be_divisible_by)",
     ),
     *parts(
         f"{_NETWORKS}/window.py", f"{_PREDICT}:nnUNetPredictor()",
@@ -180,6 +202,7 @@ TOTALSEGMENTATOR = [
     ),
     *parts(
         f"{_NETWORKS}/quick_labels.py", "nnunetv2.utilities.label_handling.label_handling:LabelManager",
+        "convert_logits_to_segmentation(predicted_logits)",
         "convert_probabilities_to_segmentation(predicted_probabilities)", "has_regions",
         "num_segmentation_heads",
     ),

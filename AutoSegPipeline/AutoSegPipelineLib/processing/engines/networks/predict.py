@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Optional, Sequence
 
 import numpy as np
 
+from .batches import Batches
+from .label_map import label_map
 from .progress import Course
+from .quick_crop import quick_crop
 
 if TYPE_CHECKING:
     import torch
@@ -14,34 +17,35 @@ if TYPE_CHECKING:
 
 
 def predict_labels(
-    predictor: nnUNetPredictor, course: Course, files: Sequence[str], previous: Optional[str] = None
+    predictor: nnUNetPredictor,
+    course: Course,
+    files: Sequence[str],
+    previous: Optional[str] = None,
+    batches: Optional[Batches] = None,
 ) -> tuple[np.ndarray, dict[str, object]]:
     """Labels on the image's grid, in the reader's order, and the properties that its writer wants.
 
     ``files`` are the image's channels; ``previous`` has the labels of the stage before, for a cascade.
-    Raises ``Cancelled`` and whatever nnU-Net raises.
+    ``batches`` as in :func:`.label_map.label_map`. Raises ``Cancelled`` and whatever nnU-Net raises.
     """
     import torch
-    from nnunetv2.inference.export_prediction import (
-        convert_predicted_logits_to_segmentation_with_correct_shape as to_labels,
-    )
 
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     preprocessor = configuration.preprocessor_class(verbose=False)
-    data, seg, properties = preprocessor.run_case(
-        list(files), previous, plans, configuration, predictor.dataset_json
-    )
+    with quick_crop(configuration):
+        data, seg, properties = preprocessor.run_case(
+            list(files), previous, plans, configuration, predictor.dataset_json
+        )
     course.check()
     if previous is not None:
         from nnunetv2.utilities.label_handling.label_handling import convert_labelmap_to_one_hot
 
         foreground = predictor.label_manager.foreground_labels
         data = np.vstack((data, convert_labelmap_to_one_hot(seg[0], foreground, data.dtype)))
+    del seg
     tensor = torch.from_numpy(data).to(dtype=torch.float32, memory_format=torch.contiguous_format)
-    scores = predictor.logits(tensor).cpu()
-    course.exporting()
-    labels = to_labels(scores, plans, configuration, predictor.label_manager, properties)
-    return labels, properties
+    del data
+    return label_map(predictor, tensor, properties, course, batches), properties
 
 
 def torch_device(device: object) -> torch.device:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Callable, Iterator
 
 from ....core.errors import Cancelled
 from . import window
 from .back_ends import choice
+from .batches import Batches
+from .cells import Box
 from .passes import Passes
 from .progress import Course
 from .quick import Head, enlarge_by_product, normalise_in_place, quick_head
@@ -17,6 +20,8 @@ from .quick_labels import use_quick_labels
 if TYPE_CHECKING:
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    FoldFinished = Callable[[int, Box, torch.Tensor], None]
 
 
 def new_predictor(
@@ -60,7 +65,7 @@ def _predictor_class() -> type:
         passes: Passes | None = None
         chosen: choice.Choice | None = None
         title = ""
-        _scan: object = None
+        network: torch.nn.Module
 
         def __init__(self, device: object) -> None:
             where = _on_device_argument()
@@ -71,12 +76,47 @@ def _predictor_class() -> type:
             if self.course is not None:
                 self.course.within_tile(fraction)
 
-        def predict_sliding_window_return_logits(self, input_image: object) -> object:
-            self._scan = input_image
+        @property
+        def in_pieces(self) -> bool:
+            """Whether :meth:`each_fold` gives what nnU-Net gives; not for slices and compiled networks."""
+            deep = len(self.configuration_manager.patch_size) == 3
+            plain = type(self.network).__name__ != "OptimizedModule"
+            return own_window and deep and plain and self.device.type in ("cpu", "cuda")
+
+        def each_fold(
+            self, data: torch.Tensor, finished: FoldFinished, batches: Batches | None = None
+        ) -> None:
+            """As :func:`.window.walk`, with the networks of all folds one after the other.
+
+            ``data`` lies where sums are to be made; ``finished`` also gets the number of the fold.
+            """
+            import torch
+            from nnunetv2.configuration import default_num_processes
+
+            self.stopped = None
+            threads = torch.get_num_threads()
+            torch.set_num_threads(min(threads, default_num_processes))  # as nnU-Net does
             try:
-                return super().predict_sliding_window_return_logits(input_image)
+                with self._back_end(data), torch.inference_mode(), _precision(self.device.type):
+                    for number, parameters in enumerate(self.list_of_parameters):
+                        self.network.load_state_dict(parameters)
+                        self.network = self.network.to(self.device).eval()
+                        window.walk(self, data, partial(finished, number), batches)
             finally:
-                self._scan = None
+                torch.set_num_threads(threads)
+
+        def batch_scores(self, pieces: torch.Tensor) -> torch.Tensor:
+            """Scores of the network for tiles (n, channels, ...), on the predictor's device."""
+            import torch
+
+            begin = time.perf_counter()
+            found = self._internal_maybe_mirror_and_predict(pieces.to(self.device))
+            if found.device.type == "cuda":
+                torch.cuda.synchronize(found.device)
+            self._goes_on()
+            if self.course is not None:
+                self.course.network_seconds += time.perf_counter() - begin
+            return found
 
         def scores_of(self, piece: object, part: tuple[slice, ...]) -> object:
             """Scores of the network for ``part`` of a tile (1, channels, ...), on the CPU."""
@@ -91,9 +131,23 @@ def _predictor_class() -> type:
                     self.head.part = None
             if self.course is not None:
                 self.course.network_seconds += time.perf_counter() - begin
+            self._goes_on()
             size = tuple(one.stop - one.start for one in part)
             wanted = (slice(None), slice(None), *part)
             return found if tuple(found.shape[2:]) == size else found[wanted]
+
+        @contextmanager
+        def _back_end(self, data: torch.Tensor) -> Iterator[None]:
+            """What computes the network of a case; preprocessed ``data`` is there to choose by."""
+            choice.use(self, data)
+            try:
+                yield
+            finally:
+                choice.rest(self)
+
+        def _goes_on(self) -> None:
+            if self.stopped is not None:
+                raise self.stopped
 
         def _internal_maybe_mirror_and_predict(self, x: torch.Tensor) -> torch.Tensor:
             if self.stopped is None:
@@ -110,9 +164,6 @@ def _predictor_class() -> type:
         def _internal_predict_sliding_window_return_logits(
             self, data: object, slicers: object, *more: object
         ) -> object:
-            flat = len(self.configuration_manager.patch_size) == 2  # slice by slice
-            if self.device.type == "cpu" and own_window and not flat:
-                return window.scores(self, data, _Stoppable(slicers, self), self._scan)
             theirs = super()._internal_predict_sliding_window_return_logits
             begin = time.perf_counter()
             found = theirs(data, _Stoppable(slicers, self), *more)
@@ -120,16 +171,12 @@ def _predictor_class() -> type:
                 self.course.network_seconds += time.perf_counter() - begin
             return found
 
-        def logits(self, data: object) -> object:
+        def logits(self, data: torch.Tensor) -> torch.Tensor:
             """Scores for preprocessed ``data``; raises ``Cancelled`` with everything tidied up."""
             self.stopped = None
-            choice.use(self, data)
-            try:
+            with self._back_end(data):
                 scores = self.predict_logits_from_preprocessed_data(data)
-            finally:
-                choice.rest(self)
-            if self.stopped is not None:
-                raise self.stopped
+            self._goes_on()
             return scores
 
     return WarmPredictor
@@ -147,6 +194,13 @@ class _Stoppable(list):
             if self._predictor.stopped is not None:
                 return
             yield slicer
+
+
+def _precision(kind: str) -> AbstractContextManager[object]:
+    """nnU-Net computes in half precision on CUDA's devices and in single precision elsewhere."""
+    import torch
+
+    return torch.autocast(kind, enabled=True) if kind == "cuda" else nullcontext()
 
 
 def _on_device_argument() -> str:

@@ -35,6 +35,11 @@ class Course:
         self.networks: list[dict[str, object]] = []  # what computed each of them, for the manifest
         self.network_warnings: list[dict[str, str]] = []
 
+    def stepped_down(self, message: str) -> None:
+        """Something did not fit and was done in another way: a warning for the manifest."""
+        self.log(message, "warning")
+        self.network_warnings.append({"code": "engine.stepped_down", "message": message})
+
     def check(self) -> None:
         """Raise ``Cancelled`` when somebody asked for it."""
         self._report.check()

@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 _VOXELS = 1 << 14  # a block whose widened scores stay near the processor
 
@@ -23,6 +24,15 @@ def use_quick_labels(label_manager: Any) -> None:
         return first_best(scores)
 
     label_manager.convert_probabilities_to_segmentation = convert
+
+
+def labels_of(label_manager: LabelManager, scores: torch.Tensor) -> torch.Tensor:
+    """Labels (...) of ``scores`` (classes, ...) in half precision, on the same device."""
+    import torch
+
+    if not label_manager.has_regions and scores.device.type != "cpu":
+        return scores.float().max(0)[1]  # torch names the first of equals there too
+    return torch.as_tensor(label_manager.convert_logits_to_segmentation(scores))
 
 
 def first_best(scores: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -34,7 +34,7 @@ def translate(error: BaseException, engine: str, task: str, repair: str) -> Base
         return error
     text = f"{error}".strip()
     low = f"{type(error).__name__} {text}".casefold()
-    if isinstance(error, MemoryError) or any(words in low for words in _MEMORY):
+    if is_out_of_memory(error):
         return EngineFailed("engine.no_memory", f"task {task}: the memory did not suffice ({short(text)})")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return error
@@ -48,6 +48,12 @@ def translate(error: BaseException, engine: str, task: str, repair: str) -> Base
             repair,
         )
     return EngineFailed("engine.failed", f"{engine}, task {task}: {type(error).__name__}: {short(text)}")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that the memory, of the computer or of its GPU, did not suffice."""
+    low = f"{type(error).__name__} {error}".casefold()
+    return isinstance(error, MemoryError) or any(words in low for words in _MEMORY)
 
 
 def short(text: str) -> str:

@@ -1,130 +1,164 @@
-"""nnU-Net's sliding window on the CPU with its own arithmetic, but a few classes at a time.
+"""nnU-Net's sliding window with its own arithmetic, but never the scores of a complete scan.
 
-nnU-Net adds the scores of all classes of a tile at once, in mixed precision, for
-which torch makes temporary copies of hundreds of megabytes. The same additions on
-a few classes after the others stay in the processor's cache. There is no thread to feed
-tiles either: copying a tile takes no time beside a network on the CPU.
+:mod:`.cells` holds the sums. On the CPU window after window is computed, and there is no thread to feed them:
+copying a window takes no time beside a network on the CPU. With :class:`~.batches.Batches` the scan, the
+windows and their sums stay on its device, several windows at a time.
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Sequence
+from collections import Counter
+from typing import TYPE_CHECKING, Iterator, Optional, Sequence, Tuple
 
-import numpy as np
+from .cells import Box, Cells, Finished, overlap, relative
 
 if TYPE_CHECKING:
     import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-_ELEMENTS = 1 << 20
+    from .batches import Batches
 
-# What nnU-Net's own function must say for this one to be its equal; else nnU-Net's runs.
-_SAYS = (
-    "sigma_scale=1. / 8",
-    "value_scaling_factor=10",
-    "dtype=torch.half",
-    "torch.div(predicted_logits, n_predictions",
-)
+# What nnU-Net's own functions must say for these to be their equals; else nnU-Net's run.
+_SAYS = {
+    "_internal_predict_sliding_window_return_logits": (
+        "sigma_scale=1. / 8",
+        "value_scaling_factor=10",
+        "dtype=torch.half",
+        "torch.div(predicted_logits, n_predictions",
+    ),
+    "predict_sliding_window_return_logits": (
+        "pad_nd_image(input_image, self.configuration_manager.patch_size",
+        "'constant', {'value': 0}, True",
+        "predicted_logits[(slice(None), *slicer_revert_padding[1:])]",
+    ),
+    "predict_logits_from_preprocessed_data": (
+        "prediction += self.predict_sliding_window_return_logits(data)",
+        "prediction /= len(self.list_of_parameters)",
+    ),
+}
 
 
 def is_equal(predictor_class: type) -> bool:
-    """Whether this nnU-Net weighs and sums as the versions do that :func:`scores` follows."""
-    own = getattr(predictor_class, "_internal_predict_sliding_window_return_logits", None)
-    if own is None:
-        return False
-    try:
-        source = inspect.getsource(inspect.unwrap(own))
-    except (OSError, TypeError):
-        return False
-    return all(words in source for words in _SAYS)
+    """Whether this nnU-Net pads, weighs, sums and averages as the versions do that :func:`walk` follows."""
+    for name, words in _SAYS.items():
+        try:
+            source = inspect.getsource(inspect.unwrap(getattr(predictor_class, name)))
+        except (AttributeError, OSError, TypeError):
+            return False
+        if not all(one in source for one in words):
+            return False
+    return True
 
 
-def scores(
-    predictor: Any, data: torch.Tensor, tiles: Sequence[Box], scan: torch.Tensor | None = None
-) -> object:
-    """Scores (classes, ...) in half precision for preprocessed ``data`` (channels, ...), on the CPU.
+def walk(
+    predictor: nnUNetPredictor,
+    scan: torch.Tensor,
+    finished: Finished,
+    batches: Optional[Batches] = None,
+) -> None:
+    """Take all windows of ``scan`` (channels, ...), preprocessed, through the network.
 
-    ``scan`` is ``data`` before it was padded to a complete tile: scores of the margin are
-    thrown away by nnU-Net, so they are not summed and may be anything. Raises ``Cancelled``
-    from within the network, and RuntimeError for a score that is infinite.
+    ``finished`` gets the scores of :class:`~.cells.Cells`, boxes in voxels of ``scan``. Scores of the margin
+    with which nnU-Net pads a scan that is smaller than a window are not summed. Raises ``Cancelled`` from
+    within the network, and RuntimeError for a score that is infinite.
     """
     import torch
-    from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+    from acvl_utils.cropping_and_padding.padding import pad_nd_image
 
-    data = data.to("cpu")
-    shape = data.shape[1:]
-    real = _unpadded(data, scan)
-    total = torch.empty((predictor.label_manager.num_segmentation_heads, *shape), dtype=torch.half)
-    wanted = (slice(None), *real)
-    total[wanted] = 0
-    weight = torch.zeros(shape, dtype=torch.half)
-    window: torch.Tensor = torch.ones(tuple(predictor.configuration_manager.patch_size), dtype=torch.half)
-    if predictor.use_gaussian:
-        size = tuple(predictor.configuration_manager.patch_size)
-        window = compute_gaussian(
-            size, sigma_scale=1.0 / 8, value_scaling_factor=10, device=torch.device("cpu")
-        )
-    wide = window.float()  # exact, and spares a conversion for each class
+    patch = tuple(int(size) for size in predictor.configuration_manager.patch_size)
+    data, inner = pad_nd_image(scan, patch, "constant", {"value": 0}, True, None)
+    real = tuple(slice(int(one.start), int(one.stop)) for one in inner[1:])
+    tiles = predictor._internal_get_sliding_window_slicers(data.shape[1:])
+    cells = Cells([tile[1:] for tile in tiles], real, _weights(predictor, patch, data.device), finished)
     course = predictor.course
     if course is not None:
         course.tiles_begin(len(tiles))
-    for tile in tiles:
-        piece = torch.clone(data[tile][None], memory_format=torch.contiguous_format)
-        there, inside = _overlap(tile[1:], real)
-        found = predictor.scores_of(piece, inside)[0]
-        for block in _blocks([found.shape[0], *(part.stop - part.start for part in inside)]):
-            here = (block, *there)
-            view = total[here]
-            # Widened, added, rounded to half: what torch does for `half += single`, without its detours.
-            view.copy_(view.float().add_(found[block].mul_(wide[inside])))
-        weight[there] += window[inside]
-        del found
+    for tile, found in _scores(predictor, data, tiles, real, batches):
+        cells.add(tile[1:], found)
         if course is not None:
             course.tile_done()
-    divisor = weight[real].float()
-    for block in _blocks([total.shape[0], *divisor.shape]):
-        here = (block, *real)
-        view = total[here]
-        view.copy_(view.float().div_(divisor))
-        if _has_infinity(view):
-            raise RuntimeError("a score of the network is infinite in half precision")
-    return total
+    if data.device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
-Box = tuple  # of slices with a start and a stop
+def _weights(predictor: nnUNetPredictor, patch: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    import torch
+    from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+
+    if not predictor.use_gaussian:
+        return torch.ones(patch, dtype=torch.half, device=device)
+    return compute_gaussian(patch, sigma_scale=1.0 / 8, value_scaling_factor=10, device=device)
 
 
-def _unpadded(data: torch.Tensor, scan: torch.Tensor | None) -> Box:
-    """Where ``scan`` lies in ``data``; all of it where that cannot be decided for certain."""
+def _scores(
+    predictor: nnUNetPredictor,
+    data: torch.Tensor,
+    tiles: Sequence[Box],
+    real: Box,
+    batches: Optional[Batches],
+) -> Iterator[tuple[Box, torch.Tensor]]:
+    """Each tile with the scores of its part in ``real``, in the order of ``tiles``.
+
+    A network gives the same scores for the same window, so of windows that hold one value only (clipped air,
+    say) the first is computed and the others are its copies.
+    """
+    same = _same_windows(data, tiles, real)
+    known: dict[_Window, torch.Tensor] = {}
+    waiting: list[Box] = []
+    for number, tile in enumerate(tiles):
+        window = same.get(number)
+        if window is None or window not in known:
+            waiting.append(tile)
+            if window is None and len(waiting) < (1 if batches is None else batches.size):
+                continue
+        for one, found in _computed(predictor, data, waiting, real, batches):
+            if window is not None and one is tile:
+                known[window] = found.clone()
+            yield one, found
+        if not waiting or waiting[-1] is not tile:
+            yield tile, known[same[number]].clone()
+        waiting = []
+    yield from _computed(predictor, data, waiting, real, batches)
+
+
+def _computed(
+    predictor: nnUNetPredictor,
+    data: torch.Tensor,
+    tiles: Sequence[Box],
+    real: Box,
+    batches: Optional[Batches],
+) -> Iterator[tuple[Box, torch.Tensor]]:
     import torch
 
-    everything = tuple(slice(0, size) for size in data.shape[1:])
-    if scan is None or scan.ndim != data.ndim:
-        return everything
-    starts = [(full - part) // 2 for full, part in zip(data.shape[1:], scan.shape[1:])]
-    box = tuple(slice(start, start + size) for start, size in zip(starts, scan.shape[1:]))
-    every_channel = (slice(None), *box)
-    return box if torch.equal(data[every_channel], scan.to(data.device)) else everything
+    if batches is not None:
+        yield from batches.scores(predictor, data, tiles, real)
+        return
+    for tile in tiles:
+        piece = torch.clone(data[tile][None], memory_format=torch.contiguous_format)
+        yield tile, predictor.scores_of(piece, relative(overlap(tile[1:], real), tile[1:]))[0]
 
 
-def _overlap(tile: Box, real: Box) -> tuple[Box, Box]:
-    """The part of ``tile`` that lies in ``real``: in the full volume, and counted from the tile's corner."""
-    there = tuple(slice(max(t.start, r.start), min(t.stop, r.stop)) for t, r in zip(tile, real))
-    return there, tuple(slice(w.start - t.start, w.stop - t.start) for w, t in zip(there, tile))
+_Window = Tuple[object, ...]  # the value of each channel, and which part of the tile counts
 
 
-def _has_infinity(part: object) -> bool:
-    """As ``isinf(part).any()``, which takes several times as long."""
+def _same_windows(data: torch.Tensor, tiles: Sequence[Box], real: Box) -> dict[int, _Window]:
+    """What constant windows hold, by their number among ``tiles``; those that have no twin are left out."""
     import torch
 
-    low, high = torch.aminmax(part)
-    if torch.isnan(low):  # it hides the others
-        return bool(torch.isinf(part).any())
-    return bool(torch.isinf(low) or torch.isinf(high))
-
-
-def _blocks(shape: Sequence[int]) -> list[slice]:
-    """Classes in portions that are large enough to keep every thread busy, and no larger."""
-    voxels = int(np.prod(shape[1:]))
-    step = max(1, -(-_ELEMENTS // max(voxels, 1)))
-    return [slice(start, start + step) for start in range(0, shape[0], step)]
+    found: dict[int, _Window] = {}
+    for number, tile in enumerate(tiles):
+        values = []
+        for channel in data[tile]:
+            # Only where the corners agree is it worth to look at every voxel.
+            if channel[0, 0, 0] != channel[-1, -1, -1]:
+                break
+            low, high = torch.aminmax(channel)
+            if low != high:  # not a number, too, is not equal to anything
+                break
+            values.append(float(low))
+        else:
+            part = relative(overlap(tile[1:], real), tile[1:])
+            found[number] = (*values, *((one.start, one.stop) for one in part))
+    times = Counter(found.values())
+    return {number: window for number, window in found.items() if times[window] > 1}

@@ -12,8 +12,9 @@ from ..networks.pool import POOL
 from ..networks.progress import Course
 from . import weights
 from .known_tasks import Catalogue
+from .native_images import native_scan
 from .request import Run
-from .seams import is_warm, seams
+from .seams import is_lean, is_warm, seams
 
 
 def run_task(
@@ -42,6 +43,8 @@ def run_task(
         warnings.append({"code": "engine.cold", "message": message})
     course.say(0.01, "reading the scan")
     image = to_nifti(volume)
+    if is_lean():
+        image = native_scan(image)
     subset = list(run.structures) if run.structures and run.task.can_subset else None
     with seams(course, POOL, _fetcher(known, run, allowed)):
         result = totalsegmentator(

@@ -21,7 +21,8 @@ from ..networks.predict import predict_labels, torch_device
 from ..networks.processors import cpu_threads
 from ..networks.progress import Course, bar
 from ..networks.replacing import replaced
-from . import statistics
+from . import blobs, resampling, statistics
+from .native_images import Inputs, image_class, undo_crop
 
 
 def is_warm() -> bool:
@@ -35,11 +36,17 @@ def is_warm() -> bool:
     return wanted <= set(inspect.signature(original).parameters)
 
 
+def is_lean() -> bool:
+    """Whether scans and labels stay in their own type and the networks' inputs in memory."""
+    return is_warm() and resampling.is_equal()
+
+
 @contextmanager
 def seams(
     course: Course, models: Models, fetch: Callable[[object, Callable[..., object]], None]
 ) -> Iterator[None]:
     """Run the package in the block. ``fetch(number, original)`` decides about weights."""
+    import nibabel
     import torch
     from nnunetv2.inference import predict_from_raw_data
     from totalsegmentator import libs, nnunet, python_api
@@ -53,10 +60,17 @@ def seams(
     ]
     if hasattr(libs, "tqdm"):
         pairs.append((libs, "tqdm", bar(course)))
-    if hasattr(nnunet, "change_spacing"):
-        pairs.append((nnunet, "change_spacing", _watched_spacing(nnunet.change_spacing, course)))
+    inputs = None
+    spacing: Callable[..., object] | None = getattr(nnunet, "change_spacing", None)
+    if is_lean():
+        inputs = Inputs(nibabel.save, nibabel.load)
+        pairs += _lean(inputs)
+        spacing = resampling.change_spacing(nnunet.change_spacing)
+    if spacing is not None:
+        pairs.append((nnunet, "change_spacing", _watched_spacing(spacing, course)))
     if is_warm():
-        pairs.append((nnunet, "nnUNetv2_predict", _predict_with(models, course, nnunet.nnUNetv2_predict)))
+        predict_here = _predict_with(models, course, nnunet.nnUNetv2_predict, inputs)
+        pairs.append((nnunet, "nnUNetv2_predict", predict_here))
     stdout = sys.stdout
     try:
         with replaced(pairs):
@@ -66,6 +80,21 @@ def seams(
         give_back_where_tight()
         torch.set_num_threads(threads)
         torch.backends.cudnn.benchmark = benchmark
+
+
+def _lean(inputs: Inputs) -> list[tuple[object, str, object]]:
+    """What keeps scans and labels in their own type, and counts components once."""
+    import nibabel
+    from totalsegmentator import nnunet, postprocessing
+
+    return [
+        (nibabel, "Nifti1Image", image_class()),
+        (nibabel, "save", inputs.save),
+        (nibabel, "load", inputs.load),
+        (nnunet, "undo_crop", undo_crop),
+        (postprocessing, "keep_largest_blob", blobs.largest),
+        (postprocessing, "remove_small_blobs", blobs.without_small),
+    ]
 
 
 def _watched_spacing(original: Callable[..., object], course: Course) -> Callable[..., object]:
@@ -81,7 +110,9 @@ def _watched_spacing(original: Callable[..., object], course: Course) -> Callabl
     return change_spacing
 
 
-def _predict_with(models: Models, course: Course, original: Callable[..., object]) -> Callable[..., object]:
+def _predict_with(
+    models: Models, course: Course, original: Callable[..., object], inputs: Inputs | None
+) -> Callable[..., object]:
     signature = inspect.signature(original)
 
     def nnUNetv2_predict(*arguments: object, **named: object) -> None:
@@ -89,14 +120,16 @@ def _predict_with(models: Models, course: Course, original: Callable[..., object
         bound.apply_defaults()
         asked = bound.arguments
         if asked.get("save_probabilities_path") or asked.get("use_cropped_logits_resampling"):
+            if inputs is not None:
+                inputs.write()
             original(*arguments, **named)
             return
-        predict(models, course, asked)
+        predict(models, course, asked, inputs)
 
     return nnUNetv2_predict
 
 
-def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
+def predict(models: Models, course: Course, asked: dict[str, Any], inputs: Inputs | None = None) -> None:
     """Label every image in ``asked["dir_in"]``, one after the other, in this process."""
     import torch
     from totalsegmentator.nnunet import get_output_folder
@@ -115,6 +148,8 @@ def predict(models: Models, course: Course, asked: dict[str, Any]) -> None:
             f"loaded {Path(folder).parent.name} in {time.perf_counter() - begin:.1f} s ({len(models)} kept)"
         )
     plans, ending = predictor.plans_manager, predictor.dataset_json["file_ending"]
+    if inputs is not None and not plans.image_reader_writer_class.__name__.startswith("NibabelIO"):
+        inputs.write()
     predictor.course = course
     try:
         for name, files in _images(Path(asked["dir_in"]), ending).items():
