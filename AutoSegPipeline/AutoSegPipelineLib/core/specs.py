@@ -65,7 +65,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("rescan_seconds", "float", 10.0, "How often the inbox is listed again.", minimum=0.2, maximum=3600, unit="s"),
     Spec("truncated_minutes", "float", 15.0, "An incomplete file that rested this long is refused.", minimum=0.01, maximum=10080, unit="min"),
     Spec("inputs", "choice", "delete", "What happens to an input after its case is done.", ("delete", "archive", "keep")),
-    Spec("grace_hours", "float", 24.0, "How long a spent input can still be had back.", minimum=0, maximum=8760, unit="h"),
+    Spec("grace_hours", "float", 24.0, "How long a spent input is kept before it is removed.", minimum=0, maximum=8760, unit="h"),
     Spec("keep_results_days", "float", 0.0, "Results older than this are purged; 0 keeps them for ever.", minimum=0, maximum=36500, unit="d"),
     Spec("keep_failed_days", "float", 0.0, "Failed and refused inputs older than this are purged; 0 keeps them.", minimum=0, maximum=36500, unit="d"),
     Spec("max_voxels", "int", 2_000_000_000, "Scans above this many voxels are refused.", minimum=1000, maximum=10**11),

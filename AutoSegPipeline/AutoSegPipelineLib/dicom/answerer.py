@@ -15,10 +15,10 @@ from ..core.errors import PipelineError
 from ..core.pacs.asks import Ask
 from ..core.pacs.store import PacsStore
 from .context import Context
-from .query import answers
+from .query import query_asks
 from .receive.web_instances import stow
 from .self_test import self_test
-from .send.answers import send
+from .send.send_asks import send
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ AT_ONCE = 2  # of one line; a slow peer delays nobody else
 Answer = Callable[[Context, Ask], "dict[str, object]"]
 
 ANSWERS: Mapping[str, Answer] = {
-    "find": answers.find,
-    "series": answers.series,
-    "fetch": answers.fetch,
-    "cancel_fetch": answers.cancel_fetch,
-    "echo": answers.echo,
+    "find": query_asks.find,
+    "series": query_asks.series,
+    "fetch": query_asks.fetch,
+    "cancel_fetch": query_asks.cancel_fetch,
+    "echo": query_asks.echo,
     "send": send,
     "stow": stow,
     "self_test": self_test,

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import Any, Sequence
+from typing import Any, ClassVar, Mapping, Sequence
 
 import click
 
@@ -15,6 +15,7 @@ from .. import __version__
 from ..core.errors import PipelineError
 from ..core.specs import did_you_mean
 from .flags import common
+from .lazy_group import LazyGroup
 from .output import console, prepare_streams, show_error, write_document
 from .program import COMPLETE, name_commands, program
 from .session import Session
@@ -22,20 +23,52 @@ from .session import Session
 log = logging.getLogger(__name__)
 
 RESEARCH = "For research, not a medical device."
-SECTIONS = {
-    "Process": ("serve", "run", "export", "demo"),
-    "Cohorts": ("table", "methods"),
-    "Jobs": ("submit", "list", "show", "log", "cancel", "retry", "priority", "review", "purge"),
-    "Cluster": ("bundle", "worker"),
-    "Pipeline": ("status", "pause", "resume", "stop"),
-    "PACS": ("dicom",),
-    "Web page": ("users", "tokens", "links", "audit"),
-    "Setup": ("doctor", "engines", "config", "rules", "weights", "models", "completion"),
+# The commands under their headings, and where each one's function is below commands/.
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Process": {"serve": "serve.serve", "run": "run.run", "export": "run.export", "demo": "demo.demo"},
+    "Cohorts": {"table": "table.table", "methods": "methods.methods"},
+    "Jobs": {
+        "submit": "submit.submit",
+        "list": "jobs.list_jobs",
+        "show": "jobs.show",
+        "log": "jobs.log",
+        "cancel": "jobs.cancel",
+        "retry": "jobs.retry",
+        "priority": "jobs.priority",
+        "review": "jobs.review",
+        "purge": "jobs.purge",
+    },
+    "Cluster": {"bundle": "bundle.bundle", "worker": "worker.worker"},
+    "Pipeline": {
+        "status": "pipeline.status",
+        "pause": "pipeline.pause",
+        "resume": "pipeline.resume",
+        "stop": "pipeline.stop",
+    },
+    "PACS": {"dicom": "dicom.dicom"},
+    "Web page": {
+        "users": "users.users",
+        "tokens": "tokens.tokens",
+        "links": "links.links",
+        "audit": "links.audit",
+    },
+    "Setup": {
+        "doctor": "doctor.doctor",
+        "engines": "engines.engines",
+        "config": "config.config",
+        "rules": "rules.rules",
+        "weights": "weights.weights",
+        "models": "models.models",
+        "completion": "completion.completion",
+    },
 }
 
 
-class Group(click.Group):
+class Group(LazyGroup):
     """A group that suggests the nearest command and lists its own under headings."""
+
+    package = f"{__package__}.commands"
+    functions: ClassVar = {name: where for names in SECTIONS.values() for name, where in names.items()}
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = click.utils.make_str(args[0])
@@ -46,9 +79,15 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
-            found = [(name, self.commands[name]) for name in names if name in self.commands]
+            found = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl([(name, command.get_short_help_str(70)) for name, command in found])
+                formatter.write_dl([(name, one.get_short_help_str(70)) for name, one in found if one])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.epilog = RESEARCH
+        return command
 
 
 @click.group(
@@ -72,45 +111,6 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(Session)
 
 
-def _add_commands() -> None:
-    from .commands import (
-        bundle,
-        completion,
-        config,
-        demo,
-        dicom,
-        doctor,
-        engines,
-        jobs,
-        links,
-        methods,
-        models,
-        pipeline,
-        rules,
-        run,
-        serve,
-        submit,
-        table,
-        tokens,
-        users,
-        weights,
-        worker,
-    )
-
-    for command in (
-        serve.serve, run.run, run.export, demo.demo, table.table,
-        methods.methods,
-        submit.submit, jobs.list_jobs, jobs.show, jobs.log, jobs.cancel, jobs.retry, jobs.priority,
-        jobs.review, jobs.purge, pipeline.status, pipeline.pause, pipeline.resume, pipeline.stop,
-        users.users, tokens.tokens, links.links, links.audit, doctor.doctor, engines.engines, config.config,
-        rules.rules, weights.weights, models.models, dicom.dicom,
-        bundle.bundle, worker.worker, completion.completion,
-    ):  # fmt: skip
-        cli.add_command(command)
-        command.epilog = RESEARCH
-
-
-_add_commands()
 name_commands([cli])
 
 

@@ -20,9 +20,9 @@ from ...core.resolved import qualities
 from .. import qt
 from ..conditions import GPU_GONE
 from ..processes.child import Exit
-from .answers import AtHand, bad, ended_early, good
 from .engine_process import DESCRIBE, EngineProcess
 from .notes import Notes
+from .outcomes import AtHand, bad, ended_early, good
 
 MOST_DEATHS = 2  # ends of the engine's process over one case; whoever made the bundle may try elsewhere
 _SLICE_SECONDS = 0.05

@@ -17,12 +17,12 @@ from ...core.protocol import Envelope
 from ...core.settings import Settings
 from .. import qt
 from ..processes.child import Exit, Spawn
-from .answers import AtHand, bad
 from .case_run import CaseRun
 from .choice import Choice
 from .engine_process import EngineProcess
 from .memory_kills import memory_kills
 from .notes import HEARTBEAT_SECONDS, Notes
+from .outcomes import AtHand, bad
 
 # Exit codes; those of signals are 128 and the signal's number.
 ALL_HAVE_RESULTS, TROUBLE, CASES_LEFT = 0, 1, 3

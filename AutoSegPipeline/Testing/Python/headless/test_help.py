@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from AutoSegPipelineLib import __version__
@@ -22,15 +24,28 @@ def help_of(*command: str) -> str:
 
 def test_every_command_stands_in_the_help_and_says_what_the_program_is_not() -> None:
     text = help_of()
-    assert set(cli.commands) == {name for names in SECTIONS.values() for name in names}
-    for name in cli.commands:
+    assert list(cli.every()) == [name for names in SECTIONS.values() for name in names]
+    for name in cli.every():
         assert f"\n  {name} " in text
         assert RESEARCH in help_of(name)
 
 
+def test_a_command_loads_what_it_needs_and_no_more(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from AutoSegPipelineLib.headless.cli import main\n"
+        "main(['list', '--home', sys.argv[1]])\n"
+        "print({'PySide6', 'numpy', 'pydicom', 'fastapi'} & set(sys.modules))\n"
+        "print('AutoSegPipelineLib.headless.commands.serve' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "home")]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["set()", "False"]
+
+
 def test_the_help_of_every_command_has_an_example_of_it() -> None:
-    below = [("config", name) for name in cli.commands["config"].commands]
-    names = [(name,) for name in cli.commands] + below
+    below = [("config", name) for name in cli.every()["config"].commands]
+    names = [(name,) for name in cli.every()] + below
     examples = {name: help_of(*name).partition("Examples:\n")[2] for name in names}
     assert [name for name, text in examples.items() if f"autoseg {' '.join(name)}" not in text] == []
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import click
 import pytest
 import support.skeleton as skeleton
 from AutoSegPipelineLib.headless import program
@@ -41,8 +42,8 @@ def test_only_commands_are_renamed(monkeypatch) -> None:
 
 def test_every_help_names_the_command_that_can_be_typed() -> None:
     env = {program.VARIABLE: "python3 autoseg.py"}
-    for name, command in cli.commands.items():
-        below = list(getattr(command, "commands", {}))[:1]
+    for name, command in cli.every().items():
+        below = command.list_commands(click.Context(command))[:1] if isinstance(command, click.Group) else []
         text = autoseg(name, *below, "--help", env=env).stdout
         assert f"Usage: python3 autoseg.py {name}" in text
         assert re.findall(r"(?<![\w/])autoseg (?!-).*", text) == [], name

@@ -183,7 +183,9 @@ def commands() -> Iterator[tuple[str, Any, Any]]:
     from AutoSegPipelineLib.headless.cli import cli
 
     def walk(group: click.Group, parent: click.Context, before: str) -> Iterator[tuple[str, Any, Any]]:
-        for name, command in group.commands.items():
+        for name in group.list_commands(parent):
+            command = group.get_command(parent, name)
+            assert command is not None
             context = click.Context(command, info_name=name, parent=parent)
             if isinstance(command, click.Group):
                 yield from walk(command, context, f"{before}{name} ")

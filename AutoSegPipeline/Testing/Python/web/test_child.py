@@ -194,7 +194,9 @@ def test_what_the_command_line_asks_of_the_web_needs_none_of_its_packages() -> N
         "    sys.modules[name] = None\n"
         "from AutoSegPipelineLib.web import config, child\nfrom AutoSegPipelineLib.web.http import sockets\n"
         "from AutoSegPipelineLib.web.accounts import accounts, passwords\n"
-        "import AutoSegPipelineLib.headless.cli, AutoSegPipelineLib.headless.doctor_web\n"
+        "import AutoSegPipelineLib.headless.doctor_web\n"
+        "from AutoSegPipelineLib.headless.cli import cli\n"
+        "cli.every()\n"
     )
     env = {**os.environ, "PYTHONPATH": str(library_parent())}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)

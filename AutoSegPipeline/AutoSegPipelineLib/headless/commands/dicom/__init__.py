@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import click
 
-from .echo import echo
-from .explain import explain
-from .find import find
-from .get import get
-from .privacy import deidentify, reidentify
-from .self_test import test
-from .send import send, sends
-from .status import status
-from .write import write
+from ...lazy_group import LazyGroup
 
 
-@click.group("dicom")
+class Group(LazyGroup):
+    """The commands below ``dicom``."""
+
+    package = __name__
+    functions: ClassVar = {
+        "status": "status.status",
+        "find": "find.find",
+        "get": "get.get",
+        "echo": "echo.echo",
+        "send": "send.send",
+        "sends": "send.sends",
+        "test": "self_test.test",
+        "explain": "explain.explain",
+        "deidentify": "privacy.deidentify",
+        "reidentify": "privacy.reidentify",
+        "write": "write.write",
+    }
+
+
+@click.group("dicom", cls=Group)
 def dicom() -> None:
     """Exchange DICOM with a PACS.
 
@@ -27,7 +40,3 @@ def dicom() -> None:
       autoseg dicom status
       autoseg dicom find pacs --patient 4711
     """
-
-
-for command in (status, find, get, echo, send, sends, test, explain, deidentify, reidentify, write):
-    dicom.add_command(command)

@@ -8,8 +8,6 @@ import click
 
 from ....core.errors import PipelineError
 from ....core.pacs.config import PacsConfig, read_config
-from ....dicom import libraries
-from ....dicom.child import missing_packages
 from ...session import Session
 
 
@@ -33,6 +31,10 @@ def ready_config(session: Session) -> PacsConfig:
 
     Raises ``pacs.configuration``, and ``pacs.packages_missing`` for this Python.
     """
+    # Only here: a command that looks at the store starts without them.
+    from ....dicom import libraries
+    from ....dicom.child import missing_packages
+
     config = read_config(session.home.root)
     missing = missing_packages()
     if missing:

@@ -59,7 +59,7 @@ def predict_model(place: Path, run: Run, volume: Volume, course: Course, device:
         given_up = POOL.drop_others()
         if not given_up:
             raise
-        course.log(f"{error.message}; tried once more with {given_up} models less", "warning")
+        course.log(f"{error.message}; tried once more after unloading {given_up} other models", "warning")
     return _attempt(place, run, volumes, course, device)
 
 

@@ -135,7 +135,7 @@ def _run(
         tall = _height(volume) > _TALL * (run.task.modes[run.quality].mm or volume.grid.spacing[2])
         if not (tall or given_up):
             raise
-        course.log(f"{error.message}; tried once more with {given_up} models less", "warning")
+        course.log(f"{error.message}; tried once more after unloading {given_up} other models", "warning")
     labels, warnings = _attempt(known, run, volume, options, course, device, split=tall)
     if tall:
         message = f"Not enough memory for task {run.task.name} in one piece; done in three parts."

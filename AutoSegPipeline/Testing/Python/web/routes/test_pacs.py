@@ -209,16 +209,16 @@ def test_what_was_not_sent_is_shown_to_who_sees_the_job_and_sent_again(scene: Sc
 
 
 def test_a_slow_archive_holds_up_no_other(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from AutoSegPipelineLib.dicom.query import answers
+    from AutoSegPipelineLib.dicom.query import query_asks
 
-    real, free = answers.find_studies, threading.Event()
+    real, free = query_asks.find_studies, threading.Event()
 
     def slow(name: str, *args: Any) -> Any:
         if name == "away":
             free.wait(20)
         return real(name, *args)
 
-    monkeypatch.setattr(answers, "find_studies", slow)
+    monkeypatch.setattr(query_asks, "find_studies", slow)
     threads = [
         threading.Thread(target=scene.find, args=("ada", "away"), kwargs={"patient": "P1"}) for _ in range(8)
     ]

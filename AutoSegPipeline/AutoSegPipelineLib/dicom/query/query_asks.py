@@ -1,4 +1,4 @@
-"""Answers to what page, panel and command line ask about archives."""
+"""What page, panel and command line ask about archives, answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others ask of the outbox."""
+"""What page and command line ask of the outbox, answered."""
 
 from __future__ import annotations
 
