@@ -159,6 +159,17 @@ class Adopt(_Command):
 
 
 @dataclass(frozen=True)
+class Example(_Command):
+    """The job is there at once; ``by`` who asks, whose example that has not ended yet is the answer again."""
+
+    by: str
+
+    name = "example"
+    help = "Make a synthetic CT of a torso, no patient's, and segment it like an upload."
+    http = Route("POST", "/example", OPERATOR)
+
+
+@dataclass(frozen=True)
 class Pause(_Command):
     """Survives a restart."""
 
@@ -251,7 +262,7 @@ JobCommand = Union[
     Purge,
     Review,
 ]
-Command = Union[JobCommand, Adopt, Pause, Resume, Watch, AddModel, CheckModel, RemoveModel, Stop]
+Command = Union[JobCommand, Adopt, Example, Pause, Resume, Watch, AddModel, CheckModel, RemoveModel, Stop]
 TABLE: tuple[type[Command], ...] = get_args(Command)
 BY_COMMAND_NAME: dict[str, type[Command]] = {row.name: row for row in TABLE}
 

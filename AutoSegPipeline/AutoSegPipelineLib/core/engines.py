@@ -124,6 +124,8 @@ ENGINES: tuple[EngineRow, ...] = (
     ),
 )
 
+WORKS_EVERYWHERE = next(row.name for row in ENGINES if not row.trained)  # with a CT
+
 # Programs that the administrator declared are engines besides: processing/engines/command/ reads the file.
 DECLARED = Spec(
     "engines_file",

@@ -1,8 +1,8 @@
 """``state/incoming/<id>/``: how bytes wait between a door and the pipeline.
 
 ``intent.json`` says what was meant before a byte moves; ``input/`` holds the
-bytes. The pipeline makes the row and the folder itself. The command line fills
-``<id>.part/``, under a lock, and renames the folder when it is complete: what has
+bytes. The pipeline makes the row and the folder itself. The command line and the child that
+draws the example fill ``<id>.part/``, under a lock, and rename the folder when it is complete: what has
 no ``.part`` is complete. Doors that receive files use ``intake/received/handover.py``.
 """
 
@@ -14,7 +14,7 @@ import shutil
 import uuid
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from . import lock
 from .dicomdir import is_dicomdir, listed_files
@@ -206,12 +206,25 @@ def stage(home: Home, path: Path, **about: object) -> str:
     own file is only read. A file that changes meanwhile raises ``input.changed``.
     """
     intent = plan(path, companions=data_files(path), **about)
-    part = home.incoming / f"{intent.id}.part"
+
+    def copy(target: Path) -> None:
+        for item in intent.files:
+            _copy(item, target / item.name)
+
+    stage_with(home.incoming, intent, copy)
+    return intent.id
+
+
+def stage_with(incoming: Path, intent: Intent, write: Callable[[Path], None]) -> None:
+    """Have ``write`` fill the folder of the staged files and sync them; what it raises leaves nothing behind.
+
+    ``intent`` is written afterwards, so that ``write`` may still say which files there are.
+    """
+    part = incoming / f"{intent.id}.part"
     (part / "input").mkdir(mode=0o700, parents=True)
     holder = lock.hold(part / "lock")
     try:
-        for item in intent.files:
-            _copy(item, part / "input" / item.name)
+        write(part / "input")
         write_json(part / "intent.json", intent.to_dict())
         fsync_folder(part)
     except BaseException:
@@ -221,9 +234,8 @@ def stage(home: Home, path: Path, **about: object) -> str:
     # Windows renames no folder in which a file is open.
     holder.close()
     (part / "lock").unlink()
-    os.rename(part, folder_of(home, intent.id))
-    fsync_folder(home.incoming)
-    return intent.id
+    os.rename(part, incoming / intent.id)
+    fsync_folder(incoming)
 
 
 def data_files(path: Path) -> tuple[Path, ...]:

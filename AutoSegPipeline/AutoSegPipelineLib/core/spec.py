@@ -24,7 +24,7 @@ class Spec:
     maximum: float | None = None
     unit: str = ""
     option: bool = False
-    pattern: str = ""  # what a text must look like, and in words
+    pattern: str = ""  # what a text, or each of a list, must look like, and in words
     shape: str = ""
 
     @property
@@ -114,6 +114,9 @@ def _list(spec: Spec, value: Any) -> list[str]:
     cleaned = [str(item).strip() for item in items if str(item).strip()]
     if spec.choices:
         cleaned = [_one_of(item, spec.choices) for item in cleaned]
+    for item in cleaned:
+        if spec.pattern and not re.fullmatch(spec.pattern, item, re.IGNORECASE):
+            raise ValueError(f"{item!r} is not {spec.shape}")
     return list(dict.fromkeys(cleaned))
 
 

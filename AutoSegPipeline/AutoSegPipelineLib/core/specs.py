@@ -11,7 +11,7 @@ from __future__ import annotations
 # ruff: noqa: E501 - a table is read by its columns
 from typing import Any
 
-from . import cluster_settings, engines, result_formats
+from . import cluster_settings, engines, result_formats, web_origins
 from .errors import PipelineError
 from .spec import Spec, did_you_mean
 
@@ -93,6 +93,7 @@ SETTINGS: tuple[Spec, ...] = (
     Spec("insecure", "bool", False, "Allow other machines in without an account and TLS; only for networks that you trust."),
     Spec("trusted_proxy", "list", (), "Addresses of reverse proxies whose forwarded headers are believed."),
     Spec("server_names", "list", (), "Names under which other machines reach the web page; requests to any other name are refused."),
+    Spec("web_embed_sites", "list", (), "Sites whose pages may show the viewer of a share link in a frame, such as https://www.example.org.", pattern=web_origins.PATTERN, shape=web_origins.SHAPE),
     Spec("audit_days", "float", 400.0, "How long the audit log remembers who saw, took and changed what.", minimum=1, maximum=36500, unit="d"),
     Spec("visibility", "choice", "all", "Whose jobs and results an account sees: everybody's or its own.", ("all", "own")),
     Spec("upload_max_mb", "int", 16384, "Largest upload over HTTP.", minimum=1, maximum=10**7, unit="MB"),

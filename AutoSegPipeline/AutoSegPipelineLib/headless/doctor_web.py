@@ -21,6 +21,13 @@ def page(session: Session, settings: Settings) -> Iterator[Finding]:
         check_certificate(config)
     except PipelineError as error:
         yield Finding("web", FAIL, error.message, error.hint)
+    if any(site.startswith("https:") for site in config.web_embed_sites) and not (
+        config.tls or config.trusted_proxy
+    ):
+        yield Finding(
+            "web", WARN, "web_embed_sites names sites with https, whose pages show no frame without TLS",
+            "Set tls_cert and tls_key, or name a reverse proxy that has TLS in trusted_proxy.",
+        )  # fmt: skip
     if session.is_running:
         note = session.child_note(WEB.name) or {}
         wrong = note.get("error")

@@ -17,6 +17,7 @@ from ..core.commands import (
     Cancel,
     CheckModel,
     Command,
+    Example,
     Pause,
     Place,
     Priority,
@@ -78,6 +79,8 @@ class Commands:
             answer(self.review(command.job, command.mark, command.remark, command.by))
         elif isinstance(command, Adopt):
             answer(self.adopt(command.id))
+        elif isinstance(command, Example):
+            answer(self._flow.example.make(command.by))
         elif isinstance(command, Pause):
             self.pause()
             answer(None)

@@ -20,6 +20,7 @@ from .ending.finisher import Finisher
 from .ending.input_disposal import InputDisposal
 from .ending.publisher import Publisher
 from .ending.retention import Retention
+from .example import ExampleScan
 from .inbox.batches import InboxBatches
 from .inbox.intents import InboxIntents
 from .inbox.watched_inbox import WatchedInbox
@@ -28,7 +29,7 @@ from .loop import Loop
 from .own_models import OwnModels
 from .pacs_alarms import PacsAlarms
 from .processes.child import Spawns
-from .processes.child_kinds import CLUSTER, INTAKE, MODELS, WORKER
+from .processes.child_kinds import CLUSTER, EXAMPLE, INTAKE, MODELS, WORKER
 from .processes.intake_client import IntakeClient
 from .queue.case_ends import CaseEnds
 from .queue.case_message import CaseMessages
@@ -108,6 +109,7 @@ class Flow:
         self.stager = Stager(
             context, self.conditions, self.intake, self.inspection, self.finisher, self.watched_inbox
         )
+        self.example = ExampleScan(context, spawns.get(EXAMPLE), self.logs, self.stager, self.catalogue)
         self.received = ReceivedInputs(self.conditions, self.intake, self.stager, doors)
         self.inbox_batches = InboxBatches(
             context, self.conditions, self.stager, self.watched_inbox, self.examiner, loop
@@ -144,6 +146,7 @@ class Flow:
         self.intake.stop()
         self.examiner.stop()
         self.own_models.stop()
+        self.example.stop()
         self.received.end(PipelineError("request.wrong_state", "the pipeline was stopped"))
 
     def abandon(self) -> None:
@@ -155,6 +158,7 @@ class Flow:
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self.own_models.stop(at_once=True)
+        self.example.stop(at_once=True)
         self.received.end(PipelineError("environment.disk_full", "the disk is too full even for states"))
         self.finisher.abandon()
         self.pacs_alarms.close()
@@ -167,11 +171,14 @@ class Flow:
         self.intake.stop(at_once=True)
         self.examiner.stop(at_once=True)
         self.own_models.stop(at_once=True)
+        self.example.stop(at_once=True)
 
     @property
     def ended(self) -> bool:
         """Whether no child is left."""
-        parts = (self.scheduler, self.cluster, self.intake, self.examiner, self.own_models)
+        parts = (
+            self.scheduler, self.cluster, self.intake, self.examiner, self.own_models, self.example,
+        )  # fmt: skip
         return all(part.ended for part in parts)
 
     def close(self) -> None:
@@ -194,6 +201,7 @@ class Flow:
         self.inbox_intents.again()
         self.inspection.pump()
         self.own_models.look()
+        self.example.look()
         self.pacs_alarms.look()
         self.cluster.look()
         self.checkpoint.look()

@@ -16,7 +16,7 @@ _SETTINGS = (
     "visibility",
     "upload_max_mb", "upload_max_files", "upload_quota_mb", "upload_expire_hours", "session_hours",
     "webhook_url", "webhook_secret", "disk_min_free_mb", "archive_max_mb", "archive_max_files", "grace_hours",
-    "models_dir", "oidc",
+    "models_dir", "oidc", "web_embed_sites",
 )  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class WebConfig:
     insecure: bool = False
     trusted_proxy: list[str] = field(default_factory=list)
     server_names: list[str] = field(default_factory=list)
+    web_embed_sites: list[str] = field(default_factory=list)
     audit_days: float = 400.0
     visibility: str = "all"
     upload_max_mb: int = 16384

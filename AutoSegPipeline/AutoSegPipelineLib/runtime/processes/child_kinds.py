@@ -84,4 +84,7 @@ CLUSTER = ChildKind(
 # Reads a checkpoint that somebody brings, then ends; a large one takes its time.
 MODELS = ChildKind("models", f"processing.engines.{OWN_MODELS}.child", Restart(), hangs=False, engines=True)
 
-KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, MODELS, DICOM, CLUSTER)
+# Draws the example scan that somebody asked for, then ends.
+EXAMPLE = ChildKind("example", "processing.phantom.child", Restart(), hangs=False)
+
+KINDS: tuple[ChildKind, ...] = (WORKER, INTAKE, WEB, MODELS, EXAMPLE, DICOM, CLUSTER)

@@ -72,6 +72,14 @@ class Stager:
         self._copy(job, intent)
         return job
 
+    def expect(self, intent: Intent) -> Job:
+        """Make the row of bytes that are about to be staged; :meth:`accept` or :meth:`refuse` follows."""
+        return self._add_row(intent)
+
+    def plan_again(self, intent: Intent) -> None:
+        """Write what has changed in an intent before it is accepted."""
+        self._conditions.durably(lambda: incoming.write_intent(self._context.home, intent))
+
     def adopt(self, job_id: str) -> Job:
         """Make the row of bytes that another process has staged completely; again is fine."""
         found = self._context.store.jobs.find(job_id)

@@ -65,6 +65,7 @@ TABLE: dict[str, Access] = {
     "GET /api/v1/jobs/counts": _SEE,
     "GET /api/v1/jobs/ids": _SEE,
     "POST /api/v1/jobs/actions": Access(OPERATOR),  # the route notes each job itself
+    "POST /api/v1/jobs/example": Access(OPERATOR, audit="job.example"),
     "GET /api/v1/jobs/{job_id}": Access(VIEWER, share=True),
     "GET /api/v1/jobs/{job_id}/log": Access(VIEWER, audit="job.log", policy="file"),
     "POST /api/v1/jobs/{job_id}/cancel": Access(OPERATOR, audit="job.cancel"),

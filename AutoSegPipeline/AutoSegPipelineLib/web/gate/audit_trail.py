@@ -28,7 +28,7 @@ def write(context: WebContext, scope: Scope, status: int) -> None:
         return
     params = scope.get("path_params") or {}
     named = ""
-    if row.audit == UPLOAD:
+    if row.audit == UPLOAD or "autoseg.jobs" in scope:
         jobs = scope.get("autoseg.jobs") or ([] if status < 400 else [""])  # a part of one is no job yet
     else:
         job, stem = _job(context, principal, params)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Iterable, Sequence
 
-_FRAME = "base-uri 'none'; form-action 'self'; object-src 'none'; frame-ancestors 'none'"
+_UNFRAMED = "frame-ancestors 'none'"
+_FRAME = f"base-uri 'none'; form-action 'self'; object-src 'none'; {_UNFRAMED}"
 # Everything from here and nothing inline: what a scan's name smuggles in stays text.
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
@@ -36,18 +37,30 @@ _ALWAYS = {
 
 
 def secured(
-    found: Iterable[tuple[bytes, bytes]], policy: str, close: bool, nonce: str, encrypted: bool
+    found: Iterable[tuple[bytes, bytes]],
+    policy: str,
+    close: bool,
+    nonce: str,
+    encrypted: bool,
+    sites: Sequence[str] = (),
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer with those that every answer has.
 
     ``policy`` is one of :data:`POLICIES`, ``nonce`` what the viewer's map of modules carries.
     Nothing is kept by caches unless the answer says how. ``encrypted``: it goes out by TLS.
+    ``sites``: origins whose pages may show it in a frame.
     """
     headers = list(found)
     have = {name.lower() for name, _ in headers}
     wanted = dict(_ALWAYS)
     wanted["content-security-policy"] = POLICIES[policy].replace("NONCE", nonce)
     wanted["x-frame-options"] = "SAMEORIGIN" if policy == "file" else "DENY"
+    if sites:
+        # Without X-Frame-Options, which has no word for other sites.
+        ancestors = f"frame-ancestors {' '.join(sites)}"
+        wanted["content-security-policy"] = wanted["content-security-policy"].replace(_UNFRAMED, ancestors)
+        wanted["cross-origin-resource-policy"] = "cross-origin"  # else pages with COEP cannot frame it
+        del wanted["x-frame-options"]
     if b"cache-control" not in have:
         wanted["cache-control"] = "no-store"
     if encrypted:

@@ -136,18 +136,19 @@ def same_origin(origin: str, scheme: str, host: str) -> bool:
     return (parts[0], parts[1] or _PORTS[scheme]) == (own[0], own[1] or _PORTS[scheme])
 
 
-def cross_site(method: str, headers: Mapping[str, str], scheme: str, host: str) -> str:
+def cross_site(method: str, headers: Mapping[str, str], scheme: str, host: str, framed: bool = False) -> str:
     """Why this is the request of another site's page; empty when it is none.
 
     A program sends neither header. Following a link to a page is the one thing that
-    another site may do.
+    another site may do, and with ``framed`` showing it in a frame.
     """
     origin = headers.get("origin")
     if origin is not None and not same_origin(origin, scheme, host):
         return f"it comes from a page of {origin[:100]}"
     site = headers.get("sec-fetch-site", "")
     if site in ("cross-site", "same-site"):
-        link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        shown = ("document", "iframe") if framed else ("document",)
+        link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") in shown
         if method not in SAFE_METHODS or not link:
             return "it comes from a page of another site"
     return ""

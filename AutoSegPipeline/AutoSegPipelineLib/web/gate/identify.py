@@ -69,7 +69,7 @@ def identify(context: WebContext, headers: Mapping[str, str], scheme: str) -> Pr
     if authorization is not None:
         return _of_token(context, authorization)
     cookies = read_cookies(headers.get("cookie", ""))
-    shared = _of_links(context, cookies.get(cookie_name(context, SHARE, scheme), ""))
+    shared = of_links(context, cookies.get(cookie_name(context, SHARE, scheme), ""))
     secret = cookies.get(cookie_name(context, SESSION, scheme))
     found = accounts.sessions.find(secret, context.config.session_hours) if secret else None
     if found is None or secret is None:
@@ -103,7 +103,8 @@ def with_link(cookie: str, secret: str) -> str:
     return ".".join([one for one in link_secrets(cookie) if one != secret][1 - _MOST_LINKS :] + [secret])
 
 
-def _of_links(context: WebContext, cookie: str) -> Principal | None:
+def of_links(context: WebContext, cookie: str) -> Principal | None:
+    """Who has opened the links of a cookie's value, as far as they hold."""
     found = [context.accounts.links.find(secret) for secret in link_secrets(cookie)]
     holding = [link for link in found if link is not None]
     if not holding:

@@ -25,7 +25,7 @@ from ...core.errors import PipelineError
 from ..accounts.secret import same
 from ..context import WebContext
 from ..pages import problems
-from . import access, audit_trail, hosts, identify
+from . import access, audit_trail, embedded, hosts, identify
 from .access import Access
 from .body_limits import Body
 from .headers import secured
@@ -47,6 +47,7 @@ async def enforce(request: Request) -> None:
     if row is None:
         log.error("%s %s has no row in web/gate/access.py", request.method, path)
         raise PipelineError("account.forbidden", "this address has no rule about who may use it")
+    embedded.check(request.scope, row, path)
     request.scope[ACCESS] = row
     if row.role != access.PUBLIC:
         _hold(row, principal_of(request))
@@ -115,6 +116,7 @@ class _Visit:
         self._status = 0
         self._looked = time.monotonic()
         self._path = ""  # without the base path
+        self._framed: Optional[embedded.Framed] = None  # a page of another site shows it
         self._headless = False  # a HEAD that a route of GET answers
 
     async def answer(self) -> None:
@@ -159,16 +161,22 @@ class _Visit:
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._guard.site.knows(host):
             raise PipelineError("web.wrong_host", f"this server is not {host[:100]!r}")
-        why = hosts.cross_site(method, headers, peer.scheme, host)
+        why = hosts.cross_site(method, headers, peer.scheme, host, self._is_framed_page)
         if why:
             raise PipelineError("web.cross_site", f"the request was refused: {why}")
-        self._know(identify.identify(self._context, headers, peer.scheme))
+        if self._framed is None:
+            self._know(identify.identify(self._context, headers, peer.scheme))
+        else:
+            self._know(self._framed.principal(self._context))
+            self._framed.lead(self._context, scope)
 
     def _know(self, principal: Optional[Principal]) -> None:
         scope = self._scope
         scope[KEY] = principal
         self._count(principal)
         if principal is None:
+            if self._framed is not None:
+                raise embedded.ended()
             if not access.is_public(self._path):
                 raise PipelineError("account.needed", "this needs a login or a token")
             return
@@ -205,6 +213,9 @@ class _Visit:
             path, raw = base + path, base.encode("latin-1") + raw
         scope["path"], scope["raw_path"], scope["root_path"] = path, raw, base
         self._path = path[len(base) :] or "/"
+        self._framed = embedded.framed(self._context, scope)
+        if self._framed is not None:
+            self._path = self._framed.path
 
     def _check_form(self) -> None:
         """Refuse what two readers could understand in two ways."""
@@ -242,7 +253,14 @@ class _Visit:
 
     def _secured(self, found: Iterable[tuple[bytes, bytes]], unread: bool) -> list[tuple[bytes, bytes]]:
         encrypted = self._scope["scheme"] == "https"
-        return secured(found, self._policy(), unread, self._scope[NONCE], encrypted)
+        policy = self._policy()
+        may_frame = policy == "viewer" and self._is_framed_page
+        sites = self._context.config.web_embed_sites if may_frame else ()
+        return secured(found, policy, unread, self._scope[NONCE], encrypted, sites)
+
+    @property
+    def _is_framed_page(self) -> bool:
+        return self._framed is not None and self._framed.is_page
 
     def _policy(self) -> str:
         row: Optional[Access] = self._scope.get(ACCESS)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ..context import context_of
+from ..gate.embedded import BASE, base_of
 from ..gate.exposure_rule import warning
 from ..gate.principal import KEY, Principal
 
@@ -39,7 +40,8 @@ def page(
         environment()
         .get_template(f"{template}.html")
         .render(
-            base=context.config.base_path,
+            base=base_of(context, request.scope),
+            embedded=BASE in request.scope,
             title=title,
             user=principal_or_none(request),
             warning=warning(context.config, context.accounts.users.exist()),

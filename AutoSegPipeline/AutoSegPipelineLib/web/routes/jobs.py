@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from ...core import states
+from ...core import example, states
 from ...core.commands import (
     Cancel,
     Command,
+    Example,
     JobCommand,
     Priority,
     Purge,
@@ -20,6 +21,7 @@ from ...core.commands import (
     Review,
 )
 from ...core.errors import PipelineError
+from ...core.incoming import Intent
 from ...core.specs import did_you_mean
 from ..ask import ask
 from ..context import context_of
@@ -35,6 +37,7 @@ from ..models import (
     JobPage,
     ReviewBody,
 )
+from ..uploads.service import Uploads
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], responses=PROBLEMS)
 
@@ -191,6 +194,18 @@ async def review_job(
     job = VisibleJobs(context, principal).get_own(job_id)
     await ask(context, Review(job.id, body.mark, body.remark, principal.name), principal.name)
     return job_document(context, VisibleJobs(context, principal).get(job.id))
+
+
+@_command(Example, JobDocument)
+async def make_example(request: Request, principal: Principal = _may(Example)) -> object:
+    context = context_of(request)
+    uploads: Uploads = context.shared["uploads"]
+    uploads.admission.check(principal.name, example.FILE.size)
+    answer = await ask(context, Example(principal.name), principal.name)
+    job = VisibleJobs(context, principal).get(answer.job or "")
+    uploads.admission.note([Intent(id=job.id, files=[example.FILE])])
+    request.scope["autoseg.jobs"] = [job.id]  # for the audit log
+    return job_document(context, job)
 
 
 @_command(Purge, Done)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from ...core.errors import PipelineError
 from ..context import context_of
 from ..gate import audit_trail, identify
+from ..gate.embedded import ended
 from ..gate.principal import ADMIN, KEY, OPERATOR, VIEWER, Principal, needs
 from ..gate.visible_jobs import VisibleJobs
 from ..models import PROBLEMS
@@ -29,7 +30,7 @@ class NewLink(BaseModel):
 
 
 class LinkDocument(BaseModel):
-    """One link. ``url`` is reported once, when it is made."""
+    """One link. ``url`` is reported once, when it is made, and ``embed`` where sites may show it."""
 
     id: str
     job: str
@@ -41,6 +42,7 @@ class LinkDocument(BaseModel):
     used: Optional[str]
     revoked: Optional[str]
     url: Optional[str] = None
+    embed: Optional[str] = None
 
 
 class LinkList(BaseModel):
@@ -69,9 +71,9 @@ async def create_link(
         raise PipelineError("request.wrong_state", f"job {job.id[:8]} is {job.state}; it has no result")
     link, secret = context.accounts.links.create(job.id, principal.name, given.hours, given.note, given.names)
     audit_trail.note(context, request.scope, "link.create", principal.name, job=job.id, detail=link.id)
-    host = request.headers["host"]
-    url = f"{request.scope['scheme']}://{host}{context.config.base_path}/share/{secret}"
-    return JSONResponse({**link.to_dict(), "url": url}, 201)
+    here = f"{request.scope['scheme']}://{request.headers['host']}{context.config.base_path}"
+    embed = f"{here}/embed/{secret}" if context.config.web_embed_sites else None
+    return JSONResponse({**link.to_dict(), "url": f"{here}/share/{secret}", "embed": embed}, 201)
 
 
 @router.delete("/api/v1/links/{link_id}", status_code=204)
@@ -94,7 +96,7 @@ async def open_link(request: Request, secret: str) -> Response:
     context, scheme = context_of(request), request.scope["scheme"]
     found = context.accounts.links.find(secret) if len(secret) <= 100 else None
     if found is None:
-        raise PipelineError("account.unknown", "the link is wrong, has ended or was revoked", status=404)
+        raise ended()
     context.accounts.links.noted_use(found.id)
     before: Optional[Principal] = request.scope.get(KEY)
     who = before.name if before is not None and before.via == "session" else f"link {found.id}"

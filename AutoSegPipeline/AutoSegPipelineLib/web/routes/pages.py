@@ -12,6 +12,7 @@ from ...core.errors import PipelineError
 from ...core.job import Job
 from ...core.specs import BY_NAME, QUALITIES
 from ..context import WebContext, context_of
+from ..gate.embedded import BASE
 from ..gate.principal import OPERATOR, VIEWER, Principal, needs, principal_of
 from ..gate.provider import provider_of
 from ..gate.visible_jobs import VisibleJobs
@@ -69,6 +70,7 @@ async def viewer_page(
     if isinstance(job, Response):
         return job
     facts = _facts(context, job, principal)
+    facts["embedded"] = BASE in request.scope
     shared = principal.via == "share"
     label = job.label or job.name
     return page(request, "viewer", job.name, name=job.name, label=label, facts=facts, shared=shared)

@@ -13,6 +13,7 @@ from AutoSegPipelineLib.core.commands import (
     Cancel,
     CheckModel,
     Command,
+    Example,
     Pause,
     Place,
     Priority,
@@ -31,7 +32,7 @@ from AutoSegPipelineLib.headless.commands import jobs, pipeline
 
 EXAMPLES: tuple[Command, ...] = (
     Cancel("3f0c"), Retry("3f0c"), Priority("3f0c", 70), Place("3f0c"), Place("3f0c", "81ab"),
-    Purge("3f0c"), Review("3f0c", "bad", "cut off", "ada"), Adopt("3f0c"), Pause(), Resume(),
+    Purge("3f0c"), Review("3f0c", "bad", "cut off", "ada"), Adopt("3f0c"), Example("ada"), Pause(), Resume(),
     Watch(True), Stop(),
     AddModel("1f", "teeth", "Teeth", "CT", "T1\nT2", "0\n1", "best.pth", "2d", "T", True, False, "ada"),
     CheckModel("teeth"), RemoveModel("teeth"),
@@ -62,6 +63,7 @@ def test_every_command_comes_back_from_its_row() -> None:
         ("place", "3f0c", {"before": 3}, "request.invalid"),
         ("adopt", "3f0c", {}, "request.invalid"),
         ("watch", None, {"on": 1}, "request.invalid"),
+        ("example", None, {}, "request.invalid"),
         ("review", "3f0c", {"mark": "fine", "remark": "", "by": ""}, "request.invalid"),
         ("review", "3f0c", {"mark": "good", "remark": "x" * 2001, "by": ""}, "request.invalid"),
     ],

@@ -12,6 +12,7 @@ from AutoSegPipelineLib.core.commands import (
     Cancel,
     CheckModel,
     Command,
+    Example,
     Pause,
     Place,
     Priority,
@@ -74,6 +75,7 @@ def test_a_request_row_of_every_command_does_what_the_table_says(tmp_path: Path)
         assert (review["mark"], review["remark"], review["by"]) == ("good", "liver complete", "ada")
         ask(Purge(second))
         assert bench.pipeline.store.jobs.find(second) is None
+        ask(Example("ada"))  # see test_example.py
         ask(Watch(True))
         assert bench.pipeline.flow.watched_inbox.is_watched
         asked.add(Stop)

@@ -14,8 +14,8 @@ from AutoSegPipelineLib.core import model_uploads
 from AutoSegPipelineLib.core.commands import AddModel, CheckModel, RemoveModel
 from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.home import Home
-from AutoSegPipelineLib.runtime import own_models
 from AutoSegPipelineLib.runtime.pipeline import Pipeline
+from AutoSegPipelineLib.runtime.processes import task_child
 from AutoSegPipelineLib.runtime.processes.child import Child
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of
 from AutoSegPipelineLib.runtime.processes.child_kinds import MODELS
@@ -92,7 +92,7 @@ def test_a_child_that_hangs_is_ended_and_the_next_request_gets_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Place(tmp_path, sys.executable, "import time; time.sleep(300)") as place:
-        monkeypatch.setattr(own_models, "_LIMIT_SECONDS", 1.0)
+        monkeypatch.setattr(task_child, "LIMIT_SECONDS", 1.0)
         error = place.ask(CheckModel("teeth"), 20)["error"]
         assert error["code"] == "worker.hung" and "gave no answer" in error["message"]
         monkeypatch.undo()

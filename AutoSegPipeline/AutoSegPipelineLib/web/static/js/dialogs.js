@@ -133,7 +133,7 @@ function daysField() {
 
 async function newLink(job, days, names) {
   const answer = await (await ask("POST", "api/v1/links", { job: job.id, hours: days * 24, names })).json();
-  return { expires: answer.expires, url: new URL(answer.url, location.href).href };
+  return { expires: answer.expires, url: new URL(answer.url, location.href).href, embed: answer.embed };
 }
 
 /** A button that copies what stands in `field`. */
@@ -148,6 +148,16 @@ function copyButton(field) {
     }
   });
   return copy;
+}
+
+/** What to put into a page of a site that may show the viewer; nothing where there is none. */
+function frameText(url) {
+  if (!url) return [];
+  const text = `<iframe src="${url}" title="Segmentation in 3D" width="1100" height="760" allow="fullscreen" loading="lazy"></iframe>`;
+  const field = el("textarea", { readonly: true, id: "share-frame", rows: 3, "aria-describedby": "share-frame-hint", text });
+  return [el("label", { for: "share-frame", text: "For a page of an allowed site" }),
+    el("div", { class: "row" }, el("div", { class: "grow" }, field), copyButton(field)),
+    el("p", { class: "hint", id: "share-frame-hint", text: "Whoever sees that page sees this result." })];
 }
 
 /** Make a link for each of several results. */
@@ -187,7 +197,8 @@ export function share(job) {
       const copy = copyButton(field);
       told.replaceChildren(el("label", { for: "share-link", text: "Link (shown only now)" }),
         el("div", { class: "row" }, el("div", { class: "grow" }, field), copy),
-        el("p", { class: "hint", text: `Works until ${clockTime(made.expires)}. You can revoke it in the list below.` }));
+        el("p", { class: "hint", text: `Works until ${clockTime(made.expires)}. You can revoke it in the list below.` }),
+        ...frameText(made.embed));
       field.select();
       await list();
     } catch (error) {

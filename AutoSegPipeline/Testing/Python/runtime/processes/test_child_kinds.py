@@ -21,6 +21,7 @@ from AutoSegPipelineLib.runtime.processes.child_command import module_arguments
 from AutoSegPipelineLib.runtime.processes.child_kinds import (
     CLUSTER,
     DICOM,
+    EXAMPLE,
     INTAKE,
     KINDS,
     MODELS,
@@ -83,7 +84,7 @@ def test_only_those_that_run_engines_take_the_workers_python(tmp_path: Path) -> 
     commands = {kind: vars(spawn(nothing, nothing, nothing))["_command"][0] for kind, spawn in spawns.items()}
     assert commands == {
         **dict.fromkeys((WORKER, MODELS), "/another/python"),
-        **dict.fromkeys((INTAKE, WEB, DICOM, CLUSTER), sys.executable),
+        **dict.fromkeys((INTAKE, WEB, EXAMPLE, DICOM, CLUSTER), sys.executable),
     }
 
 

@@ -66,6 +66,7 @@ TABLE: dict[str, Row] = {
     "GET /api/v1/jobs": Row(VIEWER, lists=True, link=True),
     "GET /api/v1/jobs/{job_id}": Row(SEES, link=True),
     "GET /api/v1/jobs/{job_id}/log": Row(SEES),
+    "POST /api/v1/jobs/example": Row(OPERATOR),
     "POST /api/v1/jobs/{job_id}/cancel": Row(CHANGES),
     "POST /api/v1/jobs/{job_id}/retry": Row(CHANGES),
     "PATCH /api/v1/jobs/{job_id}": Row(CHANGES, body={"priority": 60}),

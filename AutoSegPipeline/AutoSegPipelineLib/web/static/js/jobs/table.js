@@ -2,6 +2,7 @@
 import { announce, byId, el, setText } from "../dom.js";
 import { Pace } from "../pace.js";
 import { ENDED, RUNNING, STATES, WAITING } from "../words.js";
+import { offerExample } from "./example.js";
 import { Selection } from "./selection.js";
 import { JobPages } from "./pages.js";
 import { Row } from "./row.js";
@@ -31,6 +32,7 @@ export class JobTable {
     this.selection = new Selection(this);
     this.pace = new Pace(() => this.look());
     this.makeFilters();
+    offerExample(this);
     live.addEventListener("ready", () => this.look());
     live.addEventListener("reset", () => this.look());
     live.addEventListener("online", () => this.look());
@@ -91,6 +93,7 @@ export class JobTable {
     byId("jobs-empty").hidden = total > 0;
     const narrowed = this.pages.search || this.pages.states;
     setText(byId("jobs-empty-text"), narrowed ? "No job matches." : "No job yet. Drop a scan above, or copy one to the inbox folder.");
+    if (byId("jobs-example")) byId("jobs-example").hidden = Boolean(narrowed);
     this.selection.show();
     this.windowed.show();
   }

@@ -130,7 +130,7 @@ async function start() {
   if (viewer.scene?.box) {
     const { ViewLink } = await import("./view_link.js");
     viewer.link = new ViewLink(viewer);
-    byId("head-tools").append(viewer.link.button());
+    if (!facts.embedded) byId("head-tools").append(viewer.link.button()); // a frame has no address bar
     if (!facts.share) byId("head-tools").append(compareWith(facts.id));
   }
   viewer.ready = true;
