@@ -78,14 +78,20 @@ class Probe:
         scores = made.logits(data)
         return scores > 0 if made.label_manager.has_regions else scores.float().argmax(0)
 
-    def scene(self, name: str, word: str = "auto", mirror: bool = False) -> dict[str, Any]:
-        """A new predictor with torch and another with the setting ``word``."""
-        plain, other = self.predictor(name, "torch"), None
+    def scene(
+        self, name: str, word: str = "auto", mirror: bool = False, complete: bool = False
+    ) -> dict[str, Any]:
+        """A new predictor with torch and another with the setting ``word``.
+
+        ``complete``: OpenVINO also computes the last layer.
+        """
+        plain = self.predictor(name, "torch")
         plain.use_mirroring = mirror
         expected = self.labels(plain)
         before = self.conversions
         other = self.predictor(name, word, log := Log())
         other.use_mirroring = mirror
+        other.head = None if complete else other.head
         found = self.labels(other)
         return {
             "note": other.chosen.note, "warning": other.chosen.warning, "log": log.lines,
@@ -97,8 +103,9 @@ class Probe:
         """Every kind of network, each twice: the second time without a conversion."""
         return {name: [self.scene(name), self.scene(name)] for name in KINDS}
 
-    def mirrored(self) -> dict[str, Any]:
-        return self.scene("fullres", mirror=True)
+    def mirrored(self) -> list[dict[str, Any]]:
+        """With the last layer by torch, and with all of the network by OpenVINO."""
+        return [self.scene("fullres", mirror=True), self.scene("fullres", mirror=True, complete=True)]
 
     def settings(self) -> dict[str, Any]:
         found = {word: self.scene("fullres", word) for word in ("torch", "openvino", "openvino-bf16")}

@@ -84,7 +84,7 @@ def keep(
 ) -> None:
     """Keep a conversion; ``write`` puts its model at a path, None keeps the outcome alone. Raises OSError."""
     home = place or folder()
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     _trim(home)
     part = home / f"{_PART}{uuid.uuid4().hex[:16]}"
     part.mkdir()
