@@ -237,7 +237,7 @@ def test_models_that_rested_longest_are_given_up_where_memory_is_short(monkeypat
     from AutoSegPipelineLib.processing.engines.networks import pool
 
     device = SimpleNamespace(type="cpu")
-    monkeypatch.setattr(pool, "new_predictor", lambda where, load: SimpleNamespace(device=where))
+    monkeypatch.setattr(pool, "new_predictor", lambda where, load, title: SimpleNamespace(device=where))
     free = [0.9]
     models = Models(free_part=lambda: free[0])
     first = models.get(Weights("a", (0,)), device, 0.5, False)
