@@ -66,6 +66,24 @@ def test_labels_are_those_of_the_command_line(warm, home, tmp_path, modality, ta
     assert np.mean(ours[inside] == truth[inside]) > (0.5 if quality == "fast" else 0.2)
 
 
+def test_a_cut_out_subset_is_that_of_the_command_line(warm, home, tmp_path):
+    source, _ = write_scan(tmp_path, blocks=30, highest=24, shape=(57, 52, 46), turned="permuted")
+    command_line(home, source, tmp_path / "theirs.nii.gz", "--fast", "--roi_subset", "spleen", "kidney_left")
+    wanted = {"quality": "fast", "structures": ["spleen", "kidney_left"]}
+    result_of(ask(warm, "same-subset", source, tmp_path, **wanted))
+    theirs = read_volume(tmp_path / "theirs.nii.gz").array
+    assert np.array_equal(labels_of(tmp_path), theirs) and len(np.unique(theirs)) == 3
+
+
+def test_components_of_a_body_are_left_out_as_by_the_command_line(warm, home, tmp_path):
+    source, truth = write_scan(tmp_path, blocks=40, highest=2, shape=(80, 70, 60))
+    command_line(home, source, tmp_path / "theirs.nii.gz", "--task", "body", "--fast")
+    result_of(ask(warm, "same-body", source, tmp_path, task="body", quality="fast"))
+    theirs = read_volume(tmp_path / "theirs.nii.gz").array
+    assert np.array_equal(labels_of(tmp_path), theirs)
+    assert np.count_nonzero(theirs) < 0.8 * np.count_nonzero(truth), "nothing was left out"
+
+
 def test_cases_that_follow_one_another_find_the_network_loaded(warm, tmp_path):
     seconds, loads = [], []
     for number in range(10):
