@@ -17,7 +17,7 @@ from ...core.job import Job
 from ..batch import Follower, Given
 from .follow import RecordKeeper
 from .plan import REFUSED, Facts, Plan, Planner
-from .units import Unit, units_of
+from .units import PassedBy, Unit, units_of
 
 # They say where and when a case is computed, not what comes of it.
 _NO_MATTER = ("device", "priority", "download_weights")
@@ -35,6 +35,7 @@ class Cohorts:
         self._keeper: RecordKeeper | None = None
         self._offset = 0  # inputs that are no part of a folder come first
         self._again = False
+        self._passed_by = PassedBy()
 
     def __enter__(self) -> Cohorts:
         return self
@@ -70,7 +71,6 @@ class Cohorts:
         given = [Given(path) for path in paths if path not in folders]
         if not folders:
             return given
-        self._offset = len(given)
         self._stack.callback(self._lock().close)
         self._record = read_record(self._out)
         writer = RecordWriter(self._out)
@@ -84,11 +84,38 @@ class Cohorts:
         for entry in list(self._record.begun.values()):
             remove_tree(self._out / f".publish-{entry.job}")
         planner = Planner(self._out, self._record, asked, __version__, again, keep)
-        self._plan = planner.plan(_units(folders))
-        self._note(self._plan.text())
+        without: list[Path] = []
+        self._plan = planner.plan(self._units(folders, without))
+        given += [Given(path) for path in without]
+        self._offset = len(given)
+        if self._plan.counts or not without:
+            self._note(self._plan.text())
+        if self._passed_by.count:
+            self._note(self._passed_by.text())
         todo = self._plan.todo
         self._keeper = RecordKeeper(todo, self._record, writer, asked, __version__, self._note)
         return _Inputs(given, todo)
+
+    def _units(self, folders: Iterable[Path], without: list[Path]) -> Iterator[Unit]:
+        """Of every folder; those ``without`` any are inputs themselves, whose refusal says what lies there.
+
+        The second folder of one name is refused, as the record could not tell them apart.
+        """
+        names: dict[str, Path] = {}
+        for folder in dict.fromkeys(folders):
+            if names.setdefault(folder.name, folder) != folder:
+                raise PipelineError(
+                    "request.invalid", f"{names[folder.name]} and {folder} have the same name"
+                )
+            passed_by = PassedBy()
+            units = units_of(folder, passed_by)
+            first = next(units, None)
+            if first is None:
+                without.append(folder)
+                continue
+            yield first
+            yield from units
+            self._passed_by.join(passed_by)
 
     def _lock(self) -> IO[bytes]:
         try:
@@ -101,6 +128,8 @@ class Cohorts:
     def counts(self) -> dict[str, int]:
         """For the document: how many scans were done, changed ..., and ``left`` after this run."""
         found = {} if self._plan is None else dict(self._plan.counts)
+        if self._passed_by.count:
+            found["passed_by"] = self._passed_by.count
         return {**found, "left": self._left}
 
     @property
@@ -108,8 +137,8 @@ class Cohorts:
         return 0 if self._keeper is None else self._keeper.left
 
     def left_text(self) -> str:
-        """What to say at the end; empty without a folder."""
-        if self._plan is None:
+        """What to say at the end; empty without a folder of scans."""
+        if self._plan is None or not self._plan.counts:
             return ""
         left = self._left
         if not left:
@@ -163,12 +192,3 @@ def asked_of(options: Mapping[str, object], rules: Path) -> str:
     wanted = {name: value for name, value in sorted(options.items()) if name not in _NO_MATTER}
     text = json.dumps(wanted, default=list) + (rules.read_text(encoding="utf-8") if rules.exists() else "")
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _units(folders: Iterable[Path]) -> Iterator[Unit]:
-    """Of every folder; the second folder of one name is refused, as the record could not tell them apart."""
-    names: dict[str, Path] = {}
-    for folder in dict.fromkeys(folders):
-        if names.setdefault(folder.name, folder) != folder:
-            raise PipelineError("request.invalid", f"{names[folder.name]} and {folder} have the same name")
-        yield from units_of(folder)

@@ -11,16 +11,18 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from ...core.files import is_link
 from ...core.incoming import data_files, ending_of
 from ...core.input_names import is_document_name
 from ...core.own_models import channel_of
 from ...intake.case_names import FOLDER_OPTIONS, OPTIONS_ENDING, is_junk_name, is_options_name, name_state
+from ...intake.passed_by import some
 
 _VOLUMES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr.gz", ".hdr", ".zip")
 
+_NAMED = 6  # files that a note lists
 _DATA = (".raw", ".raw.gz", ".zraw", ".img", ".img.gz")
 
 
@@ -51,16 +53,49 @@ class Unit:
 
 
 @dataclass
+class PassedBy:
+    """Files of no unit, as pictures and programs on a disc: how many, and a few of their names."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.count += 1
+            if len(self.names) < _NAMED:
+                self.names.append(name)
+
+    def join(self, other: PassedBy) -> None:
+        """Add those of another folder."""
+        self.add(other.names)
+        self.count += other.count - len(other.names)
+
+    def text(self) -> str:
+        """``2 files are no scan and were passed by: a.png and b.ini.``; empty for none."""
+        if not self.count:
+            return ""
+        words = (
+            "1 file is no scan and was" if self.count == 1 else f"{self.count:,} files are no scan and were"
+        )
+        more = self.count - len(self.names)
+        listed = f"{', '.join(self.names)} and {more:,} more" if more else some(self.names, _NAMED)
+        return f"{words} passed by: {listed}."
+
+
+@dataclass
 class _Folder:
     path: str
     options: tuple[str, ...]
     studies: set[str] = field(default_factory=set)
 
 
-def units_of(root: Path) -> Iterator[Unit]:
-    """Every unit of the folder ``root`` by name, those of DICOM last. Links are not followed."""
+def units_of(root: Path, passed_by: PassedBy | None = None) -> Iterator[Unit]:
+    """Every unit of the folder ``root`` by name, those of DICOM last. Links are not followed.
+
+    ``passed_by`` gets the files of no unit.
+    """
     dicom: list[_Folder] = []
-    yield from _walk(root, ".", (), dicom)
+    yield from _walk(root, ".", (), dicom, PassedBy() if passed_by is None else passed_by)
     for folder in dicom:
         folder.studies = _studies(root, folder.path)
     for group in _joined(dicom):
@@ -68,17 +103,24 @@ def units_of(root: Path) -> Iterator[Unit]:
         yield Unit(root, folders=tuple(folder.path for folder in group), options=tuple(options))
 
 
-def _walk(root: Path, path: str, above: tuple[str, ...], dicom: list[_Folder]) -> Iterator[Unit]:
+def _walk(
+    root: Path, path: str, above: tuple[str, ...], dicom: list[_Folder], passed_by: PassedBy
+) -> Iterator[Unit]:
     place = root / path
     names = sorted(entry.name for entry in os.scandir(place) if not is_link(Path(entry.path)))
     folders = [name for name in names if (place / name).is_dir()]
     files = [name for name in names if name not in set(folders)]
     options = above + tuple(_join(path, name) for name in files if name.casefold() == FOLDER_OPTIONS)
-    yield from _volumes(root, path, files, options)
+    taken: set[str] = set()
+    for unit in _volumes(root, path, files, options):
+        taken.update(unit.files)
+        yield unit
     if any(map(_may_be_dicom, files)):
         dicom.append(_Folder(path, options))
+    others = (_join(path, name) for name in files if not _may_be_dicom(name) and not _is_ours(name))
+    passed_by.add(name for name in others if name not in taken)
     for name in folders:
-        yield from _walk(root, _join(path, name), options, dicom)
+        yield from _walk(root, _join(path, name), options, dicom, passed_by)
 
 
 def _volumes(root: Path, path: str, files: Sequence[str], options: tuple[str, ...]) -> Iterator[Unit]:
@@ -120,6 +162,11 @@ def _may_be_dicom(name: str) -> bool:
     if is_options_name(name) or is_document_name(name) or is_junk_name(name) or name_state(name) != "take":
         return False
     return known in ("", ".dcm", ".dicom", ".ima")
+
+
+def _is_ours(name: str) -> bool:
+    """Options of scans, and what no person put there."""
+    return is_options_name(name) or name_state(name) != "take"
 
 
 def _loose_in(root: Path, folder: str) -> list[str]:

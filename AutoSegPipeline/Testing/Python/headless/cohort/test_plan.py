@@ -18,7 +18,7 @@ from AutoSegPipelineLib.core.cohort.run_record import (
 )
 from AutoSegPipelineLib.core.files import sha256
 from AutoSegPipelineLib.headless.cohort.plan import Planner, facts_of
-from AutoSegPipelineLib.headless.cohort.units import Unit, units_of
+from AutoSegPipelineLib.headless.cohort.units import PassedBy, Unit, units_of
 from support.cohort import structure, write_case
 
 LONG_AGO = (time.time() - 3600) * 1e9
@@ -73,6 +73,17 @@ def test_volumes_are_units_with_what_belongs_to_them(tmp_path: Path) -> None:
         "cohort/sub/c_0000.nii.gz": ("sub/c_0000.nii.gz", "sub/c_0001.nii.gz", "options.json"),
         "cohort/sub/lost.img": ("sub/lost.img", "options.json"),
     }
+
+
+def test_what_belongs_to_no_scan_is_counted_and_a_few_are_named(tmp_path: Path) -> None:
+    root, passed_by = tmp_path / "cohort", PassedBy()
+    put(root, "a.mhd", "a.raw", "a.options.json", ".DS_Store", "logo.png", "sub/viewer.exe", "sub/IM1")
+    (root / "a.mhd").write_text("ElementDataFile = a.raw\n")
+    assert [unit.path for unit in units_of(root, passed_by)] == ["cohort/a.mhd", "cohort/sub"]
+    assert passed_by.text() == "2 files are no scan and were passed by: logo.png and sub/viewer.exe."
+    passed_by.add(f"{number}.png" for number in range(2000))
+    assert passed_by.count == 2002
+    assert passed_by.text().endswith("logo.png, sub/viewer.exe, 0.png, 1.png, 2.png, 3.png and 1,996 more.")
 
 
 def test_folders_of_one_study_stay_together_and_studies_apart(tmp_path: Path) -> None:

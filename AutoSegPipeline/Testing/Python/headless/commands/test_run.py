@@ -246,6 +246,24 @@ def test_what_a_stopped_run_left_is_done_by_the_next_and_nothing_twice(
     assert autoseg(*command, env=private).stdout.endswith("Nothing is left to do.\n")
 
 
+def test_a_folder_in_which_nothing_is_a_scan_is_refused_and_beside_a_scan_there_is_a_note(
+    tmp_path: Path, private: dict[str, str]
+) -> None:
+    for folder in ("none", "some"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+        (tmp_path / folder / "viewer.ini").write_text("[view]\n")
+    done = autoseg("run", tmp_path / "none", "-o", tmp_path / "out", *FAST, "--json", env=private)
+    (job,) = json.loads(done.stdout)["jobs"]
+    assert (done.returncode, job["state"], job["error"]["code"]) == (1, "refused", "input.nothing_inside")
+    assert "logo.png and viewer.ini" in job["error"]["message"] and "passed by" not in done.stderr
+    write_scan(tmp_path / "some" / "a.nii.gz")
+    done = autoseg("run", tmp_path / "some", "-o", tmp_path / "out", *FAST, "--json", env=private)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cohort"] == {"new": 1, "passed_by": 2, "left": 0}
+    assert "2 files are no scan and were passed by: logo.png and viewer.ini." in " ".join(done.stderr.split())
+
+
 def test_two_runs_at_once_on_one_folder_of_results_are_refused(
     tmp_path: Path, private: dict[str, str]
 ) -> None:
