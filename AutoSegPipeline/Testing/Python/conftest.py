@@ -41,10 +41,13 @@ STARTING = {f"support.{name}" for name in _SUPPORT.split()} | {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of every file that takes something from a module of `STARTING`."""
+    starting: dict[Any, bool] = {None: False}  # by module
     for item in items:
         module = getattr(item, "module", None)
-        taken = {getattr(value, "__module__", None) for value in vars(module).values()} if module else set()
-        if taken & STARTING:
+        if module not in starting:
+            taken = {getattr(value, "__module__", None) for value in vars(module).values()}
+            starting[module] = bool(taken & STARTING)
+        if starting[module]:
             item.add_marker("processes")
 
 

@@ -14,7 +14,7 @@ from support.launcher import PROGRAM, launch
 
 from launcher import checks
 from launcher.main import Usage, split_arguments
-from launcher.places import environments_folder
+from launcher.places import ROOT, environments_folder
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -88,6 +88,16 @@ def test_one_failed_check_makes_the_closing_line_fail() -> None:
     assert checks.summary([good]).endswith("test: all 1 checks are clean")
     assert checks.summary([good, bad]).endswith("test: FAILED: pytest")
     assert "FAILED (exit code 3)" in checks.summary([good, bad])
+
+
+def test_the_checks_keep_bytecode_whatever_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Environment:
+        path = ROOT
+        python = ROOT / "bin" / "python"
+
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    variables = checks.check_variables(Environment())  # type: ignore[arg-type]
+    assert "PYTHONDONTWRITEBYTECODE" not in variables and variables["PYTHONPATH"]
 
 
 @pytest.mark.parametrize(
