@@ -21,9 +21,7 @@ def page(session: Session, settings: Settings) -> Iterator[Finding]:
         check_certificate(config)
     except PipelineError as error:
         yield Finding("web", FAIL, error.message, error.hint)
-    if any(site.startswith("https:") for site in config.web_embed_sites) and not (
-        config.tls or config.trusted_proxy
-    ):
+    if settings["web"] and _frames_stay_empty(config):
         yield Finding(
             "web", WARN, "web_embed_sites names sites with https, whose pages show no frame without TLS",
             "Set tls_cert and tls_key, or name a reverse proxy that has TLS in trusted_proxy.",
@@ -42,6 +40,12 @@ def page(session: Session, settings: Settings) -> Iterator[Finding]:
         yield Finding("web", OK, "off (setting web)")
         return
     yield _free(config)
+
+
+def _frames_stay_empty(config: WebConfig) -> bool:
+    """Whether browsers refuse the frame of a site that may have one: a page with TLS shows none without."""
+    encrypted = config.tls or config.trusted_proxy
+    return not encrypted and any(site.startswith("https:") for site in config.web_embed_sites)
 
 
 def _free(config: WebConfig) -> Finding:

@@ -45,6 +45,18 @@ def test_doctor_says_whether_there_could_be_a_page(tmp_path: Path) -> None:
     assert wrong.status == "FAIL" and "no.pem" in wrong.text
 
 
+def test_doctor_warns_of_sites_whose_frames_stay_empty(tmp_path: Path) -> None:
+    sites = ["https://teaching.example.org"]
+    warning, _ = findings(tmp_path, web_embed_sites=sites)
+    assert warning.status == "warn" and "without TLS" in warning.text
+    (found,) = findings(tmp_path, web_embed_sites=sites, trusted_proxy=["127.0.0.1"])
+    assert found.status == "ok"
+    (found,) = findings(tmp_path, web_embed_sites=["http://localhost:9000"])
+    assert found.status == "ok"
+    (found,) = findings(tmp_path, web_embed_sites=sites, web=False)
+    assert "off" in found.text
+
+
 def open_port(url: str) -> bool:
     port = int(url.rsplit(":", 1)[1].strip("/"))
     with socket.socket() as trial:

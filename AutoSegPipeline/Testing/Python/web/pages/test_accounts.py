@@ -20,7 +20,7 @@ LOGIN = re.compile(r"/login\?next=")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = tmp_path_factory.mktemp("accounts")
-    with Site(root / "home") as served:
+    with Site(root / "home", "--web-embed-sites", "https://teaching.example.org") as served:
         job = served.put(write_scan(root / "torso.nii.gz", 8.0))
         served.job = served.until_ended(job["id"])["id"]  # type: ignore[attr-defined]
         for name, role in (("vera", "viewer"), ("otto", "operator"), ("ada", "admin")):
@@ -128,6 +128,9 @@ def test_a_shared_link_shows_one_result_to_a_stranger_until_it_is_taken_back(
     dialog.get_by_role("button", name="Create the link").click()
     link = dialog.get_by_label("Link (shown only now)").input_value()
     assert link.startswith(f"{site.url}/share/")
+    frame = dialog.get_by_label("For a page of an allowed site").input_value()
+    assert frame.startswith(f'<iframe src="{link.replace("/share/", "/embed/")}" title=')
+    assert frame.endswith(' allow="fullscreen" loading="lazy"></iframe>')
     assert violations(page) == []
 
     stranger = browser.page(link[len(site.url) :])
