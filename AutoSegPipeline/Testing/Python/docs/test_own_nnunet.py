@@ -54,7 +54,10 @@ def test_a_command_that_is_not_run_is_named_at_the_beginning() -> None:
 @needs_package
 def test_my_own_nnunet_in_ten_minutes(tmp_path: Path) -> None:
     prepare(tmp_path)
-    places = {"AUTOSEG_HOME": str(tmp_path / "home"), "AUTOSEG_MODELS_DIR": str(tmp_path / "models")}
+    places = {
+        "AUTOSEG_HOME": str(tmp_path / "home"), "AUTOSEG_MODELS_DIR": str(tmp_path / "models"),
+        "AUTOSEG_BACK_END": "torch",  # keeps nothing in the user's own folders
+    }  # fmt: skip
     variables = {**clean_environment(**places), **QUIET}
     printed = ""
     for kind, what, text in STEP.findall(PAGE):

@@ -97,14 +97,15 @@ def _openvino(
 
     from .compiled import Compiled, convert, save
 
-    network, layer, shape = predictor.network, predictor.head and predictor.head.layer, reference.shape
+    network, head, shape = predictor.network, predictor.head, reference.shape
+    cut = None if head is None else head.layer
     least, threads = (LEAST_BF16 if bf16 else LEAST), cpu_threads()
     about = (
         wanted.openvino_version(),
         torch.__version__,
         "bf16" if bf16 else "f32",
         _processor(),
-        str(layer),
+        str(cut),
     )
     name = kept.key(network, shape, about)
     record = kept.find(name)
@@ -113,16 +114,16 @@ def _openvino(
     if record is not None and record.model is not None:
         try:
             compiled = Compiled(record.model, bf16, threads)
-            return record.parity, Runner(compiled, shape, layer, predictor.passes, record.seconds)
+            return record.parity, Runner(compiled, shape, head, predictor.passes, record.seconds)
         except RuntimeError as error:
             _log(predictor, f"{record.model} cannot be used: {error}")
             kept.forget(name)
     decided = reference.decided()
     with predictor.passes.aside(no_check):
         # An error out of the conversion would hide a cancel.
-        model = convert(network, shape, layer)
+        model = convert(network, shape, cut)
     compiled = Compiled(model, bf16, threads)
-    runner = Runner(compiled, shape, layer, predictor.passes)
+    runner = Runner(compiled, shape, head, predictor.passes)
     found = parity.worst([reference.compare(runner, *one) for one in decided])
     accepted = found.holds(least)
     try:

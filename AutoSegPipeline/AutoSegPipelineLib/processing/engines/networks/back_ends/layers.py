@@ -16,7 +16,7 @@ _STEPS = (8, 4, 2)  # voxels along an axis that are averaged first
 def as_converted(
     network: torch.nn.Module, example: Sequence[int], shape: Sequence[int], cut: Optional[torch.nn.Module]
 ) -> Iterator[None]:
-    """The network without our own ways of computing its layers; ``cut`` hands its input on.
+    """The network without our own ways of computing its layers; ``cut`` hands its input on, channels last.
 
     ``example`` is the window that it is traced with, ``shape`` the one that it is for, (1, channels, ...).
     """
@@ -48,7 +48,19 @@ def small_window(network: torch.nn.Module, shape: Sequence[int]) -> tuple[int, .
 
 
 def _hand_on(x: torch.Tensor) -> torch.Tensor:
-    return x
+    """As OpenVINO's convolutions leave it, which spares a copy in another order."""
+    return x.permute(0, *range(2, x.ndim), 1)
+
+
+def last_layer(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Scores (1, heads, ...) of a convolution of single voxels, from its input (..., channels)."""
+    import torch
+
+    weight = layer.weight.flatten(1)  # (heads, channels)
+    scores = torch.mm(weight, x.reshape(-1, x.shape[-1]).t())
+    if layer.bias is not None:
+        scores += layer.bias[:, None]
+    return scores.view(1, len(weight), *x.shape[:-1])
 
 
 def _is_norm(layer: torch.nn.Module) -> bool:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Optional, Sequence
 
+from .layers import last_layer
+
 if TYPE_CHECKING:
     import torch
 
     from ..passes import Passes
+    from ..quick import Head
     from .compiled import Compiled
 
 
 class Runner:
-    """What a network's ``forward`` becomes; the last ``layer`` is torch's where the conversion lacks it.
+    """What a network's ``forward`` becomes; torch computes the last layer, ``head``, where one is given.
 
     ``seconds`` is how long a window may take, for the progress within the first one.
     """
@@ -22,13 +25,13 @@ class Runner:
         self,
         compiled: Compiled,
         shape: Sequence[int],
-        layer: Optional[torch.nn.Module],
+        head: Optional[Head],
         passes: Passes,
         seconds: float = 0.0,
     ) -> None:
         self._compiled = compiled
         self._shape = tuple(shape)
-        self._layer = layer
+        self._head = head
         self._passes = passes
         self.seconds = seconds
 
@@ -51,8 +54,10 @@ class Runner:
 
         found = self._compiled(x, ask)
         self.seconds = time.perf_counter() - begin
-        # The next window writes over what this one has found.
-        return found.clone() if self._layer is None else self._layer(found)
+        if self._head is None:
+            return found.clone()  # the next window writes over it
+        part = found[0] if self._head.part is None else found[0][self._head.part]
+        return last_layer(self._head.layer, part)
 
     def rest(self) -> None:
         """No window comes for a while: give back the memory of the layers."""
