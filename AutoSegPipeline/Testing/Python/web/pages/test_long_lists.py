@@ -11,11 +11,20 @@ from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.core.job import Job
 from AutoSegPipelineLib.core.store.store import Store
 from support.web import Served
-from support.web_page import Browser, wait_until
+from support.web_page import PHONE, Browser, wait_until
 
 pytestmark = pytest.mark.slow
 
 NEWER = 1500
+# The name of the first row in view, and how far its upper edge is below that of the list.
+TOP_ROW = """(() => {
+  const edge = document.querySelector('#jobs-scroll').getBoundingClientRect().top;
+  for (const row of document.querySelectorAll('#jobs-body tr[data-job]')) {
+    const { top, bottom } = row.getBoundingClientRect();
+    if (bottom > edge + 1) return [/read[^ ]*?gz/.exec(row.textContent)[0], top - edge];
+  }
+  return ['', 0];
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +205,45 @@ def test_shift_selects_also_what_was_not_loaded_and_the_box_knows_its_list(
     assert not box.is_checked(), "what is selected is of another list"
     page.get_by_role("button", name="Clear the selection").click()
     assert page.evaluate("document.activeElement.id") == "jobs-choose-all"
+
+
+def test_on_a_phone_the_bar_of_selected_jobs_leaves_room_for_the_list(site: Served, browser: Browser) -> None:
+    jobs = [site.add_job(states.CANCELLED, label=f"phone{n}.nii.gz") for n in range(2)]
+    page = browser.page(phone=True)
+    page.get_by_role("searchbox", name="Search the jobs").fill("phone")
+    for job in jobs:
+        page.get_by_role("checkbox", name=f"Select {job.label}").check()
+    bar = page.get_by_role("group", name="Selected jobs")
+    bar.get_by_text("2 jobs selected").wait_for()
+    assert bar.bounding_box()["height"] < 110
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    last = bar.get_by_role("button", name="Clear the selection")
+    last.focus()  # the row of buttons follows the keyboard
+    box = last.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    last.click()
+    bar.wait_for(state="hidden")
+
+
+def test_the_list_stays_where_it_is_read_when_jobs_come_also_without_scroll_anchoring(
+    site: Served, browser: Browser
+) -> None:
+    """As in Safari, which has no scroll anchoring of its own."""
+    for number in range(200):
+        site.add_job(states.CANCELLED, label=f"read{number:03d}.nii.gz")
+    page = browser.page()
+    page.get_by_role("searchbox", name="Search the jobs").fill("read")
+    wait_until(page, "document.querySelector('#jobs-table').ariaRowCount === '201'")
+    page.evaluate("document.querySelector('#jobs-scroll').style.overflowAnchor = 'none'")
+    page.evaluate("document.querySelector('#jobs-scroll').scrollTop = 2000")
+    wait_until(page, f"!['', 'read199.nii.gz'].includes({TOP_ROW}[0])")
+    name, place = page.evaluate(TOP_ROW)
+    for number in range(5):
+        site.add_job(states.CANCELLED, label=f"read-new{number}.nii.gz")
+    wait_until(page, "document.querySelector('#jobs-table').ariaRowCount === '206'")
+    again, there = page.evaluate(TOP_ROW)
+    assert (again, there) == (name, pytest.approx(place, abs=2.0))
+    page.evaluate("document.querySelector('#jobs-scroll').scrollTop = 0")
+    site.add_job(states.CANCELLED, label="read-last.nii.gz")
+    rows(page).first.filter(has_text="read-last").wait_for()  # at the top new jobs are shown
+    assert page.evaluate("document.querySelector('#jobs-scroll').scrollTop") == 0

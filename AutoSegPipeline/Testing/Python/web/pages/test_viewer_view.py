@@ -193,3 +193,40 @@ def test_a_cut_is_filled_with_the_colour_of_what_it_goes_through(site: Site, bro
     assert cap[rows.min() : rows.max(), columns.min() : columns.max()].mean() > 0.4, "and nothing beside it"
     page.get_by_label("Cut away").select_option("")
     wait_until(page, "!autosegViewer.scene.caps.group.visible")
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> float:
+    """The part of the pixels that differ clearly; all where the view has another size."""
+    return 1.0 if before.shape != after.shape else float((np.abs(before - after).max(axis=2) > 20).mean())
+
+
+def test_the_scan_is_shown_as_a_volume_without_loading_more(site: Site, browser: Browser) -> None:
+    page = viewer(browser, site.job)  # type: ignore[attr-defined]
+    slices = pixels(page, "#slices canvas")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("Planes").select_option(label="Volume")
+    bones = pixels(page, "#slices canvas")
+    assert changed(slices, bones) > 0.05
+    assert not page.get_by_label("Window", exact=True).is_visible()
+    assert not page.get_by_label("Strength of the overlay").is_visible()
+    page.get_by_label("What the volume shows").select_option(label="Skin and airways")
+    skin = pixels(page, "#slices canvas")
+    assert changed(bones, skin) > 0.05
+    volume = page.get_by_role("application", name="Volume of the scan")
+    volume.press("ArrowLeft")
+    assert changed(skin, pixels(page, "#slices canvas")) > 0.01
+    page.get_by_role("button", name="Turn right").click()
+    assert changed(skin, pixels(page, "#slices canvas")) < 0.005
+    assert violations(page) == []
+    assert [url for url in asked if not url.endswith("icon.svg")] == []  # the browser's own, for the tab
+    wait_until(page, "location.hash.includes('l=4')")
+    other = browser.page(None)
+    other.goto(page.evaluate("location.href"))
+    other.locator("html[data-ready]").wait_for(state="attached", timeout=90000)
+    assert changed(bones, pixels(other, "#slices canvas")) < 0.005
+    page.get_by_label("Planes").select_option(label="All planes")
+    volume.wait_for(state="detached")
+    page.locator("#stage").focus()
+    assert changed(slices, pixels(page, "#slices canvas")) < 0.005
+    assert page.get_by_label("Window", exact=True).is_visible()

@@ -64,6 +64,11 @@ export class JobPages {
     this.changed();
   }
 
+  /** The ids by place, as far as they are known. */
+  get keys() {
+    return Array.from(this.jobs, (job) => job?.id);
+  }
+
   at(id) {
     return this.jobs.findIndex((job) => job?.id === id);
   }

@@ -87,7 +87,7 @@ export class JobTable {
     this.ready = true;
     const { total, counts } = this.pages;
     for (const [name, , states] of FILTERS) setText(this.numbers[name], sum(counts, states).toLocaleString("en"));
-    this.windowed.forget(total);
+    this.windowed.forget(total, this.pages.keys);
     byId("jobs-table").setAttribute("aria-rowcount", total + 1);
     byId("jobs-scroll").hidden = total === 0;
     byId("jobs-empty").hidden = total > 0;
@@ -124,7 +124,7 @@ export class JobTable {
     this.known.delete(id);
     this.selection.drop(id);
     if (this.pages.drop(id) < 0) return this.pace.soon();
-    this.windowed.forget(this.pages.total);
+    this.windowed.forget(this.pages.total, this.pages.keys);
     this.windowed.later();
     return this.pace.soon();
   }

@@ -11,7 +11,9 @@ export class Windowed {
     this.callbacks = { draw, missing };
     this.total = 0;
     this.heights = new Map(); // by key of a row, so that they survive a new order
-    this.keys = []; // by place, where it was drawn
+    this.keys = []; // by place, where it is known
+    this.shown = []; // rows in the table
+    this.held = null; // the row that stays where it is when the order changes
     this.above = gap();
     this.below = gap();
     body.append(this.above, this.below);
@@ -34,10 +36,28 @@ export class Windowed {
     setTimeout(go, 500); // a tab in the background
   }
 
-  /** A new order: heights stay with their rows, places are unknown. */
-  forget(total) {
+  /** A new order, with its `keys` by place as far as they are known: heights and the view stay with their rows. */
+  forget(total, keys) {
+    this.held ??= this.topRow();
     this.total = total;
-    this.keys = [];
+    this.keys = keys;
+  }
+
+  /** The first row in view and how far it is below the upper edge; null at the top, where new rows are to be seen. */
+  topRow() {
+    if (this.scroller.scrollTop < 1) return null;
+    const edge = this.scroller.getBoundingClientRect().top;
+    for (const { key, element } of this.shown) {
+      const { top, bottom } = element.getBoundingClientRect();
+      if (element.isConnected && bottom > edge) return { key, below: top - edge };
+    }
+    return null;
+  }
+
+  /** Scroll so that the row that was at the top is there again. */
+  hold({ key, below }) {
+    const row = this.shown.find((one) => one.key === key);
+    if (row) this.scroller.scrollTop += row.element.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - below;
   }
 
   toTop() {
@@ -56,16 +76,18 @@ export class Windowed {
   }
 
   /** The places that are in view, and some around them. */
-  range() {
+  range(top = this.scroller.scrollTop) {
     const guess = this.guess;
-    const top = this.scroller.scrollTop;
     const [first] = this.placeAt(top - AROUND_PX, guess);
     const [last] = this.placeAt(top + this.scroller.clientHeight + AROUND_PX, guess);
     return [first, Math.min(this.total, last + 1)];
   }
 
   show() {
-    const [first, last] = this.range();
+    const { held } = this;
+    this.held = null;
+    const place = held ? this.keys.indexOf(held.key) : -1;
+    const [first, last] = place < 0 ? this.range() : this.range(this.sum(0, place, this.guess) - held.below);
     const rows = this.callbacks.draw(first, last);
     let from = 0;
     while (from < rows.length && !rows[from]) from += 1;
@@ -73,6 +95,7 @@ export class Windowed {
     while (to < rows.length && rows[to]) to += 1;
     const shown = rows.slice(from, to);
     this.put(shown);
+    this.shown = shown;
     shown.forEach(({ key, element }, index) => {
       this.keys[first + from + index] = key;
       const height = element.offsetHeight;
@@ -82,6 +105,7 @@ export class Windowed {
     const guess = this.guess;
     size(this.above, this.sum(0, first + from, guess));
     size(this.below, this.sum(first + to, this.total, guess));
+    if (place >= 0) this.hold(held);
     if (to < rows.length || from > 0) this.callbacks.missing(first, last);
   }
 

@@ -5,6 +5,7 @@ import { place } from "./anatomy.js";
 import { fetchBytes } from "./glb.js";
 import { colourTable, strength } from "./label_colours.js";
 import { Readout } from "./readout.js";
+import { Rendering, VOLUME } from "./rendering.js";
 
 const WINDOWS = {
   CT: [["Soft tissue", -160, 240], ["Lung", -1350, 150], ["Bone", -450, 1050], ["Brain", 0, 80], ["Everything", null, null]],
@@ -33,7 +34,7 @@ export class Slices extends EventTarget {
     this.nv = new Niivue({
       backColor: [0.04, 0.055, 0.075, 1], crosshairColor: [1, 0.86, 0.25, 0.9], crosshairWidth: 0.35, crosshairWidthUnit: "percent", fontColor: [0.92, 0.95, 0.98, 1],
       show3Dcrosshair: false, dragAndDropEnabled: false, loadingText: "", logLevel: "error", multiplanarShowRender: 0,
-      isColorbar: false, fontMinPx: 15, fontSizeScaling: 0.4, isRadiologicalConvention: true, isNearestInterpolation: false,
+      isColorbar: false, isOrientCube: true, fontMinPx: 15, fontSizeScaling: 0.4, isRadiologicalConvention: true, isNearestInterpolation: false,
     });
     await this.nv.attachToCanvas(this.canvas);
     this.nv.opts.multiplanarShowRender = 0;
@@ -101,14 +102,20 @@ export class Slices extends EventTarget {
     }
     for (const [index, level] of levels.entries()) {
       this.layers[index].setColormapLabel(colourTable(known, most, (one) => (strength(one) === level ? 1 : 0), false));
-      this.layers[index].opacity = this.overlay * level;
+      this.layers[index].opacity = this.rendering?.on ? 0 : this.overlay * level;
     }
     this.nv.updateGLVolume();
   }
 
   makeTools(modality) {
-    const layout = el("select", { id: "slice-layout", "aria-label": "Planes" }, ...LAYOUTS.map(([text, value]) => el("option", { value, text })));
-    const arrange = () => { this.nv.setSliceType(this.nv[layout.value]); this.looked(); };
+    const layouts = this.scan ? [...LAYOUTS, ["Volume", VOLUME]] : LAYOUTS;
+    const layout = el("select", { id: "slice-layout", "aria-label": "Planes" }, ...layouts.map(([text, value]) => el("option", { value, text })));
+    this.rendering = this.scan ? new Rendering(this, modality) : null;
+    const arrange = () => {
+      this.rendering?.show(layout.value === VOLUME, tools.filter((one) => one !== layout));
+      this.nv.setSliceType(this.nv[layout.value]);
+      this.looked();
+    };
     layout.addEventListener("change", arrange);
     this.controls = { layout, arrange };
     const tools = [layout];
@@ -118,9 +125,7 @@ export class Slices extends EventTarget {
         const choose = el("select", { id: "slice-window", "aria-label": "Window" }, ...windows.map(([text], index) => el("option", { value: index, text })));
         const apply = () => {
           const [, low, high] = windows[Number(choose.value)];
-          this.scan.cal_min = low ?? this.scan.global_min;
-          this.scan.cal_max = high ?? this.scan.global_max;
-          this.nv.updateGLVolume();
+          this.setWindow([low ?? this.scan.global_min, high ?? this.scan.global_max]);
           this.looked();
         };
         choose.addEventListener("change", apply);
@@ -139,7 +144,21 @@ export class Slices extends EventTarget {
         tools.push(el("span", { class: "small soft", text: "Overlay", "aria-hidden": "true" }), overlay);
       }
     }
-    this.tools.replaceChildren(...tools);
+    this.tools.replaceChildren(...tools, ...(this.rendering?.tools ?? []));
+  }
+
+  setWindow(range) {
+    if (this.rendering.on) this.rendering.window = range;
+    else {
+      [this.scan.cal_min, this.scan.cal_max] = range;
+      this.nv.updateGLVolume();
+    }
+  }
+
+  /** The scan has other colours or another window. */
+  repaint() {
+    if (this.labels) this.paintNow();
+    else this.nv.updateGLVolume();
   }
 
   looked() {
@@ -149,38 +168,38 @@ export class Slices extends EventTarget {
   /** For the address: window (values of the scan), planes, overlay in percent. */
   get state() {
     return { planes: this.controls.layout.selectedIndex, overlay: this.controls.overlay ? Math.round(this.overlay * 100) : null,
-      window: this.scan && this.controls.choose ? [this.scan.cal_min, this.scan.cal_max] : null };
+      window: this.controls.choose ? (this.rendering.on ? this.rendering.window : [this.scan.cal_min, this.scan.cal_max]) : null };
   }
 
   restore({ planes, overlay, window }) {
     const { layout, arrange, choose, windows } = this.controls;
-    if (planes !== undefined) {
-      layout.selectedIndex = planes;
-      arrange();
-    }
     if (overlay !== undefined && this.controls.overlay) {
       this.controls.overlay.value = overlay;
       this.overlay = overlay / 100;
       this.paint();
     }
     if (window && choose) {
-      [this.scan.cal_min, this.scan.cal_max] = window;
       choose.selectedIndex = windows.findIndex(([, low, high]) => (low ?? this.scan.global_min) === window[0] && (high ?? this.scan.global_max) === window[1]);
-      this.nv.updateGLVolume();
+      this.setWindow(window);
+    }
+    if (planes < layout.length) {
+      layout.selectedIndex = planes;
+      arrange();
     }
   }
 
   keys() {
     const steps = { ArrowLeft: [-1, 0, 0], ArrowRight: [1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
     this.canvas.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
       if (event.key.toLowerCase() === "w") this.dispatchEvent(new Event("where"));
       const step = steps[event.key];
-      if (!step) return;
+      if (!step) return undefined;
       event.preventDefault();
       event.stopImmediatePropagation();
+      if (this.rendering?.on) return this.rendering.key(step);
       this.nv.moveCrosshairInVox(...step.map((one) => one * (event.shiftKey ? 10 : 1)));
-      this.nv.createOnLocationChange();
+      return this.nv.createOnLocationChange();
     }, true);
   }
 

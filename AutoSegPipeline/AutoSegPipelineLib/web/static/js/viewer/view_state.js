@@ -47,7 +47,7 @@ const PARTS = {
     const range = numbers(text, 2);
     return range && range[0] < range[1] ? range : null;
   }],
-  planes: ["l", String, (text) => (/^[0-3]$/.test(text) ? Number(text) : null)],
+  planes: ["l", String, (text) => (/^[0-4]$/.test(text) ? Number(text) : null)],
   overlay: ["t", String, (text) => (/^\d+$/.test(text) && Number(text) <= 100 ? Number(text) : null)],
   measures: ["m", (all) => all.map(([kind, points]) => `${kind}${points.flat().map((value) => short(value, 1)).join(",")}`).join("_"),
     (text) => {
