@@ -53,10 +53,10 @@ def test_where_no_window_fits_nnunets_own_way_is_taken_and_the_manifest_says_so(
     assert nothing["sizes"] == [1]
 
 
-@pytest.mark.parametrize("where", ["constant", "constant on a device"])
-def test_windows_with_one_value_are_computed_once(found: dict[str, Any], where: str) -> None:
+@pytest.mark.parametrize(("where", "least"), [("constant", 1.0), ("constant on a device", 0.999)])
+def test_windows_with_one_value_are_computed_once(found: dict[str, Any], where: str, least: float) -> None:
     case = found[where]
-    assert case["same"]
+    assert case["equal"] >= least, case
     assert case["computed"] < 0.7 * case["tiles"], case
 
 
