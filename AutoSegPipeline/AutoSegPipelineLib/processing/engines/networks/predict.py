@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Optional, Sequence
 
 import numpy as np
 
+from ... import heap
 from .batches import Batches
 from .label_map import label_map
 from .progress import Course
@@ -14,6 +15,10 @@ from .quick_crop import quick_crop
 if TYPE_CHECKING:
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+# Voxels from which on freed memory is given back after each network: kept, it lies in many pieces, and
+# what is kept grows from network to network. Clearing its pages again takes no time beside such a network.
+_LARGE = 1 << 25
 
 
 def predict_labels(
@@ -45,7 +50,11 @@ def predict_labels(
     del seg
     tensor = torch.from_numpy(data).to(dtype=torch.float32, memory_format=torch.contiguous_format)
     del data
-    return label_map(predictor, tensor, properties, course, batches), properties
+    labels = label_map(predictor, tensor, properties, course, batches)
+    if tensor.numel() > _LARGE:
+        del tensor
+        heap.give_back()
+    return labels, properties
 
 
 def torch_device(device: object) -> torch.device:
