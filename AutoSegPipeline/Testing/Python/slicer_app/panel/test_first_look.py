@@ -46,6 +46,11 @@ def test_every_state_has_a_word_a_colour_and_an_icon(place: Place) -> None:
     other.release()
 
 
+def test_the_panel_fits_a_dock_of_450_pixels_with_every_section_open(place: Place) -> None:
+    beside = 40  # the scroll bar and the margins of Slicer's own panel
+    assert place.panel.widget.minimumSizeHint().width() <= 450 - beside
+
+
 def contrast(one: str, other: str) -> float:
     """WCAG's contrast of two colours #rrggbb."""
 
