@@ -16,7 +16,7 @@ from .export_data import ExportData
 from .measure import measure
 from .picture import Shot, begin_picture, close_painter
 from .stage_progress import Portion
-from .surfaces import Budget, make_surfaces
+from .surfaces import Budget, Scan, make_surfaces
 from .writers.load import NotWritten, load
 
 LARGE_SCAN = 50_000_000  # voxels
@@ -31,7 +31,6 @@ def write_files(data: ExportData, report: Report) -> None:
     with data.watch.time("statistics"):
         data.measured = measure(data.found.segmentation, data.found.volume, Portion(report, 0.0, 0.09))
     _cut_slices(data, Portion(report, 0.09, 0.1))
-    data.found.volume = None  # surfaces of a large scan need much memory, and nothing needs the scan any more
     _make_surfaces(data, Portion(report, 0.1, 0.55))
     shot = _begin_picture(data)
     try:
@@ -78,16 +77,25 @@ def _write_all(data: ExportData, rows: list[result_formats.ResultFormat], report
 def _make_surfaces(data: ExportData, report: Report) -> None:
     options, segmentation = data.case.options, data.found.segmentation
     large = _is_large(data)
+    scan = _scan_to_follow(data)
+    data.found.volume = None  # surfaces of a large scan need much memory, and only they need the scan
     # Clearing the same pages again for each step took a quarter of the time of a large scan.
     with data.watch.time("surfaces"), heap.keeping_freed() if large else nullcontext():
         data.budget = Budget(options["max_triangles"], options["min_piece_ml"])
         data.surfaces = make_surfaces(
-            segmentation, options["detail"], options["smoothing"], report, data.budget
+            segmentation, options["detail"], options["smoothing"], report, data.budget, scan
         )
     if not data.surfaces:
         raise PipelineError("export.empty", f"{data.case.label}: no structure has a surface")
     known = {warning["message"] for warning in data.result.warnings}
     data.result.warnings += [w for w in segmentation.warnings if w["message"] not in known]
+
+
+def _scan_to_follow(data: ExportData) -> Scan | None:
+    volume, ranges = data.found.volume, data.found.intensity_ranges
+    if volume is None or not ranges or volume.grid != data.found.segmentation.grid:
+        return None
+    return Scan(volume.array, ranges)
 
 
 def _is_large(data: ExportData) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core.segmentation import Segment, Segmentation
 from .engine_facts import EngineFacts
 
 if TYPE_CHECKING:
+    from .surfaces.follow import Range
     from .volume import Volume
 
 
@@ -46,6 +47,21 @@ class SourceSegmentation:
         """The engine that found the structure; empty for an existing segmentation."""
         names = [one["name"] for one in self.engines if structure in one.get("structures", ())]
         return str(names[0]) if names else self.engine
+
+    @property
+    def intensity_ranges(self) -> dict[str, Range]:
+        """By structure the lowest and the highest intensity that it has, where an engine says that a
+        threshold separates it from all around it; the other of the two is None.
+        """
+        found: dict[str, Range] = {}
+        for one in self.engines:
+            known, name = one.get("structures", ()), one["name"]
+            ranges = cast("dict[str, Range]", one.get("facts", {}).get("intensity_ranges", {}))
+            for structure, (low, high) in ranges.items():
+                # Where two engines have found a structure, the later one's has its engine in its name.
+                own = f"{name}_{structure}"
+                found[own if own in known else structure] = (low, high)
+        return found
 
     @property
     def sides(self) -> str:

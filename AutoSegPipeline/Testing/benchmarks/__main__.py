@@ -17,6 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FULL: dict[str, list[str]] = {
     "surfaces": [],
+    "tubes": [],
     "clinical": [],
     "picture": [],
     "intake": [],
@@ -30,6 +31,7 @@ FULL: dict[str, list[str]] = {
 }
 QUICK: dict[str, list[str]] = {
     "surfaces": [],
+    "tubes": [],
     "clinical": ["--shape", "244", "202", "224"],
     "picture": ["--shape", "256", "256", "300"],
     "intake": ["--files", "1000", "--settle", "1"],

@@ -73,7 +73,9 @@ class Engine(Protocol):
         """Segment ``volume``.
 
         ``options`` are resolved case options (``task``, ``quality``,
-        ``structures``, ``device``). Raises
+        ``structures``, ``device``). ``facts["intensity_ranges"]`` of the answer may name structures that a
+        threshold separates from all around them, the first ones before the others: their lowest and their
+        highest intensity, one of them None. Their surfaces then follow the scan. Raises
         :class:`~AutoSegPipelineLib.core.errors.EngineFailed` for a scan that
         it cannot do and :class:`~AutoSegPipelineLib.core.errors.Cancelled`.
         """

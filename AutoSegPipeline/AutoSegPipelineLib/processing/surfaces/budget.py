@@ -36,12 +36,14 @@ class StructureNote:
 class Budget:
     """The limits (0: none), and after :func:`~.make.make_surfaces` what it did, by structure name.
 
-    ``most`` triangles for the case; pieces below ``piece_ml`` are specks. ``holes`` were filled.
+    ``most`` triangles for the case; pieces below ``piece_ml`` are specks. ``holes`` were filled. The
+    surfaces of the structures in ``follows`` follow the scan.
     """
 
     most: int = DEFAULT_TRIANGLES
     piece_ml: float = DEFAULT_PIECE_ML
     holes: int = 0
+    follows: list[str] = field(default_factory=list)
     notes: dict[str, StructureNote] = field(default_factory=dict)
 
     @property
@@ -66,6 +68,7 @@ class Budget:
             "specks": sum(note.specks for note in self.notes.values()),
             "specks_ml": round(sum(note.specks_ml for note in self.notes.values()), 4),
             "holes": self.holes,
+            "follows_scan": sorted(self.follows),
         }
 
     def summary(self) -> str:
@@ -89,6 +92,8 @@ class Budget:
             )
         else:
             text += "No piece was left out."
+        if self.follows:
+            text += f" Between voxels the scan says where these end: {', '.join(sorted(self.follows))}."
         return text
 
 

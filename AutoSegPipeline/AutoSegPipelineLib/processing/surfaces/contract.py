@@ -13,8 +13,8 @@ import numpy as np
 from .net import CHUNK, Net
 
 
-def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) -> Net:
-    """``net`` with blocks of points merged, except the points marked in ``keep`` (n,).
+def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) -> tuple[Net, np.ndarray]:
+    """``net`` with blocks of points merged, except the points marked in ``keep`` (n,); what each became (n,).
 
     An axis whose voxels are much longer than the shortest ones is coarse
     enough already and is left alone. Quads may lose corners: two equal ones.
@@ -46,4 +46,4 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     # A quad with three corners left is a triangle; with two, or with opposite corners equal, nothing.
     alive = (quads[:, 0] != quads[:, 2]) & (quads[:, 1] != quads[:, 3])
     alive &= (quads == quads[:, turned]).sum(axis=1) < 2
-    return Net(points.astype(np.float32), quads[alive], net.sides[alive])
+    return Net(points.astype(np.float32), quads[alive], net.sides[alive]), group

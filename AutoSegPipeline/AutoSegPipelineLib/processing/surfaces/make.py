@@ -13,6 +13,7 @@ from ..anatomy import is_soft
 from .budget import MARGIN, Budget, StructureNote, shares
 from .decimate import simplifier_is_there
 from .deviation import distances
+from .follow import Scan
 from .mesh import triangulate, without_degenerate
 from .net import Net, numpy_net
 from .reduce_alone import WORTH_IT, reduce_alone
@@ -33,6 +34,7 @@ class _Making:
     segmentation: Segmentation
     budget: Budget
     report: Report
+    scan: Scan | None = None
     tries: list[bool] = field(default_factory=list)
 
     @property
@@ -51,20 +53,22 @@ def make_surfaces(
     smoothing: bool = True,
     report: Report | None = None,
     budget: Budget | None = None,
+    scan: Scan | None = None,
 ) -> list[Surface]:
     """One closed surface for each segment that has voxels, in the order of ``segmentation.segments``.
 
     Structures of one layer that touch share their walls exactly, unless VTK had to reduce
     them one by one (see :mod:`.reduce_alone`). ``detail`` is the part of the triangles that
     is kept; small structures and small scans keep more, very large ones what half a voxel of
-    error needs. ``budget`` holds the limits and afterwards what they did.
+    error needs. ``budget`` holds the limits and afterwards what they did. Smooth surfaces of the
+    structures that ``scan`` names follow its intensities; its array is let go as soon as possible.
     ``segmentation.warnings`` gets ``surface.empty`` for a segment without voxels, which gives no
     surface, ``surface.not_reduced`` when not one structure could be reduced as far as asked, and
     ``surface.over_limit`` when the limit could not be kept. Raises
     :class:`Cancelled` through ``report``, and PipelineError ``export.failed`` when a surface
     cannot be closed.
     """
-    making = _Making(segmentation, budget or Budget(), report or SilentReport())
+    making = _Making(segmentation, budget or Budget(), report or SilentReport(), scan)
     layers = _shaped(making, detail, smoothing)
     share = _shares(layers, making.budget, simplified=detail < 1.0)
     surfaces: dict[str, Surface] = {}
@@ -82,9 +86,12 @@ def _shaped(making: _Making, detail: float, smoothing: bool) -> list[Layer]:
     for number, voxels in enumerate(making.segmentation.layers):
         segments = [s for s in making.segmentation.segments if s.layer == number]
         making.report.check()
-        layer = shape_layer(number, voxels, segments, making.grid, how, making.report)
+        layer = shape_layer(number, voxels, segments, making.grid, how, making.report, making.scan)
         if layer is not None:
             layers.append(layer)
+            making.budget.follows += layer.follows
+    if making.scan is not None:
+        making.scan.array = None
     return layers
 
 

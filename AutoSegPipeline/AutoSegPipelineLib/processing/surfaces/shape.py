@@ -11,6 +11,7 @@ from ..anatomy import is_soft
 from .contract import contract
 from .decimate import decimate, decimate_by_error, decimate_within
 from .deviation import samples
+from .follow import Scan, follow
 from .labels import Block, compact
 from .mesh import Mesh, triangulate, wall_counts
 from .net import Net, surface_net
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 COARSEN_BELOW = 0.25  # detail from which on the net is first coarsened to a quarter
 COARSEN_ABOVE = 4000  # triangles that a structure must have for that
+COARSEN_THICK = 0.8  # voxels per voxel face that it must have, soft tissue aside: a tube four voxels wide
 ENOUGH = 400  # triangles that simplifying should leave a structure, when it has as many
 BUDGET = 120_000  # triangles that a layer may always keep: coarse scans would fall apart with less
 LARGE = 500_000  # triangles of a coarsened layer from which on it is simplified by error first
@@ -57,7 +59,8 @@ class Layer:
 
     By label, 0 being the outside: ``volumes`` in mm³, ``faces`` triangles of the voxels'
     faces, ``part`` of them to keep; ``specks`` were left out; ``samples`` are points of
-    the smooth surface before it was simplified. ``reduced``: whether simplifying the shared mesh worked.
+    the smooth surface before it was simplified. ``reduced``: whether simplifying the shared mesh worked;
+    ``follows``: the structures whose surface follows the scan.
     """
 
     number: int
@@ -70,6 +73,7 @@ class Layer:
     specks: Specks
     reduced: bool
     samples: dict[int, np.ndarray] = field(default_factory=dict)
+    follows: list[str] = field(default_factory=list)
 
     def triangles_of(self) -> np.ndarray:
         """How many triangles of the mesh each label has (n + 1,)."""
@@ -92,6 +96,7 @@ def shape_layer(
     grid: Grid,
     how: Shaping,
     report: Report,
+    scan: Scan | None = None,
 ) -> Layer | None:
     """The mesh of one layer with the triangles that ``how`` asks for; None when it has no voxel."""
     found = cleaned(voxels, segments, how.smallest)
@@ -99,6 +104,7 @@ def shape_layer(
         return None
     block, specks = found
     net = surface_net(block.labels, len(segments))
+    shift = follow(net, block, segments, scan) if scan is not None and how.smoothing else None
     block.labels = block.labels[
         :0
     ]  # each of these is as large as the scan: none is kept while the next is made
@@ -106,12 +112,14 @@ def shape_layer(
     walls = wall_counts(net.sides, len(segments))
     faces = 2 * (walls.sum(axis=0) + walls.sum(axis=1))
     detail = max(how.detail, min(1.0, BUDGET / max(int(faces.sum()), 1)))
-    if detail < COARSEN_BELOW:
-        net = contract(net, _touching(net, faces < COARSEN_ABOVE), grid.spacing)
-    points = net.points
-    if how.smoothing:
-        thickness = block.counts / np.maximum(faces / 2.0, 1.0)
-        points = smooth(net, thickness, (faces >= COARSEN_ABOVE) & (detail < COARSEN_BELOW))
+    thickness, soft = block.counts / np.maximum(faces / 2.0, 1.0), _soft(segments)
+    coarse = detail < COARSEN_BELOW
+    if coarse:
+        fine = (faces < COARSEN_ABOVE) | ((thickness < COARSEN_THICK) & ~soft)
+        net, group = contract(net, _touching(net, fine), grid.spacing)
+        shift = shift.merged(group, len(net.points)) if shift is not None else None
+        del group
+    points = smooth(net, thickness, soft, grid.spacing, coarse, shift) if how.smoothing else net.points
     report.check()
     mesh = triangulate(net, to_mm(points, grid), grid.determinant < 0)
     del net, points
@@ -119,6 +127,8 @@ def shape_layer(
         number, segments, mesh, block.counts * (grid.voxel_ml * 1000.0), faces,
         _kept_parts(faces, detail), _origin(block, grid), specks, False,
     )  # fmt: skip
+    if shift is not None and scan is not None:
+        layer.follows = [segment.name for segment in segments if segment.name in scan.ranges]
     layer.samples = samples(mesh, [label for label in range(1, len(segments) + 1) if faces[label]])
     del mesh
     report.check()
@@ -152,7 +162,7 @@ def limit(layer: Layer, share: np.ndarray, voxel: float, report: Report) -> None
     may rise step by step, but not without end. None may have more than :data:`LENIENT` times its
     own share, so that no single one takes what all need.
     """
-    soft = np.array([True, *(is_soft(segment) for segment in layer.segments)])
+    soft = _soft(layer.segments)
     everything = np.ones(len(soft), bool)
     inner = everything.copy()
     inner[0] = False
@@ -184,6 +194,11 @@ def _shrink(layer: Layer, which: np.ndarray, among: np.ndarray, room: float, err
     if excess > 0 and count:
         part = max(1.0 - 1.02 * excess / count, 0.0)
         layer.mesh = decimate_within(layer.mesh, ~free, int(part * free.sum()), error)
+
+
+def _soft(segments: list[Segment]) -> np.ndarray:
+    """Which labels (n + 1,) are soft tissue; the outside counts as such."""
+    return np.array([True, *(is_soft(segment) for segment in segments)])
 
 
 def _kept_parts(faces: np.ndarray, detail: float) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Smoothing that takes the voxels' steps out of a net and leaves its size as it is.
 
-A low-pass filter of finite length (G. Taubin, T. Zhang, G. Golub: Optimal
-Surface Smoothing as Filter Design, ECCV 1996): waves longer than a certain
-number of edges pass unchanged, so nothing shrinks, and the voxels' steps go.
+Means over neighbours take the steps out of any surface, and shrink it: a rib of three voxels to a
+wire, a sphere by a little. What they took away along the surface's normals is smoothed for itself,
+as a height over the smoothed surface, and given back. A height does not shrink where the surface is
+curved, so a thin tube gets its radius back however strongly it was smoothed, and on any spacing. The
+normals are taken before a thin tube has become a wire, and smoothed as well.
 """
 
 from __future__ import annotations
@@ -11,70 +13,144 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .follow import Shift
 from .net import Net
+from .surface import cross
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-DEGREE = 20
+STEPS, STEPS_COARSE = 12, 8  # means one after the other: waves of less than about ten edges of the net go
+STEPS_OF_SCAN = 3  # the same of heights that a scan gives: they have noise, but no steps
+STEPS_OF_NORMALS = 3  # of the points before normals are taken, and of these
 # How much more than its other neighbours those along the line count, where three or more labels meet: it
 # would stay jagged otherwise. Alone they would be too few, as thin structures consist of such lines.
 LINE = 4.0
-# Edge of the pass band as 1 - cos(theta): about ten edges of the net where structures are thick; about
-# five where they are so thin that their own cross-section would not pass otherwise.
-PASS_THICK, PASS_THIN = 0.08, 0.35
-# Voxels per voxel face, by which a structure counts as thin (below the first) or thick (above the second).
-THIN, THICK = 0.7, 1.8
-REACH_OF_THICKNESS, REACH = 1.2, (0.25, 1.5)  # how far a point may move: of that measure, in voxels
+CLEARLY = 0.8  # times the thickness of what it touches: one that is thinner has its own, unbroken surface
+REACH_OF_THICKNESS, REACH = 2.0, (0.5, 1.5)  # how far a point may move: of that measure, in voxels
 
 
-def smooth(net: Net, thickness: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-    """The points (n, 3) of ``net``, smoothed.
+def smooth(
+    net: Net,
+    thickness: np.ndarray,
+    soft: np.ndarray,
+    spacing: tuple[float, float, float],
+    coarse: bool,
+    shift: Shift | None = None,
+) -> np.ndarray:
+    """The points (n, 3) of ``net``, smoothed, in indices as they were; ``spacing`` is in mm.
 
-    ``thickness`` (labels + 1,) is each label's voxels per voxel face (a ball of
-    radius r has 2 r / 9); a point follows the thinnest label that it touches.
-    ``coarse`` tells the labels whose edges are two voxels long.
+    ``thickness`` (labels + 1,) is each label's voxels per voxel face (a ball of radius r has 2 r / 9),
+    ``soft`` (labels + 1,) tells the soft tissue. A point lies on the surface of one label, the leading
+    one: of those that it touches the thinnest that is not soft. Where the outside is one of them and
+    none is clearly thinner, the points lie on the outer surface of all. ``coarse`` tells that edges are
+    mostly two voxels long. ``shift`` is where a scan puts the points.
     """
-    points = net.points.astype(np.float32)
-    mean = _means(net)
-    thin, thick = _coefficients(PASS_THIN), _coefficients(PASS_THICK)
-    middle = points.mean(axis=0)
-    before = points - middle
-    now = mean @ before
-    fine = thin[0] * before + thin[1] * now
-    broad = thick[0] * before + thick[1] * now
-    for factor_thin, factor_thick in zip(thin[2:], thick[2:]):
-        before, now = now, 2.0 * (mean @ now) - before
-        fine += factor_thin * now
-        broad += factor_thick * now
-    edges = thickness / np.where(coarse, 2.0, 1.0)
-    share = _least(net, np.clip((edges - THIN) / (THICK - THIN), 0.0, 1.0), 1.0)[:, None]
-    moved = fine + share * (broad - fine) + middle
-    reach = _least(net, np.clip(REACH_OF_THICKNESS * thickness, *REACH), REACH[1])[:, None]
-    return np.asarray(points + np.clip(moved - points, -reach, reach), np.float32)
-
-
-def _means(net: Net) -> csr_matrix:
-    """The sparse matrix that gives each point the weighted mean of its neighbours."""
-    from scipy.sparse import coo_matrix
-
-    count = len(net.points)
-    starts, ends = net.quads.reshape(-1), net.quads[:, [1, 2, 3, 0]].reshape(-1)
-    useful = starts != ends
-    starts, ends = starts[useful], ends[useful]
-    rows, columns = np.r_[starts, ends], np.r_[ends, starts]
+    scale = np.array(spacing, np.float32)
+    places = (net.points if shift is None else net.points + shift.moves) * scale
+    before = places - places.mean(axis=0)
+    steps = STEPS_COARSE if coarse else STEPS
     line = _on_lines(net)
-    links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count)).tocsr()
-    row_of = np.repeat(np.arange(count, dtype=np.int32), np.diff(links.indptr))
-    weights = np.where(line[row_of] & line[links.indices], LINE, 1.0)
-    total = np.maximum(np.bincount(row_of, weights, count), 1.0)
-    links.data = (weights / total[row_of]).astype(np.float32)
-    return links
+    touched = _Touched(net, line)
+    leading = touched.first(np.lexsort((thickness, soft)))
+    thin = thickness[leading] < CLEARLY * thickness[touched.first(np.argsort(-thickness))]
+    outer = _touching_outside(net) & ~thin
+    links = _Links(net, line, leading, outer)
+    mean, mean_of_surface = links.mean(), links.mean_of_surface()
+    early = _low_passed(mean, before, STEPS_OF_NORMALS)
+    low = _low_passed(mean, early, steps - STEPS_OF_NORMALS)
+    normals = _unit(_low_passed(mean_of_surface, _normals(net, early, leading, outer), STEPS_OF_NORMALS))
+    height = np.einsum("ij,ij->i", before - low, normals)
+    moved = low + _heights(mean_of_surface, height, steps, shift)[:, None] * normals
+    reach = np.clip(REACH_OF_THICKNESS * thickness, *REACH)[touched.first(np.argsort(thickness))][:, None]
+    away = (moved - before) / scale
+    if shift is not None:
+        away += shift.moves
+    return np.asarray(net.points + np.clip(away, -reach, reach), np.float32)
+
+
+def _heights(mean: csr_matrix, height: np.ndarray, steps: int, shift: Shift | None) -> np.ndarray:
+    """``height`` (n,) smoothed, less where a scan says it."""
+    if shift is None:
+        return _low_passed(mean, height, steps)
+    fine, share = (_low_passed(mean, values, STEPS_OF_SCAN) for values in (height, shift.share))
+    return np.asarray(share * fine + (1.0 - share) * _low_passed(mean, height, steps))
+
+
+class _Links:
+    """Which points of a net are neighbours, and how much each counts for another.
+
+    ``line`` marks the points where walls meet, ``outer`` those on the outer surface; ``leading`` is each
+    point's label.
+    """
+
+    def __init__(self, net: Net, line: np.ndarray, leading: np.ndarray, outer: np.ndarray) -> None:
+        from scipy.sparse import coo_matrix
+
+        count = len(net.points)
+        starts, ends = net.quads.reshape(-1), net.quads[:, [1, 2, 3, 0]].reshape(-1)
+        useful = starts != ends
+        starts, ends = starts[useful], ends[useful]
+        rows, columns = np.r_[starts, ends], np.r_[ends, starts]
+        self._links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count)).tocsr()
+        self._rows = np.repeat(np.arange(count, dtype=np.int32), np.diff(self._links.indptr))
+        row, column = self._rows, self._links.indices
+        self._same = leading[row] == leading[column]
+        self._weights = np.where(line[row] & line[column], LINE, 1.0).astype(np.float32)
+        # A wall that ends at a surface must not pull a groove or teeth into it.
+        aside = line[row] & np.where(outer[row], ~outer[column], ~self._same)
+        self._weights[aside] = 0.0
+
+    def mean(self) -> csr_matrix:
+        """The matrix that gives each point the weighted mean of its neighbours."""
+        return self._normalised(self._weights)
+
+    def mean_of_surface(self) -> csr_matrix:
+        """The same, of the neighbours that lie on the surface of the same label."""
+        return self._normalised(self._weights * self._same)
+
+    def _normalised(self, weights: np.ndarray) -> csr_matrix:
+        """Rows without any weight take their point itself."""
+        from scipy.sparse import diags
+
+        total = np.bincount(self._rows, weights, self._links.shape[0])
+        alone = total == 0.0
+        total[alone] = 1.0
+        matrix = self._links.copy()
+        matrix.data = (weights / total[self._rows]).astype(np.float32)
+        return (matrix + diags(alone.astype(np.float32), format="csr")) if alone.any() else matrix
+
+
+def _low_passed(mean: csr_matrix, values: np.ndarray, steps: int) -> np.ndarray:
+    """``values`` (n,) or (n, 3) after so many means; the last one halved, for what alternates."""
+    for _ in range(steps - 1):
+        values = mean @ values
+    return np.asarray(0.5 * (values + mean @ values))
+
+
+def _normals(net: Net, points: np.ndarray, leading: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """Unit normals (n, 3) at ``points``, out of the leading label; at ``outer`` points of its outside."""
+    quads, sides = net.quads, net.sides
+    areas = cross(points[quads[:, 2]] - points[quads[:, 0]], points[quads[:, 3]] - points[quads[:, 1]])
+    label = leading[quads]
+    sign = (label == sides[:, :1]).astype(np.float32) - (label == sides[:, 1:])
+    sign *= np.where((sides[:, 1:] == 0) | ~outer[quads], 1.0, 1e-3).astype(np.float32)
+    corners = quads.reshape(-1)
+    normals = np.empty_like(points)
+    for axis in range(3):
+        normals[:, axis] = np.bincount(corners, (sign * areas[:, axis, None]).reshape(-1), len(points))
+    return _unit(normals)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12)[:, None], np.float32)
 
 
 def _on_lines(net: Net) -> np.ndarray:
     """Mark the points (n,) at which walls between different pairs of labels meet."""
-    pairs = net.sides[:, 0].astype(np.int32) * 65536 + net.sides[:, 1]
+    low, high = net.sides.min(axis=1).astype(np.int32), net.sides.max(axis=1)
+    pairs = low * 65536 + high
     some = np.zeros(len(net.points), np.int32)
     some[net.quads] = pairs[:, None]
     line = np.zeros(len(net.points), bool)
@@ -82,21 +158,27 @@ def _on_lines(net: Net) -> np.ndarray:
     return line
 
 
-def _least(net: Net, value: np.ndarray, most: float) -> np.ndarray:
-    """For each point (n,) the least ``value`` of the labels that it touches, the outside not counted."""
-    value = value.astype(np.float32)
-    value[0] = most
-    faces = np.minimum(value[net.sides[:, 0]], value[net.sides[:, 1]])
-    least = np.full(len(net.points), most, np.float32)
-    for level in np.unique(faces)[::-1]:  # from most to least, so that the least stays
-        least[net.quads[faces == level]] = level
-    return least
+def _touching_outside(net: Net) -> np.ndarray:
+    outer = np.zeros(len(net.points), bool)
+    outer[net.quads[net.sides[:, 1] == 0]] = True
+    return outer
 
 
-def _coefficients(edge: float) -> np.ndarray:
-    """The filter as factors of Chebyshev polynomials 0..DEGREE, with a Hamming window; their sum is 1."""
-    n = np.arange(1, DEGREE + 1)
-    theta = np.arccos(1.0 - edge)
-    factors = np.r_[theta / np.pi, 2.0 * np.sin(n * theta) / (n * np.pi)]
-    factors *= 0.54 + 0.46 * np.cos(np.arange(DEGREE + 1) * np.pi / (DEGREE + 1))
-    return np.asarray(factors / factors.sum(), np.float32)
+class _Touched:
+    """Which labels each point of a net touches; more than two only on a line."""
+
+    def __init__(self, net: Net, line: np.ndarray) -> None:
+        self._net = net
+        self._near = np.flatnonzero(line[net.quads].any(axis=1))  # faces that have a point on a line
+
+    def first(self, order: np.ndarray) -> np.ndarray:
+        """For each point (n,) the label that comes first in ``order`` of those it touches, 0 last."""
+        quads, sides, order = self._net.quads, self._net.sides, order[order != 0]
+        rank = np.full(len(order) + 1, len(order), np.int32)
+        rank[order] = np.arange(len(order))
+        faces = np.minimum(rank[sides[:, 0]], rank[sides[:, 1]])
+        first = np.zeros(len(self._net.points), np.int32)
+        first[quads] = order[faces][:, None]
+        late = self._near[np.argsort(-faces[self._near], kind="stable")]  # what is written last stays
+        first[quads[late]] = order[faces[late]][:, None]
+        return first

@@ -95,6 +95,8 @@ def test_the_manifest_tells_how_the_files_came_about(whole):
     assert manifest["cached_from"] is None and "not a medical device" in manifest["disclaimer"]
     assert {"autosegpipeline", "python", "numpy"} <= set(manifest["versions"])
     assert manifest["timings_s"]["surfaces"] > 0 and "LPS" in manifest["coordinate_system"]["frame"]
+    assert manifest["surfaces"]["follows_scan"] == ["airways", "body", "bones", "lung_left", "lung_right"]
+    assert manifest["engines"][0]["facts"]["intensity_ranges"]["bones"] == [130.0, None]
 
 
 def test_manifest_report_and_gltf_say_what_the_limits_of_the_surfaces_did(scan, tmp_path):

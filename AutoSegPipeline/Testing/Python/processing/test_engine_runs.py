@@ -20,7 +20,8 @@ from AutoSegPipelineLib.processing.engine_runs import plan_runs, run_engines
 from AutoSegPipelineLib.processing.engines.tissue import TissueEngine
 from AutoSegPipelineLib.processing.picture import close_painter
 from AutoSegPipelineLib.processing.process import process_case
-from support.processing import Recorder, case_message
+from AutoSegPipelineLib.processing.source_segmentation import SourceSegmentation
+from support.processing import Recorder, case_message, grid, two_layers
 
 
 class Listening(Recorder):
@@ -219,3 +220,22 @@ def test_a_kept_label_map_of_other_weights_is_computed_again(
     monkeypatch.setattr(Boxes, "weights", "second")
     assert not run(case_message(scan, tmp_path / "c", options=options, reuse=str(keep))).cached
     assert len(Boxes.asked) == 2
+
+
+def test_thresholds_belong_to_the_structures_of_their_own_engine():
+    first = {"name": "one", "structures": ["bones"], "facts": {"intensity_ranges": {"bones": [100.0, None]}}}
+    second = {
+        "name": "two",
+        "structures": ["two_bones", "lung_left"],
+        "facts": {"intensity_ranges": {"bones": [150.0, None], "lung_left": [None, -400.0]}},
+    }
+    third = {"name": "three", "structures": ["heart"], "facts": {"quality": "fast"}}
+    found = SourceSegmentation(
+        two_layers(grid((4, 4, 4))), None, "one", "CT", facts={"engines": [first, second, third]}
+    )
+    assert found.intensity_ranges == {
+        "bones": (100.0, None),
+        "two_bones": (150.0, None),
+        "lung_left": (None, -400.0),
+    }
+    assert SourceSegmentation(two_layers(grid((4, 4, 4))), None, "", "").intensity_ranges == {}

@@ -21,7 +21,7 @@ from ..structures import STRUCTURES, structure_segment
 from .body import find_body
 from .frame import Frame, make_frame
 from .intensities import check_hounsfield
-from .labels import LAYER, Shapes, label_voxels
+from .labels import LAYER, RANGES, Shapes, label_voxels
 from .lungs import find_air
 from .wall import find_bones, find_inner, find_midline, find_muscle_zone
 
@@ -122,7 +122,8 @@ def _assemble(
                 "other soft tissue.",
             }
         )
-    return Segmentation(volume.grid, layers, tuple(segments), warnings)
+    ranges = {name: limits for name, limits in RANGES.items() if name in present}
+    return Segmentation(volume.grid, layers, tuple(segments), warnings, {"intensity_ranges": ranges})
 
 
 def _wanted(options: dict[str, Any]) -> tuple[str, ...]:

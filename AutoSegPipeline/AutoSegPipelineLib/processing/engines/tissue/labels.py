@@ -20,6 +20,15 @@ LAYER = (
     "lung_left", "lung_right", "airways", "bones",
     "muscle", "soft_tissue", "subcutaneous_fat", "visceral_fat",
 )  # fmt: skip
+# What a threshold separates from all around it: the lowest and the highest HU. Bones come first: their
+# edge counts where two of these touch.
+RANGES: dict[str, tuple[float | None, float | None]] = {
+    "bones": (BONE_HU, None),
+    "lung_left": (None, AIR_HU),
+    "lung_right": (None, AIR_HU),
+    "airways": (None, AIR_HU),
+    "body": (SOLID_HU, None),
+}
 _VALUE = {name: value for value, name in enumerate(LAYER, start=1)}
 _FAT_HU = -190.0
 _SMOOTH_MM = 0.8  # of the Gaussian against noise before thresholds

@@ -95,7 +95,8 @@ def test_simplifying_by_error_stays_within_half_a_voxel(spacing, monkeypatch):
     assert np.linalg.norm(centroid(sphere.points, sphere.triangles) - centre) < half
     assert sphere.volume_ml == pytest.approx(4 / 3 * np.pi * 24.0**3 / 1000, rel=0.01)
     away = np.hypot(rod.points[:, 0] - 8.0, rod.points[:, 1] - 8.0)
-    inner = (rod.points[:, 2] > 4 * spacing[2]) & (rod.points[:, 2] < 85 * spacing[2])
+    # Its flat ends are rounded, which reaches four edges of the coarse net into it.
+    inner = (rod.points[:, 2] > 8 * spacing[2]) & (rod.points[:, 2] < 81 * spacing[2])
     assert abs(away[inner] - 3.0).max() < half
     middles = sphere.points[sphere.triangles].mean(axis=1)
     assert abs(np.linalg.norm(middles - centre, axis=1) - 24.0).max() < half  # nor do flat faces cut in
