@@ -66,6 +66,12 @@ def share_models() -> None:
     """Where the extension keeps its models in a folder of its own choice, our workers look there, too."""
     if not has_module("TotalSegmentator"):
         return
-    chosen = getattr(slicer.util.getModuleLogic("TotalSegmentator"), "totalSegmentatorWeightsPath", None)
+    # Slicer's getModuleLogic would build the extension's panel, which adds a node to the user's scene.
+    logic = getattr(getattr(slicer.modules, "TotalSegmentatorWidget", None), "logic", None)
+    if logic is None:
+        from TotalSegmentator import TotalSegmentatorLogic
+
+        logic = TotalSegmentatorLogic()
+    chosen = getattr(logic, "totalSegmentatorWeightsPath", None)
     if chosen:
         os.environ["TOTALSEG_WEIGHTS_PATH"] = str(chosen)
