@@ -8,7 +8,7 @@ import numpy as np
 
 from .mesh import Mesh
 
-SAMPLES = 400  # points of each structure
+SAMPLES = 250  # points of each structure
 
 
 def samples(mesh: Mesh, labels: Sequence[int]) -> dict[int, np.ndarray]:
