@@ -184,6 +184,8 @@ TOTALSEGMENTATOR = [
         f"{_NETWORKS}/pool.py", f"{_PREDICT}:nnUNetPredictor",
         "initialize_from_trained_model_folder(model_training_output_dir, use_folds, checkpoint_name)",
     ),
+    *parts(f"{_NETWORKS}/back_ends/choice.py", "torch", "_dynamo"),
+    *parts(f"{_NETWORKS}/back_ends/choice.py", "torch._dynamo", "OptimizedModule"),
     *parts(
         f"{_NETWORKS}/window.py", f"{_PREDICT}:nnUNetPredictor",
         "_internal_get_sliding_window_slicers(image_size)",

@@ -76,6 +76,8 @@ def _choose(predictor: nnUNetPredictor, data: torch.Tensor) -> Choice:
 
 def _why_torch(predictor: nnUNetPredictor) -> str:
     """Why nothing but torch comes into question; empty where OpenVINO does."""
+    from torch._dynamo import OptimizedModule  # nnU-Net tells a compiled network in the same way
+
     if predictor.device.type != "cpu":
         return f"it computes on {predictor.device}"
     if wanted.wanted() == wanted.TORCH:
@@ -84,7 +86,7 @@ def _why_torch(predictor: nnUNetPredictor) -> str:
         return "OpenVINO is not installed"
     if len(predictor.list_of_parameters) != 1:
         return f"it averages {len(predictor.list_of_parameters)} folds"
-    if hasattr(predictor.network, "_orig_mod"):
+    if isinstance(predictor.network, OptimizedModule):
         return "torch compiles it"
     return ""
 
