@@ -59,5 +59,5 @@ def test_every_template_is_escaped_whatever_its_name() -> None:
 def test_a_value_that_nobody_gave_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="heading"):
         environment().get_template("message.html").render(
-            base="", title="", user=None, warning="", version="", text="", hint=""
+            base="", title="", user=None, warning="", version="", text="", hint="", embedded=False
         )

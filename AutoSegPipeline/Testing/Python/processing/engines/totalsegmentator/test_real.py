@@ -243,4 +243,4 @@ def test_nothing_of_the_users_configuration_is_written_and_no_statistics_are_cou
     config = json.loads((home / "config.json").read_text(encoding="utf-8"))
     assert config["send_usage_stats"] is False
     # The command line of the other tests counts; the worker never does, and it ran more cases.
-    assert config["prediction_counter"] <= 3
+    assert config["prediction_counter"] <= 5
