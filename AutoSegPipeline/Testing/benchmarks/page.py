@@ -19,11 +19,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from AutoSegPipelineLib.core.job import Job
-from meters import said_load
-from support.web import Served
-from support.web_page import chromium
-from web import Streams
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(HERE.parent.parent)]
+
+from AutoSegPipelineLib.core.job import Job  # noqa: E402
+from meters import said_load  # noqa: E402
+from support.web import Served  # noqa: E402
+from support.web_page import chromium  # noqa: E402
+from web import Streams  # noqa: E402
 
 TYPED_MS, RATIO = 100.0, 4.0
 STATES = ("done",) * 12 + ("failed", "refused", "queued", "cancelled")
