@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import platform
 import threading
 from typing import Callable, Iterator
 
 from .child_channel import ChildChannel
 from .errors import PipelineError
-from .messages.child_messages import Failed, Heartbeat, Log, Serve
+from .messages.child_messages import Failed, Heartbeat, Hello, Log, Serve
+from .messages.intake_messages import RunTask
 from .protocol import Envelope
 
 HEARTBEAT_SECONDS = 5.0
@@ -56,6 +58,20 @@ def serve_first(channel: ChildChannel, serve: Callable[[Serve, Iterator[Envelope
         except PipelineError as error:
             channel.send(Failed(error.to_dict()))
             return 1
+    return 0
+
+
+def answer_tasks(name: str, answer: Callable[[ChildChannel, RunTask], None]) -> int:
+    """Say hello as ``name`` and ``answer`` tasks one after the other until standard input closes.
+
+    ``answer`` sends one ``done`` or ``failed`` for each. Returns the exit code.
+    """
+    channel = take_channel()
+    channel.start()
+    channel.send(Hello(os.getpid(), name, platform.python_version()))
+    for envelope in channel.commands():
+        if isinstance(envelope.message, RunTask):
+            answer(channel, envelope.message)
     return 0
 
 

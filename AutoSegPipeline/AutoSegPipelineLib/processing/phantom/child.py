@@ -6,18 +6,16 @@ or not at all.
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 from pathlib import Path
 from typing import Mapping
 
 from ...core.child_channel import ChildChannel
-from ...core.child_main import take_channel
+from ...core.child_main import answer_tasks
 from ...core.example import NAME
 from ...core.files import disk_error, fsync_file
 from ...core.incoming import Intent, IntentFile, safe_name, stage_with
-from ...core.messages.child_messages import Done, Failed, Hello
+from ...core.messages.child_messages import Done, Failed
 from ...core.messages.intake_messages import RunTask
 
 
@@ -48,13 +46,7 @@ def _answer(channel: ChildChannel, command: RunTask) -> None:
 
 def main() -> int:
     """Answer tasks one after the other until standard input closes."""
-    channel = take_channel()
-    channel.start()
-    channel.send(Hello(os.getpid(), "example", platform.python_version()))
-    for envelope in channel.commands():
-        if isinstance(envelope.message, RunTask):
-            _answer(channel, envelope.message)
-    return 0
+    return answer_tasks("example", _answer)
 
 
 if __name__ == "__main__":

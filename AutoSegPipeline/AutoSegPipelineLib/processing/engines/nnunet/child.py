@@ -7,14 +7,12 @@ workers' Python, speaks :mod:`AutoSegPipelineLib.core.protocol`, and answers eac
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 import tempfile
 
 from ....core.child_channel import ChildChannel
-from ....core.child_main import take_channel
-from ....core.messages.child_messages import Done, Failed, Hello, Log
+from ....core.child_main import answer_tasks
+from ....core.messages.child_messages import Done, Failed, Log
 from ....core.messages.intake_messages import RunTask
 from . import manage
 
@@ -29,13 +27,7 @@ def _answer(channel: ChildChannel, command: RunTask) -> None:
 
 def main() -> int:
     """Answer tasks one after the other until standard input closes."""
-    channel = take_channel()
-    channel.start()
-    channel.send(Hello(os.getpid(), "models", platform.python_version()))
-    for envelope in channel.commands():
-        if isinstance(envelope.message, RunTask):
-            _answer(channel, envelope.message)
-    return 0
+    return answer_tasks("models", _answer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 from AutoSegPipelineLib.core.home import Home
@@ -37,12 +37,18 @@ def bearer(site: Site, name: str, role: str) -> dict[str, str]:
         book.close()
 
 
-def test_a_press_makes_a_job_that_is_done_and_opens_in_the_viewer(site: Site, browser: Browser) -> None:
+def empty_page(browser: Browser, name: str) -> tuple[Any, Any]:
+    """The page of somebody who has no job yet, and its button."""
     page = browser.page("/")
     page.wait_for_url(re.compile(r"/login"))
-    log_in(page, "otto")
+    log_in(page, name)
     button = page.get_by_role("button", name="Try it with an example")
     button.wait_for()
+    return page, button
+
+
+def test_a_press_makes_a_job_that_is_done_and_opens_in_the_viewer(site: Site, browser: Browser) -> None:
+    page, button = empty_page(browser, "otto")
     assert "no patient's" in page.locator("#example-text").inner_text()
     assert violations(page) == []
     button.focus()
@@ -59,11 +65,7 @@ def test_a_press_makes_a_job_that_is_done_and_opens_in_the_viewer(site: Site, br
 
 
 def test_a_filter_that_finds_nothing_offers_none(site: Site, browser: Browser) -> None:
-    page = browser.page("/")
-    page.wait_for_url(re.compile(r"/login"))
-    log_in(page, "olga")
-    button = page.get_by_role("button", name="Try it with an example")
-    button.wait_for()
+    page, button = empty_page(browser, "olga")
     page.get_by_label("Search the jobs").fill("nothing of this name")
     page.get_by_text("No job matches.").wait_for()
     assert not button.is_visible()
