@@ -15,12 +15,15 @@ class Restart:
     was well for ``well_seconds`` starts that count again. 0: when there is work for it.
     ``tries``: after so many ends over the same work, or in a row of a child that is kept running,
     nobody tries again; 0: no limit here.
+    ``starts``: the same for ends in a row before the child was ready, which say nothing about the
+    work; 0: they count as the others.
     """
 
     first_wait: float = 0.0
     longest_wait: float = 0.0
     well_seconds: float = 0.0
     tries: int = 0
+    starts: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class ChildKind:
 
 # A case that its worker did not survive goes back into the queue, which counts (runtime/ending).
 WORKER = ChildKind("worker", "processing.worker", Restart(), engines=True, packages=True)
-# A file that makes a reader crash three times is answered with an error.
-INTAKE = ChildKind("intake", "intake.child", Restart(tries=3), packages=True)
+# A file that makes a reader crash three times is answered with an error; after 24 s without a start all are.
+INTAKE = ChildKind(
+    "intake", "intake.child", Restart(first_wait=0.25, longest_wait=8.0, tries=3, starts=8), packages=True
+)
 WEB = ChildKind(
     "web",
     "web.child",

@@ -1,7 +1,9 @@
 """Asks the intake child and hands each answer to whoever asked.
 
 The child may die over a file that makes a reader crash: its tasks are given to
-a new one, and a task that killed it three times is answered with an error.
+a new one, and a task that killed it three times is answered with an error. One
+that ends before it is ready says nothing about any file: the next waits longer
+each time, and only after many in a row are the tasks answered with an error.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, TypeVar
+from typing import Any, Callable, Iterator, TypeVar
 
 from ...core.errors import PipelineError, from_dict
 from ...core.messages.child_messages import Done, Failed, Log
 from ...core.messages.intake_messages import IntakeTask, RunTask
 from ...core.messages.reader import ProtocolError, plain
 from ...core.protocol import Envelope
+from .. import qt
 from .child import ChildLike, Exit, Spawn
 from .child_kinds import INTAKE
 
@@ -53,7 +56,8 @@ class IntakeClient:
     _running: dict[int, _Task] = field(default_factory=dict)
     _child: ChildLike | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    _failed_starts: int = 0
+    _failed_starts: int = 0  # in a row
+    _again: Any = None  # the alarm of the next start
     _stopped: bool = False
 
     def ask(
@@ -99,6 +103,8 @@ class IntakeClient:
     def stop(self, at_once: bool = False) -> None:
         """No more answers; the child ends."""
         self._stopped = True
+        if self._again is not None:
+            self._again.stop()
         self._waiting.clear()
         self._running.clear()
         if self._child is not None:
@@ -112,8 +118,19 @@ class IntakeClient:
         """Whether no child is left."""
         return self._child is None
 
+    def _start_later(self) -> None:
+        def start() -> None:
+            self._again = None
+            self._pump()
+
+        restart = INTAKE.restart
+        seconds = min(restart.first_wait * 2 ** (self._failed_starts - 1), restart.longest_wait)
+        log.error("the intake child ended before it was ready; the next starts in %.2f s", seconds)
+        self._again = qt.make_alarm(start)
+        self._again.start(int(seconds * 1000))
+
     def _pump(self) -> None:
-        if self._stopped or not self._waiting:
+        if self._stopped or self._again is not None or not self._waiting:
             return
         if self._child is None:
             self._child = self.spawn(self._on_message, self._on_log, self._on_end)
@@ -151,22 +168,24 @@ class IntakeClient:
             return
         lost = sorted(self._running.values(), key=lambda task: task.number)
         self._running.clear()
-        if end.failed_to_start or not end.began:
-            self._failed_starts += 1
+        self._failed_starts = 0 if end.began else self._failed_starts + 1
         # Only the oldest can have been at work: the child takes one after the other.
-        if lost:
+        if lost and end.began:
             lost[0].kills += 1
+        no_start = self._failed_starts >= INTAKE.restart.starts
         for task in reversed(lost):
             if task.cancelled:
                 continue
-            if task.kills >= INTAKE.restart.tries or self._failed_starts >= INTAKE.restart.tries:
+            if no_start or task.kills >= INTAKE.restart.tries:
                 self._give_up(task, end)
             else:
                 self._waiting.appendleft(task)
+        if self._failed_starts and not no_start:
+            self._start_later()
         self._pump()
 
     def _give_up(self, task: _Task, end: Exit) -> None:
-        if end.failed_to_start or not end.began:
+        if not end.began:
             said = f"the intake child cannot start ({end.how})"
             error = PipelineError("worker.not_started", said, log_tail=end.stderr_tail)
             self.on_idle_error(error)

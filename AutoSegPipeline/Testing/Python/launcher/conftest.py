@@ -5,12 +5,32 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 import support.skeleton as support
 from support.launcher import PROGRAM, tiny_environment, write_wheel
 
 from launcher.environment import Environment
+
+# The launcher asks for gigabytes before it installs; the wheels of these tests take none.
+ROOMY = """
+import shutil
+_real = shutil.disk_usage
+shutil.disk_usage = lambda path: _real(path)._replace(free=10**12)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def roomy_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A disk with room, for this process and every launcher that it starts, however full the real one is."""
+    folder = tmp_path_factory.mktemp("roomy")
+    (folder / "sitecustomize.py").write_text(ROOMY)
+    real = shutil.disk_usage
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setattr("shutil.disk_usage", lambda path: real(path)._replace(free=10**12))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from AutoSegPipelineLib.core import states
 from AutoSegPipelineLib.runtime.pipeline import Pipeline
+from AutoSegPipelineLib.runtime.processes import intake_client
 from AutoSegPipelineLib.runtime.processes.child import Child, Exit
 from AutoSegPipelineLib.runtime.processes.child_command import child_environment, command_of, module_arguments
 from AutoSegPipelineLib.runtime.processes.child_kinds import INTAKE, WORKER
@@ -95,22 +98,54 @@ def test_the_log_of_a_case_says_why_its_worker_cannot_start(tmp_path: Path) -> N
     assert "worker.not_started" in text and "memory" not in text
 
 
+class BrokenIntake(Bench):
+    """A pipeline whose intake child runs ``line`` of a shell first."""
+
+    line = NO_LIBRARY
+
+    def _make(self) -> Pipeline:
+        self.home.root.mkdir(parents=True, exist_ok=True)
+        python = launcher(self.home.root, self.line)
+
+        def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
+            env = child_environment(self.home.work)
+            return Child(command_of(INTAKE, python), env, on_message, on_log, on_end)
+
+        spawns = fake_spawns(self.home, more={INTAKE: intake})
+        return Pipeline(self.home, self.settings, spawns, what="test")
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starts follow one another at once: how long the waits are is a row of the table."""
+    brief = dataclasses.replace(INTAKE.restart, first_wait=0.001, longest_wait=0.01)
+    monkeypatch.setattr(intake_client, "INTAKE", dataclasses.replace(INTAKE, restart=brief))
+
+
 @posix
+@pytest.mark.usefixtures("short_waits")
 def test_an_intake_child_that_cannot_start_refuses_with_the_reason(tmp_path: Path) -> None:
-    class BrokenIntake(Bench):
-        def _make(self) -> Pipeline:
-            self.home.root.mkdir(parents=True, exist_ok=True)
-            python = launcher(self.home.root, NO_LIBRARY)
-
-            def intake(on_message: Any, on_log: Any, on_end: Any) -> Child:
-                env = child_environment(self.home.work)
-                return Child(command_of(INTAKE, python), env, on_message, on_log, on_end)
-
-            spawns = fake_spawns(self.home, more={INTAKE: intake})
-            return Pipeline(self.home, self.settings, spawns, what="test")
-
     with BrokenIntake(tmp_path / "home", watch=False) as bench:
         job = bench.pipeline.commands.submit(write_scan(tmp_path / "one.nii"))
         run_until(lambda: bool(bench.job(job.id).error), 60)
         error = bench.job(job.id).error
     assert error["code"] == "worker.not_started" and "No module named numpy" in error["message"]
+
+
+@posix
+@pytest.mark.usefixtures("short_waits")
+def test_an_intake_child_killed_before_it_is_ready_refuses_nothing(tmp_path: Path) -> None:
+    """A machine short of memory kills what is just starting; that is no fault of the scan."""
+    starts = tmp_path / "starts"
+
+    class KilledAtFirst(BrokenIntake):
+        line = (
+            f'echo >> "{starts}"; test $(wc -l < "{starts}") -gt {INTAKE.restart.starts - 1} || kill -9 $$;'
+        )
+
+    with KilledAtFirst(tmp_path / "home", watch=False) as bench:
+        job = bench.pipeline.commands.submit(write_scan(tmp_path / "one.nii"))
+        run_until(lambda: bench.job(job.id).ended, 60)
+        job = bench.job(job.id)
+    assert (job.state, job.error) == (states.DONE, None)
+    assert len(starts.read_text().splitlines()) == INTAKE.restart.starts
