@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import extras
+from . import extras, viewer
 from .environment import (
     BASE,
     CLUSTER,
@@ -71,6 +71,8 @@ def run_all(environment: Environment, folder: Path, arguments: list[str]) -> int
     variables = check_variables(environment)
     if not fast:
         node = _node(environment)
+        if not viewer.is_whole(environment):
+            viewer.install(environment)
         if node:
             # Behind the environment's own programs, in front of whatever else is called node.
             own, _, others = variables["PATH"].partition(os.pathsep)

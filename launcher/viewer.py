@@ -1,12 +1,16 @@
 """``install viewer``: three.js and NiiVue for the page's viewer, from npm, into the program's environment.
 
 Pinned by the lock file in ``AutoSegPipeline/Resources/Web``. The page serves them from there, and
-says what is missing where they are not. What is large is compressed once, here, by Node's own brotli.
+says what is missing where they are not. They are minified once, here, by terser (most bundlers use it,
+and it needs nothing but Node), and what is large is compressed by Node's own brotli. Minified files of the
+packages themselves are of no use: three has none, and NiiVue's is text for ``eval``, which the page forbids.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -21,8 +25,26 @@ from .trouble import Trouble, check_space
 VIEWER = "viewer"
 COMMAND = f"python3 autoseg.py install {VIEWER}"
 PACKAGES = LIBRARY_PARENT / "Resources" / "Web"
-# What a browser loads of them that is worth it; 5.3 MB become 1.0 MB.
+# What a browser loads of them; brotli makes 0.8 MB of the three that are worth it.
 LARGE = ("three/build/three.module.js", "three/build/three.core.js", "@niivue/niivue/dist/index.js")
+SERVED = (
+    *LARGE,
+    "three/examples/jsm/controls/OrbitControls.js",
+    "three/examples/jsm/loaders/GLTFLoader.js",
+    "three/examples/jsm/utils/BufferGeometryUtils.js",
+    "three/examples/jsm/utils/SkeletonUtils.js",
+)
+# Their notices of licence stay.
+_MINIFY = """
+const { minify } = require("terser");
+const { readFileSync, writeFileSync } = require("fs");
+(async () => {
+  for (const name of process.argv.slice(1)) {
+    const options = { module: true, format: { comments: /^!|@license|@preserve|copyright/i } };
+    writeFileSync(name, (await minify(readFileSync(name, "utf8"), options)).code + "\\n");
+  }
+})();
+"""
 _COMPRESS = """
 const { brotliCompressSync, constants } = require("zlib");
 const { readFileSync, writeFileSync } = require("fs");
@@ -81,14 +103,16 @@ def install(environment: Environment) -> None:
         # npm starts the node that it finds; the wheel's may be the only one.
         path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", os.defpath)])
         run(
-            [*npm, *CLEAN_INSTALL, *_PATIENCE],
+            [*npm, *CLEAN_INSTALL, "--include=dev", *_PATIENCE],
             lambda line: None,
             environment.path,
             (lock.fd,),
             part,
             {"PATH": path},
         )
-        compress(node, part / "node_modules", environment.path, lock.fd)
+        _on_files(node, _MINIFY, SERVED, part, lock.fd)
+        _on_files(node, _COMPRESS, LARGE, part, lock.fd)
+        _remove_tools(part)
         shutil.rmtree(target, ignore_errors=True)
         try:
             os.rename(part, target)
@@ -98,12 +122,23 @@ def install(environment: Environment) -> None:
     say(f"Installed the viewer's libraries in {time.monotonic() - began:.0f} s.")
 
 
-def compress(node: str, modules: Path, directory: Path, keep_open: int) -> None:
-    """Write ``.br`` beside the large files. Raises :class:`~.trouble.Trouble`."""
-    there = [str(modules / name) for name in LARGE if (modules / name).is_file()]
+def _on_files(node: str, script: str, names: tuple[str, ...], part: Path, keep_open: int) -> None:
+    """Run a script of Node on those of ``names`` that are there. Raises :class:`~.trouble.Trouble`."""
+    there = [name for name in names if (part / "node_modules" / name).is_file()]
     if there:
-        command = [node, "-e", _COMPRESS, "--", *there]
-        run(command, lambda line: None, directory, (keep_open,))
+        paths = [str(Path("node_modules", name)) for name in there]
+        run([node, "-e", script, "--", *paths], lambda line: None, part.parent, (keep_open,), part)
+
+
+def _remove_tools(part: Path) -> None:
+    """Leave what the page serves: the minifier and what it needs go."""
+    lock_file = json.loads((part / "package-lock.json").read_text(encoding="utf-8"))
+    for name, about in lock_file.get("packages", {}).items():
+        if about.get("dev"):
+            shutil.rmtree(part / name, ignore_errors=True)
+            with contextlib.suppress(OSError):  # others of its scope are there
+                (part / name).parent.rmdir()
+    shutil.rmtree(part / "node_modules" / ".bin", ignore_errors=True)
 
 
 def bring_along(environment: Environment) -> None:

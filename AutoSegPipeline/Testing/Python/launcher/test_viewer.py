@@ -188,6 +188,14 @@ def test_the_lock_file_pins_everything_and_names_no_host() -> None:
         assert about["integrity"].startswith("sha512-") and "resolved" not in about
 
 
+def test_what_the_page_serves_of_them_is_minified() -> None:
+    from AutoSegPipelineLib.web.http.static_files import ASSETS
+
+    assert set(viewer.SERVED) == ASSETS
+    lock = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    assert lock["node_modules/terser"]["dev"], "it would stay beside what is served"
+
+
 def test_the_page_looks_where_the_launcher_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from AutoSegPipelineLib.core.home import Home
     from AutoSegPipelineLib.web.config import viewer_folder

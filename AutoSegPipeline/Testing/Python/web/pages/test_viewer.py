@@ -10,10 +10,10 @@ from typing import Iterator
 import numpy as np
 import pytest
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
+from AutoSegPipelineLib.web.http.static_files import ASSETS, NIIVUE, THREE
 from support import MODULE
 from support.headless import write_scan
-from support.surfaces import node_modules
-from support.web_page import Browser, Site, viewer
+from support.web_page import VIEWER_MODULES, Browser, Site, viewer
 from support.web_viewer import click_at, crosshair, mark, pixels, png, seen_at
 
 pytestmark = pytest.mark.slow
@@ -249,14 +249,22 @@ def test_a_result_that_is_not_there_is_a_page_that_says_so(site: Site, browser: 
 
 
 def test_the_libraries_come_from_here_with_the_versions_that_are_pinned() -> None:
-    module = MODULE
-    served, tested = (
-        json.loads((module / place / "package.json").read_text(encoding="utf-8"))["dependencies"]
-        for place in ("Resources/Web", "Testing")
-    )
-    for name in ("three", "@niivue/niivue"):
-        found = json.loads((node_modules() / name / "package.json").read_text(encoding="utf-8"))
-        assert found["version"] == served[name] == tested[name]
+    pins = json.loads((MODULE / "Resources" / "Web" / "package.json").read_text(encoding="utf-8"))
+    for name, version in pins["dependencies"].items():
+        found = json.loads((VIEWER_MODULES / name / "package.json").read_text(encoding="utf-8"))
+        assert found["version"] == version
+
+
+def test_the_libraries_are_minified_keep_their_licences_and_take_little_of_the_network() -> None:
+    served = [VIEWER_MODULES / name for name in sorted(ASSETS)]
+    for path in served:
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") < len(text) / 300, f"{path} is not minified"
+    three, niivue = (VIEWER_MODULES / name for name in (THREE[0], NIIVUE[0]))
+    assert "SPDX-License-Identifier: MIT" in three.read_text(encoding="utf-8")
+    assert sum(path.with_name(f"{path.name}.br").stat().st_size for path in (three, niivue)) < 750_000
+    tools = [path.name for path in VIEWER_MODULES.iterdir()]
+    assert "terser" not in tools and ".bin" not in tools
 
 
 def test_a_name_full_of_markup_is_only_text_in_the_viewer(
