@@ -1,8 +1,8 @@
 """A warm worker against one ``TotalSegmentator`` process for each case, on the same scans.
 
-    python warm_totalsegmentator.py [--networks tiny real] [--quality fastest fast] [--cases 10]
-                                    [--processes 10] [--sides process quick torch openvino]
-                                    [--large] [--device cpu]
+    python warm_totalsegmentator.py [--networks tiny real] [--quality fastest fast normal] [--cases 10]
+                                    [--processes 10] [--sides process quick torch openvino openvino-bf16]
+                                    [--large] [--device cpu] [--library FOLDER]
 
 Run it with a Python that has TotalSegmentator, torch and the packages of
 requirements/base.txt. It makes its own weights, so nothing is fetched: ``tiny`` exact
@@ -10,10 +10,11 @@ ones, and ``real`` networks as large as the published ones, at random. The comma
 line runs with its defaults, as TotalSegmentator's extension for Slicer does; the
 worker also makes surfaces, glTF and manifest of each case. ``quick`` are processes with
 the package's own quick flags (``-sl -ro 1``), whose labels stay at the network's
-resolution; ``torch`` and ``openvino`` are workers with that ``back_end``. Half of the processes
-run before the workers and half after them, so that a machine that gets busier or idler
-counts for both. Labels of the workers are compared with those of the processes, in all voxels and
-by the Dice of each structure.
+resolution; ``torch``, ``openvino`` and ``openvino-bf16`` are workers with that ``back_end``.
+Half of the processes run before the workers and half after them, so that a machine that gets
+busier or idler counts for both. ``--library`` takes the workers from another checkout, an older
+one for instance. Labels of the workers are compared with those of the processes, in all voxels
+and by the Dice of each structure.
 """
 
 from __future__ import annotations
@@ -46,13 +47,18 @@ from AutoSegPipelineLib.processing.volume import Volume, read_volume  # noqa: E4
 from tree import used  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
-NETWORKS = {  # the windows of the models for fast and fastest
-    "tiny": {297: (32, 64, 72), 298: (16, 56, 64)},  # hardly larger than the scans, so that tiny stays tiny
-    "real": {297: (112, 112, 128), 298: (64, 64, 64)},  # of the published models
+MODELS = {"fastest": (298,), "fast": (297,), "normal": (291, 292, 293, 294, 295)}
+NETWORKS = {  # their windows
+    # Hardly larger than the scans, so that tiny stays tiny.
+    "tiny": {298: (16, 56, 64), 297: (32, 64, 72), **dict.fromkeys(MODELS["normal"], (48, 48, 48))},
+    # Of the published models.
+    "real": {298: (64, 64, 64), 297: (112, 112, 128), **dict.fromkeys(MODELS["normal"], (128, 128, 128))},
 }
+# Times as many cases an hour as processes.
 AIMS = {("tiny", "fastest"): 20, ("tiny", "fast"): 7, ("real", "fastest"): 14, ("real", "fast"): 6}
+QUALITIES = {"fastest": ("--fastest",), "fast": ("--fast",), "normal": ()}
 PROCESSES = {"process": (), "quick": ("-sl", "-ro", "1")}
-WORKERS = ("torch", "openvino")
+WORKERS = ("torch", "openvino", "openvino-bf16")
 SIDES = (*PROCESSES, *WORKERS)
 FEW = 50  # voxels of a structure below which a Dice says nothing
 
@@ -134,7 +140,7 @@ def cold(
         target = folder / f"{side}-{quality}-{number}.nii.gz"
         command = [sys.executable, "-c", PROGRAM, "-i", str(scan), "-o", str(target), "--ml"]
         child = subprocess.Popen(
-            [*command, "--" + quality, "--device", device, *PROCESSES[side]], env=env,
+            [*command, *QUALITIES[quality], "--device", device, *PROCESSES[side]], env=env,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         meter = Meter(child.pid)
@@ -211,6 +217,17 @@ def compare(folder: Path, quality: str, side: str, count: int) -> dict[str, Any]
     return {"same": same, "of": count, "equal": min(equal), "dice": min(dice), "structures": len(dice)}
 
 
+def shape(folder: Path, quality: str, side: str, count: int) -> dict[str, float]:
+    """How many structures a worker found, and how much boundary they have: means of all cases."""
+    structures, faces = [], []
+    for number in range(1, count + 1):
+        labels = read_seg_nrrd(folder / f"{side}-{quality}-{number}" / "case.seg.nrrd").layers[0]
+        structures.append(len(np.unique(labels[labels > 0])))
+        unlike = sum(np.count_nonzero(np.diff(labels.astype(np.int16), axis=axis)) for axis in range(3))
+        faces.append(1000 * unlike / labels.size)
+    return {"structures": statistics.mean(structures), "faces": statistics.mean(faces)}
+
+
 def device_name(device: str) -> str:
     """What the figures were taken on."""
     import torch
@@ -224,12 +241,13 @@ def main() -> None:
     """Print a table for each kind of network and quality, each with one line of JSON for machines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=["tiny", "real"], choices=list(NETWORKS))
-    parser.add_argument("--quality", nargs="+", default=["fastest", "fast"], choices=["fastest", "fast"])
+    parser.add_argument("--quality", nargs="+", default=["fastest", "fast"], choices=list(QUALITIES))
     parser.add_argument("--cases", type=int, default=10, help="scans, all of which the worker does")
     parser.add_argument("--processes", type=int, help="how many of them get a process too; all by default")
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--large", action="store_true", help="112 slices in place of 30")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--library", type=Path, default=LIBRARY, help="the workers' folder AutoSegPipeline")
     given = parser.parse_args()
     size = f"122x101x{112 if given.large else 30}"
     print(f"{given.cases} cases of about {size} on {device_name(given.device)}, {load()}", flush=True)
@@ -241,9 +259,10 @@ def main() -> None:
 def compete(folder: Path, networks: str, given: argparse.Namespace) -> None:
     """All sides with the networks of one kind."""
     home = folder / "home"
-    for number, patch in NETWORKS[networks].items():
+    for number in {number for quality in given.quality for number in MODELS[quality]}:
+        patch = NETWORKS[networks][number]
         synthetic.make_weights(home, [number], patch, networks == "real")
-    env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(LIBRARY)}
+    env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(given.library.resolve())}
     env.update({name: str(folder / "data") for name in ("XDG_DATA_HOME", "LOCALAPPDATA")})
     scans = make_scans(folder, given.cases, given.large)
     count = min(given.processes or given.cases, given.cases)
@@ -261,6 +280,8 @@ def compete(folder: Path, networks: str, given: argparse.Namespace) -> None:
                 if side in given.sides and side not in found:
                     found[side] = warm(scans, folder, quality, given.device, env, side)
         for side in WORKERS:
+            if side in found:
+                found[side]["shape"] = shape(folder, quality, side, len(scans))
             if side in found and "process" in found:
                 found[side]["alike"] = compare(folder, quality, side, count)
         report(networks, quality, found)
@@ -295,15 +316,16 @@ def report(networks: str, quality: str, found: dict[str, dict[str, Any]]) -> Non
         )
     for side in WORKERS:
         if side in found:
-            _worker(side, found, means, AIMS[networks, quality])
+            _worker(side, found, means, AIMS.get((networks, quality)))
     print(json.dumps({"networks": networks, "quality": quality, **found}), flush=True)
 
 
-def _worker(side: str, found: dict[str, dict[str, Any]], means: dict[str, float], aim: int) -> None:
+def _worker(side: str, found: dict[str, dict[str, Any]], means: dict[str, float], aim: int | None) -> None:
     ours = found[side]
     cases = len(ours["seconds"])
     ratios = [f"{means[other] / means[side]:.1f} times {other}" for other in found if other != side]
-    print(f"warm with {side}: {', '.join(ratios) or 'nothing to compare with'} (aim: {aim} times process)")
+    print(f"warm with {side}: {', '.join(ratios) or 'nothing to compare with'}", end="")
+    print(f" (aim: {aim} times process)" if aim else "")
     network = ours["parts"]["network"] / cases
     outside = means[side] - network
     print(f"    network {network:.2f} s, all else {outside:.2f} s ({outside / network:.0%} of the network's)")
@@ -318,7 +340,13 @@ def _worker(side: str, found: dict[str, dict[str, Any]], means: dict[str, float]
             f"    labels the same in {alike['same']} of {alike['of']} cases, in {alike['equal']:.4%} of the "
             f"voxels of the worst; least Dice of {alike['structures']} structures {alike['dice']:.5f}"
         )
-    if side == "openvino":
+    if "shape" in ours:
+        print(
+            f"    {ours['shape']['structures']:.0f} structures, {ours['shape']['faces']:.0f} faces between ",
+            end="",
+        )
+        print("unlike voxels for every 1000 voxels")
+    if side != "torch":
         print(f"    {json.dumps(ours['networks'])}")
 
 
