@@ -110,8 +110,8 @@ def install(environment: Environment) -> None:
             part,
             {"PATH": path},
         )
-        _on_files(node, _MINIFY, SERVED, part, lock.fd)
-        _on_files(node, _COMPRESS, LARGE, part, lock.fd)
+        minify(node, part, lock.fd)
+        compress(node, part, lock.fd)
         _remove_tools(part)
         shutil.rmtree(target, ignore_errors=True)
         try:
@@ -122,8 +122,18 @@ def install(environment: Environment) -> None:
     say(f"Installed the viewer's libraries in {time.monotonic() - began:.0f} s.")
 
 
+def minify(node: str, part: Path, keep_open: int) -> None:
+    """Minify what is served of ``part/node_modules``, in its place. Raises :class:`~.trouble.Trouble`."""
+    _on_files(node, _MINIFY, SERVED, part, keep_open)
+
+
+def compress(node: str, part: Path, keep_open: int) -> None:
+    """Write ``.br`` beside its large files. Raises :class:`~.trouble.Trouble`."""
+    _on_files(node, _COMPRESS, LARGE, part, keep_open)
+
+
 def _on_files(node: str, script: str, names: tuple[str, ...], part: Path, keep_open: int) -> None:
-    """Run a script of Node on those of ``names`` that are there. Raises :class:`~.trouble.Trouble`."""
+    """Run a script of Node on those of ``names`` that are there."""
     there = [name for name in names if (part / "node_modules" / name).is_file()]
     if there:
         paths = [str(Path("node_modules", name)) for name in there]

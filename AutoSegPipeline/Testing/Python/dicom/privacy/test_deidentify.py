@@ -26,8 +26,8 @@ WHO = {
     "OperatorsName": "Kraft^Anna", "DeviceSerialNumber": "SN-55512", "PatientAge": "066Y",
     "PatientComments": "Nachbarin von Frau Schulze",
 }  # fmt: skip
-SECRETS = ("Mustermann", "Erika", "4711", "19580314", "ACC90210", "Hausarzt", "Klinikum", "KELLER", "Kraft",
-           "55512", "066Y", "Schulze", "Geheim")  # fmt: skip
+SECRETS = ("Mustermann", "Erika", "KIS-4711", "19580314", "ACC90210", "Hausarzt", "Klinikum", "KELLER",
+           "Kraft", "SN-55512", "066Y", "Schulze", "Geheim")  # fmt: skip
 
 
 @pytest.fixture

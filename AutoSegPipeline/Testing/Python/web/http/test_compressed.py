@@ -28,10 +28,11 @@ def asked(**headers: str) -> Request:
 
 @pytest.fixture
 def modules(tmp_path: Path) -> Path:
+    folder = tmp_path / "node_modules"
     for name in static_files.ASSETS:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(TEXT)
-    return tmp_path
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(TEXT)
+    return folder
 
 
 def body(answer: Any) -> bytes:
@@ -91,7 +92,7 @@ def test_the_set_up_compresses_every_large_library_with_nodes_brotli(modules: Pa
     if node is None:
         pytest.skip("there is no Node.js")
     with open(modules / "lock", "w") as lock:
-        viewer.compress(node, modules, modules, lock.fileno())
+        viewer.compress(node, modules.parent, lock.fileno())
     read = "require('fs').readFileSync(process.argv[1])"
     script = f"process.stdout.write(require('zlib').brotliDecompressSync({read}))"
     for name in viewer.LARGE:

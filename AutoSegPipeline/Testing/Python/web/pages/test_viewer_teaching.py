@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 import pytest
 from support.headless import write_scan
-from support.web_page import Browser, Site, viewer, violations
+from support.web_page import Browser, Site, chromium, viewer, violations
 from support.web_viewer import until_still
 
 pytestmark = pytest.mark.slow
 
 VIEWS = "autosegCompare.scenes.map((scene) => scene.view.state)"
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Any]:
+    """A browser that can fill the screen."""
+    with chromium(windows=True) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
