@@ -34,7 +34,7 @@ SLOPE = 0.01  # nnU-Net's LeakyReLU
 SCALE = 4.0  # so that scores stay apart where the window's weights are tiny
 FLOOR = -144.0  # eight windows may meet in a voxel, each with weight 10: 8 * 10 * 4 * 144 < 65504
 PATCH = (48, 48, 48)
-BACKGROUND, BACKGROUND_6_MM = 2.0, 1.65  # see :func:`random_weights`
+BACKGROUND, BACKGROUND_6_MM = 2.8, 2.6  # see :func:`random_weights`
 # number -> (folder, trainer, mm, the task whose class numbers set the intensities, part)
 _CT, _MR = "nnUNetTrainer_4000epochs_NoMirroring", "nnUNetTrainer_2000epochs_NoMirroring"
 _PART = "nnUNetTrainerNoMirroring"
@@ -92,8 +92,8 @@ def make_weights(
     """Write these models and the package's configuration into ``home`` (TOTALSEG_HOME_DIR).
 
     ``real_size`` makes networks as large as the published ones, initialised at random:
-    for benchmarks, where only the time counts. Their labels have as many structures and as
-    much boundary as those of a body.
+    for benchmarks, where only the time counts. Their labels have as many structures as those
+    of a body, and rather more boundary.
     """
     import torch
 
@@ -173,8 +173,8 @@ def full_architecture() -> dict[str, Any]:
 def random_weights(heads: int, background: float) -> dict[str, Any]:
     """A random state of :func:`full_architecture` whose last level averages and which favours ``background``.
 
-    Without the two, labels would be noise. With them, a CT of 122x101x30 voxels of 3 mm gets 40 to 50
-    structures and about 160 faces between unlike voxels for every 1000 voxels; TotalSegmentator's own
+    Without the two, labels would be noise. With them, a CT of 122x101x30 voxels of 3 mm gets about 40
+    structures and 210 to 240 faces between unlike voxels for every 1000 voxels; TotalSegmentator's own
     result of a trunk of that size has 41 and 156.
     """
     import torch
