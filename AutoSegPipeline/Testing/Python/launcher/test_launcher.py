@@ -100,13 +100,16 @@ def test_the_checks_keep_bytecode_whatever_the_machine_says(monkeypatch: pytest.
     assert "PYTHONDONTWRITEBYTECODE" not in variables and variables["PYTHONPATH"]
 
 
+FILES = ["--dist", "loadfile", "--no-loadscope-reorder"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "cores", "expected"),
     [
-        ([], 2, ["-n", "4", "--dist", "loadfile"]),
-        ([], 1, ["-n", "2", "--dist", "loadfile"]),
-        ([], 64, ["-n", "8", "--dist", "loadfile"]),
-        (["--fast"], 2, ["-m", "not slow and not processes", "-n", "2", "--dist", "loadfile"]),
+        ([], 2, ["-n", "5", *FILES]),
+        ([], 1, ["-n", "3", *FILES]),
+        ([], 64, ["-n", "8", *FILES]),
+        (["--fast"], 2, ["-m", "not slow and not processes", "-n", "2", *FILES]),
         (["-k", "gltf"], 2, ["-k", "gltf"]),
         (["--fast", "-x"], 2, ["-m", "not slow and not processes", "-x"]),
     ],
