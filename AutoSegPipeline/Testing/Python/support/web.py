@@ -128,12 +128,14 @@ class Served:
                 "settings": dict(self.settings.values),
             }
         )
-        self._thread(self._listen)
+        listening = self._thread(self._listen)
         self._thread(self._drain)
         until = time.monotonic() + 60
         while not self.url and self.failed is None and self.process.poll() is None:
             assert time.monotonic() < until, "the web child does not begin"
             time.sleep(0.01)
+        if not self.url and self.failed is None:
+            listening.join(60)  # it ended; what it said may not be read yet
         if self._answering is not None:
             self._thread(self._answer)
 
@@ -141,10 +143,11 @@ class Served:
         """How the child is started."""
         return command_of(WEB, self.python)
 
-    def _thread(self, target: Callable[[], None]) -> None:
+    def _thread(self, target: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=target, daemon=True)
         thread.start()
         self._threads.append(thread)
+        return thread
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process is not None and self.process.stdin is not None

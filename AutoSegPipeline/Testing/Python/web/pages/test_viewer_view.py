@@ -75,7 +75,7 @@ def test_a_second_link_in_the_same_tab_shows_nothing_of_the_first(site: Site, br
     page.goto(f"{page.url}#v=1&o=0.12ab34.40")
     wait_until(page, "autosegViewer.link.state().looks")
     page.goto(f"{page.url.split('#')[0]}#v=1&x=R25")
-    wait_until(page, "autosegViewer.overlay.cut[1] === 25")
+    wait_until(page, "autosegViewer.overlay.cut?.[1] === 25")
     assert page.evaluate("autosegViewer.scene.structures.map((one) => [one.colour, one.opacity])") == shown
 
 
