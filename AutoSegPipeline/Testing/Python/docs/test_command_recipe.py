@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -46,6 +47,10 @@ class Served:
         self.port = json.loads(self.run("status", "--json").stdout)["web"]["port"]
         self.run("pause")
         self.run("submit", self._scan)
+        until = time.monotonic() + 60
+        while self.job()["state"] != "queued":
+            assert time.monotonic() < until, self.job()
+            time.sleep(0.1)
 
     def run(self, *words: Any) -> subprocess.CompletedProcess[str]:
         return self._copy.autoseg(*self._home, *words)
