@@ -30,8 +30,9 @@ except ImportError:  # a machine without OpenGL's libraries; the tests of the pa
 
 # A test file that uses one of these starts processes, servers, browsers or pipelines.
 _SUPPORT = (
-    "bundle_run certificate headless inbox inside launcher panel pipeline process_tree security slicer_core"
-    " tiny_totalsegmentator uploads web web_events web_page web_server wheels worker_process"
+    "archive bundle_run certificate dicom_peers headless inbox inside launcher orthanc panel pipeline"
+    " process_tree receiving security slicer_core slurm tiny_totalsegmentator uploads web web_events web_page"
+    " web_server wheels worker_process"
 )
 STARTING = {f"support.{name}" for name in _SUPPORT.split()} | {
     "AutoSegPipelineLib.runtime.api",
