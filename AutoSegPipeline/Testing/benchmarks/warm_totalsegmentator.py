@@ -45,6 +45,7 @@ from AutoSegPipelineLib.processing.phantom import write_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd  # noqa: E402
 from AutoSegPipelineLib.processing.volume import Volume, read_volume  # noqa: E402
 from tree import used  # noqa: E402
+from warm_report import WORKERS, load, report  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
 MODELS = {"fastest": (298,), "fast": (297,), "normal": (291, 292, 293, 294, 295)}
@@ -54,11 +55,8 @@ NETWORKS = {  # their windows
     # Of the published models.
     "real": {298: (64, 64, 64), 297: (112, 112, 128), **dict.fromkeys(MODELS["normal"], (128, 128, 128))},
 }
-# Times as many cases an hour as processes.
-AIMS = {("tiny", "fastest"): 20, ("tiny", "fast"): 7, ("real", "fastest"): 14, ("real", "fast"): 6}
 QUALITIES = {"fastest": ("--fastest",), "fast": ("--fast",), "normal": ()}
 PROCESSES = {"process": (), "quick": ("-sl", "-ro", "1")}
-WORKERS = ("torch", "openvino", "openvino-bf16")
 SIDES = (*PROCESSES, *WORKERS)
 FEW = 50  # voxels of a structure below which a Dice says nothing
 
@@ -296,58 +294,6 @@ def joined(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
         "cpu": one["cpu"] + other["cpu"],
         "peak_mb": max(one["peak_mb"], other["peak_mb"]),
     }
-
-
-def load() -> str:
-    """How busy the machine is besides us."""
-    return f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
-
-
-def report(networks: str, quality: str, found: dict[str, dict[str, Any]]) -> None:
-    """The figures of one quality, of every side."""
-    print(f"\n{networks} networks, {quality}; {load()}")
-    print(f"{'':10} {'s/case':>8} {'median':>8} {'cases/h':>9} {'CPU s/case':>11} {'peak MB':>8}")
-    means = {}
-    for side, one in found.items():
-        means[side], cpu = statistics.mean(one["seconds"]), one["cpu"] / len(one["seconds"])
-        print(
-            f"{side:10} {means[side]:8.2f} {statistics.median(one['seconds']):8.2f} "
-            f"{3600 / means[side]:9.0f} {cpu:11.2f} {one['peak_mb']:8.0f}"
-        )
-    for side in WORKERS:
-        if side in found:
-            _worker(side, found, means, AIMS.get((networks, quality)))
-    print(json.dumps({"networks": networks, "quality": quality, **found}), flush=True)
-
-
-def _worker(side: str, found: dict[str, dict[str, Any]], means: dict[str, float], aim: int | None) -> None:
-    ours = found[side]
-    cases = len(ours["seconds"])
-    ratios = [f"{means[other] / means[side]:.1f} times {other}" for other in found if other != side]
-    print(f"warm with {side}: {', '.join(ratios) or 'nothing to compare with'}", end="")
-    print(f" (aim: {aim} times process)" if aim else "")
-    network = ours["parts"]["network"] / cases
-    outside = means[side] - network
-    print(f"    network {network:.2f} s, all else {outside:.2f} s ({outside / network:.0%} of the network's)")
-    print("    " + ", ".join(f"{what} {seconds / cases:.3f}" for what, seconds in ours["parts"].items()))
-    print(
-        f"    the first case, with start, loading and, for openvino, conversion and comparison: "
-        f"{ours['first']:.1f} s"
-    )
-    if "alike" in ours:
-        alike = ours["alike"]
-        print(
-            f"    labels the same in {alike['same']} of {alike['of']} cases, in {alike['equal']:.4%} of the "
-            f"voxels of the worst; least Dice of {alike['structures']} structures {alike['dice']:.5f}"
-        )
-    if "shape" in ours:
-        print(
-            f"    {ours['shape']['structures']:.0f} structures, {ours['shape']['faces']:.0f} faces between ",
-            end="",
-        )
-        print("unlike voxels for every 1000 voxels")
-    if side != "torch":
-        print(f"    {json.dumps(ours['networks'])}")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ class ChildHost:
         self._settings: Settings | None = None
         self._child: ChildLike | None = None
         self._wanted = False
-        self._wait = kind.restart.first_wait
         self._ends = 0  # in a row, without having been well for long
         self._well_since: float | None = None
         self._said: PipelineError | None = None  # of the child at hand
@@ -80,7 +79,7 @@ class ChildHost:
         if self._wanted and self._error is None:
             return
         self._settings, self._wanted, self._error = settings, True, None
-        self._wait, self._ends = self._kind.restart.first_wait, 0
+        self._ends = 0
         if self._child is None:
             self._begin()
 
@@ -177,16 +176,16 @@ class ChildHost:
         restart = self._kind.restart
         since = self._well_since
         if since is not None and self._clock.monotonic() - since > restart.well_seconds:
-            self._wait, self._ends = restart.first_wait, 0
+            self._ends = 0
         self._ends += 1
         if restart.tries and self._ends >= restart.tries:
             self._give_up(error)
             return
-        log.error("%s is started again in %.1f s: %s", self._title, self._wait, error.message)
+        wait = restart.wait_after(self._ends)
+        log.error("%s is started again in %.1f s: %s", self._title, wait, error.message)
         self._note({**self.absent, "error": error.to_dict()})
         self._again = qt.make_alarm(self._begin)
-        self._again.start(int(self._wait * 1000))
-        self._wait = min(self._wait * 2, restart.longest_wait)
+        self._again.start(int(wait * 1000))
 
     def _give_up(self, error: PipelineError) -> None:
         self._error = error

@@ -15,8 +15,8 @@ class Restart:
     was well for ``well_seconds`` starts that count again. 0: when there is work for it.
     ``tries``: after so many ends over the same work, or in a row of a child that is kept running,
     nobody tries again; 0: no limit here.
-    ``starts``: the same for ends in a row before the child was ready, which say nothing about the
-    work; 0: they count as the others.
+    ``starts``: of a child that is started for its work, the same for ends in a row before it was
+    ready. They say nothing about the work, and only they are followed by the waits.
     """
 
     first_wait: float = 0.0
@@ -24,6 +24,10 @@ class Restart:
     well_seconds: float = 0.0
     tries: int = 0
     starts: int = 0
+
+    def wait_after(self, ends: int) -> float:
+        """Seconds to the next start after so many ends in a row, at least one."""
+        return min(self.first_wait * 2.0 ** (ends - 1), self.longest_wait)
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,7 @@ class IntakeClient:
             self._again = None
             self._pump()
 
-        restart = INTAKE.restart
-        seconds = min(restart.first_wait * 2 ** (self._failed_starts - 1), restart.longest_wait)
+        seconds = INTAKE.restart.wait_after(self._failed_starts)
         log.error("the intake child ended before it was ready; the next starts in %.2f s", seconds)
         self._again = qt.make_alarm(start)
         self._again.start(int(seconds * 1000))
@@ -180,7 +179,7 @@ class IntakeClient:
                 self._give_up(task, end)
             else:
                 self._waiting.appendleft(task)
-        if self._failed_starts and not no_start:
+        if self._waiting and self._failed_starts and not no_start:
             self._start_later()
         self._pump()
 

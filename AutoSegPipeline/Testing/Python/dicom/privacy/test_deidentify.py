@@ -20,14 +20,15 @@ from AutoSegPipelineLib.processing.phantom import spheres, write_dicom_series
 from pydicom.dataset import Dataset
 
 WHO = {
-    "PatientName": "Mustermann^Erika^^Dr.", "PatientID": "KIS-4711", "PatientBirthDate": "19580314",
+    "PatientName": "Mustermann^Erika^^Dr.", "PatientID": "KIS-471108154711", "PatientBirthDate": "19580314",
     "PatientSex": "F", "AccessionNumber": "ACC90210", "ReferringPhysicianName": "Hausarzt^Peter",
     "StudyID": "77", "InstitutionName": "Klinikum Nord", "StationName": "CT-KELLER",
-    "OperatorsName": "Kraft^Anna", "DeviceSerialNumber": "SN-55512", "PatientAge": "066Y",
+    "OperatorsName": "Kraft^Anna", "DeviceSerialNumber": "SN-555122003190", "PatientAge": "066Y",
     "PatientComments": "Nachbarin von Frau Schulze",
 }  # fmt: skip
-SECRETS = ("Mustermann", "Erika", "KIS-4711", "19580314", "ACC90210", "Hausarzt", "Klinikum", "KELLER",
-           "Kraft", "SN-55512", "066Y", "Schulze", "Geheim")  # fmt: skip
+# Digits long enough that no random UID has them by chance.
+SECRETS = ("Mustermann", "Erika", "471108154711", "19580314", "ACC90210", "Hausarzt", "Klinikum", "KELLER",
+           "Kraft", "555122003190", "066Y", "Schulze", "Geheim")  # fmt: skip
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def told(tmp_path: Path) -> Path:
     # The profile speaks of none of these sequences, and of what lies in them.
     data.AnatomicRegionSequence = [item(CodeValue="T-D3000", CodeMeaning="Chest")]
     data.ProcedureCodeSequence = [item(CodeMeaning="Thorax", PatientName="Mustermann^Erika")]
-    data.RTDoseROISequence = [item(RTDoseROISequence=[item(PatientID="KIS-4711", OperatorsName="Kraft^A")])]
+    data.RTDoseROISequence = [
+        item(RTDoseROISequence=[item(PatientID="KIS-471108154711", OperatorsName="Kraft^A")])
+    ]
     block = data.private_block(0x0099, "GEHEIM", create=True)
     block.add_new(1, "LO", "Geheim Mustermann")
     data.add_new(0x60000010, "US", 8)
