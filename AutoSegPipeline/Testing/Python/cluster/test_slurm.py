@@ -100,7 +100,7 @@ def test_a_bundle_goes_out_and_its_results_are_published_here(cluster: Slurm, tm
 def test_the_real_worker_computes_a_case_on_a_node(cluster: Slurm, tmp_path: Path) -> None:
     """``autoseg worker`` with this machine's Python, as where ``cluster_python`` is empty."""
     with ClusterBench(tmp_path / "home", cluster_python="") as bench:
-        scan = write_scan(tmp_path / "real.nii", seed=0, shape=(64, 64, 40))
+        scan = write_scan(tmp_path / "real.nii", seed=0, shape=(192, 192, 120))  # takes longer than two looks
         one = bench.pipeline.commands.submit(scan, {"formats": ["labels"]}).id
         (job,) = bench.until_ended(1)
         assert (job.state, job.engine, job.error) == (states.DONE, "tissue", None)
