@@ -24,7 +24,7 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
 
     halve = [1 if edge < 1.5 * min(spacing) else 0 for edge in spacing]
     block = net.points.astype(np.int32) >> np.array(halve, np.int32)
-    size = block.max(axis=0).astype(np.int64) + 1
+    size = np.array([block[:, axis].max() for axis in range(3)], np.int64) + 1
     names = block[:, 0] + size[0] * (block[:, 1] + size[1] * block[:, 2].astype(np.int64))
     if int(size.prod()) < 2**31 and len(names) < 2**31:
         names = names.astype(np.int32)
@@ -44,6 +44,9 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     points = np.stack([np.bincount(group, net.points[:, axis], count) / weight for axis in range(3)], axis=1)
     quads = group.astype(np.int32)[net.quads]
     # A quad with three corners left is a triangle; with two, or with opposite corners equal, nothing.
-    alive = (quads[:, 0] != quads[:, 2]) & (quads[:, 1] != quads[:, 3])
-    alive &= (quads == quads[:, turned]).sum(axis=1) < 2
-    return Net(points.astype(np.float32), quads[alive], net.sides[alive]), group
+    one, two, three, four = quads.T
+    lost = sum((a == b).view(np.uint8) for a, b in ((one, two), (two, three), (three, four), (four, one)))
+    alive = (one != three) & (two != four) & (lost < 2)
+    return Net(
+        points.astype(np.float32), quads.compress(alive, axis=0), net.sides.compress(alive, axis=0)
+    ), group

@@ -19,8 +19,9 @@ from .net import Net, numpy_net
 from .reduce_alone import WORTH_IT, reduce_alone
 from .restore import restore_volumes
 from .shape import LENIENT, Layer, Shaping, cleaned, limit, shape_layer, to_mm
-from .split import split, unpinch
+from .split import split
 from .surface import Surface, is_closed, vertex_normals
+from .unpinch import unpinch
 
 if TYPE_CHECKING:
     from ...core.progress import Report

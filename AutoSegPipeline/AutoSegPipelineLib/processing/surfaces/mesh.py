@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .net import Net
+from .order import order_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +30,15 @@ def triangulate(net: Net, points: np.ndarray, mirrored: bool) -> Mesh:
     Triangles follow the order of their lowest point: simplifying walks through
     memory in that order, and it is the same on every machine.
     """
-    order = np.argsort(np.minimum.reduce(net.quads, axis=1), kind="stable")
-    quads, sides = net.quads[order], net.sides[order]
+    one, two, three, four = net.quads.T
+    order = order_of(np.minimum(np.minimum(one, two), np.minimum(three, four)))
+    quads, sides = net.quads.take(order, axis=0), net.sides.take(order, axis=0)
     if mirrored:
         quads = quads[:, ::-1]
-    one, two = (points[quads[:, corner]] - points[quads[:, corner + 2]] for corner in range(2))
-    turn = np.einsum("ij,ij->i", one, one) > np.einsum("ij,ij->i", two, two)
+    first, second = (
+        points.take(quads[:, corner], axis=0) - points.take(quads[:, corner + 2], axis=0) for corner in (0, 1)
+    )
+    turn = np.einsum("ij,ij->i", first, first) > np.einsum("ij,ij->i", second, second)
     quads = np.where(turn[:, None], quads[:, [1, 2, 3, 0]], quads)
     triangles = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
     whole = Mesh(points, triangles, np.repeat(sides, 2, axis=0))
@@ -43,11 +47,15 @@ def triangulate(net: Net, points: np.ndarray, mirrored: bool) -> Mesh:
 
 def without_degenerate(mesh: Mesh) -> Mesh:
     """``mesh`` without triangles that lost a corner and without points that nothing uses."""
-    t = mesh.triangles
-    whole = (t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 2] != t[:, 0])
-    triangles, sides = t[whole], mesh.sides[whole]
+    triangles, sides = mesh.triangles, mesh.sides
+    one, two, three = triangles.T
+    whole = (one != two) & (two != three) & (three != one)
+    if not whole.all():
+        triangles, sides = triangles.compress(whole, axis=0), sides.compress(whole, axis=0)
     used = np.zeros(len(mesh.points), bool)
     used[triangles] = True
+    if used.all():
+        return Mesh(mesh.points, triangles, sides)
     number = np.cumsum(used, dtype=np.int32) - 1
     return Mesh(mesh.points[used], number[triangles], sides)
 

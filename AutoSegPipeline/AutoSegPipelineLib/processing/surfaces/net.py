@@ -51,7 +51,7 @@ def is_sound(net: Net, count: int) -> bool:
     sums = np.zeros((2, count + 1))
     for start in range(0, len(net.quads), CHUNK):
         quads, sides = net.quads[start : start + CHUNK], net.sides[start : start + CHUNK].astype(np.intp)
-        a, b, c = (net.points[quads[:, corner]] for corner in range(3))
+        a, b, c = (net.points.take(quads[:, corner], axis=0) for corner in range(3))
         areas = cross(b - a, c - b)
         for total, values in zip(sums, (areas @ direction, np.einsum("ij,ij->i", areas, a))):
             total += np.bincount(sides[:, 0], values, count + 1) - np.bincount(sides[:, 1], values, count + 1)

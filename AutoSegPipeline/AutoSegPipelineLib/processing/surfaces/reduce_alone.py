@@ -14,8 +14,8 @@ import numpy as np
 
 from .mesh import Mesh, without_degenerate
 from .restore import restore_volumes
-from .split import unpinch
 from .surface import half_edges, is_closed, signed_volume
+from .unpinch import unpinch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ def restore_volumes(mesh: Mesh, volumes: np.ndarray, reach: float) -> Mesh:
 
 def _areas_and_volumes(points: np.ndarray, mesh: Mesh, labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Area vectors of the triangles (m, 3) in mm², volume of each label in mm³."""
-    a, b, c = (points[mesh.triangles[:, corner]] for corner in range(3))
+    a, b, c = (points.take(mesh.triangles[:, corner], axis=0) for corner in range(3))
     areas = cross(b - a, c - a) / 2.0
     parts = np.einsum("ij,ij->i", areas, a) / 3.0
     enclosed = np.bincount(mesh.sides[:, 0], parts, labels) - np.bincount(mesh.sides[:, 1], parts, labels)

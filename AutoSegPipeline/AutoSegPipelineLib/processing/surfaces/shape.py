@@ -220,7 +220,8 @@ def _touching(net: Net, which: np.ndarray) -> np.ndarray:
 def to_mm(points: np.ndarray, grid: Grid) -> np.ndarray:
     """Index offsets (n, 3) as LPS mm relative to the block's first voxel, float64."""
     axes = np.array(grid.affine, np.float64)[:3, :3]
-    return points.astype(np.float64) @ axes.T
+    # Written out: BLAS starts its threads for this.
+    return np.asarray(sum(points[:, axis, None] * axes[:, axis] for axis in range(3)))
 
 
 def _origin(block: Block, grid: Grid) -> np.ndarray:

@@ -131,7 +131,8 @@ def _low_passed(mean: csr_matrix, values: np.ndarray, steps: int) -> np.ndarray:
 def _normals(net: Net, points: np.ndarray, leading: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Unit normals (n, 3) at ``points``, out of the leading label; at ``outer`` points of its outside."""
     quads, sides = net.quads, net.sides
-    areas = cross(points[quads[:, 2]] - points[quads[:, 0]], points[quads[:, 3]] - points[quads[:, 1]])
+    one, two, three, four = (points.take(quads[:, corner], axis=0) for corner in range(4))
+    areas = cross(three - one, four - two)
     label = leading[quads]
     sign = (label == sides[:, :1]).astype(np.float32) - (label == sides[:, 1:])
     sign *= np.where((sides[:, 1:] == 0) | ~outer[quads], 1.0, 1e-3).astype(np.float32)
@@ -149,8 +150,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _on_lines(net: Net) -> np.ndarray:
     """Mark the points (n,) at which walls between different pairs of labels meet."""
-    low, high = net.sides.min(axis=1).astype(np.int32), net.sides.max(axis=1)
-    pairs = low * 65536 + high
+    one, two = net.sides.T.astype(np.int32)
+    pairs = np.minimum(one, two) * 65536 + np.maximum(one, two)
     some = np.zeros(len(net.points), np.int32)
     some[net.quads] = pairs[:, None]
     line = np.zeros(len(net.points), bool)

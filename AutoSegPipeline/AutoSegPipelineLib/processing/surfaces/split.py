@@ -7,228 +7,65 @@ from collections.abc import Iterator
 import numpy as np
 
 from .mesh import Mesh
-from .surface import half_edges, is_closed
+from .order import order_of
+from .unpinch import unpinch, unpinch_once
 
-ROUNDS = 8
-NUDGE = 0.02  # of the way to a point's neighbours, by which the two sides of a pinch are drawn apart
+BATCH = (
+    200_000  # faces of labels that are unpinched together: many small calls cost more than one, and no memory
+)
 
 
 def split(mesh: Mesh, count: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """For each label 1..``count`` that has faces: label, points (n, 3), triangles int32 (m, 3), outward.
 
-    Pinches (edges with four faces or more) are separated, so each edge has two faces.
+    Pinches (edges with four faces or more, points with several fans of faces) are separated.
     """
     labels = np.concatenate([mesh.sides[:, 0], mesh.sides[:, 1]])
     order = np.argsort(labels, kind="stable")
     faces = np.concatenate([mesh.triangles, mesh.triangles[:, ::-1]])[order]
     limits = np.searchsorted(labels[order], np.arange(1, count + 2))
-    scratch = np.empty(len(mesh.points), np.int32)
-    for label in range(1, count + 1):
-        own = faces[limits[label - 1] : limits[label]]
-        if not len(own):
-            continue
-        used = np.zeros(len(mesh.points), bool)
+    del labels, order
+    sizes = np.diff(limits)
+    batch = (np.cumsum(sizes) - sizes) // BATCH
+    for own in np.split(np.arange(count), np.flatnonzero(np.diff(batch)) + 1):
+        chosen = [(int(n) + 1, faces[limits[n] : limits[n + 1]]) for n in own if sizes[n]]
+        if chosen:
+            yield from _unpinched(mesh.points, chosen)
+
+
+def _unpinched(
+    points: np.ndarray, labels: list[tuple[int, np.ndarray]]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The same as of :func:`split` for some ``labels`` with their triangles."""
+    points, triangles, owner = _apart(points, [own for _, own in labels])
+    points, triangles, source, unfinished = unpinch_once(points, triangles)
+    owner = owner[source]
+    again = set(owner[unfinished].tolist())
+    order = order_of(owner)
+    number = np.empty(len(points), np.int32)
+    number[order] = np.arange(len(points), dtype=np.int32)
+    points, of_face = points[order], owner[triangles[:, 0]]
+    triangles = number[triangles[order_of(of_face)]]
+    first = np.r_[0, np.cumsum(np.bincount(owner, minlength=len(labels)))].astype(np.int32)
+    face = np.r_[0, np.cumsum(np.bincount(of_face, minlength=len(labels)))]
+    for n, (label, _) in enumerate(labels):
+        places, own = points[first[n] : first[n + 1]], triangles[face[n] : face[n + 1]] - first[n]
+        if n in again:
+            places, own = unpinch(places, own)
+        if len(own):
+            yield label, places, own
+
+
+def _apart(points: np.ndarray, meshes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All ``meshes`` as one that share no point: points, triangles, and the number of each point's mesh."""
+    number = np.empty(len(points), np.int32)
+    parts, triangles, total = [], [], 0
+    for own in meshes:
+        used = np.zeros(len(points), bool)
         used[own] = True
-        ids = np.flatnonzero(used)
-        scratch[ids] = np.arange(len(ids), dtype=np.int32)
-        points, triangles = mesh.points[ids], scratch[own]
-        if not is_closed(triangles):
-            points, triangles = unpinch(points, triangles)
-        if len(triangles):
-            yield label, points, triangles
-
-
-def unpinch(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same surface with each edge between two faces only, as long as it was closed.
-
-    Faces that lie back to back cancel. Round an edge with four faces the two
-    that bound the same wedge of the solid belong together; each group of faces
-    round a point gets a point of its own. Where both ends of such an edge stay
-    whole, because the wedges meet elsewhere, one pair gets a point in its middle.
-    """
-    for _ in range(ROUNDS):
-        triangles = _cancel(triangles)
-        if not len(triangles):
-            return points[:0], triangles
-        one, other = _pairs(points, triangles)
-        points, triangles = _regroup(points, triangles, one, other)
-        crowded = _crowded(triangles, one)
-        if not len(crowded):
-            break
-        points, triangles = _subdivide(points, triangles, one[crowded], other[crowded])
-    return points, triangles
-
-
-def _regroup(
-    points: np.ndarray, triangles: np.ndarray, one: np.ndarray, other: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give each group of faces that hang together round a point a point of its own."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    m = len(triangles)
-    # Half-edge e leaves corner e and ends at the corner of the next slot; its partner runs backwards.
-    after = np.concatenate([np.arange(m, 3 * m), np.arange(m)])
-    rows, columns = np.r_[one, after[one]], np.r_[after[other], other]
-    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(3 * m, 3 * m))
-    count, group = connected_components(graph, directed=False)
-    origin = np.empty(count, triangles.dtype)
-    origin[group] = triangles.T.reshape(-1)  # the same for every corner of a group
-    own = np.ascontiguousarray(group.reshape(3, m).T.astype(np.int32))
-    several = np.bincount(origin, minlength=len(points))[origin] > 1
-    return _nudge(points[origin], own, several), own
-
-
-def _crowded(triangles: np.ndarray, one: np.ndarray) -> np.ndarray:
-    """Which pairs (index into ``one``) share their two points with an earlier pair."""
-    starts, ends = half_edges(triangles)
-    names = np.minimum(starts, ends)[one] * (int(triangles.max()) + 1) + np.maximum(starts, ends)[one]
-    order = np.argsort(names, kind="stable")
-    again = np.r_[False, names[order][1:] == names[order][:-1]]
-    return order[again]
-
-
-def _subdivide(
-    points: np.ndarray, triangles: np.ndarray, one: np.ndarray, other: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Put a point into the edge of each pair and cut its two faces there, each face once at most."""
-    m = len(triangles)
-    touched: set[int] = set()
-    kept = np.ones(m, bool)
-    added: list[tuple[int, int, int]] = []
-    middles: list[np.ndarray] = []
-    for pair in zip(one.tolist(), other.tolist()):
-        faces = {edge % m for edge in pair}
-        if faces & touched or len(faces) < 2:
-            continue
-        touched |= faces
-        middle = len(points) + len(middles)
-        tips = []
-        for edge in pair:
-            face, corner = edge % m, edge // m
-            a, b, c = (int(triangles[face, (corner + turn) % 3]) for turn in range(3))
-            kept[face] = False
-            added += [(a, middle, c), (middle, b, c)]
-            tips.append(c)
-        here = (points[a] + points[b]) / 2.0
-        middles.append(here + NUDGE * (points[tips].mean(axis=0) - here))
-    if not middles:
-        return points, triangles
-    more = np.array(added, np.int32)
-    return np.concatenate([points, np.array(middles)]), np.concatenate([triangles[kept], more])
-
-
-def _cancel(triangles: np.ndarray) -> np.ndarray:
-    """``triangles`` without pairs that have the same corners in opposite order."""
-    sorted_corners = np.sort(triangles, axis=1)
-    parity = np.where(
-        (triangles[:, 0] < triangles[:, 1]).astype(int)
-        + (triangles[:, 1] < triangles[:, 2])
-        + (triangles[:, 2] < triangles[:, 0])
-        == 2,
-        1,
-        -1,
-    )
-    many = int(triangles.max()) + 1
-    if many < 1 << 21:  # three corners in 63 bits
-        names = sorted_corners.astype(np.int64)
-        order = np.argsort((names[:, 2] * many + names[:, 1]) * many + names[:, 0], kind="stable")
-    else:
-        order = np.lexsort(sorted_corners.T)
-    rows = sorted_corners[order]
-    new = np.r_[True, np.any(rows[1:] != rows[:-1], axis=1)]
-    group = np.cumsum(new) - 1
-    net = np.bincount(group, parity[order])
-    starts = np.flatnonzero(new)
-    # Of each group keep |net| faces of the prevailing direction: sort them to the front first.
-    prevailing = parity[order] * np.sign(net[group]) > 0
-    rank = np.cumsum(prevailing) - 1
-    base = rank[starts] - prevailing[starts] + 1
-    keep = prevailing & (rank - base[group] < np.abs(net[group]))
-    return triangles[np.sort(order[keep])]
-
-
-def _pairs(points: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half-edges that belong together, as two arrays: each edge of ``one`` runs against that of ``other``."""
-    starts, ends = half_edges(triangles)
-    low, high = np.minimum(starts, ends), np.maximum(starts, ends)
-    names = low * (int(triangles.max()) + 1) + high
-    order = np.argsort(2 * names + (starts > ends), kind="stable")
-    new = np.r_[True, names[order][1:] != names[order][:-1]]
-    first = np.flatnonzero(new)
-    size = np.diff(np.r_[first, len(order)])
-    simple = first[size == 2]
-    crowded = np.repeat(size > 2, size)
-    one, other = _wedges(points, triangles, order[crowded], np.repeat(np.arange(len(size)), size)[crowded])
-    return np.r_[order[simple], one], np.r_[order[simple + 1], other]
-
-
-def _wedges(
-    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pair the half-edges of every crowded edge by the wedges of the solid between their faces.
-
-    ``edges`` are half-edges, those of one edge one after the other; ``group`` (not
-    falling) names their edge. All edges whose faces run alike round them are done at once.
-    """
-    if not len(edges):
-        return edges, edges
-    starts, ends = half_edges(triangles)
-    forward = starts[edges] < ends[edges]
-    angles = _angles_round_edge(points, triangles, edges, group)
-    # The normal of a face that runs along the axis points to growing angles, so the solid lies on the
-    # other side: going round against the angle, the next backward face bounds the same wedge.
-    around = np.lexsort((~forward, -angles, group))
-    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    size = np.diff(np.r_[first, len(edges)])
-    one, other = [edges[:0]], [edges[:0]]
-    for many in np.unique(size).tolist():
-        places = around[first[size == many][:, None] + np.arange(many)]
-        runs, which = np.unique(forward[places], axis=0, return_inverse=True)
-        for number, run in enumerate(runs.tolist()):
-            alike = edges[places[which.reshape(-1) == number]]
-            for a, b in _matched(run):
-                one.append(alike[:, a])
-                other.append(alike[:, b])
-    return np.concatenate(one), np.concatenate(other)
-
-
-def _angles_round_edge(
-    points: np.ndarray, triangles: np.ndarray, edges: np.ndarray, group: np.ndarray
-) -> np.ndarray:
-    """The angle 0..2 pi of each half-edge's face round its edge, counted from the edge's first face."""
-    m = len(triangles)
-    starts, ends = half_edges(triangles)
-    low = points[np.minimum(starts[edges], ends[edges])]
-    axis = _unit(points[np.maximum(starts[edges], ends[edges])] - low)
-    arms = points[triangles.T.reshape(-1)[(edges + 2 * m) % (3 * m)]] - low
-    arms = arms - (arms * axis).sum(axis=1, keepdims=True) * axis
-    first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    u = _unit(arms[np.repeat(first, np.diff(np.r_[first, len(edges)]))])
-    angles = np.arctan2((arms * np.cross(axis, u)).sum(axis=1), (arms * u).sum(axis=1)) % (2.0 * np.pi)
-    return np.asarray(angles)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
-
-
-def _matched(forward: list[bool]) -> list[tuple[int, int]]:
-    """Places of forward and backward faces that close a wedge, going round twice like brackets."""
-    stack: list[int] = []
-    pairs: list[tuple[int, int]] = []
-    for place in [*range(len(forward))] * 2:
-        if forward[place] and place not in stack and not any(place == a for a, _ in pairs):
-            stack.append(place)
-        elif not forward[place] and stack and not any(place == b for _, b in pairs):
-            pairs.append((stack.pop(), place))
-    return pairs
-
-
-def _nudge(points: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """``points`` with the ``chosen`` ones drawn a little towards the middle of their neighbours."""
-    starts, ends = half_edges(triangles)
-    count = np.maximum(np.bincount(starts, minlength=len(points)), 1)
-    sums = [np.bincount(starts, points[ends, axis], len(points)) for axis in range(3)]
-    middle = np.stack(sums, axis=1) / count[:, None]
-    return np.where(chosen[:, None], points + NUDGE * (middle - points), points)
+        parts.append(np.flatnonzero(used))
+        number[parts[-1]] = np.arange(total, total + len(parts[-1]), dtype=np.int32)
+        total += len(parts[-1])
+        triangles.append(number[own])
+    owner = np.repeat(np.arange(len(meshes)), [len(part) for part in parts])
+    return points[np.concatenate(parts)], np.concatenate(triangles), owner

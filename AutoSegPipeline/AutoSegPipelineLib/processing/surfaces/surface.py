@@ -80,7 +80,7 @@ def is_closed(triangles: np.ndarray) -> bool:
 
 def vertex_normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Area-weighted outward unit normals, float32 (n, 3)."""
-    a, b, c = (points[triangles[:, corner]].astype(np.float64) for corner in range(3))
+    a, b, c = (points.take(triangles[:, corner], axis=0).astype(np.float64) for corner in range(3))
     areas = cross(b - a, c - a)
     corners = triangles.T.reshape(-1)
     normals = np.empty((len(points), 3))

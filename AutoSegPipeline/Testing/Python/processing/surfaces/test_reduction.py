@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from AutoSegPipelineLib.core.segmentation import Segmentation
 from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, reduce_alone, shape
-from AutoSegPipelineLib.processing.surfaces.split import unpinch
 from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
+from AutoSegPipelineLib.processing.surfaces.unpinch import unpinch
 from support.surfaces import ball, edges_with_two_faces, segmentation, voxel_ml
 
 pytestmark = pytest.mark.slow

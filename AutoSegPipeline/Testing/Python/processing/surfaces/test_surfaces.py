@@ -8,8 +8,7 @@ import trimesh
 from AutoSegPipelineLib.core.errors import Cancelled
 from AutoSegPipelineLib.core.progress import SilentReport
 from AutoSegPipelineLib.processing.surfaces import make, make_surfaces, net, shape
-from AutoSegPipelineLib.processing.surfaces.split import unpinch
-from AutoSegPipelineLib.processing.surfaces.surface import centroid, is_closed, signed_volume
+from AutoSegPipelineLib.processing.surfaces.surface import centroid
 from support.surfaces import AFFINES, ball, blobs, edges_with_two_faces, segmentation, voxel_ml
 
 
@@ -180,30 +179,6 @@ def test_what_shaping_would_lose_comes_as_its_voxels_are(crowd, monkeypatch):
     for surface in surfaces:
         assert edges_with_two_faces(surface.triangles)
         assert surface.volume_ml == pytest.approx(wanted[surface.segment.name], rel=0.01)
-
-
-def test_random_voxels_with_every_kind_of_pinch_are_closed():
-    for seed in range(4):
-        labels = np.random.default_rng(seed).integers(0, 4, (12, 12, 12)).astype(np.uint8)
-        for surface in make_surfaces(segmentation([labels], np.eye(4))):
-            assert edges_with_two_faces(surface.triangles), (seed, surface.segment.name)
-
-
-def test_two_cubes_that_touch_along_an_edge_are_taken_apart():
-    corners = np.array([[x, y, z] for x in (0, 1, 2) for y in (0, 1, 2) for z in (0, 1)], float)
-    index = {tuple(c): n for n, c in enumerate(corners.astype(int).tolist())}
-
-    def cube(x: int, y: int) -> list[list[int]]:
-        v = [index[(x + a, y + b, c)] for c in (0, 1) for b in (0, 1) for a in (0, 1)]
-        quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
-        return [[v[q[0]], v[q[a]], v[q[a + 1]]] for q in quads for a in (1, 2)]
-
-    triangles = np.array(cube(0, 0) + cube(1, 1), np.int32)
-    assert not is_closed(triangles)
-    points, apart = unpinch(corners, triangles)
-    assert edges_with_two_faces(apart)
-    assert len(np.unique(apart)) == 16
-    assert signed_volume(points, apart) == pytest.approx(2.0, rel=0.05)
 
 
 def test_the_same_labels_give_the_same_surface_bit_for_bit(crowd, crowd_surfaces):
