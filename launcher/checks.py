@@ -40,6 +40,7 @@ _NO, _YES = "no", "yes"
 FAST = "--fast"
 _MOST_WORKERS = 8  # each holds up to a gigabyte
 _NEW_GB, _OLD_GB = 14, 11  # while pip unpacks
+_SLICER_GB = 4  # one with Slicer's packages, and what the tests themselves write
 
 
 @dataclass(frozen=True)
@@ -155,20 +156,23 @@ def _node(environment: Environment) -> str | None:
 
 
 def _slicer_environments(folder: Path) -> dict[str, str]:
-    """Interpreters with Slicer's libraries and with the packages of Slicer 5.8, where they is available.
+    """Interpreters with Slicer's libraries and with the packages of Slicer 5.8, where they are available.
 
-    A test that needs one which is not there says so and is skipped.
+    A test that needs one which is not there says so and is skipped; an empty name: the disk is too small.
     """
     wanted = (
-        ("AUTOSEG_TEST_SLICER_CORE", SLICER_CORE, ((3, 11), (3, 12), (3, 13), (3, 10))),
-        ("AUTOSEG_TEST_PYTHON39", SLICER_58, ((3, 9),)),
-        ("AUTOSEG_TEST_TOTALSEGMENTATOR_26", TOTALSEGMENTATOR_26, ((3, 9),)),
+        ("AUTOSEG_TEST_SLICER_CORE", SLICER_CORE, _SLICER_GB, ((3, 11), (3, 12), (3, 13), (3, 10))),
+        ("AUTOSEG_TEST_PYTHON39", SLICER_58, _SLICER_GB, ((3, 9),)),
+        ("AUTOSEG_TEST_TOTALSEGMENTATOR_26", TOTALSEGMENTATOR_26, _OLD_GB, ((3, 9),)),
     )
     variables = {}
-    for name, part, versions in wanted:
+    for name, part, gigabytes, versions in wanted:
         if os.environ.get(name):
             continue
-        if part is TOTALSEGMENTATOR_26 and (_choice() == _NO or not _room(folder, _OLD_GB, part.name)):
+        if part is TOTALSEGMENTATOR_26 and _choice() == _NO:
+            continue
+        if not _room(folder, gigabytes, part.name):
+            variables[name] = ""
             continue
         python = find_python(versions)
         if python is None:
@@ -193,7 +197,7 @@ def _choice() -> str:
 
 
 def _room(folder: Path, gigabytes: int, what: str) -> bool:
-    """Whether the disk has room for another environment with torch; one that is there needs none."""
+    """Whether the disk has room for another environment; one that is there needs none."""
     there = any(folder.glob(f"{what}-cp*"))
     if there or shutil.disk_usage(folder).free > gigabytes * 10**9:
         return True

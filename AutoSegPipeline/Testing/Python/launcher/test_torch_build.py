@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from support import slicer_core
 
 from launcher import checks, extras
 from launcher.environment import Environment, Part
@@ -99,3 +101,22 @@ def test_the_tests_own_environment_is_left_out_where_it_is_given_unwanted_or_too
     assert not checks._room(tmp_path, 10**6, "totalsegmentator")
     (tmp_path / "totalsegmentator-cp311-x").mkdir()
     assert checks._room(tmp_path, 10**6, "totalsegmentator")
+
+
+def test_a_small_disk_leaves_the_environments_of_slicer_out_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("AUTOSEG_TEST_SLICER_CORE", "AUTOSEG_TEST_PYTHON39", "AUTOSEG_TEST_TOTALSEGMENTATOR_26")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AUTOSEG_TEST_TOTALSEGMENTATOR", "yes")
+    full = shutil.disk_usage(tmp_path)._replace(free=3_000_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    told: list[str] = []
+    monkeypatch.setattr(checks, "say", told.append)
+    assert checks._slicer_environments(tmp_path) == dict.fromkeys(names, "")
+    assert [line.split(" ")[2] for line in told] == ["4", "4", "11"]
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv(names[0], "")
+    with pytest.raises(pytest.skip.Exception, match="no room"):
+        slicer_core.slicer_python()
