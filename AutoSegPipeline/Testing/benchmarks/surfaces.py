@@ -4,7 +4,7 @@
 
 The baseline is Slicer's way (``surfaces_baseline.py``), in turn with ours in the same run. With
 ``--slicer-core-python``, a Python that has slicer-core, it uses MRML's closed surfaces. The target is
-8 times as fast, each structure above 1 ml within 2 % of its voxels, all closed.
+14 times as fast, each structure above 1 ml within 2 % of its voxels, all closed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from AutoSegPipelineLib.processing.writers.glb import write_glb  # noqa: E402
 from AutoSegPipelineLib.processing.writers.gltf import write_gltf  # noqa: E402
 from surfaces_map import label_map  # noqa: E402
 
-TARGET_RATIO, TARGET_VOLUME = 8.0, 0.02
+TARGET_RATIO, TARGET_VOLUME = 14.0, 0.02
 
 
 def segmentation(labels: np.ndarray) -> Segmentation:
@@ -42,12 +42,16 @@ def segmentation(labels: np.ndarray) -> Segmentation:
 
 
 def ours(labels: np.ndarray, folder: Path) -> tuple[float, float, list[Surface]]:
-    """Seconds to the surfaces, seconds to the written file, the surfaces."""
+    """Seconds to the surfaces, seconds to the written file, the surfaces.
+
+    The clock starts with the segments known, as the baseline's does after its import of the label map.
+    """
+    made = segmentation(labels)
     start = time.perf_counter()
-    surfaces = make_surfaces(segmentation(labels))
-    made = time.perf_counter() - start
+    surfaces = make_surfaces(made)
+    seconds = time.perf_counter() - start
     write_gltf(folder / "ours.gltf", surfaces, "benchmark")
-    return made, time.perf_counter() - start, surfaces
+    return seconds, time.perf_counter() - start, surfaces
 
 
 def baseline(python: str, folder: Path, map_file: Path) -> dict[str, float]:

@@ -32,17 +32,17 @@ def contract(net: Net, keep: np.ndarray, spacing: tuple[float, float, float]) ->
     turned = [1, 2, 3, 0]
     links = [np.zeros((2, 0), np.int32)]
     for start in range(0, len(net.quads), CHUNK):
-        corners = net.quads[start : start + CHUNK]
-        named, after = names[corners], corners[:, turned]
-        inside = (named == named[:, turned]) & (corners < after)
-        links.append(np.stack([corners[inside], after[inside]]))
+        corners = np.ascontiguousarray(net.quads[start : start + CHUNK].T)
+        named, after = names.take(corners), corners[turned]
+        inside = ((named == named[turned]) & (corners < after)).reshape(-1)
+        links.append(np.stack([corners.reshape(-1).compress(inside), after.reshape(-1).compress(inside)]))
     starts, ends = np.concatenate(links, axis=1)
     del links
     graph = coo_matrix((np.ones(len(starts), np.int8), (starts, ends)), shape=(len(names),) * 2)
     count, group = connected_components(graph, directed=False)
     weight = np.bincount(group, minlength=count)
     points = np.stack([np.bincount(group, net.points[:, axis], count) / weight for axis in range(3)], axis=1)
-    quads = group.astype(np.int32)[net.quads]
+    quads = group.astype(np.int32).take(net.quads)
     # A quad with three corners left is a triangle; with two, or with opposite corners equal, nothing.
     one, two, three, four = quads.T
     lost = sum((a == b).view(np.uint8) for a, b in ((one, two), (two, three), (three, four), (four, one)))

@@ -121,7 +121,7 @@ def _simplified(
         points, np.ascontiguousarray(free, np.int32), **{**_ASKED, **how}
     )
     became = _replay(collapses, len(points))
-    images = became[free]
+    images = became.take(free)
     left = (images[:, 0] != images[:, 1]) & (images[:, 1] != images[:, 2]) & (images[:, 2] != images[:, 0])
     used = np.zeros(len(points), bool)
     used[images[left]] = True
@@ -135,7 +135,7 @@ def _renewed(mesh: Mesh, became: np.ndarray, moved: np.ndarray, places: np.ndarr
     """``mesh`` with its points merged as ``became`` says, and those ``moved`` put to ``places``."""
     points = mesh.points.copy()
     points[moved] = places
-    return without_degenerate(Mesh(points, became[mesh.triangles], mesh.sides))
+    return without_degenerate(Mesh(points, became.take(mesh.triangles), mesh.sides))
 
 
 def _replay(collapses: np.ndarray, count: int) -> np.ndarray:

@@ -36,13 +36,15 @@ def distances(places: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> 
     from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData, vtkStaticCellLocator
 
     corners, faces, surface = vtkPoints(), vtkCellArray(), vtkPolyData()
-    corners.SetData(numpy_to_vtk(np.ascontiguousarray(points), deep=1))
+    held = np.ascontiguousarray(points)  # VTK shares these arrays, so they have to live as long as it
     ends = np.arange(0, 3 * len(triangles) + 1, 3, dtype=np.int64)
     indices = np.ascontiguousarray(triangles, np.int64).reshape(-1)
-    faces.SetData(numpy_to_vtkIdTypeArray(ends, deep=1), numpy_to_vtkIdTypeArray(indices, deep=1))
+    corners.SetData(numpy_to_vtk(held))
+    faces.SetData(numpy_to_vtkIdTypeArray(ends), numpy_to_vtkIdTypeArray(indices))
     surface.SetPoints(corners)
     surface.SetPolys(faces)
     locator = vtkStaticCellLocator()
+    locator.SetNumberOfCellsPerNode(2)  # for few questions a finer grid pays
     locator.SetDataSet(surface)
     locator.BuildLocator()
     nearest = [0.0, 0.0, 0.0]

@@ -37,7 +37,7 @@ def compact(layer: np.ndarray, values: list[int]) -> Block | None:
     for k in range(inside.shape[0]):
         row = number(inside[k])
         labels[k + 1, 1:-1, 1:-1] = row
-        counts += np.bincount(row.reshape(-1), minlength=len(counts))
+        counts += _counted(row.reshape(-1), len(counts))
     if not counts[1:].any():
         return None
     offset = np.array([box[2].start, box[1].start, box[0].start], np.float64) - 1.0
@@ -56,6 +56,12 @@ def _bounding_box(layer: np.ndarray) -> tuple[slice, slice, slice] | None:
     return spans[0], spans[1], spans[2]
 
 
+def _counted(flat: np.ndarray, size: int) -> np.ndarray:
+    """How often each of 0..``size`` - 1 is in ``flat``, by its runs: ``bincount`` would widen each voxel."""
+    last = np.append(np.flatnonzero(flat[1:] != flat[:-1]), len(flat) - 1)
+    return np.bincount(flat[last], np.diff(last, prepend=-1), size).astype(np.int64)
+
+
 def _numbering(values: list[int], dtype: np.dtype, kind: type) -> Callable[[np.ndarray], np.ndarray]:
     """A function that renumbers an array of ``dtype``: ``values[n]`` becomes ``n + 1``, all else 0."""
     if np.iinfo(dtype).max <= 65535 and np.iinfo(dtype).min == 0:
@@ -63,7 +69,7 @@ def _numbering(values: list[int], dtype: np.dtype, kind: type) -> Callable[[np.n
         for number, value in enumerate(values, 1):
             if value < len(table):
                 table[value] = number
-        return lambda array: table[array]
+        return lambda array: table.take(array)
     order = np.argsort(values)
     known = np.array(values, np.int64)[order]
 

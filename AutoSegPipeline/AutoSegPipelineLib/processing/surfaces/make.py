@@ -129,8 +129,6 @@ def _layer_surfaces(
     mesh = restore_volumes(layer.mesh, layer.volumes, reach)
     found: dict[str, Surface] = {}
     for label, own, triangles in split(mesh, len(layer.segments)):
-        if not is_closed(triangles):
-            continue
         segment = layer.segments[label - 1]
         wanted = int(layer.part[label] * layer.faces[label])
         if share is not None:

@@ -57,7 +57,7 @@ def without_degenerate(mesh: Mesh) -> Mesh:
     if used.all():
         return Mesh(mesh.points, triangles, sides)
     number = np.cumsum(used, dtype=np.int32) - 1
-    return Mesh(mesh.points[used], number[triangles], sides)
+    return Mesh(mesh.points[used], number.take(triangles), sides)
 
 
 def wall_counts(sides: np.ndarray, count: int) -> np.ndarray:

@@ -6,12 +6,18 @@ stays one wall however it is smoothed and simplified.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .surface import cross
 
+if TYPE_CHECKING:
+    from vtkmodules.vtkCommonExecutionModel import vtkAlgorithm
+
+THREADS = 2  # numpy lets another one run most of the time
 CHUNK = 1 << 17  # quads that are looked at together: the arrays stay in the processor's cache
 
 
@@ -48,13 +54,21 @@ def is_sound(net: Net, count: int) -> bool:
     if not (net.sides[:, 0] > 0).all():
         return False
     direction = np.sqrt([1.0, 2.0, 3.0])
-    sums = np.zeros((2, count + 1))
-    for start in range(0, len(net.quads), CHUNK):
+
+    def of_chunk(start: int) -> np.ndarray:
         quads, sides = net.quads[start : start + CHUNK], net.sides[start : start + CHUNK].astype(np.intp)
         a, b, c = (net.points.take(quads[:, corner], axis=0) for corner in range(3))
         areas = cross(b - a, c - b)
-        for total, values in zip(sums, (areas @ direction, np.einsum("ij,ij->i", areas, a))):
-            total += np.bincount(sides[:, 0], values, count + 1) - np.bincount(sides[:, 1], values, count + 1)
+        sums = [
+            np.bincount(sides[:, 0], values, count + 1) - np.bincount(sides[:, 1], values, count + 1)
+            for values in (areas @ direction, np.einsum("ij,ij->i", areas, a))
+        ]
+        return np.array(sums)
+
+    sums = np.zeros((2, count + 1))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for some in pool.map(of_chunk, range(0, len(net.quads), CHUNK)):
+            sums += some
     return bool((np.abs(sums[0, 1:]) < 1e-3).all() and (sums[1, 1:] >= 0.0).all())
 
 
@@ -77,7 +91,7 @@ def _vtk_net(labels: np.ndarray, count: int) -> Net | None:
     nets.SetBackgroundLabel(0)
     nets.SmoothingOff()
     nets.SetOutputMeshTypeToQuads()
-    nets.Update()
+    _on_all_cores(nets)
     mesh = nets.GetOutput()
     sides = mesh.GetCellData().GetArray("BoundaryLabels")
     if sides is None or mesh.GetNumberOfCells() == 0:
@@ -93,6 +107,23 @@ def _vtk_net(labels: np.ndarray, count: int) -> Net | None:
     return Net(points, quads, np.array(vtk_to_numpy(sides)).astype(labels.dtype))
 
 
+def _on_all_cores(filter_: vtkAlgorithm) -> None:
+    """Update ``filter_`` with threads where VTK computes on one core, as its wheels do unless told otherwise.
+
+    Only for this filter: starting threads costs small ones more than it gives.
+    """
+    from vtkmodules.vtkCommonCore import vtkSMPTools
+
+    before = vtkSMPTools.GetBackend()
+    if before == "Sequential":
+        vtkSMPTools.SetBackend("STDThread")
+    try:
+        filter_.Update()
+    finally:
+        if before == "Sequential":
+            vtkSMPTools.SetBackend(before)
+
+
 def _merge_twins(points: np.ndarray, quads: np.ndarray, twins: np.ndarray) -> np.ndarray:
     """``quads`` with points of one place made one again.
 
@@ -105,7 +136,7 @@ def _merge_twins(points: np.ndarray, quads: np.ndarray, twins: np.ndarray) -> np
     _, first, place = np.unique(points[where], axis=0, return_index=True, return_inverse=True)
     same = np.arange(len(points), dtype=np.int32)
     same[where] = where[first][place.reshape(-1)]
-    return np.asarray(same[quads])
+    return np.asarray(same.take(quads))
 
 
 def numpy_net(labels: np.ndarray) -> Net:

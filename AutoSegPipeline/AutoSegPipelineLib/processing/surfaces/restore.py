@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .mesh import Mesh
 from .surface import cross
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 ROUNDS = 8
 GOOD_ENOUGH = 0.002  # of each structure's volume
@@ -18,7 +23,7 @@ def restore_volumes(mesh: Mesh, volumes: np.ndarray, reach: float) -> Mesh:
     the offsets solve the linear system of shared areas. No wall moves further
     than ``reach`` mm in one round.
     """
-    points = mesh.points
+    points, around = mesh.points, _faces_around(mesh)
     wanted = np.asarray(volumes, np.float64)[1:]
     for _ in range(ROUNDS):
         areas, enclosed = _areas_and_volumes(points, mesh, len(volumes))
@@ -26,7 +31,7 @@ def restore_volumes(mesh: Mesh, volumes: np.ndarray, reach: float) -> Mesh:
         there = wanted > 0
         if not np.any(np.abs(missing[there]) > GOOD_ENOUGH * wanted[there]):
             break
-        points = points + _step(mesh, points, areas, missing, reach)
+        points = points + _step(mesh, around, areas, missing, reach)
     return Mesh(points, mesh.triangles, mesh.sides)
 
 
@@ -39,7 +44,16 @@ def _areas_and_volumes(points: np.ndarray, mesh: Mesh, labels: int) -> tuple[np.
     return areas, enclosed
 
 
-def _step(mesh: Mesh, points: np.ndarray, areas: np.ndarray, missing: np.ndarray, reach: float) -> np.ndarray:
+def _faces_around(mesh: Mesh) -> csr_matrix:
+    """The matrix (n, m) that sums what the faces round each point have."""
+    from scipy.sparse import coo_matrix
+
+    m, n = len(mesh.triangles), len(mesh.points)
+    faces = np.tile(np.arange(m, dtype=np.int32), 3)
+    return coo_matrix((np.ones(3 * m), (mesh.triangles.T.reshape(-1), faces)), (n, m)).tocsr()
+
+
+def _step(mesh: Mesh, around: csr_matrix, areas: np.ndarray, missing: np.ndarray, reach: float) -> np.ndarray:
     """How far each point moves, (n, 3) mm."""
     labels = len(missing) + 1
     size = np.linalg.norm(areas, axis=1)
@@ -52,7 +66,4 @@ def _step(mesh: Mesh, points: np.ndarray, areas: np.ndarray, missing: np.ndarray
     offset = np.zeros(labels)
     offset[1:] = np.linalg.solve(system[1:, 1:], missing)
     pushes = np.clip(offset[first] - offset[second], -reach, reach)[:, None] * areas
-    corners = mesh.triangles.T.reshape(-1)
-    total = np.bincount(corners, np.tile(size, 3), len(points))
-    moves = [np.bincount(corners, np.tile(pushes[:, axis], 3), len(points)) for axis in range(3)]
-    return np.stack(moves, axis=1) / np.maximum(total, 1e-12)[:, None]
+    return np.asarray((around @ pushes) / np.maximum(around @ size, 1e-12)[:, None])

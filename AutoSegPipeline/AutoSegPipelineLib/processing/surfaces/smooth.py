@@ -9,6 +9,7 @@ normals are taken before a thin tube has become a wire, and smoothed as well.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,10 +57,14 @@ def smooth(
     thin = thickness[leading] < CLEARLY * thickness[touched.first(np.argsort(-thickness))]
     outer = _touching_outside(net) & ~thin
     links = _Links(net, line, leading, outer)
-    mean, mean_of_surface = links.mean(), links.mean_of_surface()
-    early = _low_passed(mean, before, STEPS_OF_NORMALS)
-    low = _low_passed(mean, early, steps - STEPS_OF_NORMALS)
-    normals = _unit(_low_passed(mean_of_surface, _normals(net, early, leading, outer), STEPS_OF_NORMALS))
+    with ThreadPoolExecutor(1) as beside:
+        later = beside.submit(links.mean_of_surface)
+        mean = links.mean()
+        early = _low_passed(mean, before, STEPS_OF_NORMALS)
+        lowest = beside.submit(_low_passed, mean, early, steps - STEPS_OF_NORMALS)
+        normals, mean_of_surface = _normals(net, early, leading, outer), later.result()
+        normals = _unit(_low_passed(mean_of_surface, normals, STEPS_OF_NORMALS))
+        low = lowest.result()
     height = np.einsum("ij,ij->i", before - low, normals)
     moved = low + _heights(mean_of_surface, height, steps, shift)[:, None] * normals
     reach = np.clip(REACH_OF_THICKNESS * thickness, *REACH)[touched.first(np.argsort(thickness))][:, None]
@@ -95,10 +100,11 @@ class _Links:
         self._links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (count, count)).tocsr()
         self._rows = np.repeat(np.arange(count, dtype=np.int32), np.diff(self._links.indptr))
         row, column = self._rows, self._links.indices
-        self._same = leading[row] == leading[column]
-        self._weights = np.where(line[row] & line[column], LINE, 1.0).astype(np.float32)
+        self._same = leading.take(row) == leading.take(column)
+        on_line = line.take(row)
+        self._weights = np.where(on_line & line.take(column), np.float32(LINE), np.float32(1.0))
         # A wall that ends at a surface must not pull a groove or teeth into it.
-        aside = line[row] & np.where(outer[row], ~outer[column], ~self._same)
+        aside = on_line & np.where(outer.take(row), ~outer.take(column), ~self._same)
         self._weights[aside] = 0.0
 
     def mean(self) -> csr_matrix:
@@ -111,13 +117,14 @@ class _Links:
 
     def _normalised(self, weights: np.ndarray) -> csr_matrix:
         """Rows without any weight take their point itself."""
-        from scipy.sparse import diags
+        from scipy.sparse import csr_matrix, diags
 
-        total = np.bincount(self._rows, weights, self._links.shape[0])
+        parts = (self._links.indices, self._links.indptr)
+        matrix = csr_matrix((weights, *parts), self._links.shape)
+        total = matrix @ np.ones(len(self._links.indptr) - 1, np.float32)
         alone = total == 0.0
         total[alone] = 1.0
-        matrix = self._links.copy()
-        matrix.data = (weights / total[self._rows]).astype(np.float32)
+        matrix.data = weights / total.take(self._rows)
         return (matrix + diags(alone.astype(np.float32), format="csr")) if alone.any() else matrix
 
 
@@ -133,9 +140,9 @@ def _normals(net: Net, points: np.ndarray, leading: np.ndarray, outer: np.ndarra
     quads, sides = net.quads, net.sides
     one, two, three, four = (points.take(quads[:, corner], axis=0) for corner in range(4))
     areas = cross(three - one, four - two)
-    label = leading[quads]
+    label = leading.take(quads)
     sign = (label == sides[:, :1]).astype(np.float32) - (label == sides[:, 1:])
-    sign *= np.where((sides[:, 1:] == 0) | ~outer[quads], 1.0, 1e-3).astype(np.float32)
+    sign *= np.where((sides[:, 1:] == 0) | ~outer.take(quads), np.float32(1.0), np.float32(1e-3))
     corners = quads.reshape(-1)
     normals = np.empty_like(points)
     for axis in range(3):
@@ -155,7 +162,7 @@ def _on_lines(net: Net) -> np.ndarray:
     some = np.zeros(len(net.points), np.int32)
     some[net.quads] = pairs[:, None]
     line = np.zeros(len(net.points), bool)
-    line[net.quads[some[net.quads] != pairs[:, None]]] = True
+    line[net.quads[some.take(net.quads) != pairs[:, None]]] = True
     return line
 
 
@@ -170,7 +177,7 @@ class _Touched:
 
     def __init__(self, net: Net, line: np.ndarray) -> None:
         self._net = net
-        self._near = np.flatnonzero(line[net.quads].any(axis=1))  # faces that have a point on a line
+        self._near = np.flatnonzero(line.take(net.quads).any(axis=1))  # faces that have a point on a line
 
     def first(self, order: np.ndarray) -> np.ndarray:
         """For each point (n,) the label that comes first in ``order`` of those it touches, 0 last."""

@@ -8,11 +8,14 @@ of its neighbours have. Only the copy that surfaces are made of is changed.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-SLAB_VOXELS = 4_000_000  # looked at together: small enough for the processor's cache
+from .net import THREADS
+
+SLAB_VOXELS = 1_000_000  # looked at together: small enough for the processor's cache
 OF_STRUCTURE = 0.001  # a piece larger than this part of its structure is never a speck
 ALL_OF_STRUCTURE = 0.01  # when specks are more than this of a structure, they are its nature and stay
 MOST_GAINED = 0.02  # of its own voxels, that a structure may gain by specks and holes in it
@@ -76,20 +79,24 @@ def _small_pieces(
     large: list[np.ndarray] = []  # pieces that go on in a large one
     before: np.ndarray | None = None
     count = 0
-    for start in range(0, labels.shape[0], thick):
-        slab = labels[start : start + thick]
-        first, last, where, which, kind, size = _pieces_of_slab(slab, limit, count)
-        if before is not None:
-            same = labels[start - 1].reshape(-1) == slab[0].reshape(-1)
-            one, other = before[same], first[same]
-            links.append(np.stack([one, other])[:, (one >= 0) & (other >= 0)])
-            large += [one[(one >= 0) & (other < 0)], other[(other >= 0) & (one < 0)]]
-        places.append(where + start * area)
-        pieces.append(which)
-        kinds.append(kind)
-        sizes.append(size)
-        count += len(kind)
-        before = last
+    starts = range(0, labels.shape[0], thick)
+    slabs = [labels[start : start + thick] for start in starts]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda slab: _pieces_of_slab(slab, limit), slabs)
+        for start, slab, (first, last, where, which, kind, size) in zip(starts, slabs, found):
+            for numbers in (first, last, which):
+                numbers[numbers >= 0] += count
+            if before is not None:
+                same = labels[start - 1].reshape(-1) == slab[0].reshape(-1)
+                one, other = before[same], first[same]
+                links.append(np.stack([one, other])[:, (one >= 0) & (other >= 0)])
+                large += [one[(one >= 0) & (other < 0)], other[(other >= 0) & (one < 0)]]
+            places.append(where + start * area)
+            pieces.append(which)
+            kinds.append(kind)
+            sizes.append(size)
+            count += len(kind)
+            before = last
     place, piece = np.concatenate(places), np.concatenate(pieces)
     kind, size = np.concatenate(kinds), np.concatenate(sizes)
     joined = np.concatenate(links, axis=1) if links else np.zeros((2, 0), np.int64)
@@ -106,8 +113,8 @@ def _small_pieces(
     return place[chosen], number[group[piece[chosen]]], label[small].astype(np.intp), whole[small]
 
 
-def _pieces_of_slab(slab: np.ndarray, limit: np.ndarray, base: int) -> tuple[np.ndarray, ...]:
-    """The small pieces of one slab, numbered from ``base``.
+def _pieces_of_slab(slab: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The small pieces of one slab, numbered from 0.
 
     For the first and the last slice the number of each voxel's piece, -1 in large ones; the
     voxels of small pieces and their numbers; label and size of each small piece.
@@ -116,15 +123,15 @@ def _pieces_of_slab(slab: np.ndarray, limit: np.ndarray, base: int) -> tuple[np.
     starts = np.ones(len(flat), bool)
     np.not_equal(flat[1:], flat[:-1], out=starts[1:])
     begin = np.flatnonzero(starts)
-    run = np.cumsum(starts, dtype=np.int32).reshape(slab.shape)
+    run = np.cumsum(starts, dtype=np.int32)
     run -= 1
-    edge = starts.reshape(slab.shape)
+    row, area = slab.shape[2], slab.shape[1] * slab.shape[2]
     ones, others = [], []
-    for here, back in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
-        touch = slab[here] == slab[back]
-        touch &= edge[here] | edge[back]
-        ones.append(run[here][touch])
-        others.append(run[back][touch])
+    for step in (row, area):  # the first row of a slice meets the last of the one before: both are outside
+        touch = flat[step:] == flat[:-step]
+        touch &= starts[step:] | starts[:-step]
+        ones.append(run[step:].compress(touch))
+        others.append(run[:-step].compress(touch))
     total, group = _connected(np.concatenate(ones), np.concatenate(others), len(begin))
     length = np.diff(np.append(begin, len(flat)))
     size = np.bincount(group, length, total)
@@ -132,13 +139,13 @@ def _pieces_of_slab(slab: np.ndarray, limit: np.ndarray, base: int) -> tuple[np.
     kind[group] = flat[begin]
     small = size < limit[kind]
     number = np.full(total, -1, np.int64)
-    number[small] = base + np.arange(int(small.sum()))
+    number[small] = np.arange(int(small.sum()))
     of_run = number[group]
     ours = np.flatnonzero(of_run >= 0)
     many = length[ours]
     where = np.repeat(begin[ours] - (np.cumsum(many) - many), many) + np.arange(int(many.sum()))
     which = np.repeat(of_run[ours], many)
-    return of_run[run[0]].reshape(-1), of_run[run[-1]].reshape(-1), where, which, kind[small], size[small]
+    return of_run[run[:area]], of_run[run[-area:]], where, which, kind[small], size[small]
 
 
 def _affordable(value: np.ndarray, size: np.ndarray, most: np.ndarray) -> np.ndarray:

@@ -36,14 +36,14 @@ def unpinch_once(
     if not len(triangles):
         return points[:0], triangles, np.zeros(0, np.intp), np.zeros(0, np.intp)
     pinched = _pinched(triangles, len(points))
-    near = pinched[triangles].any(axis=1)
+    near = np.asarray(pinched.take(triangles).any(axis=1))
     source, again = np.arange(len(points)), np.zeros(0, np.intp)
     if near.any():
         points, triangles, source, again = _renewed(points, triangles, pinched, near)
     used = np.zeros(len(points), bool)
     used[triangles] = True
     number = np.cumsum(used, dtype=triangles.dtype) - 1
-    return points[used], number[triangles], source[used], number[again]
+    return points[used], number.take(triangles), source[used], number[again]
 
 
 def _pinched(triangles: np.ndarray, count: int) -> np.ndarray:
