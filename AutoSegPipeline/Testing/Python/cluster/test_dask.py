@@ -74,10 +74,10 @@ def test_forty_cases_on_two_workers_end_once_each(tmp_path: Path, machines: Mach
         machines.command = shlex.split(note(bench)["command"])
         refuses_without_certificate(port)
         ids = bench.submit(tmp_path / "scans", *[f"case{number}-slow200" for number in range(40)])
-        bench.until(lambda: machines.tend() and done(bench) >= 4)
+        bench.until(lambda: machines.tend() and done(bench) >= 4, 180)
         assert note(bench)["workers"] == 2
         machines.kill(machines.running[0])
-        bench.until(lambda: machines.tend() and done(bench) >= 12)
+        bench.until(lambda: machines.tend() and done(bench) >= 12, 180)
         bench.kill_and_start()
         bench.until(lambda: machines.tend() and done(bench) == 40, 180)
         jobs = bench.jobs()
