@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
+from unittest.mock import patch
 
 import numpy as np
+import SimpleITK as sitk
 import tiny_models
 import torch
 from AutoSegPipelineLib.core.progress import SilentReport
 from AutoSegPipelineLib.processing.engines.networks import label_map as label_maps
+from AutoSegPipelineLib.processing.engines.networks import predict
 from AutoSegPipelineLib.processing.engines.networks.batches import Batches
 from AutoSegPipelineLib.processing.engines.networks.label_map import label_map
 from AutoSegPipelineLib.processing.engines.networks.pool import Weights
@@ -219,6 +223,29 @@ def memory(model: Model) -> dict[str, Any]:
     return {"ours": largest.bytes / scores, "theirs": theirs.bytes / scores}
 
 
+def memory_given_back(model: Model, folder: Path) -> dict[str, Any]:
+    """How often memory was given back after a small scan and a large one, and whether the scan was gone."""
+    image = sitk.GetImageFromArray(scan(SHAPE, 1)[0])
+    image.SetSpacing(OWN[::-1])
+    path = str(folder / "scan_0000.nii.gz")
+    sitk.WriteImage(image, path)
+    scans: list[Any] = []
+    gone: list[bool] = []
+
+    def watched(predictor: Any, tensor: torch.Tensor, *more: Any) -> np.ndarray:
+        scans.append(weakref.ref(tensor))
+        return label_map(predictor, tensor, *more)
+
+    times = []
+    given = patch.object(predict.heap, "give_back", lambda: gone.append(scans[-1]() is None))
+    with patch.object(predict, "label_map", watched), given:
+        for large in (predict._LARGE, 1000):
+            with patch.object(predict, "_LARGE", large):
+                predict.predict_labels(model.ours, Course(SilentReport(), [1.0], "tiny"), [path])
+            times.append(len(gone))
+    return {"small": times[0], "large": times[1], "scan_gone": all(gone)}
+
+
 def main(folder: Path) -> dict[str, Any]:
     models = {name: Model(folder, kind) for name, kind in KINDS.items()}
     found: dict[str, Any] = {"cases": {}}
@@ -236,6 +263,7 @@ def main(folder: Path) -> dict[str, Any]:
     found["constant"] = constant(models["classes"])
     found["constant on a device"] = constant(models["classes"], Batches(FakeMemory(4)))
     found["memory"] = memory(models["classes"])
+    found["given back"] = memory_given_back(models["classes"], folder)
     return found
 
 

@@ -63,3 +63,7 @@ def test_windows_with_one_value_are_computed_once(found: dict[str, Any], where: 
 def test_the_scores_of_a_complete_scan_exist_nowhere(found: dict[str, Any]) -> None:
     assert found["memory"]["theirs"] >= 1.0
     assert found["memory"]["ours"] < 0.2, found["memory"]
+
+
+def test_memory_is_given_back_after_the_network_of_a_large_scan_only(found: dict[str, Any]) -> None:
+    assert found["given back"] == {"small": 0, "large": 1, "scan_gone": True}
