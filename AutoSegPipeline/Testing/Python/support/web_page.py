@@ -179,7 +179,7 @@ class Browser:
         for context in self._contexts:
             context.close()
         if kind is None:
-            assert self.wrong == []
+            assert not self.wrong, self.wrong
 
     def page(self, path: str | None = "/", dark: bool = False, phone: bool = False, **more: Any) -> Any:
         """A page of a browser that knows nothing yet, opened at ``path``."""
