@@ -100,7 +100,7 @@ def test_core_imports_on_a_bare_python_3_9() -> None:
 def test_every_room_that_slicer_uses_imports_with_the_packages_of_slicer_5_8() -> None:
     python = os.environ.get("AUTOSEG_TEST_PYTHON39")
     if not python:
-        pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 where a Python 3.9 is found")
+        pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 with Python 3.9 and room")
     done = import_all(python, ["core", "intake", "processing", "web"])["done"]
     assert {name.split(".")[1] for name in done} == {"core", "intake", "processing", "web"}
 
@@ -108,7 +108,7 @@ def test_every_room_that_slicer_uses_imports_with_the_packages_of_slicer_5_8() -
 def test_the_web_page_is_served_under_the_python_of_slicer_5_8(tmp_path: Path) -> None:
     python = os.environ.get("AUTOSEG_TEST_PYTHON39")
     if not python:
-        pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 where a Python 3.9 is found")
+        pytest.skip("python3 autoseg.py test makes the environment of Slicer 5.8 with Python 3.9 and room")
     with Served(tmp_path, python=python) as page:
         job = page.add_job("done")
         assert page.told[0]["python"].startswith("3.9.")
