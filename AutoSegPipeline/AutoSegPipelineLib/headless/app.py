@@ -15,6 +15,7 @@ from ..runtime.logs import LIBRARY, EventLog, log_to, stop_logging
 from ..runtime.wiring import make_pipeline
 from .display import Display, Lines, LivePicture, Silence
 from .narrator import Narrator
+from .output import finish_streams
 from .signals import Signals
 
 log = logging.getLogger(__name__)
@@ -199,6 +200,7 @@ class Host:
             action()
         except (OSError, ValueError):
             log.warning("nobody reads the display any more")
+            finish_streams()  # that nobody does is no failure of the pipeline at its end
             self._display = Silence(self.narrator)
 
 

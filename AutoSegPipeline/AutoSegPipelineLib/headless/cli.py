@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -13,15 +14,18 @@ import click
 
 from .. import __version__
 from ..core.errors import PipelineError
+from ..core.files import is_disk_full
 from ..core.specs import did_you_mean
 from .flags import common
 from .lazy_group import LazyGroup
-from .output import console, prepare_streams, show_error, write_document
+from .output import console, finish_streams, prepare_streams, show_error, write_document
 from .program import COMPLETE, name_commands, program
 from .session import Session
 
 log = logging.getLogger(__name__)
 
+# A reader that has enough, a terminal whose window was closed; Windows calls the former an invalid argument.
+_NO_READER = {errno.EPIPE, errno.EIO, *([errno.EINVAL] if sys.platform == "win32" else [])}
 RESEARCH = "For research, not a medical device."
 # The commands under their headings, and where each one's function is below commands/.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -117,9 +121,19 @@ name_commands([cli])
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code. Errors are shown here and nowhere else.
 
-    A reader that has enough (``| head``) is click's to handle: exit code 1 without a word.
+    A reader that has enough (``| head``) is exit code 1 without a word, click's way.
     """
     prepare_streams()
+    code = _main(arguments)
+    lost = finish_streams()
+    if lost is None:
+        return code
+    if lost.errno not in _NO_READER:
+        _show(_unsaid(lost), as_json=False)
+    return code or 1
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     # Without any handler Python would print warnings and tracebacks on standard error.
     logging.getLogger(__name__.split(".", maxsplit=1)[0]).addHandler(logging.NullHandler())
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -140,6 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show(error, as_json)
         return 2 if error.code.startswith(("request.", "options.")) else 1
     except Exception as error:  # the program's boundary: show one line, keep the traceback
+        if is_disk_full(error):  # no room for a traceback either
+            _show(_unsaid(error), as_json=False)
+            return 1
         if os.environ.get("AUTOSEG_DEBUG"):
             raise
         _show(_internal(error), as_json)
@@ -165,6 +182,13 @@ def _show(error: PipelineError, as_json: bool) -> None:
     if as_json:
         write_document({"error": error.to_dict()})
     show_error(console(sys.stderr), error.message, error.hint, error.code)
+
+
+def _unsaid(error: Exception) -> PipelineError:
+    code = "environment.disk_full" if is_disk_full(error) else "pipeline.internal"
+    return PipelineError(
+        code, f"not everything could be written: {error}", "Give it to a place that has room."
+    )
 
 
 def _internal(error: Exception) -> PipelineError:

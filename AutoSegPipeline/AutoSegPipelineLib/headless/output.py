@@ -34,6 +34,26 @@ def prepare_streams() -> None:
             reconfigure(errors="replace")
 
 
+def finish_streams() -> OSError | None:
+    """Write what still waits in a buffer; why it could not be, where somebody might have read it.
+
+    Left to Python's own end it would turn any exit code into 120. A reader that has enough or a terminal
+    that is gone gets nothing more.
+    """
+    trouble = None
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            trouble = trouble or error
+    return trouble
+
+
 def _plain_locale() -> bool:
     """Whether the terminal was promised ASCII only; Python itself writes UTF-8 then (PEP 538, 540)."""
     if not sys.platform.startswith("linux"):

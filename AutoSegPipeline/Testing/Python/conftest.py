@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
+import hypothesis
 import psutil
 import pytest
 
@@ -18,6 +19,12 @@ os.umask(0o077)
 os.environ["AUTOSEG_WEB"] = "no"
 # Labels of tests are the package's bit for bit, and nothing is kept in the user's own folders.
 os.environ["AUTOSEG_BACK_END"] = "torch"
+# On a busy machine to make an example may take seconds; where CI is set, Hypothesis allows for that itself.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+if not os.environ.get("CI"):
+    hypothesis.settings.load_profile("patient")
 # The one application of this process must know of widgets before anything makes a plain one.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 try:

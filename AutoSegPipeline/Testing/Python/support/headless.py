@@ -29,7 +29,7 @@ SERVE = (
 def clean_environment(**more: str) -> dict[str, str]:
     """Ours without the settings of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("AUTOSEG_")}
-    for name in ("NO_COLOR", "COLUMNS", "LC_ALL", "PYTHONIOENCODING"):
+    for name in ("NO_COLOR", "COLUMNS", "LC_ALL", "PYTHONIOENCODING", "PYTHONUNBUFFERED"):
         kept.pop(name, None)
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     # Pages of pipelines that run side by side would meet on one port; a test that wants one says --web.
