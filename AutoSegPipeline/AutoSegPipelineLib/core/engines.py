@@ -139,7 +139,7 @@ BACK_END = Spec(
     "choice",
     "auto",
     "What computes networks on the CPU; auto takes OpenVINO where it is installed and decides as torch does.",
-    ("auto", "torch", "openvino", "openvino-bf16"),
+    ("auto", "torch", "openvino", "openvino-f32", "openvino-bf16"),
 )
 BACK_END_PACKAGE = "openvino"  # what pip adds for it
 BY_NAME: dict[str, EngineRow] = {row.name: row for row in ENGINES}

@@ -21,7 +21,14 @@ if __name__ == "__main__":  # its folder's names would hide others
 import torch
 from AutoSegPipelineLib.core.errors import Cancelled
 from AutoSegPipelineLib.core.progress import SilentReport
-from AutoSegPipelineLib.processing.engines.networks.back_ends import compiled, kept, wanted, windows
+from AutoSegPipelineLib.processing.engines.networks.back_ends import (
+    choice,
+    compiled,
+    kept,
+    pairs,
+    wanted,
+    windows,
+)
 from AutoSegPipelineLib.processing.engines.networks.pool import Weights
 from AutoSegPipelineLib.processing.engines.networks.predictor import new_predictor
 from AutoSegPipelineLib.processing.engines.networks.progress import Course
@@ -60,8 +67,9 @@ class Probe:
             tiny_models.make(folder / "results", tiny_models.BY_NAME[name])
 
     def _counted(self, *given: Any) -> Any:
-        self.conversions += 1
-        return self._convert(*given)
+        model = self._convert(*given)
+        self.conversions += model is not None
+        return model
 
     def predictor(self, name: str, word: str = "auto", log: Log | None = None) -> Any:
         os.environ["AUTOSEG_BACK_END"] = word
@@ -108,7 +116,8 @@ class Probe:
         return [self.scene("fullres", mirror=True), self.scene("fullres", mirror=True, complete=True)]
 
     def settings(self) -> dict[str, Any]:
-        found = {word: self.scene("fullres", word) for word in ("torch", "openvino", "openvino-bf16")}
+        words = ("torch", "openvino", "openvino-f32", "openvino-bf16")
+        found = {word: self.scene("fullres", word) for word in words}
         version, wanted.openvino_version = wanted.openvino_version, lambda: ""
         try:
             found["missing"] = self.scene("fullres", "openvino")
@@ -136,19 +145,60 @@ class Probe:
             files = sorted(path.name for path in data.rglob("*") if path.is_file())
         return [{**first, "files": files}, again]
 
-    def _scaled(self, network: Any, shape: Any, cut: Any) -> Any:
+    def _scaled(self, network: Any, shape: Any, cut: Any, precision: str) -> Any:
         first = next(one for one in network.modules() if isinstance(one, torch.nn.InstanceNorm3d))
         with torch.no_grad():
             first.weight[0] *= 3
             try:
                 # Through a file: what was converted shares its numbers with torch's network.
                 path = self._folder / "scaled.xml"
-                compiled.save(Probe._plain(network, shape, cut), path)
+                model = Probe._plain(network, shape, cut, precision)
+                if model is None:
+                    return None
+                compiled.save(model, path)
                 return wanted.openvino().Core().read_model(path)
             finally:
                 first.weight[0] /= 3
 
     _plain: Callable[..., Any] = staticmethod(compiled.convert)
+
+    def pairs(self) -> dict[str, Any]:
+        """With bf16x2 for every layer, whatever the processor; ``wrong``: it loses its precision."""
+        before = pairs.LEAST_CHANNELS, choice._has_tiles
+        pairs.LEAST_CHANNELS, choice._has_tiles = 1, lambda: True  # type: ignore[assignment]
+        try:
+            with self._elsewhere("pairs"):
+                found: dict[str, Any] = {name: [self.scene(name), self.scene(name)] for name in KINDS[:4]}
+                found["f32"] = self.scene("fullres", "openvino-f32")
+            right, self._convert = self._convert, self._scaled_pairs
+            with self._elsewhere("wrong pairs"):
+                found["wrong"] = [self.scene("fullres"), self.scene("fullres")]
+            self._convert = right
+        finally:
+            pairs.LEAST_CHANNELS, choice._has_tiles = before  # type: ignore[assignment]
+        return {**found, "layers": self._layers(), "bf16": compiled.has_bf16()}
+
+    def _scaled_pairs(self, network: Any, shape: Any, cut: Any, precision: str) -> Any:
+        convert = self._scaled if precision == wanted.BF16X2 else Probe._plain
+        return convert(network, shape, cut, precision)
+
+    def _layers(self) -> dict[str, float]:
+        """How far a convolution behind a norm is from double precision, as a part of what it computes."""
+        torch.manual_seed(3)
+        layers: list[torch.nn.Module] = []
+        for _ in range(2):
+            layers += [torch.nn.Conv3d(32, 32, 3, padding=1), torch.nn.InstanceNorm3d(32, affine=True)]
+        network = torch.nn.Sequential(*layers, torch.nn.LeakyReLU(0.01)).eval()
+        x = windows.smooth_noise((1, 32, 16, 16, 16))
+        with torch.no_grad():
+            right = network.double()(x.double())
+            network.float()
+        found = {}
+        for precision in (wanted.F32, wanted.BF16X2, wanted.BF16):
+            model = self._convert(network, x.shape, None, precision)
+            computed = compiled.Compiled(model, precision, 2)(x, lambda: None)
+            found[precision] = float((computed.double() - right).std() / right.std())
+        return found
 
     def unable(self) -> dict[str, Any]:
         def refuse(*_: Any) -> Any:

@@ -34,7 +34,7 @@ SLOPE = 0.01  # nnU-Net's LeakyReLU
 SCALE = 4.0  # so that scores stay apart where the window's weights are tiny
 FLOOR = -144.0  # eight windows may meet in a voxel, each with weight 10: 8 * 10 * 4 * 144 < 65504
 PATCH = (48, 48, 48)
-BACKGROUND, BACKGROUND_6_MM = 2.8, 2.6  # see :func:`random_weights`
+BACKGROUND, BACKGROUND_6_MM = 2.8, 2.6  # see :func:`random_network`
 # number -> (folder, trainer, mm, the task whose class numbers set the intensities, part)
 _CT, _MR = "nnUNetTrainer_4000epochs_NoMirroring", "nnUNetTrainer_2000epochs_NoMirroring"
 _PART = "nnUNetTrainerNoMirroring"
@@ -122,7 +122,8 @@ def make_weights(
         (folder / "dataset.json").write_text(json.dumps(dataset), encoding="ascii")
         (folder / "plans.json").write_text(json.dumps(plans), encoding="ascii")
         if real_size:
-            weights = random_weights(len(model.names) + 1, BACKGROUND_6_MM if model.mm > 3 else BACKGROUND)
+            background = BACKGROUND_6_MM if model.mm > 3 else BACKGROUND
+            weights = dict(random_network(len(model.names) + 1, background).state_dict())
         else:
             exact = _weights(len(model.names), knots)
             weights = {name: torch.from_numpy(value) for name, value in exact.items()}
@@ -170,8 +171,8 @@ def full_architecture() -> dict[str, Any]:
     return plain
 
 
-def random_weights(heads: int, background: float) -> dict[str, Any]:
-    """A random state of :func:`full_architecture` whose last level averages and which favours ``background``.
+def random_network(heads: int, background: float = BACKGROUND) -> Any:
+    """A network of :func:`full_architecture` whose last level averages and which favours ``background``.
 
     Without the two, labels would be noise. With them, a CT of 122x101x30 voxels of 3 mm gets about 40
     structures and 210 to 240 faces between unlike voxels for every 1000 voxels; TotalSegmentator's own
@@ -192,7 +193,8 @@ def random_weights(heads: int, background: float) -> dict[str, Any]:
             mean = value.mean(dim=(2, 3, 4), keepdim=True) * value[0, 0].numel() ** 0.5
             state[name] = mean.expand_as(value).clone()
     state[f"decoder.seg_layers.{last}.bias"][0] += background
-    return dict(state)
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def _plans(model: Model, patch: Sequence[int], network: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..trouble import FAILURES, short
 from . import kept, parity, wanted
 from .parity import LEAST, LEAST_BF16, Parity
 from .runner import Runner
+from .wanted import BF16, BF16X2, F32
 from .windows import Reference
 
 if TYPE_CHECKING:
@@ -57,14 +58,18 @@ def _choose(predictor: nnUNetPredictor, data: torch.Tensor) -> Choice:
         return _torch(predictor, reason)
     reference = Reference(predictor, data)
     try:
-        asked = wanted.wanted() == wanted.BF16
-        able = asked and _has_bf16()
-        lacks = "the processor does not compute in bf16" if asked and not able else ""
-        for bf16 in (True, False) if able else (False,):
-            found, runner = _openvino(predictor, reference, bf16)
+        lacks, found = "", None
+        if wanted.wanted() == wanted.OPENVINO_BF16 and not _has_bf16():
+            lacks = "the processor does not compute in bf16"
+        for precision in _precisions():
+            tried = _openvino(predictor, reference, precision)
+            if tried is None:
+                continue
+            found, runner = tried
             if runner is not None:
-                return _chosen(predictor, runner, found, bf16, lacks)
-            lacks = f"{'bf16' if bf16 else 'OpenVINO'} decided otherwise than torch: {found.text()}"
+                return _chosen(predictor, runner, found, precision, lacks)
+            what = "OpenVINO" if precision == F32 else precision
+            lacks = f"{what} decided otherwise than torch: {found.text()}"
         return _torch(predictor, lacks, found)
     except Cancelled:
         raise
@@ -91,21 +96,33 @@ def _why_torch(predictor: nnUNetPredictor) -> str:
     return ""
 
 
+def _precisions() -> tuple[str, ...]:
+    """The fastest first; what decides otherwise than torch gives way to the next."""
+    asked = wanted.wanted()
+    if asked == wanted.OPENVINO_F32:
+        return (F32,)
+    coarse = (BF16,) if asked == wanted.OPENVINO_BF16 and _has_bf16() else ()
+    return (*coarse, *((BF16X2,) if _has_tiles() else ()), F32)
+
+
 def _openvino(
-    predictor: nnUNetPredictor, reference: Reference, bf16: bool
-) -> tuple[Parity, Optional[Runner]]:
-    """How alike OpenVINO decides, and what computes with it where that is alike enough."""
+    predictor: nnUNetPredictor, reference: Reference, precision: str
+) -> Optional[tuple[Parity, Optional[Runner]]]:
+    """How alike OpenVINO decides, and what computes with it where that is alike enough.
+
+    None where the network gains nothing by bf16x2.
+    """
     import torch
 
     from .compiled import Compiled, convert, save
 
     network, head, shape = predictor.network, predictor.head, reference.shape
     cut = None if head is None else head.layer
-    least, threads = (LEAST_BF16 if bf16 else LEAST), cpu_threads()
+    least, threads = (LEAST_BF16 if precision == BF16 else LEAST), cpu_threads()
     about = (
         wanted.openvino_version(),
         torch.__version__,
-        "bf16" if bf16 else "f32",
+        precision,
         _processor(),
         str(cut),
     )
@@ -115,7 +132,7 @@ def _openvino(
         return record.parity, None
     if record is not None and record.model is not None:
         try:
-            compiled = Compiled(record.model, bf16, threads)
+            compiled = Compiled(record.model, precision, threads)
             return record.parity, Runner(compiled, shape, head, predictor.passes, record.seconds)
         except RuntimeError as error:
             _log(predictor, f"{record.model} cannot be used: {error}")
@@ -123,8 +140,10 @@ def _openvino(
     decided = reference.decided()
     with predictor.passes.aside(no_check):
         # An error out of the conversion would hide a cancel.
-        model = convert(network, shape, cut)
-    compiled = Compiled(model, bf16, threads)
+        model = convert(network, shape, cut, precision)
+    if model is None:
+        return None
+    compiled = Compiled(model, precision, threads)
     runner = Runner(compiled, shape, head, predictor.passes)
     found = parity.worst([reference.compare(runner, *one) for one in decided])
     accepted = found.holds(least)
@@ -143,26 +162,34 @@ def _processor() -> str:
 
 
 @lru_cache(maxsize=1)
+def _has_tiles() -> bool:
+    from .compiled import has_tiles
+
+    return has_tiles()
+
+
+@lru_cache(maxsize=1)
 def _has_bf16() -> bool:
     from .compiled import has_bf16
 
     return has_bf16()
 
 
-def _chosen(predictor: nnUNetPredictor, runner: Runner, found: Parity, bf16: bool, lacks: str) -> Choice:
+def _chosen(predictor: nnUNetPredictor, runner: Runner, found: Parity, precision: str, lacks: str) -> Choice:
     note: dict[str, object] = {
         "network": predictor.title,
         "back_end": wanted.OPENVINO,
         "version": wanted.openvino_version(),
-        "precision": "bf16" if bf16 else "f32",
+        "precision": precision,
         "parity": found.to_dict(),
     }
     warning = ""
-    if bf16:
+    if precision == BF16:
         warning = f"{predictor.title} was computed in bf16, which differs from torch: {found.text()}."
     elif lacks:
         note["reason"] = lacks
-        warning = f"{predictor.title} was computed in single precision: {lacks}."
+        if wanted.wanted() == wanted.OPENVINO_BF16:
+            warning = f"{predictor.title} was computed in {precision}: {lacks}."
     return Choice(note, runner, warning)
 
 
@@ -176,7 +203,7 @@ def _torch(predictor: nnUNetPredictor, reason: str, found: Optional[Parity] = No
     if found is not None:
         note["parity"] = found.to_dict()
     asked, warning = wanted.wanted(), ""
-    if asked in (wanted.OPENVINO, wanted.BF16) and predictor.device.type == "cpu":
+    if asked not in (wanted.AUTO, wanted.TORCH) and predictor.device.type == "cpu":
         warning = f"{predictor.title} was computed by torch, not by {asked}: {reason}."
         if not wanted.openvino_version():
             warning += f" Install it with: {wanted.INSTALL}"
@@ -185,7 +212,8 @@ def _torch(predictor: nnUNetPredictor, reason: str, found: Optional[Parity] = No
 
 def _line(note: dict[str, object]) -> str:
     why = f" ({note['reason']})" if "reason" in note else ""
-    return f"{note['network']}: computed by {note['back_end']} {note['version']}{why}"
+    precision = f" in {note['precision']}" if "precision" in note else ""
+    return f"{note['network']}: computed by {note['back_end']} {note['version']}{precision}{why}"
 
 
 def _log(predictor: nnUNetPredictor, text: str) -> None:

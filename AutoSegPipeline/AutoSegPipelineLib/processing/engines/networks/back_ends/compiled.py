@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Optional, Sequence
 
+import numpy as np
+
 from .layers import as_converted, small_window
-from .wanted import openvino
+from .pairs import marked, paired
+from .wanted import BF16, BF16X2, F32, openvino
 
 if TYPE_CHECKING:
     import torch
@@ -15,29 +19,36 @@ if TYPE_CHECKING:
 _LOOK_MS = 50  # how often a running network is asked to stop and says how far it is
 
 
-def convert(network: torch.nn.Module, shape: Sequence[int], cut: Optional[torch.nn.Module]) -> Model:
+def convert(
+    network: torch.nn.Module, shape: Sequence[int], cut: Optional[torch.nn.Module], precision: str = F32
+) -> Optional[Model]:
     """``network`` for windows of ``shape`` (1, channels, ...); ``cut`` is a last layer that is left out.
 
-    Raises what torch and OpenVINO raise for a network that they cannot convert.
+    None where bf16x2 is asked for and no layer gains by it. Raises what torch and OpenVINO raise for a
+    network that they cannot convert.
     """
     import torch
 
     example = small_window(network, shape)
-    with as_converted(network, example, shape, cut), torch.no_grad():
-        return openvino().convert_model(network, example_input=torch.zeros(example), input=[list(shape)])
+    pairs = paired(network) if precision == BF16X2 else nullcontext(None)
+    with as_converted(network, example, shape, cut), pairs as names, torch.no_grad():
+        if names is not None and not names:
+            return None
+        model = openvino().convert_model(network, example_input=torch.zeros(example), input=[list(shape)])
+    return model if names is None else marked(model, names)
 
 
 class Compiled:
     """A converted network, ready for the processors of this machine."""
 
-    def __init__(self, model: Model | Path, bf16: bool, threads: int) -> None:
+    def __init__(self, model: Model | Path, precision: str, threads: int) -> None:
         """``model`` may be the file that :func:`save` wrote. Raises RuntimeError for a broken one."""
         properties = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": str(threads),
             # A processor that can would compute in bf16 by itself.
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision in (BF16, BF16X2) else "f32",
             # Several workers would be pinned to the same processors.
             "ENABLE_CPU_PINNING": "NO",
         }
@@ -88,6 +99,20 @@ def processor() -> str:
     core = openvino().Core()
     able = sorted(str(one) for one in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(able)}"
+
+
+def has_tiles() -> bool:
+    """Whether the processor multiplies tiles of bf16: what OpenVINO takes for a convolution tells."""
+    from openvino import Model, opset1
+
+    channels = 32
+    x = opset1.parameter([1, channels, 8, 8, 8])
+    weight = opset1.constant(np.ones((channels, channels, 3, 3, 3), np.float32))
+    strides, around = [1, 1, 1], [1, 1, 1]
+    model = Model([opset1.convolution(x, weight, strides, around, around, strides)], [x])
+    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    kinds = [one.get_rt_info()["primitiveType"].astype(str) for one in compiled.get_runtime_model().get_ops()]
+    return any("amx" in kind for kind in kinds)
 
 
 def has_bf16() -> bool:

@@ -10,13 +10,16 @@ from typing import Mapping
 
 from .....core.engines import BACK_END, BACK_END_PACKAGE
 
-TORCH, OPENVINO, BF16 = "torch", "openvino", "openvino-bf16"
+AUTO, TORCH, OPENVINO, OPENVINO_F32, OPENVINO_BF16 = (
+    "auto", "torch", "openvino", "openvino-f32", "openvino-bf16",
+)  # fmt: skip
+F32, BF16X2, BF16 = "f32", "bf16x2", "bf16"  # precisions: 24, 16 and 8 bits of mantissa
 INSTALL = "python3 autoseg.py install openvino"
 _TELEMETRY = "openvino_telemetry"
 
 
 def wanted(variables: Mapping[str, str] | None = None) -> str:
-    """The setting ``back_end``: ``auto``, ``torch``, ``openvino`` or ``openvino-bf16``."""
+    """The setting ``back_end``: ``auto``, ``torch``, ``openvino``, ``openvino-f32`` or ``openvino-bf16``."""
     given = (os.environ if variables is None else variables).get(BACK_END.environment)
     return str(BACK_END.parse(given, BACK_END.environment)) if given else str(BACK_END.default)
 
@@ -34,7 +37,8 @@ def facts() -> dict[str, object]:
     version = openvino_version()
     if not version or wanted() == TORCH:
         return {}
-    return {"back_end": f"openvino {version}{' bf16' if wanted() == BF16 else ''}"}
+    precision = {OPENVINO_BF16: f" {BF16}", OPENVINO_F32: f" {F32}"}.get(wanted(), "")
+    return {"back_end": f"openvino {version}{precision}"}
 
 
 def openvino() -> ModuleType:
