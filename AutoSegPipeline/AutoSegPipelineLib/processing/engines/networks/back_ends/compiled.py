@@ -103,14 +103,13 @@ def processor() -> str:
 
 def has_tiles() -> bool:
     """Whether the processor multiplies tiles of bf16: what OpenVINO takes for a convolution tells."""
-    from openvino import Model, opset1
-
-    channels = 32
-    x = opset1.parameter([1, channels, 8, 8, 8])
-    weight = opset1.constant(np.ones((channels, channels, 3, 3, 3), np.float32))
-    strides, around = [1, 1, 1], [1, 1, 1]
-    model = Model([opset1.convolution(x, weight, strides, around, around, strides)], [x])
-    compiled = openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    module, channels = openvino(), 32
+    opset = module.opset1
+    x = opset.parameter([1, channels, 8, 8, 8])
+    weight = opset.constant(np.ones((channels, channels, 3, 3, 3), np.float32))
+    one = [1, 1, 1]
+    model = module.Model([opset.convolution(x, weight, one, one, one, one)], [x])
+    compiled = module.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
     kinds = [one.get_rt_info()["primitiveType"].astype(str) for one in compiled.get_runtime_model().get_ops()]
     return any("amx" in kind for kind in kinds)
 
