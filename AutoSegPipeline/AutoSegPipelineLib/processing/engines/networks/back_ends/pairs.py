@@ -5,9 +5,8 @@ Each number is the sum of two of bf16, and of the four products the smallest is 
 Three convolutions of bf16 in tiles (Intel AMX) take half the time of one in single precision.
 
 OpenVINO computes the whole of a model in bf16 or nothing of it, so everything but these convolutions is
-marked to keep its precision. What a transformation of OpenVINO replaces loses its mark. The formulas here
-and in :mod:`.layers` avoid those: no difference, no factor of -1, and no product whose rounding counts
-directly before a sum, as the two would become one step with one rounding.
+marked to keep its precision. What a transformation of OpenVINO replaces loses its mark, so the formulas here
+and in :mod:`.layers` have neither differences nor factors of -1.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from openvino import Model
 
 LEAST_CHANNELS = 16  # with fewer there is less to multiply than to split
-_SPLIT = 65537.0  # 2 ** 16 + 1, Veltkamp's factor: 8 of 24 bits are left
-_HUGE = 1e38
 _MARK = {"name": "precise", "version": "0", "value": "dynamic:f16"}  # which forbids bf16, too
 
 
@@ -77,12 +74,11 @@ class _Paired:
 
 
 def _twice_low(x: torch.Tensor) -> torch.Tensor:
-    """Twice what is left of ``x`` beside the nearest number of bf16, exactly."""
-    import torch
+    """Twice what is left of ``x`` beside the nearest number of bf16, exactly.
 
-    large = torch.clamp(x * _SPLIT, -_HUGE, _HUGE)  # so that its rounding is not left out
-    high = large + (x * 2.0 + large * -2.0) * 0.5
-    return x * 2.0 + high * -2.0
+    OpenVINO ends a kernel behind the first step after a layer: the rounding, half as many bytes as others.
+    """
+    return x.bfloat16().float() * -2.0 + x * 2.0
 
 
 def marked(model: Model, names: Collection[str]) -> Model:
