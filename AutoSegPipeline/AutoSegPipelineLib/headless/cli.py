@@ -186,9 +186,7 @@ def _show(error: PipelineError, as_json: bool) -> None:
 
 def _unsaid(error: Exception) -> PipelineError:
     code = "environment.disk_full" if is_disk_full(error) else "pipeline.internal"
-    return PipelineError(
-        code, f"not everything could be written: {error}", "Give it to a place that has room."
-    )
+    return PipelineError(code, f"not everything could be written: {error}", "Write it where there is room.")
 
 
 def _internal(error: Exception) -> PipelineError:

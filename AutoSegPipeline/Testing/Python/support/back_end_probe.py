@@ -173,6 +173,9 @@ class Probe:
             right, self._convert = self._convert, self._scaled_pairs
             with self._elsewhere("wrong pairs"):
                 found["wrong"] = [self.scene("fullres"), self.scene("fullres")]
+            self._convert = self._no_pairs
+            with self._elsewhere("no pairs"):
+                found["unable"] = self.scene("fullres")
             self._convert = right
         finally:
             pairs.LEAST_CHANNELS, choice._has_tiles = before  # type: ignore[assignment]
@@ -181,6 +184,11 @@ class Probe:
     def _scaled_pairs(self, network: Any, shape: Any, cut: Any, precision: str) -> Any:
         convert = self._scaled if precision == wanted.BF16X2 else Probe._plain
         return convert(network, shape, cut, precision)
+
+    def _no_pairs(self, network: Any, shape: Any, cut: Any, precision: str) -> Any:
+        if precision == wanted.BF16X2:
+            raise RuntimeError("no such mark")
+        return Probe._plain(network, shape, cut, precision)
 
     def _layers(self) -> dict[str, float]:
         """How far a convolution behind a norm is from double precision, as a part of what it computes."""

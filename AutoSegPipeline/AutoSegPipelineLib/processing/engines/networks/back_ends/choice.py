@@ -62,7 +62,16 @@ def _choose(predictor: nnUNetPredictor, data: torch.Tensor) -> Choice:
         if wanted.wanted() == wanted.OPENVINO_BF16 and not _has_bf16():
             lacks = "the processor does not compute in bf16"
         for precision in _precisions():
-            tried = _openvino(predictor, reference, precision)
+            try:
+                tried = _openvino(predictor, reference, precision)
+            except Cancelled:
+                raise
+            except FAILURES as error:
+                if reference.failed or precision == F32:
+                    raise
+                lacks = f"OpenVINO cannot run it in {precision}: {_said(error)}"
+                _log(predictor, f"{predictor.title}: {lacks}")
+                continue
             if tried is None:
                 continue
             found, runner = tried
@@ -76,7 +85,7 @@ def _choose(predictor: nnUNetPredictor, data: torch.Tensor) -> Choice:
     except FAILURES as error:
         if reference.failed:
             raise
-        return _torch(predictor, f"OpenVINO cannot run it: {type(error).__name__}: {short(str(error))}")
+        return _torch(predictor, f"OpenVINO cannot run it: {_said(error)}")
 
 
 def _why_torch(predictor: nnUNetPredictor) -> str:
@@ -102,7 +111,7 @@ def _precisions() -> tuple[str, ...]:
     if asked == wanted.OPENVINO_F32:
         return (F32,)
     coarse = (BF16,) if asked == wanted.OPENVINO_BF16 and _has_bf16() else ()
-    return (*coarse, *((BF16X2,) if _has_tiles() else ()), F32)
+    return (*coarse, BF16X2, F32)
 
 
 def _openvino(
@@ -110,8 +119,10 @@ def _openvino(
 ) -> Optional[tuple[Parity, Optional[Runner]]]:
     """How alike OpenVINO decides, and what computes with it where that is alike enough.
 
-    None where the network gains nothing by bf16x2.
+    None where the network or the processor gains nothing by bf16x2.
     """
+    if precision == BF16X2 and not _has_tiles():
+        return None
     import torch
 
     from .compiled import Compiled, convert, save
@@ -208,6 +219,10 @@ def _torch(predictor: nnUNetPredictor, reason: str, found: Optional[Parity] = No
         if not wanted.openvino_version():
             warning += f" Install it with: {wanted.INSTALL}"
     return Choice(note, None, warning)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {short(str(error))}"
 
 
 def _line(note: dict[str, object]) -> str:

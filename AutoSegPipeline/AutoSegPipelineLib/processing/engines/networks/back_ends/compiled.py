@@ -10,7 +10,7 @@ import numpy as np
 
 from .layers import as_converted, small_window
 from .pairs import marked, paired
-from .wanted import BF16, BF16X2, F32, openvino
+from .wanted import BF16, BF16X2, F32, openvino, read_network
 
 if TYPE_CHECKING:
     import torch
@@ -52,11 +52,9 @@ class Compiled:
             # Several workers would be pinned to the same processors.
             "ENABLE_CPU_PINNING": "NO",
         }
-        core = openvino().Core()
         if isinstance(model, Path):
-            core.set_property({"ENABLE_MMAP": "NO"})  # Windows could not remove a file in use
-            model = core.read_model(model)
-        self._compiled = core.compile_model(model, "CPU", properties)
+            model = read_network(model)
+        self._compiled = openvino().Core().compile_model(model, "CPU", properties)
         self._request = self._compiled.create_infer_request()
 
     def __call__(self, x: torch.Tensor, ask: Callable[[], None]) -> torch.Tensor:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Collection, Iterator
 
-from .wanted import openvino
+from .wanted import openvino, read_network
 
 if TYPE_CHECKING:
     import torch
@@ -91,9 +91,7 @@ def marked(model: Model, names: Collection[str]) -> Model:
             if not _is_free(layer, names):
                 _mark(layer)
         tree.write(path)
-        core = openvino().Core()
-        core.set_property({"ENABLE_MMAP": "NO"})  # Windows could not remove a file in use
-        return core.read_model(path)
+        return read_network(path)
 
 
 def _is_free(layer: ElementTree.Element, names: Collection[str]) -> bool:

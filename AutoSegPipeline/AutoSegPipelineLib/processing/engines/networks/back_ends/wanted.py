@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 from .....core.engines import BACK_END, BACK_END_PACKAGE
+
+if TYPE_CHECKING:
+    from openvino import Model
 
 AUTO, TORCH, OPENVINO, OPENVINO_F32, OPENVINO_BF16 = (
     "auto", "torch", "openvino", "openvino-f32", "openvino-bf16",
@@ -51,3 +55,10 @@ def openvino() -> ModuleType:
     import openvino
 
     return openvino
+
+
+def read_network(path: Path) -> Model:
+    """The network in a file, which may be removed afterwards. Raises RuntimeError for a broken one."""
+    core = openvino().Core()
+    core.set_property({"ENABLE_MMAP": "NO"})  # Windows could not remove a file in use
+    return core.read_model(path)

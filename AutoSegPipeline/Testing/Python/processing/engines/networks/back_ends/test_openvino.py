@@ -121,6 +121,8 @@ def test_pairs_of_bf16_that_decide_otherwise_give_way_to_single_precision(found)
         assert "bf16x2 decided otherwise than torch" in one["note"]["reason"]
         assert one["same"] >= 0.9999 and not one["told"]
     assert [one["conversions"] for one in found["pairs"]["wrong"]] == [2, 0]
+    unable = found["pairs"]["unable"]
+    assert unable["note"]["precision"] == "f32" and "no such mark" in unable["note"]["reason"]
 
 
 def test_a_network_that_cannot_be_converted_stays_with_torch(found) -> None:
