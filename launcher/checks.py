@@ -70,14 +70,14 @@ def run_all(environment: Environment, folder: Path, arguments: list[str]) -> int
     environment.ensure(TEST, CLUSTER, USDZ)
     held = environment.hold()
     variables = check_variables(environment)
+    node = _node(environment)
+    if node:
+        # Behind the environment's own programs, in front of whatever else is called node.
+        own, _, others = variables["PATH"].partition(os.pathsep)
+        variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
     if not fast:
-        node = _node(environment)
         if not viewer.is_whole(environment):
             viewer.install(environment)
-        if node:
-            # Behind the environment's own programs, in front of whatever else is called node.
-            own, _, others = variables["PATH"].partition(os.pathsep)
-            variables["PATH"] = os.pathsep.join([own, str(Path(node).parent), others])
         variables.update(_slicer_environments(folder))
         variables.update(_totalsegmentator(folder))
     python = str(environment.python)

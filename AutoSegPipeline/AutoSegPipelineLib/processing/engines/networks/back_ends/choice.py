@@ -221,7 +221,7 @@ def _torch(predictor: nnUNetPredictor, reason: str, found: Optional[Parity] = No
     return Choice(note, None, warning)
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {short(str(error))}"
 
 
