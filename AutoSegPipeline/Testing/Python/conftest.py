@@ -83,7 +83,7 @@ def no_process_is_left() -> Iterator[None]:
     """Fail a test whose children outlive it by more than a few seconds."""
     before = {child.pid for child in _children()}
     yield
-    until = time.monotonic() + 5
+    until = time.monotonic() + 15
     while True:
         left = [child for child in _children() if child.pid not in before]
         left = [child for child in left if _lives(child)]

@@ -166,7 +166,7 @@ class Place:
         every = [jobs.at(row) for row in range(len(jobs))]
         self.panel.jobs.table.select([job.id for job in every if job.label in labels])
 
-    def until(self, predicate: Callable[[], object], timeout: float = 60.0) -> None:
+    def until(self, predicate: Callable[[], object], timeout: float = 180.0) -> None:
         run_until(predicate, timeout)
 
     def until_state(self, label: str, *states: str) -> None:

@@ -97,14 +97,14 @@ class Bench:
     def start(self) -> None:
         """Start and wait until recovery is over."""
         self.pipeline.start()
-        run_until(lambda: self.pipeline.ready, 60)
+        run_until(lambda: self.pipeline.ready, 180)
 
     def stop(self) -> None:
         """Stop and wait until every child is gone."""
         if self.pipeline.stopped:
             return
         self.pipeline.stop()
-        run_until(lambda: self.pipeline.stopped, 60)
+        run_until(lambda: self.pipeline.stopped, 180)
 
     def restart(self) -> None:
         """A new pipeline on the same home."""
@@ -118,10 +118,10 @@ class Bench:
     def jobs(self) -> list[Job]:
         return self.pipeline.store.jobs.list()
 
-    def until(self, predicate: Callable[[], object], timeout: float = 60.0) -> None:
+    def until(self, predicate: Callable[[], object], timeout: float = 180.0) -> None:
         run_until(predicate, timeout)
 
-    def until_ended(self, count: int, timeout: float = 90.0) -> list[Job]:
+    def until_ended(self, count: int, timeout: float = 300.0) -> list[Job]:
         """Wait until ``count`` jobs are there and all have ended."""
         run_until(lambda: len(self.jobs()) >= count and all(job.ended for job in self.jobs()), timeout)
         return self.jobs()

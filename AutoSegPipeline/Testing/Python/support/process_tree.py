@@ -26,7 +26,7 @@ def alive(pid):
     return process is not None and not process.zombie
 
 
-def until_gone(pids, timeout=10.0):
+def until_gone(pids, timeout=30.0):
     end = time.monotonic() + timeout
     while time.monotonic() < end and any(alive(pid) for pid in pids):
         time.sleep(0.05)

@@ -10,7 +10,7 @@ from AutoSegPipelineLib.runtime import qt
 APPLICATION = qt.application()
 
 
-def run_until(predicate: Callable[[], object], timeout: float = 30.0) -> None:
+def run_until(predicate: Callable[[], object], timeout: float = 90.0) -> None:
     """Run the Qt loop until ``predicate()`` is true; AssertionError after ``timeout`` seconds."""
     if predicate():
         return

@@ -189,7 +189,7 @@ class Browser:
             reduced_motion="reduce",
             **more,
         )
-        context.set_default_timeout(30000)
+        context.set_default_timeout(90000)
         self._contexts.append(context)
         page = context.new_page()
         self.watch(page)

@@ -92,18 +92,24 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const waiting = [];
+const waiting = new Map();
 let timer = 0;
 
-/** Say it to a screen reader; what comes within a second is said in one sentence. */
-export function announce(text) {
-  waiting.push(text);
+/**
+ * Say it to a screen reader; what comes within a second is said at once, the newest at the end.
+ * Of one `topic` only the newest is said; of more than three the oldest are only counted, since
+ * the answer to what a person just did comes last.
+ */
+export function announce(text, topic = text) {
+  waiting.delete(topic);
+  waiting.set(topic, text);
   if (timer) return;
   timer = setTimeout(() => {
     timer = 0;
-    const said = waiting.splice(0);
-    const more = said.length > 3 ? ` And ${said.length - 3} more.` : "";
-    byId("announcer").textContent = said.slice(0, 3).join(" ") + more;
+    const said = [...waiting.values()];
+    waiting.clear();
+    const older = said.length > 3 ? `${said.length - 3} more before: ` : "";
+    byId("announcer").textContent = older + said.slice(-3).join(" ");
   }, 1000);
 }
 

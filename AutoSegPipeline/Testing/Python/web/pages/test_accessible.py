@@ -93,3 +93,14 @@ def test_axe_has_nothing_against_the_login_and_the_page_of_an_account(program: A
 def sideways(page: Any) -> bool:
     """Whether one has to scroll from side to side."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def test_of_many_announcements_the_newest_are_said_and_the_others_counted(browser: Browser) -> None:
+    page = browser.page("/")
+    page.locator("#results-list .result").wait_for()
+    page.evaluate(
+        """async () => { const { announce } = await import("/static/js/dom.js");
+        for (const one of ["A.", "B.", "C.", "A."]) announce(one);
+        announce("Here.", "place"); announce("D."); announce("There.", "place"); }"""
+    )
+    page.get_by_role("status").get_by_text("2 more before: A. D. There.", exact=True).wait_for()

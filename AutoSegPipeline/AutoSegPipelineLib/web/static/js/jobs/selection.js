@@ -68,7 +68,7 @@ export class Selection {
   async chooseAll() {
     try {
       this.ids = new Set(await this.listed());
-      announce(`${many(this.ids.size, "job")} selected.`);
+      announce(`${many(this.ids.size, "job")} selected.`, "selected");
     } catch (error) {
       toast(error.message, "bad", error.hint);
     }

@@ -68,7 +68,7 @@ async function openScene() {
     viewer.tree.choose(found?.structure ?? null, "scene");
     if (!found) return;
     goTo(viewer.slices?.readout.inward(found) ?? found.ras);
-    announce(where());
+    announce(where(), "place");
   });
   viewer.tree.addEventListener("chosen", (event) => {
     const { structure, from } = event.detail;
@@ -76,7 +76,7 @@ async function openScene() {
     goTo(viewer.scene.middle(structure));
     announce(`${structure.title}${structure.volume === null ? "" : `, ${millilitres(structure.volume)}`}`);
   });
-  viewer.overlay.addEventListener("where", () => announce(where()));
+  viewer.overlay.addEventListener("where", () => announce(where(), "place"));
   viewer.tree.addEventListener("shown", () => viewer.slices?.paint());
 }
 
@@ -97,7 +97,7 @@ async function openSlices() {
     viewer.scene?.markAt(event.detail.ras);
     if (event.detail.structure) viewer.tree?.choose(event.detail.structure, "slices");
   });
-  slices.addEventListener("where", () => announce(where()));
+  slices.addEventListener("where", () => announce(where(), "place"));
   viewer.slices = slices;
 }
 

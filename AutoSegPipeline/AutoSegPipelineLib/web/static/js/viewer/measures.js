@@ -52,8 +52,8 @@ export class Measures {
     this.kind = kind;
     this.choose.value = kind;
     this.draw();
-    if (kind === "v") announce("Choose structures one after the other; Escape ends it.");
-    else if (kind) announce(`Choose ${KINDS[kind].points} points in the 3D view, or press Enter for the mark's place; Escape ends it.`);
+    if (kind === "v") announce("Choose structures one after the other; Escape ends it.", "advice");
+    else if (kind) announce(`Choose ${KINDS[kind].points} points in the 3D view, or press Enter for the mark's place; Escape ends it.`, "advice");
   }
 
   /** A pick while something is measured; whether it was taken. */
