@@ -18,6 +18,7 @@ from ..core.job import Job
 from ..core.states import RECEIVING
 from ..runtime.api import AutoSeg, Progress
 from ..runtime.commands import Outcome
+from .faults import Faults
 from .host import Host
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class SessionWork:
     _autoseg: AutoSeg | None
 
     def __init__(self) -> None:
+        self._faults = Faults()
         self._exported: dict[str, Path] = {}
         self._to_add: deque[Path] = deque()
         self._servers: Servers | None = None
@@ -88,7 +90,14 @@ class SessionWork:
     def add(self, paths: list[str]) -> None:
         """Queue files and folders one by one from the event loop; a failure stands in ``fault``."""
         self.start()
+        self._goes_on()
         self._to_add.extend(Path(path) for path in paths)
+        self.changed()
+
+    def _goes_on(self) -> None:
+        """A person asks for the next thing: what the last one met is read."""
+        self._faults.clear()
+        self.fault = None
         self.changed()
 
     def _add_one(self) -> None:
@@ -97,7 +106,7 @@ class SessionWork:
             assert self._autoseg is not None
             self._autoseg.submit(path)
         except PipelineError as error:
-            self.fault = error
+            self.fault = self._faults.add(error)
             log.error("%s", error.code)
             self.changed()
 
@@ -140,11 +149,12 @@ class SessionWork:
 
         Raises what the pipeline refuses at once.
         """
+        self._goes_on()
         self.autoseg.pipeline.commands.perform(command, self._answered)
 
     def _answered(self, outcome: Outcome) -> None:
         if isinstance(outcome, PipelineError):
-            self.fault = outcome
+            self.fault = self._faults.add(outcome)
             self.changed()
 
     def cancel(self, job: Job | str) -> Job:

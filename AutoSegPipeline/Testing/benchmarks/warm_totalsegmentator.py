@@ -2,7 +2,7 @@
 
     python warm_totalsegmentator.py [--networks tiny real] [--quality fastest fast normal] [--cases 10]
                                     [--processes 10] [--sides process quick torch openvino openvino-bf16]
-                                    [--large] [--device cpu] [--library FOLDER]
+                                    [--large] [--device cpu] [--older FOLDER]
 
 Run it with a Python that has TotalSegmentator, torch and the packages of
 requirements/base.txt. It makes its own weights, so nothing is fetched: ``tiny`` exact
@@ -11,23 +11,21 @@ line runs with its defaults, as TotalSegmentator's extension for Slicer does; th
 worker also makes surfaces, glTF and manifest of each case. ``quick`` are processes with
 the package's own quick flags (``-sl -ro 1``), whose labels stay at the network's
 resolution; ``torch``, ``openvino`` and ``openvino-bf16`` are workers with that ``back_end``.
-Half of the processes run before the workers and half after them, so that a machine that gets
-busier or idler counts for both. ``--library`` takes the workers from another checkout, an older
-one for instance. Labels of the workers are compared with those of the processes, in all voxels
-and by the Dice of each structure.
+Half of the processes run before the workers and half after them, and a scan goes through one worker
+after the other, so that a machine that gets busier or idler counts for all. ``--older`` adds a worker
+from another checkout, with torch. Labels of the workers are compared with those of the processes, in all
+voxels and by the Dice of each structure.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -39,13 +37,12 @@ LIBRARY = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "Python"), str(LIBRARY)]
 
 import support.synthetic_weights as synthetic  # noqa: E402
-from AutoSegPipelineLib.core.protocol import from_line, to_line, unpack  # noqa: E402
 from AutoSegPipelineLib.core.segmentation import Grid  # noqa: E402
 from AutoSegPipelineLib.processing.phantom import write_nifti  # noqa: E402
 from AutoSegPipelineLib.processing.read_seg_nrrd import read_seg_nrrd  # noqa: E402
 from AutoSegPipelineLib.processing.volume import Volume, read_volume  # noqa: E402
-from tree import used  # noqa: E402
-from warm_report import WORKERS, load, report  # noqa: E402
+from warm_report import OLDER, WORKERS, load, report  # noqa: E402
+from warm_worker import Meter, WarmWorker  # noqa: E402
 
 PROGRAM = "from totalsegmentator.bin.TotalSegmentator import main; main()"
 MODELS = {"fastest": (298,), "fast": (297,), "normal": (291, 292, 293, 294, 295)}
@@ -58,37 +55,8 @@ NETWORKS = {  # their windows
 QUALITIES = {"fastest": ("--fastest",), "fast": ("--fast",), "normal": ()}
 PROCESSES = {"process": (), "quick": ("-sl", "-ro", "1")}
 SIDES = (*PROCESSES, *WORKERS)
+BACK_ENDS = {OLDER: "torch"}  # of sides that are not called like theirs
 FEW = 50  # voxels of a structure below which a Dice says nothing
-
-
-class Meter:
-    """Wall and processor seconds and peak resident memory of a process and all below it."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._cpu: dict[int, float] = {}
-        self.peak_mb = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.2):
-            self.look()
-
-    def look(self) -> None:
-        found = used(self._pid)
-        self._cpu.update((one.pid, one.cpu) for one in found)
-        self.peak_mb = max(self.peak_mb, sum(one.resident for one in found) / 1e6)
-
-    @property
-    def cpu(self) -> float:
-        return sum(self._cpu.values())
-
-    def stop(self) -> None:
-        self.look()
-        self._stop.set()
-        self._thread.join()
 
 
 def make_scans(folder: Path, count: int, large: bool) -> list[Path]:
@@ -152,54 +120,22 @@ def cold(
 
 
 def warm(
-    scans: list[Path], folder: Path, quality: str, device: str, env: dict[str, str], side: str = "torch"
-) -> dict[str, Any]:
-    """One worker for all of them; the first case, which loads everything, is told apart."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "AutoSegPipelineLib.processing.worker"],
-        env={**env, "AUTOSEG_BACK_END": side},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert child.stdin is not None and child.stdout is not None
-    meter = Meter(child.pid)
-    seconds, timings, before = [], [], 0.0
-    networks: list[Any] = []
-    for number, scan in enumerate([scans[-1], *scans]):
-        begin = time.perf_counter()
-        out = folder / f"{side}-{quality}-{number}"
-        case = {
-            "kind": "scan", "path": str(scan), "modality": "CT", "stem": "case", "out": str(out),
-            "work": str(out / "work"), "options": {
-                "engine": "totalsegmentator", "quality": quality, "device": device, "formats": ["seg"],
-            },
-        }  # fmt: skip
-        child.stdin.write(to_line({"type": "case", "job": str(number), "attempt": 1, "case": case}))
-        child.stdin.flush()
-        while True:
-            message = from_line(child.stdout.readline())
-            if message["type"] in ("done", "failed"):
-                break
-        if message["type"] == "failed":
-            raise SystemExit(f"the worker failed: {message['error']}")
-        seconds.append(time.perf_counter() - begin)
-        timings.append(unpack("result", message)["timings"])
-        manifest = json.loads((out / "case.manifest.json").read_text(encoding="utf-8"))
-        networks = manifest["engines"][0]["facts"].get(
-            "networks", []
-        )  # an older library says nothing of them
-        if number == 0:
-            meter.look()
-            before = meter.cpu
-    meter.look()
-    used = meter.cpu - before
-    child.stdin.close()
-    child.wait()
-    meter.stop()
-    parts = {what: sum(one.get(what, 0.0) for one in timings[1:]) for what in timings[-1]}
-    return {
-        "first": seconds[0], "seconds": seconds[1:], "cpu": used, "peak_mb": meter.peak_mb, "parts": parts,
-        "networks": networks,
-    }  # fmt: skip
+    scans: list[Path], folder: Path, quality: str, device: str, envs: dict[str, dict[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """A worker for each side's environment; each scan goes through one after the other.
+
+    So a machine that gets busier or idler does so for all of them.
+    """
+    workers = {
+        side: WarmWorker(
+            side, folder, quality, device, {**env, "AUTOSEG_BACK_END": BACK_ENDS.get(side, side)}
+        )
+        for side, env in envs.items()
+    }
+    for scan in [scans[-1], *scans]:
+        for worker in workers.values():
+            worker.case(scan)
+    return {side: worker.end() for side, worker in workers.items()}
 
 
 def compare(folder: Path, quality: str, side: str, count: int) -> dict[str, Any]:
@@ -247,7 +183,9 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--large", action="store_true", help="112 slices in place of 30")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--library", type=Path, default=LIBRARY, help="the workers' folder AutoSegPipeline")
+    parser.add_argument(
+        "--older", type=Path, help="folder AutoSegPipeline of another checkout, a side of its own"
+    )
     given = parser.parse_args()
     size = f"122x101x{112 if given.large else 30}"
     print(f"{given.cases} cases of about {size} on {device_name(given.device)}, {load()}", flush=True)
@@ -262,8 +200,11 @@ def compete(folder: Path, networks: str, given: argparse.Namespace) -> None:
     for number in {number for quality in given.quality for number in MODELS[quality]}:
         patch = NETWORKS[networks][number]
         synthetic.make_weights(home, [number], patch, networks == "real")
-    env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(given.library.resolve())}
+    env = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "PYTHONPATH": str(LIBRARY)}
     env.update({name: str(folder / "data") for name in ("XDG_DATA_HOME", "LOCALAPPDATA")})
+    workers = {side: env for side in WORKERS if side in given.sides}
+    if given.older:
+        workers = {OLDER: {**env, "PYTHONPATH": str(given.older.resolve())}, **workers}
     scans = make_scans(folder, given.cases, given.large)
     count = min(given.processes or given.cases, given.cases)
     halves = [dict(enumerate(scans[: count // 2])), dict(enumerate(scans[:count]))]
@@ -276,10 +217,9 @@ def compete(folder: Path, networks: str, given: argparse.Namespace) -> None:
                     found[side] = joined(
                         found.get(side), cold(half, folder, quality, given.device, env, side)
                     )
-            for side in WORKERS:
-                if side in given.sides and side not in found:
-                    found[side] = warm(scans, folder, quality, given.device, env, side)
-        for side in WORKERS:
+            if not set(workers) & set(found):
+                found.update(warm(scans, folder, quality, given.device, workers))
+        for side in (OLDER, *WORKERS):
             if side in found:
                 found[side]["shape"] = shape(folder, quality, side, len(scans))
             if side in found and "process" in found:

@@ -29,7 +29,8 @@ class PacsWindow:
     def __init__(self, session: Session, parent: object) -> None:
         self._session = session
         self._parent = parent
-        self._waiting: dict[int, tuple[float, Callable[[Mapping[str, object]], None]]] = {}
+        self._waiting: dict[int, tuple[float, Callable[[Mapping[str, object]], None], str]] = {}
+        self._problems: list[str] = []  # since the last click
         self._studies: list[FoundStudy] = []
         self.dialog: qt.QtObject = None
         self.edits: dict[str, qt.QtObject] = {}
@@ -111,9 +112,15 @@ class PacsWindow:
         peer = str(ui.value(self.peer, "currentText"))
         for study in chosen:
             order = Order(peer, study.uid, label=study.label, door=_DOOR)
-            self._ask("fetch", {"order": plain(order)}, self._ordered)
+            self._ask("fetch", {"order": plain(order)}, self._ordered, study.label)
 
-    def _ask(self, kind: str, args: dict[str, object], then: Callable[[Mapping[str, object]], None]) -> None:
+    def _ask(
+        self,
+        kind: str,
+        args: dict[str, object],
+        then: Callable[[Mapping[str, object]], None],
+        about: str = "",
+    ) -> None:
         if self._session.state != "running":
             raise PipelineError(
                 "request.no_pipeline",
@@ -122,7 +129,11 @@ class PacsWindow:
             )
         store = PacsStore.of(self._session.home)
         try:
-            self._waiting[store.asks.ask(kind, args, "")] = (time.monotonic() + _WAIT_SECONDS, then)
+            self._waiting[store.asks.ask(kind, args, "")] = (
+                time.monotonic() + _WAIT_SECONDS,
+                then,
+                about,
+            )
         finally:
             store.close()
 
@@ -133,13 +144,13 @@ class PacsWindow:
         store = PacsStore.of(self._session.home)
         try:
             for number in list(self._waiting):
-                until, then = self._waiting[number]
+                until, then, about = self._waiting[number]
                 try:
                     answer = store.asks.answer_of(number)
                     if answer is None and time.monotonic() > until:
                         raise no_answer(_WAIT_SECONDS)
                 except PipelineError as error:
-                    self._complain(error)
+                    self._complain(error, about)
                 else:
                     if answer is None:
                         continue
@@ -178,13 +189,17 @@ class PacsWindow:
                 self.table.setItem(row, column, cell)
 
     def _say(self, text: str) -> None:
-        ui.set_text(self.label, text)
+        """Below what went wrong since the last click: of several studies one may fail."""
+        ui.set_text(self.label, "\n".join([*self._problems, *([text] if text else [])]))
 
-    def _complain(self, error: PipelineError) -> None:
-        self._say(f"{error.message} {hint_at(PANEL, error.code, error.hint)}".strip())
+    def _complain(self, error: PipelineError, about: str = "") -> None:
+        text = f"{error.message} {hint_at(PANEL, error.code, error.hint)}".strip()
+        self._problems.append(f"{about}: {text}" if about else text)
+        self._say("")
 
     def _guarded(self, action: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
+            self._problems.clear()
             try:
                 action()
             except PipelineError as error:

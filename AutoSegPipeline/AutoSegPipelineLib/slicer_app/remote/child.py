@@ -153,7 +153,11 @@ class Requests:
 
     def _submit(self, store: Store, asked: Request) -> dict[str, object]:
         path, options = Path(str(asked.args["path"])), asked.args.get("options")
-        found = self._api.upload(path, path.name, options if isinstance(options, dict) else {})
+        try:
+            found = self._api.upload(path, path.name, options if isinstance(options, dict) else {})
+        except PipelineError as error:
+            text = f"{path.name} was not sent: {error.message}"
+            raise PipelineError(error.code, text, error.hint) from error
         with store.transaction():
             for document in found:
                 self._sent[str(document["id"])] = str(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Callable, cast
+from typing import TYPE_CHECKING, Any, Callable, Mapping, cast
 
 from ...core.clock import SystemClock
 from ...core.commands import Command
@@ -50,6 +50,8 @@ class RemoteSession(Session):
         self._child: ChildHost | None = None
         self._asked: dict[int, Callable[[dict[str, object]], None]] = {}
         self._sources: dict[str, Path] = {}  # what is being sent -> its temporary folder
+        # Of our child, of the connection, of what was last asked: the first there is stands in ``fault``.
+        self._troubles: dict[str, PipelineError | None] = dict.fromkeys(("child", "server", "answer"))
 
     # --- life -------------------------------------------------------------------------------
 
@@ -90,13 +92,17 @@ class RemoteSession(Session):
         self._child = ChildHost(KIND, home, spawner(KIND, home, resolved), SystemClock(), self._noted)
         self._child.start(resolved)
         self._timer = qt.make_timer(_LOOK_MS, self._look)
-        self.fault = None
+        self._tell(server=None)
         self.changed()
 
     def _noted(self, note: dict[str, object] | None) -> None:
-        error = (note or {}).get("error")
-        if isinstance(error, dict):
-            self.fault = from_dict(error)
+        self._tell(child=_error_of(note))
+
+    def _tell(self, **found: PipelineError | None) -> None:
+        """What went wrong now, or no longer does; the rest stays until it is told otherwise."""
+        self._troubles.update(found)
+        before, self.fault = self.fault, next(filter(None, self._troubles.values()), None)
+        if (before and before.message) != (self.fault and self.fault.message):
             self.changed()
 
     def stop(self, wait: bool = True) -> None:
@@ -123,6 +129,7 @@ class RemoteSession(Session):
             self._copy.close()
             self._copy = None
         (self.home.state / SERVER).unlink(missing_ok=True)  # it holds the token
+        self._tell(server=None)
         for folder in self._sources.values():
             remove_tree(folder)
         self._sources.clear()
@@ -132,13 +139,9 @@ class RemoteSession(Session):
         if self._child is not None and not self._child.wanted and self._child.ended:
             self._gone()
             return
-        note = self._note() or {}
-        error = note.get("error")
-        before, self.fault = self.fault, from_dict(error) if isinstance(error, dict) else self.fault
-        if note and error is None and self.fault is not None and self.fault.code.startswith("remote."):
-            self.fault = None
-        if (before and before.message) != (self.fault and self.fault.message):
-            self.changed()
+        note = self._note()
+        if note:
+            self._tell(server=_error_of(note))
         self._take_answers()
 
     def _note(self) -> dict[str, object] | None:
@@ -146,6 +149,10 @@ class RemoteSession(Session):
         return found if isinstance(found, dict) else None
 
     # --- asking ------------------------------------------------------------------------------------
+
+    def _goes_on(self) -> None:
+        self._faults.clear()
+        self._tell(answer=None)
 
     def _request(
         self, kind: str, job: str | None, args: dict[str, object], then: Callable[[dict[str, object]], None]
@@ -160,18 +167,19 @@ class RemoteSession(Session):
             if answer is None:
                 continue
             then = self._asked.pop(number)
-            error = answer.get("error")
-            if isinstance(error, dict):
-                self.fault = from_dict(error)
-                self.changed()
+            error = _error_of(answer)
+            if error is not None:
+                self._tell(answer=self._faults.add(error))
             qt.guarded(then)(answer)
 
     def ask(self, command: Command) -> None:
         """``cancel``, ``retry`` and ``purge`` are done there; others are refused there."""
+        self._goes_on()
         self._request(command.name, command.about, command.arguments(), lambda answer: None)
 
     def add(self, paths: list[str]) -> None:
         """Send files one after the other; a folder has to be packed first."""
+        self._goes_on()
         for path in map(Path, paths):
             if path.is_dir():
                 raise PipelineError(
@@ -183,6 +191,7 @@ class RemoteSession(Session):
 
     def submit(self, source: object, *, name: str = "", **options: Any) -> Job:
         """Send a volume node; the answer is a job that the list will show under its own id."""
+        self._goes_on()
         if not self.host.is_volume(source):
             raise PipelineError("request.invalid", f"{source!r} is no scalar volume node")
         folder = Path(tempfile.mkdtemp(prefix="autoseg-", dir=self.host.temporary_folder()))
@@ -211,6 +220,7 @@ class RemoteSession(Session):
 
     def load(self, job_id: str, with_scan: bool) -> None:
         """Fetch the segmentation, then show it."""
+        self._goes_on()
 
         def show(answer: dict[str, object]) -> None:
             if "error" in answer:
@@ -218,13 +228,13 @@ class RemoteSession(Session):
             try:
                 self.host.load_result(self, job_id, with_scan)
             except PipelineError as error:
-                self.fault = error
-                self.changed()
+                self._tell(answer=self._faults.add(error))
 
         self._request(FETCH, job_id, {}, show)
 
     def with_log(self, job_id: str, then: Callable[[Path], None]) -> None:
         """Fetch the log of a job, then call ``then`` with its file."""
+        self._goes_on()
         path = self.home.job_log(job_id)
         self._request(LOG, job_id, {}, lambda answer: None if "error" in answer else then(path))
 
@@ -261,6 +271,11 @@ class RemoteSession(Session):
     def start_server(self, kind: str = "embedded", port: int | None = None, **settings: object) -> str:
         """Refused."""
         raise PipelineError("request.invalid", f"{self.server.name} serves its page itself", _THERE)
+
+
+def _error_of(answer: Mapping[str, object] | None) -> PipelineError | None:
+    error = (answer or {}).get("error")
+    return from_dict(error) if isinstance(error, dict) else None
 
 
 def _text(value: object) -> str:

@@ -35,6 +35,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    for name in ("XDG_DATA_HOME", "LOCALAPPDATA", "HOME"):  # converted networks of this machine's user
+        monkeypatch.setenv(name, str(tmp_path / "user"))
     (tmp_path / "wheels").mkdir()
     yield from places(tmp_path)
 

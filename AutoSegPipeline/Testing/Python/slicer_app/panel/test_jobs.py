@@ -7,7 +7,9 @@ from typing import Callable, Iterator
 
 import pytest
 from AutoSegPipelineLib.core.commands import TABLE, Command
+from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.runtime.commands import Commands, Outcome
+from AutoSegPipelineLib.slicer_app.faults import SHOWN, Faults
 from AutoSegPipelineLib.slicer_app.session import Session
 from support.panel import Host, Place, places, text
 from support.qt import run_for
@@ -175,9 +177,24 @@ def test_a_case_at_work_can_be_cancelled_in_the_middle(place: Place) -> None:
 
 
 def test_what_cannot_be_added_is_told_in_the_panel(place: Place) -> None:
-    place.host.files = [str(place.folder / "gone.nii.gz")]
+    place.host.files = [str(place.folder / name) for name in ("gone.nii.gz", "lost.nii.gz")]
     place.ui.addFilesButton.click()
-    place.until(lambda: "gone.nii.gz does not exist" in text(place.ui.noticeLabel))
+    place.until(lambda: "lost.nii.gz does not exist" in text(place.ui.noticeLabel))
+    assert "gone.nii.gz does not exist" in text(place.ui.noticeLabel)
+    place.host.files = [str(place.scan("here.nii.gz"))]
+    place.ui.addFilesButton.click()
+    place.until(lambda: ("here.nii.gz", "done") in place.rows())
+    assert text(place.ui.noticeLabel) == "", "what was done about it is over"
+
+
+def test_of_many_faults_the_newest_are_shown_and_the_others_counted() -> None:
+    faults = Faults()
+    for number in range(SHOWN + 2):
+        shown = faults.add(PipelineError("input.missing", f"scan {number} does not exist"))
+    lines = shown.message.splitlines()
+    assert lines[0] == "2 more before:" and lines[1] == "scan 2 does not exist" and len(lines) == SHOWN + 1
+    faults.clear()
+    assert faults.add(PipelineError("input.missing", "one")).message == "one"
 
 
 def test_folders_can_be_typed_chosen_opened_and_moved_while_it_runs(place: Place, tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from AutoSegPipelineLib.core.errors import PipelineError
 from AutoSegPipelineLib.core.pacs.config import FILE
+from AutoSegPipelineLib.core.pacs.query import FoundStudy
+from AutoSegPipelineLib.core.pacs.store import PacsStore
 from AutoSegPipelineLib.processing.phantom import torso, write_dicom_series
 from support.orthanc import orthanc
 from support.panel import Place, places, text
@@ -60,3 +63,32 @@ def test_a_study_is_found_and_fetched_and_becomes_a_job(place: Place) -> None:
         window.search_button.click()
         place.until(lambda: "gone" in text(window.label) and "Asking" not in text(window.label))
         window.dialog.close()
+
+
+def test_what_failed_for_one_of_several_studies_stays_in_view(place: Place) -> None:
+    ui, session = place.ui, place.session
+    session.home.create()
+    peers = {"archive": {"title": "ARCHIVE", "host": "127.0.0.1", "port": 1}}
+    (session.home.root / FILE).write_text(json.dumps({"receiver": {"port": 0}, "peers": peers}))
+    session.change(engine="tissue")  # no dicom process: the answers are written here
+    session.start()
+    place.until(lambda: session.state == "running")
+    ui.pacsFindButton.click()
+    window = place.panel.pacs.window
+    window._show([FoundStudy(f"1.2.{day}", date=f"2026110{day}", modalities=("CT",)) for day in (1, 2)])
+    window.table.selectAll()
+    window.fetch_button.click()
+    store = PacsStore.of(session.home)
+    try:
+        one, two = store.asks.open()
+        error = PipelineError("pacs.unknown_peer", "archive is no peer any more")
+        store.asks.answer(one.id, {"error": error.to_dict()})
+        store.asks.answer(two.id, {"ok": True, "fetch": 7})
+    finally:
+        store.close()
+    place.until(lambda: "Fetch 7 is in the queue" in text(window.label))
+    assert "CT 2026-11-01: archive is no peer any more" in text(window.label)
+    window.table.clearSelection()
+    window.fetch_button.click()
+    assert "no peer any more" not in text(window.label) and "no study is selected" in text(window.label)
+    window.dialog.close()

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -183,6 +184,15 @@ def test_a_token_that_does_not_suffice_is_said(machine: Machine, tmp_path: Path,
             client.host.files = [str(scan(client.folder / "chest.nii.gz"))]
             client.ui.addFilesButton.click()
         client.until(lambda: "token with the role operator" in text(client.ui.noticeLabel))
+        later = time.monotonic() + 1
+        client.until(lambda: time.monotonic() > later)
+        shown = text(client.ui.noticeLabel)
+        assert "token with the role operator" in shown, "until something else is asked"
+        assert shown.startswith("chest.nii.gz was not sent: " if which else "workstation: ")
+        if which:
+            client.ui.addFilesButton.click()
+            assert client.session.fault is None
+            client.until(lambda: text(client.ui.noticeLabel) == shown)
     finally:
         client.close()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 2 << 30  # the seven networks of TotalSegmentator's task `total` take 0.5 GB, as bf16x2 1.3 GB
 MODEL = "network.xml"
 _RECORD = "record.json"
-_FORMAT = 2  # another one where the same network is converted otherwise
+_FORMAT = 3  # another one where the same network is converted otherwise
 _PART = ".part-"
 _PART_SECONDS = 24 * 3600.0  # what is older was left by a process that is gone
 

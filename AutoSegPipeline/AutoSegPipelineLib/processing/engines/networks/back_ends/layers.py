@@ -86,9 +86,10 @@ class _Normalise:
         import torch
 
         norm, axes = self._norm, [1] * (x.ndim - 2)
-        twice = x * 2.0 + self._mean(x) * -2.0  # a difference would lose its mark, see :mod:`.pairs`
+        minus = self._mean(x) * -2.0  # a difference would lose its mark, see :mod:`.pairs`
+        twice = x * 2.0 + minus  # for the mean of squares alone, so that it is never written
         scale = norm.weight.view(1, -1, *axes) * torch.rsqrt(self._mean(twice * twice) + 4 * norm.eps)
-        return twice * scale + norm.bias.view(1, -1, *axes)
+        return x * (scale * 2.0) + (minus * scale + norm.bias.view(1, -1, *axes))
 
     def _mean(self, x: torch.Tensor) -> torch.Tensor:
         """Of each channel; blocks divide the layer in the example as in the window that it is for."""
