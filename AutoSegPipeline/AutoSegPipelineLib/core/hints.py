@@ -170,6 +170,13 @@ def hint_at(place: str, code: str, hint: str) -> str:
     return f"On a terminal of this machine: {hint}"
 
 
+def joined(*texts: str) -> str:
+    """``texts`` as sentences of one paragraph: messages have no full stop, hints have one."""
+    said = [text.strip() for text in texts if text.strip()]
+    ended = [text if text[-1] in ".!?:" else f"{text}." for text in said[:-1]]
+    return " ".join([*ended, *said[-1:]])
+
+
 def error_at(place: str, error: dict[str, str] | None) -> dict[str, str] | None:
     """``error`` of a job (``code``, ``message``, ``hint``) with the hint for ``place``."""
     if not error:

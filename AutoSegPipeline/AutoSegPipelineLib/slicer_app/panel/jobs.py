@@ -9,7 +9,7 @@ from typing import Callable
 from ...core import review, states
 from ...core.commands import Cancel, Command, Place, Purge, Retry, Review
 from ...core.errors import PipelineError
-from ...core.hints import PANEL, hint_at
+from ...core.hints import PANEL, hint_at, joined
 from ...core.store.jobs import Brief
 from ...core.user import user_name
 from ..session import Session
@@ -90,9 +90,9 @@ class JobsPart(Part):
         if len(chosen) == 1 and chosen[0].state in states.ENDS and chosen[0].state != states.DONE:
             error = getattr(self._feed.find(chosen[0].id), "error", None) or {}
             hint = hint_at(PANEL, str(error.get("code", "")), str(error.get("hint", "")))
-            text = f"{text} {hint}".strip()
+            text = joined(text, hint)
         if len(chosen) == 1 and chosen[0].state in states.ENDS:
-            text = f"{text} {review_text(self._review_of(chosen[0]))}".strip()
+            text = joined(text, review_text(self._review_of(chosen[0])))
         if len(chosen) == 1 and chosen[0].state in states.RUNNING:
             where = getattr(self._feed.find(chosen[0].id), "where", "")
             text = f"{text} ({where})" if where else text

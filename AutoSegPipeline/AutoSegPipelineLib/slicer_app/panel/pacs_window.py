@@ -6,7 +6,7 @@ import time
 from typing import Callable, Mapping, Sequence
 
 from ...core.errors import PipelineError
-from ...core.hints import PANEL, hint_at
+from ...core.hints import PANEL, hint_at, joined
 from ...core.messages.reader import plain, read
 from ...core.pacs.asks import no_answer
 from ...core.pacs.config import FILE, read_config
@@ -193,7 +193,7 @@ class PacsWindow:
         ui.set_text(self.label, "\n".join([*self._problems, *([text] if text else [])]))
 
     def _complain(self, error: PipelineError, about: str = "") -> None:
-        text = f"{error.message} {hint_at(PANEL, error.code, error.hint)}".strip()
+        text = joined(error.message, hint_at(PANEL, error.code, error.hint))
         self._problems.append(f"{about}: {text}" if about else text)
         self._say("")
 

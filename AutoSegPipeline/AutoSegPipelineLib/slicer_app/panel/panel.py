@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ...core import states
-from ...core.hints import PANEL, hint_at
+from ...core.hints import PANEL, hint_at, joined
 from ...core.store import Store
 from ...runtime import qt
 from ..remote.servers import Servers
@@ -142,7 +142,7 @@ class Panel:
             notices.append(text.format(home=self.session.home.root, what=what, pid=pid))
         if self.session.fault is not None:
             fault = self.session.fault
-            notices.append(f"{fault.message} {hint_at(PANEL, fault.code, fault.hint)}".strip())
+            notices.append(joined(fault.message, hint_at(PANEL, fault.code, fault.hint)))
         if self.feed.problem is not None:
             notices.append(self.feed.problem.message)
         notices += [self._said] if self._said and self._said not in notices else []

@@ -6,7 +6,7 @@ import logging
 from typing import Callable
 
 from ...core.errors import PipelineError
-from ...core.hints import PANEL, hint_at
+from ...core.hints import PANEL, hint_at, joined
 from ..session import Session
 from . import ui
 
@@ -33,7 +33,7 @@ class Part:
                 action()
             except PipelineError as error:
                 log.warning("the panel: %s", error.code)
-                self.say(f"{error.message} {hint_at(PANEL, error.code, error.hint)}".strip())
+                self.say(joined(error.message, hint_at(PANEL, error.code, error.hint)))
                 self.refresh()
 
         return run

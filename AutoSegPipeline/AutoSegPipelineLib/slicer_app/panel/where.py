@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable
 
 from ...core.errors import PipelineError
+from ...core.hints import joined
 from ...runtime import qt
 from ..remote.servers import Server, Servers
 from ..session import Session
@@ -132,7 +133,7 @@ class ServerDialog:
         try:
             self._add(Server(**given))
         except PipelineError as error:
-            ui.set_text(self.label, f"{error.message} {error.hint}")
+            ui.set_text(self.label, joined(error.message, error.hint))
             return
         self.edits["token"].setText("")
         self.dialog.hide()

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 from AutoSegPipelineLib.core.errors import CODES, PipelineError
-from AutoSegPipelineLib.core.hints import PAGE, PANEL, PLACES, TERMINAL, error_at, hint_at, names_a_command
+from AutoSegPipelineLib.core.hints import (
+    PAGE,
+    PANEL,
+    PLACES,
+    TERMINAL,
+    error_at,
+    hint_at,
+    joined,
+    names_a_command,
+)
 
 WITH_COMMANDS = sorted(code for code, hint in CODES.items() if names_a_command(hint))
 
@@ -65,3 +74,9 @@ def test_a_flag_that_the_form_for_models_has_as_a_field_is_named_as_the_field() 
     assert hint_at(PAGE, "model.unsupported", trainer) == wanted
     assert hint_at(PAGE, "engine.failed", hint).startswith("Ask the administrator")
     assert hint_at(PANEL, "model.invalid", hint).startswith("On a terminal of this machine")
+
+
+def test_message_and_hint_are_two_sentences() -> None:
+    assert joined("gone.nii does not exist", "Check the path.") == "gone.nii does not exist. Check the path."
+    assert joined("Is it there?", "", " Look. ") == "Is it there? Look."
+    assert joined("", "Look.") == "Look." and joined("no hint", "") == "no hint" and joined() == ""
