@@ -90,9 +90,8 @@ class SessionWork:
     def add(self, paths: list[str]) -> None:
         """Queue files and folders one by one from the event loop; a failure stands in ``fault``."""
         self.start()
-        self._goes_on()
         self._to_add.extend(Path(path) for path in paths)
-        self.changed()
+        self._goes_on()
 
     def _goes_on(self) -> None:
         """A person asks for the next thing: what the last one met is read."""

@@ -62,16 +62,12 @@ class WarmWorker:
         self._cpu_of_first = 0.0
         self._networks: list[Any] = []
 
-    def out(self, number: int) -> Path:
-        """Where the results of a case lie; 0 is the first."""
-        return Path(f"{self._folder}-{number}")
-
     def case(self, scan: Path) -> None:
         """Have a scan segmented."""
         stdin, stdout = self._child.stdin, self._child.stdout
         assert stdin is not None and stdout is not None
         number = len(self._seconds)
-        out = self.out(number)
+        out = Path(f"{self._folder}-{number}")
         case = {
             "kind": "scan", "path": str(scan), "modality": "CT", "stem": "case", "out": str(out),
             "work": str(out / "work"), "options": self._options,

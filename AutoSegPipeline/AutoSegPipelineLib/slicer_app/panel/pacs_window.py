@@ -14,6 +14,7 @@ from ...core.pacs.fetches import Order
 from ...core.pacs.query import FoundStudy, StudyQuery, iso_date
 from ...core.pacs.store import PacsStore
 from ...runtime import qt
+from ..faults import Faults
 from ..session import Session
 from . import ui
 from .texts import _
@@ -30,7 +31,8 @@ class PacsWindow:
         self._session = session
         self._parent = parent
         self._waiting: dict[int, tuple[float, Callable[[Mapping[str, object]], None], str]] = {}
-        self._problems: list[str] = []  # since the last click
+        self._faults = Faults()
+        self._problem = ""  # since the last click
         self._studies: list[FoundStudy] = []
         self.dialog: qt.QtObject = None
         self.edits: dict[str, qt.QtObject] = {}
@@ -190,16 +192,19 @@ class PacsWindow:
 
     def _say(self, text: str) -> None:
         """Below what went wrong since the last click: of several studies one may fail."""
-        ui.set_text(self.label, "\n".join([*self._problems, *([text] if text else [])]))
+        ui.set_text(self.label, "\n".join(filter(None, (self._problem, text))))
 
     def _complain(self, error: PipelineError, about: str = "") -> None:
-        text = joined(error.message, hint_at(PANEL, error.code, error.hint))
-        self._problems.append(f"{about}: {text}" if about else text)
+        if about:
+            error = PipelineError(error.code, f"{about}: {error.message}", error.hint)
+        shown = self._faults.add(error)
+        self._problem = joined(shown.message, hint_at(PANEL, shown.code, shown.hint))
         self._say("")
 
     def _guarded(self, action: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
-            self._problems.clear()
+            self._faults.clear()
+            self._problem = ""
             try:
                 action()
             except PipelineError as error:

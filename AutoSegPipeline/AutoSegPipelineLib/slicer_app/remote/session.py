@@ -92,7 +92,7 @@ class RemoteSession(Session):
         self._child = ChildHost(KIND, home, spawner(KIND, home, resolved), SystemClock(), self._noted)
         self._child.start(resolved)
         self._timer = qt.make_timer(_LOOK_MS, self._look)
-        self._tell(server=None)
+        self._tell(child=None)
         self.changed()
 
     def _noted(self, note: dict[str, object] | None) -> None:
